@@ -1,0 +1,43 @@
+"""Spot GPU clusters and volumes on Mithril as Pulumi resources.
+
+>>> from flow_resources import GpuCluster, Volume, VolumeMount
+
+The names load when they are first used: importing the package costs nothing beyond Pulumi itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flow_resources.cluster import GpuCluster, Instance, VolumeMount, VolumeMountDict
+    from flow_resources.errors import FlowResourcesError
+    from flow_resources.volume import Volume
+
+__all__ = ["FlowResourcesError", "GpuCluster", "Instance", "Volume", "VolumeMount", "VolumeMountDict"]
+
+_HOMES = {
+    "FlowResourcesError": "errors",
+    "GpuCluster": "cluster",
+    "Instance": "cluster",
+    "Volume": "volume",
+    "VolumeMount": "cluster",
+    "VolumeMountDict": "cluster",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("flow-resources")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"flow_resources.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,393 @@
+"""What the verbs may ask of the service: one method a question, in this package's own words.
+
+One `Cloud` serves all threads of a process. Existence is read from raw bids and instances, never from the SDK's task
+status, which can call a live bid cancelled. Listings are exhausted or they fail: a cut one proves nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from flow_resources.cloud.failures import asking
+from flow_resources.cloud.settings import Settings
+from flow_resources.cloud.shared import Shared
+from flow_resources.core import money
+from flow_resources.core.cluster_inputs import Market
+from flow_resources.core.rows import LIVE_STATUSES, Bid, InstanceType, Machine, Offer, StoredVolume
+from flow_resources.core.status import Sighting
+from flow_resources.errors import AccountError, NotFoundError, RefusedError
+
+if TYPE_CHECKING:
+    from flow.sdk.client import Flow
+
+    from flow_resources.cloud.transport import Transport
+
+PAGE = 100  # the most rows a page holds (openapi.json of flow-compute: limit, maximum)
+_LIVE_MACHINES = ",".join(
+    f"STATUS_{word}"
+    for word in ("NEW", "CONFIRMED", "INITIALIZING", "STARTING", "RUNNING", "RELOCATING", "PREEMPTING", "PAUSED", "ERROR")
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything that a new bid needs."""
+
+    name: str
+    instance_type: str
+    """The service's id, `it_...`: a spelling can mean several types."""
+    num_instances: int
+    price: Decimal
+    """USD per instance-hour."""
+    region: str
+    command: str | list[str]
+    image: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ports: tuple[int, ...] = ()
+    volumes: tuple[tuple[str, str, str], ...] = ()
+    """(volume id, mount path, interface)"""
+    ssh_keys: tuple[str, ...] = ()
+    """Ids of platform keys: exactly these. Empty for the SDK's default key."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A bid that was just placed, and the platform SSH keys that the SDK made on the way."""
+
+    bid: Bid
+    new_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project that everything happens in."""
+
+    id: str
+    name: str
+
+
+class Cloud:
+    """The service, as one key and one project see it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._opening = threading.Lock()
+        self._client: Flow | None = None
+        self._project: Project | None = None
+        self._live = Shared(self._list_live_bids)
+        self._machines = Shared(self._list_machines)
+
+    # -- the account ------------------------------------------------------------------------------------------
+
+    def project(self) -> Project:
+        """Return the project of the settings, proven to be one that the key lists.
+
+        Raises AccountError when the key does not list it, and when none is set and the account has several.
+        """
+        if self._project is None:
+            rows = self.projects()
+            wanted = self.settings.project
+            found = [row for row in rows if wanted is None or wanted in (row.id, row.name)]
+            if len(found) != 1:
+                names = ", ".join(sorted(row.name for row in rows)) or "none"
+                said = f"project {wanted!r} is not among" if wanted else "no project is set, and there is not just one among"
+                raise AccountError(f"{said} the projects of this API key ({names}) at {self.settings.api_url}",
+                                   "`pulumi config set flow:project ...`, or use the key of the right account")  # fmt: skip
+            self._project = found[0]
+            self._flow.provider.ctx.select_project(self._project.id)
+        return self._project
+
+    def projects(self) -> list[Project]:
+        """List the projects of the key."""
+        with self._asking("list the projects of the API key"):
+            return [Project(str(row["fid"]), str(row["name"])) for row in self._api.list_projects()]
+
+    # -- the market -------------------------------------------------------------------------------------------
+
+    def market(self, *, volumes: bool = False) -> Market:
+        """Read the catalogue and what is on offer, and the project's volumes where they matter."""
+        with self._asking("read the market"):
+            types = [InstanceType.read(row) for row in self._api.list_instance_types({}).rows]
+            offers = [Offer.read(row) for row in self._api.list_spot_availability({}).rows]
+        stored = self.volumes(begun_after=time.monotonic() - 5) if volumes else []
+        regions = sorted({one.region for one in offers} | set(self._known_regions()))
+        return Market(types, offers, regions, {one.id: one for one in stored if not one.deleted})
+
+    def ssh_keys(self) -> dict[str, str]:
+        """Return the project's platform keys, id by name and id by id."""
+        with self._asking("list the SSH keys"):
+            rows = self._api.list_ssh_keys({"project": self.project().id})
+            return {str(row.get(what)): str(row["fid"]) for row in rows for what in ("name", "fid")}
+
+    # -- bids: reading ----------------------------------------------------------------------------------------
+
+    def live_bids(self, begun_after: float) -> dict[str, Bid]:
+        """Return the live bids of the project by id, from one listing shared by all who ask.
+
+        The listing begins at or after `begun_after` (monotonic seconds).
+        """
+        return self._live.get(begun_after)
+
+    def sight(self, bid_id: str, begun_after: float) -> Sighting | None:
+        """Look at a bid and its machines; None only when the service answers 404 for it."""
+        bid = self.live_bids(begun_after).get(bid_id) or self.bid(bid_id)
+        if bid is None:
+            return None
+        machines = self._machines.get(begun_after) if bid.instances and not bid.ended else {}
+        return Sighting(bid, tuple(machines.get(bid_id, ())))
+
+    def bid(self, bid_id: str) -> Bid | None:
+        """Return one bid, fresh; None only when the service answers 404."""
+        try:
+            with self._asking(f"read bid {bid_id}"):
+                return Bid.read(self._api.get_bid(bid_id))
+        except NotFoundError:
+            return None
+
+    def bids_named(self, name: str) -> list[Bid]:
+        """Return the bids of exactly this name, oldest first, the ended ones too."""
+        with self._asking(f"look for bids named {name!r}"):
+            rows = self._pages(self._api.list_bids, {"project": self.project().id, "name": name, "sort_by": "created_at", "sort_dir": "asc"})  # fmt: skip
+            return [bid for bid in map(Bid.read, rows) if bid.name == name]
+
+    def history(self, bid_id: str) -> tuple[str, ...] | None:
+        """Return a bid's event types, oldest first; None where they cannot be read."""
+        try:
+            with self._asking(f"read the history of bid {bid_id}"):
+                answer = self._http.request("GET", f"/v2/spot/bids/{bid_id}/history")
+                return tuple(str(event["event_type"]) for event in answer["events"])
+        except RefusedError:
+            return None
+
+    # -- bids: writing ----------------------------------------------------------------------------------------
+
+    def place(self, launch: Launch) -> Placed:
+        """Place a bid through `Flow.run`, named exactly as asked, and return it however the answer came.
+
+        Raises RefusedError (nothing was placed), HeldError (nothing yet) or UnheardError (it may exist).
+        """
+        self._http.created_keys.names = []
+        try:
+            with self._asking(f"place the bid {launch.name!r}"):
+                task = self._flow.run(self._task_config(launch))
+                row = self._api.get_bid(task.task_id)
+                return Placed(Bid.read(row), tuple(self._http.created_keys.names))
+        except (RefusedError, HeldError):
+            raise
+        except Exception:
+            # The SDK can fail after the service has accepted the bid; it then cancels it, or could not.
+            live = [bid for bid in self.bids_named(launch.name) if not bid.ended]
+            if not live:
+                raise
+            return Placed(live[0], tuple(self._http.created_keys.names))
+        finally:
+            self._changed_bids()
+
+    def set_price(self, bid_id: str, price: Decimal) -> None:
+        """Change the bid: one PATCH, no restart."""
+        with self._asking(f"set the price of bid {bid_id}"), self._changing_bids():
+            self._flow.bids.update_limit_price(bid_id, money.to_wire(price))
+
+    def set_paused(self, bid_id: str, *, paused: bool) -> None:
+        """Pause or resume the bid."""
+        with self._asking(f"{'pause' if paused else 'resume'} bid {bid_id}"), self._changing_bids():
+            self._flow.bids.set_paused(bid_id, paused=paused)
+
+    def cancel(self, bid_id: str) -> None:
+        """Ask for the end of a bid; one that is gone already counts."""
+        try:
+            with self._asking(f"cancel bid {bid_id}"), self._changing_bids():
+                self._api.cancel_bid(bid_id)
+        except NotFoundError:
+            return
+
+    # -- volumes ----------------------------------------------------------------------------------------------
+
+    def volumes(self, begun_after: float, *, with_deleted: bool = False) -> list[StoredVolume]:
+        """List the project's volumes; `begun_after` as in `live_bids`."""
+        params: dict[str, Any] = {"project": self.project().id}
+        if with_deleted:
+            params["include_deleted"] = "true"
+        with self._asking("list the volumes"):
+            answer = self._http.shared("/v2/volumes", params).get(begun_after)
+            rows = answer if isinstance(answer, list) else answer["data"]
+            return [StoredVolume.read(row) for row in rows]
+
+    def create_volume(self, name: str, size_gb: int, interface: str, region: str, key: str) -> StoredVolume:
+        """Make a volume; `key`, which is never used twice, tells the service two sendings of one request."""
+        with self._asking(f"create the volume {name!r}"):
+            made = self._flow.volumes.create(
+                size_gb, name=name, interface=interface, region=region, idempotency_key=idempotency_key(key)
+            )
+            volume_id = str(made.volume_id)
+        return next(one for one in self.volumes(time.monotonic()) if one.id == volume_id)
+
+    def rename_volume(self, volume_id: str, name: str) -> None:
+        """Change a volume's name."""
+        with self._asking(f"rename volume {volume_id} to {name!r}"):
+            self._http.request("PATCH", f"/v2/volumes/{volume_id}", json={"name": name})
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Delete a volume; one that is gone already counts. Raises RefusedError while something holds it."""
+        try:
+            with self._asking(f"delete volume {volume_id}"):
+                self._flow.volumes.delete(volume_id)
+        except NotFoundError:
+            return
+
+    # -- inside -----------------------------------------------------------------------------------------------
+
+    @property
+    def _flow(self) -> Flow:
+        if self._client is None:
+            with self._opening, self._asking("start the Flow SDK"):
+                if self._client is None:
+                    self._client = _open_client(self.settings)
+        return self._client
+
+    @property
+    def _api(self) -> Any:
+        return self._flow.provider.ctx.api
+
+    @property
+    def _http(self) -> Transport:
+        http: Transport = self._flow.provider.ctx.http
+        return http
+
+    def _asking(self, what: str) -> Any:
+        return asking(self.settings, what)
+
+    def _changing_bids(self) -> Any:
+        return _Finally(self._changed_bids)
+
+    def _changed_bids(self) -> None:
+        self._live.forget()
+        self._machines.forget()
+
+    def _list_live_bids(self) -> dict[str, Bid]:
+        # One listing a status: a page of them stays a page, however many bids have ended over the years.
+        project = self.project().id
+        with self._asking("list the bids"):
+            return {
+                bid.id: bid
+                for status in LIVE_STATUSES
+                for bid in map(Bid.read, self._pages(self._api.list_bids, {"project": project, "status": status}))
+            }
+
+    def _list_machines(self) -> dict[str, list[Machine]]:
+        by_bid: dict[str, list[Machine]] = defaultdict(list)
+        with self._asking("list the instances"):
+            params = {"project": self.project().id, "status_in": _LIVE_MACHINES, "order_type_in": "Bid"}
+            for machine in map(Machine.read, self._pages(self._api.list_instances, params)):
+                by_bid[machine.bid].append(machine)
+        return by_bid
+
+    @staticmethod
+    def _pages(list_page: Callable[..., Any], params: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
+        asked = {**params, "limit": PAGE}
+        while True:
+            page = list_page(asked, bypass_cache=True)
+            yield from page.rows
+            if not page.next_cursor:
+                return
+            asked["next_cursor"] = page.next_cursor
+
+    @staticmethod
+    def _known_regions() -> list[str]:
+        from flow.domain.models.regions import BASE_VALID_REGIONS
+
+        return list(BASE_VALID_REGIONS)
+
+    @staticmethod
+    def _task_config(launch: Launch) -> Any:
+        from flow import TaskConfig
+        from flow.domain.models.constraints import Constraints
+
+        return TaskConfig(
+            name=launch.name,
+            unique_name=False,
+            idempotency_key=idempotency_key(launch.name),
+            instance_type=launch.instance_type,
+            num_instances=launch.num_instances,
+            max_price_per_hour=float(launch.price),
+            region=launch.region,
+            # Without it the SDK refuses bids below the market and may pick another region.
+            constraints=Constraints(regions=[launch.region]),
+            command=launch.command,
+            env=dict(launch.env),
+            ports=list(launch.ports),
+            volumes=[
+                {"volume_id": id_, "mount_path": path, "interface": interface} for id_, path, interface in launch.volumes
+            ],
+            ssh_keys=list(launch.ssh_keys),
+            upload_code=False,
+            **({"image": launch.image} if launch.image else {}),
+        )
+
+
+def idempotency_key(name: str) -> str:
+    """Return the key that a creating request carries: a marked name is never used twice, so it serves as one."""
+    return f"flow-resources:{name}"[:128]  # the SDK's bound (flow.sdk.models.task_config.IDEMPOTENCY_KEY_PATTERN)
+
+
+@dataclass
+class _Finally:
+    """Call something when the block ends, however it ends."""
+
+    then: Callable[[], None]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.then()
+
+
+_CLOUDS: dict[Settings, Cloud] = {}
+_CLOUDS_LOCK = threading.Lock()
+
+
+def connect(settings: Settings) -> Cloud:
+    """Return this process's door for these settings."""
+    with _CLOUDS_LOCK:
+        return _CLOUDS.setdefault(settings, Cloud(settings))
+
+
+def _open_client(settings: Settings) -> Flow:
+    """Open the SDK with our transport and our way with SSH keys, whatever its own environment says."""
+    from flow import Flow
+    from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
+    from flow.application.config.config import Config
+
+    from flow_resources.cloud.keys import ExactKeys
+    from flow_resources.cloud.transport import Transport
+
+    config = Config(
+        provider="mithril",
+        auth_token=settings.api_key,
+        provider_config={
+            "api_url": settings.api_url,
+            "project": settings.project,
+            "region": settings.region,
+            "ssh_keys": list(settings.ssh_keys) or None,
+        },
+    )
+
+    class Factory:
+        def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the SDK's protocol
+            transport = Transport(settings, config.get_headers(), config.auth_token_source)
+            provider = MithrilProvider(config, http_client=transport)
+            context = provider.ctx
+            context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)
+            return provider
+
+        def get_facets(self, provider: MithrilProvider) -> Any:
+            return provider.get_facets()
+
+    return Flow(config=config, provider_factory=Factory())

@@ -1,0 +1,107 @@
+"""Where the key, the project, the region and the budget come from: first found wins.
+
+Stack config (`flow:apiKey`, ...), then the SDK's environment (`MITHRIL_API_KEY`, ...), then the SDK's config file.
+`FLOW_PROVIDER` and `FLOW_DEMO_MODE` are not asked: a stack is never sent to a mock unseen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from flow_resources.core import money
+from flow_resources.errors import SettingsError
+
+KEY_PLACES = (
+    "`pulumi config set --secret flow:apiKey ...`, or set MITHRIL_API_KEY, or put api_key into ~/.flow/config.yaml"
+)
+HTTP_SECONDS_VARIABLE = "FLOW_RESOURCES_HTTP_SECONDS"
+_HTTP_SECONDS = 30.0  # what the SDK waits for an answer (flow.adapters.http.client._DEFAULT_READ_SECONDS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a stack's resources run with. The key shows in no repr and is pickled nowhere."""
+
+    api_key: str = field(repr=False)
+    api_url: str
+    project: str | None = None
+    """Name or id; None lets the account's only project be used."""
+    region: str | None = None
+    max_cost_per_hour: Decimal | None = None
+    """The stack's budget in USD per hour over all its clusters."""
+    ssh_keys: tuple[str, ...] = ()
+    """The SDK's own default keys, used where a cluster names none."""
+    http_seconds: float = _HTTP_SECONDS
+    """How long to wait for one answer."""
+
+
+def resolve(stack_config: Callable[[str], Any]) -> Settings:
+    """Read the settings of this process; raise SettingsError where there is no usable key."""
+    api_key, sdk = _text(stack_config("flow:apiKey")), _sdk_settings()
+    api_key = api_key or _text(sdk.get("api_key"))
+    if not api_key or api_key.startswith("YOUR_"):
+        raise SettingsError("there is no API key", KEY_PLACES)
+    return Settings(
+        api_key=api_key,
+        api_url=(_text(stack_config("flow:apiUrl")) or str(sdk["api_url"])).rstrip("/"),
+        project=_text(stack_config("flow:project")) or _text(sdk.get("project")),
+        region=_text(stack_config("flow:region")) or _text(sdk.get("region")),
+        max_cost_per_hour=_budget(stack_config("flow:maxCostPerHour")),
+        ssh_keys=tuple(sdk.get("ssh_keys") or ()),
+        http_seconds=_seconds(os.environ.get(HTTP_SECONDS_VARIABLE)),
+    )
+
+
+def _sdk_settings() -> dict[str, Any]:
+    """Return what the SDK itself would use: its environment over its config file."""
+    from flow.application.config import defaults_registry
+    from flow.application.config.loader import ConfigLoader
+    from flow.errors import FlowError
+    from flow.state.config_paths import read_current_environment, staging_flow_config_path
+
+    import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
+
+    staging = not os.environ.get("FLOW_CONFIG_PATH") and read_current_environment() == "staging"
+    path: Path | None = staging_flow_config_path() if staging else None
+    try:
+        sources = ConfigLoader(config_path=path).load_all_sources()
+        found: dict[str, Any] = sources.get_mithril_config()
+        found["api_key"] = sources.api_key
+    except FlowError as error:
+        raise SettingsError(f"the Flow SDK's settings cannot be read: {error.message}") from error
+    if staging and not os.environ.get("MITHRIL_API_URL"):
+        found["api_url"] = defaults_registry.require("mithril").default_api_url("staging")
+    return found
+
+
+def _text(value: Any) -> str | None:
+    return str(value).strip() or None if value is not None else None
+
+
+def _budget(value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        return money.price(Decimal(str(value).strip().lstrip("$")))
+    except (ValueError, ArithmeticError) as error:
+        raise SettingsError(
+            f"flow:maxCostPerHour is {value!r}, which is no budget",
+            "`pulumi config set flow:maxCostPerHour 200` sets $200.00 per hour over all clusters of the stack",
+        ) from error
+
+
+def _seconds(value: str | None) -> float:
+    if not value:
+        return _HTTP_SECONDS
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0
+    if not seconds > 0:
+        raise SettingsError(f"{HTTP_SECONDS_VARIABLE} is {value!r}", "set it to a number of seconds greater than 0")
+    return seconds

@@ -1,0 +1,69 @@
+"""One reading that many threads ask for at once.
+
+Three hundred resources that each list the bids would send three hundred listings. `Shared` sends one for all who
+asked before it began: an answer that began after you asked is as fresh as one of your own. Whoever can live with an
+older one says so by asking for a moment in the past.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reading(Generic[T]):
+    """A value, or what went wrong, and the moment its fetch began (monotonic seconds)."""
+
+    began: float
+    value: T | None = None
+    error: BaseException | None = None
+
+
+class Shared(Generic[T]):
+    """A reading shared by the threads of a process: one fetch at a time, never one too many."""
+
+    def __init__(self, fetch: Callable[[], T], clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch, self._clock = fetch, clock
+        self._turn = threading.Condition()
+        self._last: Reading[T] | None = None
+        self._fetching = False
+        self._stale_before = float("-inf")
+
+    def get(self, begun_after: float) -> T:
+        """Return a value whose fetch began at or after a moment; share the failure of one that failed."""
+        with self._turn:
+            while True:
+                if self._last is not None and self._last.began >= max(begun_after, self._stale_before):
+                    return _open(self._last)
+                if not self._fetching:
+                    self._fetching = True
+                    break
+                self._turn.wait()
+        began = self._clock()
+        reading: Reading[T] = Reading(began, error=RuntimeError("the fetch was cut off"))
+        try:
+            reading = Reading(began, value=self._fetch())
+        except Exception as error:  # noqa: BLE001 - handed on to everyone who waits, and raised below
+            reading = Reading(began, error=error)
+        finally:
+            with self._turn:
+                self._last, self._fetching = reading, False
+                self._turn.notify_all()
+        return _open(reading)
+
+    def forget(self) -> None:
+        """Let no fetch that began before now answer anyone, whatever age they accept: something has just changed."""
+        with self._turn:
+            self._stale_before = self._clock()
+
+
+def _open(reading: Reading[T]) -> T:
+    if reading.error is not None:
+        raise reading.error
+    return reading.value  # type: ignore[return-value]  # None is a value where T allows it

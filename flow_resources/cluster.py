@@ -1,0 +1,248 @@
+"""GpuCluster: a bid for GPU machines at auction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+import pulumi
+
+from flow_resources import engine, identity
+from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.volume import Volume
+
+WaitFor = Literal["placed", "allocated", "running"]
+
+
+class VolumeMountDict(TypedDict):
+    """A volume and where it is mounted, as a plain mapping."""
+
+    volume_id: pulumi.Input[str]
+    mount_path: pulumi.Input[str]
+
+
+class VolumeMount:
+    """A volume and where it is mounted on every machine of a cluster."""
+
+    def __init__(self, volume: Volume | pulumi.Input[str], mount_path: pulumi.Input[str]) -> None:
+        """Mount a volume.
+
+        Args:
+            volume: A `Volume`, or the id of one (`vol_...`).
+            mount_path: Where: under /volumes, /mnt, /data, /dataN, /opt or /var, which is where the service mounts.
+
+        """
+        self.volume, self.mount_path = volume, mount_path
+
+    def _to_props(self) -> dict[str, Any]:
+        props: dict[str, Any] = {"mount_path": self.mount_path}
+        # Never ask an Output for an attribute: it answers to every name.
+        if isinstance(self.volume, pulumi.Output) or not isinstance(self.volume, Volume):
+            return {"volume_id": self.volume, **props}
+        # Of a volume that does not exist yet, preview knows these two already.
+        hints = {"__region": self.volume.region, "__interface": self.volume.interface}
+        return {"volume_id": self.volume.volume_id, **props, **hints}
+
+
+@pulumi.output_type
+class Instance(dict):  # type: ignore[type-arg]  # Pulumi's own pattern for output types
+    """One machine of a cluster."""
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the property's name
+        status: str,
+        public_ip: str | None = None,
+        private_ip: str | None = None,
+        ssh_port: int | None = None,
+    ) -> None:
+        pulumi.set(self, "id", id)
+        pulumi.set(self, "status", status)
+        pulumi.set(self, "public_ip", public_ip)
+        pulumi.set(self, "private_ip", private_ip)
+        pulumi.set(self, "ssh_port", ssh_port)
+
+    @property
+    @pulumi.getter
+    def id(self) -> str:
+        """The service's id, `inst_...`."""
+        return pulumi.get(self, "id")  # type: ignore[no-any-return]
+
+    @property
+    @pulumi.getter
+    def status(self) -> str:
+        """The service's word in lower case: new, starting, running, paused, ..."""
+        return pulumi.get(self, "status")  # type: ignore[no-any-return]
+
+    @property
+    @pulumi.getter(name="public_ip")
+    def public_ip(self) -> str | None:
+        """The address to reach it at; None until it has one."""
+        return pulumi.get(self, "public_ip")  # type: ignore[no-any-return]
+
+    @property
+    @pulumi.getter(name="private_ip")
+    def private_ip(self) -> str | None:
+        """Its address among the machines of the cluster."""
+        return pulumi.get(self, "private_ip")  # type: ignore[no-any-return]
+
+    @property
+    @pulumi.getter(name="ssh_port")
+    def ssh_port(self) -> int | None:
+        """The port of its SSH server."""
+        return pulumi.get(self, "ssh_port")  # type: ignore[no-any-return]
+
+
+class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
+    """Spot GPU machines: one bid on Mithril, one Flow task, `num_instances` machines, all of them or none.
+
+    A preempted bid is not gone: it stays in the auction and comes back when its price wins again. `pulumi destroy`
+    ends it. What is on the machines' own disks is lost by preemption, pause and replacement; volumes are not.
+    """
+
+    task_id: pulumi.Output[str]
+    """The Flow task's id, which is the bid's: `bid_...`."""
+    task_name: pulumi.Output[str]
+    """The name in the service; it carries this stack's mark."""
+    project: pulumi.Output[str]
+    """The id of the project that it runs in."""
+    status: pulumi.Output[str]
+    """pending, starting, running, preempting, preempted, paused, terminated, failed or unknown."""
+    status_message: pulumi.Output[str]
+    """A sentence, such as "2/4 machines running"."""
+    region: pulumi.Output[str]
+    """Where it runs."""
+    max_price_per_hour: pulumi.Output[float]
+    """The bid as the service holds it, in USD per instance-hour."""
+    max_cost_per_hour: pulumi.Output[float]
+    """Bid times machines: the most that it can cost, in USD per hour."""
+    instances: pulumi.Output[Sequence[Instance]]
+    """The machines that it has now."""
+    public_ips: pulumi.Output[Sequence[str]]
+    """The machines' public addresses."""
+    private_ips: pulumi.Output[Sequence[str]]
+    """The machines' addresses among themselves."""
+    ssh_commands: pulumi.Output[Sequence[str]]
+    """A line to type for each machine that can be reached."""
+    volume_ids: pulumi.Output[Sequence[str]]
+    """The volumes attached to it."""
+    preemptions: pulumi.Output[int | None]
+    """How often it was preempted, by the bid's history; absent where that cannot be read."""
+    created_at: pulumi.Output[str]
+    """When the bid was placed (ISO 8601)."""
+    instance_type: pulumi.Output[str]
+    num_instances: pulumi.Output[int]
+    paused: pulumi.Output[bool]
+    wait_for: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        instance_type: pulumi.Input[str],
+        max_price_per_hour: pulumi.Input[float],
+        num_instances: pulumi.Input[int] = 1,
+        region: pulumi.Input[str] | None = None,
+        command: pulumi.Input[str] | pulumi.Input[Sequence[pulumi.Input[str]]] = "sleep infinity",
+        image: pulumi.Input[str] | None = None,
+        env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
+        ports: pulumi.Input[Sequence[pulumi.Input[int]]] | None = None,
+        volumes: Sequence[VolumeMount | VolumeMountDict] | pulumi.Input[Sequence[VolumeMountDict]] | None = None,
+        ssh_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        paused: pulumi.Input[bool] = False,
+        wait_for: pulumi.Input[WaitFor] = "running",
+        on_preemption: pulumi.Input[Literal["keep"]] = "keep",
+        name_prefix: pulumi.Input[str] | None = None,
+        adopt_task_id: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare a cluster.
+
+        Args:
+            name: The resource's name in the program.
+            instance_type: The machines: "8xa100", "a100:8", a full name of the catalogue, or an id `it_...`.
+            max_price_per_hour: The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never
+                more than this.
+            num_instances: How many machines, 1 to 100, all of them or none.
+            region: Where. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes.
+                Settled once: a default that changes later changes nothing.
+            command: What the machines run: a shell line, or a list of arguments.
+            image: A container image. Default: the Flow SDK's.
+            env: Environment variables. Secret in the state, always.
+            ports: TCP ports to open, 1024 to 65535.
+            volumes: What to mount where; all volumes in the cluster's region.
+            ssh_keys: Names or ids of platform keys: exactly these are put on the machines. Default: the Flow SDK's
+                own key.
+            paused: Give the machines back but keep the bid.
+            wait_for: When `up` is content: "running" (every machine runs and has an address), "allocated" (the bid
+                has won) or "placed". The limit is `custom_timeouts`, else 30 minutes; the next `up` goes on.
+            on_preemption: "keep": the bid stays in the auction.
+            name_prefix: What the task's name starts with. Default: `name`.
+            adopt_task_id: Take over this running task at the first `up` instead of placing a bid. Nothing is
+                restarted; what the service cannot give back (command, env, mount paths) is taken from the program.
+            opts: Pulumi's resource options. A replacement deletes first unless `delete_before_replace=False`.
+
+        """
+        default = pulumi.ResourceOptions(delete_before_replace=True, additional_secret_outputs=["env"])
+        options = pulumi.ResourceOptions.merge(default, opts)
+        props: dict[str, Any] = {
+            "instance_type": instance_type,
+            "max_price_per_hour": max_price_per_hour,
+            "num_instances": num_instances,
+            "region": region,
+            "command": command,
+            "image": image,
+            "env": None if env is None else pulumi.Output.secret(env),
+            "ports": ports,
+            "volumes": _mounts(volumes),
+            "ssh_keys": ssh_keys,
+            "paused": paused,
+            "wait_for": wait_for,
+            "on_preemption": on_preemption,
+            "name_prefix": name_prefix,
+            "adopt_task_id": adopt_task_id,
+        }
+        props |= dict.fromkeys(_COMPUTED)
+        ask_state = options.delete_before_replace is False or adopt_task_id is not None
+        props |= identity.hidden("pulumi-python:dynamic/flow:GpuCluster", name, options, ask_state=ask_state)
+        super().__init__(GpuClusterProvider, name, props, options)
+
+    @staticmethod
+    def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> GpuCluster:  # noqa: A002 - Pulumi's word
+        """Read a cluster that Pulumi does not own; `id` is the task's, `bid_...`."""
+        cluster = GpuCluster.__new__(GpuCluster)
+        options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
+        known = ("region", "max_price_per_hour")
+        engine.Resource.__init__(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
+        return cluster
+
+
+_COMPUTED = (
+    "task_id",
+    "task_name",
+    "project",
+    "status",
+    "status_message",
+    "max_cost_per_hour",
+    "instances",
+    "public_ips",
+    "private_ips",
+    "ssh_commands",
+    "volume_ids",
+    "preemptions",
+    "created_at",
+)
+
+
+def _mounts(volumes: Any) -> Any:
+    """Turn mounts into properties. What is no mount goes on to check, which says so with its path."""
+    if isinstance(volumes, pulumi.Output):
+        return volumes.apply(_mounts)
+    if isinstance(volumes, (list, tuple)):
+        return [_mounts(one) for one in volumes]
+    if isinstance(volumes, VolumeMount):
+        return volumes._to_props()  # noqa: SLF001 - one room
+    if isinstance(volumes, Volume):  # a volume without a path: check says what is missing
+        return {"volume_id": volumes.volume_id}
+    return volumes

@@ -1,0 +1,222 @@
+"""How an input is declared and checked: once, in one table a resource.
+
+A `Field` says what a value must be, what a change of it does and whether it is secret; check, diff, the digest in the
+name and the documentation's matrix all read the same table. All failures are collected, each with its property path,
+the value, the rule and the remedy. A value that is not known yet (a volume that the same preview will create) is
+`UNKNOWN` and passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+
+class Unknown:
+    """A value that only the coming `up` will know."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN: Final = Unknown()
+
+
+class Change(Enum):
+    """What a change of an input does."""
+
+    REPLACE = "replace"
+    UPDATE = "in place"
+    STATE = "state only, no request"
+    CREATE_ONLY = "used by the first create alone"
+    GUARDED = "replace, which loses data: refused unless allow_replace=True"
+
+
+class Invalid(ValueError):  # noqa: N818 - it is one verdict among many, not an error that travels
+    """A value breaks a rule: the rule, what to do, and where inside the value."""
+
+    def __init__(self, rule: str, remedy: str = "", at: str = "") -> None:
+        super().__init__(rule)
+        self.rule, self.remedy, self.at = rule, remedy, at
+
+
+class Several(ValueError):  # noqa: N818
+    """Several places inside one value break rules."""
+
+    def __init__(self, parts: Sequence[Invalid]) -> None:
+        super().__init__("; ".join(part.rule for part in parts))
+        self.parts = parts
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input: its rule, what its change does, its default."""
+
+    name: str
+    rule: Callable[[Any], Any]
+    """Returns the value in its normal form; raises Invalid or Several."""
+    change: Change
+    default: Any = None
+    required: bool = False
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One check failure, ready to print."""
+
+    path: str
+    text: str
+
+
+@dataclass
+class Checked:
+    """What check found: normal forms and all failures."""
+
+    inputs: dict[str, Any] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def fail(self, path: str, rule: str, value: object = None, remedy: str = "") -> None:
+        """Collect a failure: what was asked, what is wrong with the value shown, what to do."""
+        shown = "" if value is None else f", got {show(value)}"
+        self.failures.append(Failure(path, f"{path} {rule}{shown}" + (f": {remedy}" if remedy else "")))
+
+    def known(self, name: str) -> Any:
+        """Return an input that passed its own rule and is known whole, else None."""
+        value = self.inputs.get(name)
+        return None if has_unknown(value) or self._failed(name) else value
+
+    def _failed(self, name: str) -> bool:
+        return any(failure.path.partition("[")[0].partition(".")[0] == name for failure in self.failures)
+
+
+def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
+    """Check every input by its own rule, in the table's order."""
+    result = Checked()
+    known = {one.name for one in fields}
+    for name in news:
+        if name not in known and not name.startswith("__"):
+            result.fail(name, "is no input of this resource", remedy=f"it has {', '.join(sorted(known))}")
+    for one in fields:
+        value = news.get(one.name)
+        if value is None:
+            if one.required:
+                result.fail(one.name, "is required")
+            elif one.default is not None:
+                result.inputs[one.name] = one.default
+            continue
+        if isinstance(value, Unknown):
+            result.inputs[one.name] = UNKNOWN
+            continue
+        result.inputs[one.name] = _apply(one, value, result)
+    return result
+
+
+def _apply(one: Field, value: Any, result: Checked) -> Any:
+    try:
+        return one.rule(value)
+    except Several as several:
+        parts: Sequence[Invalid] = several.parts
+    except Invalid as invalid:
+        parts = [invalid]
+    for part in parts:
+        shown = None if one.secret else _inside(value, part.at)
+        result.fail(one.name + part.at, part.rule, shown, part.remedy)
+    return value
+
+
+def each(values: Any, rule: Callable[[Any], Any], what: str) -> list[Any]:
+    """Apply a rule to every item of a list, collecting what breaks it with its index."""
+    if not isinstance(values, list):
+        raise Invalid(f"must be a list of {what}")
+    good, bad = [], []
+    for place, value in enumerate(values):
+        if isinstance(value, Unknown):
+            good.append(UNKNOWN)
+            continue
+        try:
+            good.append(rule(value))
+        except Several as several:
+            bad += [Invalid(part.rule, part.remedy, f"[{place}]{part.at}") for part in several.parts]
+        except Invalid as invalid:
+            bad.append(Invalid(invalid.rule, invalid.remedy, f"[{place}]{invalid.at}"))
+    if bad:
+        raise Several(bad)
+    return good
+
+
+def text(value: Any) -> str:
+    """A string with something in it."""
+    if not isinstance(value, str):
+        raise Invalid("must be a string")
+    if not value.strip():
+        raise Invalid("must not be empty", "leave it out for the default")
+    return value
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    """A whole number between two bounds. Pulumi carries every number as a float: 4.0 is 4, 2.5 is refused."""
+
+    def rule(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
+            raise Invalid(f"must be a whole number from {low} to {high}")
+        if not low <= value <= high:
+            raise Invalid(f"must be from {low} to {high}")
+        return int(value)
+
+    return rule
+
+
+def flag(value: Any) -> bool:
+    """True or False, and nothing that merely looks like it."""
+    if not isinstance(value, bool):
+        raise Invalid("must be True or False")
+    return value
+
+
+def word(*allowed: str) -> Callable[[Any], str]:
+    """One of a few words."""
+
+    def rule(value: Any) -> str:
+        if value not in allowed:
+            raise Invalid(f"must be {' or '.join(repr(one) for one in allowed)}")
+        return str(value)
+
+    return rule
+
+
+def has_unknown(value: Any) -> bool:
+    """Whether anything inside is not known yet."""
+    if isinstance(value, Unknown):
+        return True
+    if isinstance(value, Mapping):
+        return any(has_unknown(one) for one in value.values())
+    return isinstance(value, list) and any(has_unknown(one) for one in value)
+
+
+def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[Field]:
+    """Yield the fields whose value changes; one that is not known yet counts as changing."""
+    for one in fields:
+        before, after = olds.get(one.name, one.default), news.get(one.name, one.default)
+        if has_unknown(after) or before != after:
+            yield one
+
+
+def show(value: object) -> str:
+    """Show a value in a message, cut to a size that a line bears."""
+    shown = repr(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return shown if len(shown) <= 80 else f"{shown[:79]}…"  # noqa: PLR2004
+
+
+def _inside(value: Any, at: str) -> Any:
+    """Follow a path such as `[1].mount_path` into a value; None where it leads nowhere."""
+    for step in at.replace("]", "").replace("[", ".").split("."):
+        if not step:
+            continue
+        if isinstance(value, list):
+            value = value[int(step)]
+        elif isinstance(value, Mapping):
+            value = value.get(step)
+    return value

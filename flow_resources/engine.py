@@ -1,0 +1,249 @@
+"""The engine room: the only place that knows Pulumi's insides.
+
+The Python dynamic host gives a provider its properties and little else. Five things are taken from its insides, each
+feature-detected, each with a stock behaviour to fall back on, each with a test for both ways:
+
+========================  ============================================  ======================================
+what                      how                                           where it cannot be had
+========================  ============================================  ======================================
+live rows and warnings    the engine's Log RPC, at the address in argv  warnings go to standard error
+the time limit, the URN   `request` in the frame that called the verb   no limit but the default, no URN
+failed initialisation     `context` there, `ErrorResourceInitFailed`    success with a warning: the id is kept
+one-line errors           `context` there, a `Status` with the line     whatever the host prints
+more than 4 verbs         the host's thread pool, widened               4 at a time
+one token a class         `__provider`, serialised once                 `pulumi.dynamic.Resource` as it is
+========================  ============================================  ======================================
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import grpc
+import pulumi
+from google.protobuf import any_pb2
+from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic.dynamic import serialize_provider
+from pulumi.output import Unknown as PulumiUnknown
+from pulumi.runtime import rpc
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, status_pb2
+
+from flow_resources.core.inputs import UNKNOWN, Unknown
+from flow_resources.errors import FlowResourcesError, one_line
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+VERBS_AT_ONCE = 1024  # the engine's own `--parallel` is the limit; an idle thread costs nothing before it is used
+_RPC_METHODS = {"Check", "Diff", "Create", "Read", "Update", "Delete"}
+_STATUS_DETAILS = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True)
+class Call:
+    """The RPC that a verb answers, as far as it can be seen."""
+
+    urn: str | None = None
+    timeout: float | None = None
+    """`custom_timeouts` in seconds, for create, update and delete."""
+    context: Any = None
+
+
+_calls = threading.local()
+
+
+def current() -> Call:
+    """Return the RPC that this thread answers."""
+    call: Call = getattr(_calls, "call", Call())
+    return call
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a provider's method a verb: it knows its call, and its errors are one line with a remedy."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        outer = getattr(_calls, "call", None)
+        _calls.call = find_call()
+        try:
+            return function(*args, **kwargs)
+        except FlowResourcesError as error:
+            say_in_one_line(str(error))
+            raise
+        finally:
+            _calls.call = outer or Call()
+
+    return wrapped
+
+
+def find_call() -> Call:
+    """Find the host's frame above us and read the request from it."""
+    frame = sys._getframe(1)  # noqa: SLF001
+    while frame is not None:
+        request, context = frame.f_locals.get("request"), frame.f_locals.get("context")
+        if frame.f_code.co_name in _RPC_METHODS and request is not None and hasattr(request, "urn"):
+            return Call(request.urn or None, getattr(request, "timeout", 0) or None, context)
+        frame = frame.f_back  # type: ignore[assignment]
+    return Call()
+
+
+# -- what the user sees while a verb runs ------------------------------------------------------------------------------
+
+
+def row(message: str) -> None:
+    """Show a message on the resource's own row while it runs; the next one takes its place."""
+    _log(engine_pb2.INFO, message, ephemeral=True)
+
+
+def info(message: str) -> None:
+    """Say something that stays in the diagnostics."""
+    _log(engine_pb2.INFO, message, ephemeral=False)
+
+
+def warn(message: str) -> None:
+    """Warn; it stays in the diagnostics."""
+    if not _log(engine_pb2.WARNING, message, ephemeral=False):
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def _log(severity: Any, message: str, *, ephemeral: bool) -> bool:
+    stub = _engine()
+    if stub is None:
+        return False
+    try:
+        stub.Log(engine_pb2.LogRequest(severity=severity, message=message, urn=current().urn or "", ephemeral=ephemeral))
+    except grpc.RpcError:
+        return False  # an engine that does not listen any more must not fail the verb
+    return True
+
+
+@functools.cache
+def _engine() -> Any:
+    """Return a stub of the engine whose address the host was started with; None where there is none."""
+    address = sys.argv[1] if len(sys.argv) > 1 else ""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        return None
+    return engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
+
+
+# -- how a verb ends badly ---------------------------------------------------------------------------------------------
+
+
+def say_in_one_line(message: str) -> None:
+    """Let the error that is about to be raised reach the user as this line instead of a traceback."""
+    _send_details(current().context, status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message))
+
+
+def fail_initialisation(id_: str, outputs: Mapping[str, Any], inputs: Mapping[str, Any], reason: str) -> bool:
+    """End the verb as "made, but not ready": the engine records the id, and the next `up` calls update for it.
+
+    Does not return where the host can say it. Where it cannot, returns False after a warning: the caller then ends
+    the verb as a success, so that the id is kept all the same.
+    """
+    context = current().context
+    detail = any_pb2.Any()
+    detail.Pack(
+        provider_pb2.ErrorResourceInitFailed(
+            id=id_, properties=_struct(outputs), inputs=_struct(inputs), reasons=[one_line(reason)]
+        )
+    )
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=one_line(reason), details=[detail])
+    if not _send_details(context, status):
+        warn(f"{reason} (recorded as {id_})")
+        return False
+    raise InitialisationFailed(reason)
+
+
+class InitialisationFailed(Exception):  # noqa: N818 - the end of a verb, not an error of ours
+    """Travels from `fail_initialisation` to the host, which sends what was packed there."""
+
+
+def _send_details(context: Any, status: Any) -> bool:
+    """Attach a Status to the RPC's answer: the one thing that the host's own error handling does not overwrite."""
+    if not hasattr(context, "set_trailing_metadata"):
+        return False
+    context.set_trailing_metadata(((_STATUS_DETAILS, status.SerializeToString()),))
+    return True
+
+
+def _struct(properties: Mapping[str, Any]) -> Any:
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(rpc.serialize_properties(dict(properties), {}))
+    finally:
+        loop.close()
+
+
+# -- how many verbs run at once ----------------------------------------------------------------------------------------
+
+
+def widen_pool(workers: int = VERBS_AT_ONCE) -> bool:
+    """Let the host run more than its 4 verbs at once; called from one of its worker threads."""
+    for argument in getattr(threading.current_thread(), "_args", ()):
+        executor = argument() if callable(argument) else None
+        if isinstance(executor, ThreadPoolExecutor) and isinstance(getattr(executor, "_max_workers", None), int):
+            executor._max_workers = max(executor._max_workers, workers)  # noqa: SLF001
+            return True
+    return False
+
+
+# -- unknown values ----------------------------------------------------------------------------------------------------
+
+
+def unknowns_in(value: Any) -> Any:
+    """Turn Pulumi's unknown values, however deep, into the core's."""
+    return _replace(value, lambda one: UNKNOWN if isinstance(one, PulumiUnknown) or _is_sentinel(one) else one)
+
+
+def unknowns_out(value: Any) -> Any:
+    """Turn the core's unknown values back into Pulumi's."""
+    return _replace(value, lambda one: rpc.UNKNOWN if isinstance(one, Unknown) else one)
+
+
+def _is_sentinel(value: Any) -> bool:
+    return isinstance(value, str) and value == rpc.UNKNOWN
+
+
+def _replace(value: Any, swap: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _replace(one, swap) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_replace(one, swap) for one in value]
+    return swap(value)
+
+
+# -- the program's side ------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def token(provider: type[ResourceProvider]) -> str:
+    """Serialise a provider once: the stock resource does it anew each time and dies at the 981st of a program."""
+    text: str = serialize_provider(provider())
+    return text
+
+
+class Resource(pulumi.dynamic.Resource, module="flow", name="Resource"):
+    """A dynamic resource whose provider is serialised once a class."""
+
+    def __init__(
+        self,
+        provider: type[ResourceProvider],
+        name: str,
+        props: dict[str, Any],
+        opts: pulumi.ResourceOptions | None,
+    ) -> None:
+        type_name = getattr(type(self), "_resource_type_name", None)
+        if type_name is None:  # another Pulumi: let it do what it does
+            super().__init__(provider(), name, props, opts)
+            return
+        props["__provider"] = token(provider)
+        pulumi.CustomResource.__init__(self, f"pulumi-python:{type_name}", name, props, opts)

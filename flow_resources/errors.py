@@ -1,0 +1,71 @@
+"""Everything that can go wrong, split by what the caller does about it.
+
+::
+
+    FlowResourcesError          one line for the person, with a remedy
+    ├── SettingsError           no key, or one that is no key: say which of the three places to put it in
+    ├── AccountError            a key, project or service other than the recorded one: touch nothing
+    ├── RefusedError            the service heard and said no (4xx): nothing happened
+    │   └── NotFoundError       404; proof of absence only in the recorded account
+    ├── UnheardError            no readable answer (reset, time-out, 5xx): it may or may not have happened
+    ├── HeldError               202, held for the account owner's approval: nothing exists yet
+    ├── NamesakeError           something that is not ours stands where ours should
+    ├── EndedError              the bid is terminal: a refresh, then an `up`, makes a new one
+    └── NotReadyError           the time limit passed; the id is recorded and the next `up` goes on
+
+No type of the Flow SDK or of an HTTP library leaves `cloud/`: it travels as the `__cause__` of one of these.
+Messages name what was asked, what is wrong and what to do, and never carry a key.
+"""
+
+from __future__ import annotations
+
+
+class FlowResourcesError(Exception):
+    """Base of all errors of this package: a message and what to do about it, printed as one line."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        self.message = one_line(message)
+        self.remedy = one_line(remedy)
+        super().__init__(f"{self.message}: {self.remedy}" if self.remedy else self.message)
+
+
+class SettingsError(FlowResourcesError):
+    """No usable API key, or a setting that cannot be right."""
+
+
+class AccountError(FlowResourcesError):
+    """The settings point at another service, account or project than the state records."""
+
+
+class RefusedError(FlowResourcesError):
+    """The service refused the request; nothing happened."""
+
+
+class NotFoundError(RefusedError):
+    """The service answered 404."""
+
+
+class UnheardError(FlowResourcesError):
+    """No readable answer came: the request may or may not have had its effect."""
+
+
+class HeldError(FlowResourcesError):
+    """The request is held for the account owner's approval; nothing exists yet."""
+
+
+class NamesakeError(FlowResourcesError):
+    """A live bid or volume that is not ours has the name, or the id, that ours should have."""
+
+
+class EndedError(FlowResourcesError):
+    """The bid behind the resource has ended."""
+
+
+class NotReadyError(FlowResourcesError):
+    """What was asked for did not come about within the time limit."""
+
+
+def one_line(text: str, limit: int = 600) -> str:
+    """Fold white space and cut: an error is a line, not a page."""
+    folded = " ".join(text.split())
+    return folded if len(folded) <= limit else folded[: limit - 1] + "…"

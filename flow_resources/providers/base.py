@@ -1,0 +1,107 @@
+"""What the verbs of all resources share: how they start, whom they act for, and how they end when things go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from pulumi.dynamic import CheckFailure, CheckResult, ConfigureRequest, CreateResult, ResourceProvider, UpdateResult
+
+from flow_resources import engine
+from flow_resources.cloud import Cloud, Settings
+from flow_resources.core.inputs import Checked, Failure
+from flow_resources.core.naming import Mark
+from flow_resources.errors import AccountError, FlowResourcesError, one_line
+from flow_resources.providers import session
+
+# Hidden properties: a name that starts with two underscores is shown by no diff. They are written into states.
+OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"  # from the program, taken out by check
+MARK, SERVICE = "__mark", "__service"  # in the state: the owner's mark, and the API URL it was made at
+TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
+NOT_KNOWN = "?"  # RECORDED, where the program could not find out
+
+
+class FlowProvider(ResourceProvider):
+    """A provider that holds nothing and pickles as a name."""
+
+    serialize_as_secret_always = False
+
+    def configure(self, req: ConfigureRequest) -> None:
+        """Take the stack's config; called once a class and process."""
+        session.begin(req.config.get)
+        engine.widen_pool()
+
+
+def hidden(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
+    """Read what the program passes along unseen, remember it, and return the mark, pinned once it is in the state."""
+    memory, urn = session.current(), str(news.get(URN) or engine.current().urn or "")
+    if olds:
+        memory.replaced.add(urn)
+    if RECORDED in news:
+        memory.recorded[urn] = str(news[RECORDED])
+    return str(olds.get(MARK) or Mark.of(str(news.get(OWNER) or ""), urn))
+
+
+def urn_of(props: Mapping[str, Any]) -> str:
+    """Return the URN of the resource that a verb is about."""
+    return str(engine.current().urn or props.get(MARK) or "")
+
+
+def visible(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties without the hidden ones."""
+    return {name: value for name, value in props.items() if not name.startswith("__")}
+
+
+def checked(found: Checked, mark: str) -> CheckResult:
+    """Return check's verdict to the engine."""
+    inputs = {name: value for name, value in found.inputs.items() if value is not None}
+    failures = [CheckFailure(failure.path, failure.text) for failure in found.failures]
+    return CheckResult(engine.unknowns_out({**inputs, MARK: mark}), failures)
+
+
+def fail_with(found: Checked, error: FlowResourcesError) -> None:
+    """Report an error that belongs to no single input."""
+    found.failures.append(Failure("", str(error)))
+
+
+def guard_account(cloud: Cloud, props: Mapping[str, Any]) -> None:
+    """Refuse to judge or touch anything that the state records at another service, account or project.
+
+    Raises AccountError naming both sides. Without this, a key of another account would make everything look deleted.
+    """
+    recorded_url, recorded_project = props.get(SERVICE), props.get("project")
+    if recorded_url and recorded_url != cloud.settings.api_url:
+        raise AccountError(
+            f"the state records {recorded_url}, but the settings point at {cloud.settings.api_url}",
+            "set flow:apiUrl or MITHRIL_API_URL to the recorded service; nothing was touched",
+        )
+    project = cloud.project()
+    if recorded_project and recorded_project != project.id:
+        raise AccountError(
+            f"the state records project {recorded_project}, but the settings point at {project.name} ({project.id})",
+            "set flow:project or MITHRIL_PROJECT to the recorded project, with a key of its account; nothing was touched",
+        )
+
+
+def service_of(settings: Settings) -> dict[str, Any]:
+    """Return the hidden outputs that say where something lives."""
+    return {SERVICE: settings.api_url}
+
+
+def not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], error: Exception) -> CreateResult:
+    """End a create whose thing exists but is not ready: the id is recorded, and the next `up` goes on."""
+    reason = str(error) if isinstance(error, FlowResourcesError) else one_line(f"{type(error).__name__}: {error}")
+    token = {TOKEN: props[TOKEN]} if TOKEN in props else {}
+    inputs = {name: value for name, value in props.items() if value is not None}
+    engine.fail_initialisation(id_, {**outs, **token}, inputs, reason)
+    return CreateResult(id_, outs)
+
+
+def update_not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], error: Exception) -> UpdateResult:
+    """The same for an update."""
+    return UpdateResult(not_ready(id_, outs, props, error).outs)
+
+
+def never(message: str) -> NoReturn:  # pragma: no cover - a guard against our own mistakes
+    """Say that something cannot be."""
+    raise AssertionError(message)

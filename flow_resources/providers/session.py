@@ -1,0 +1,112 @@
+"""What one plugin process knows: its settings, its door to the service, and what it has seen of each resource.
+
+The provider objects hold nothing, because they are pickled into the state; this module is their memory. It lasts for
+one operation: the engine starts a plugin process for each.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from flow_resources import engine
+from flow_resources.cloud import Cloud, Settings, connect
+from flow_resources.cloud.settings import resolve
+from flow_resources.core import money
+from flow_resources.core.inputs import Checked
+
+
+class Clock:
+    """Time as the verbs use it; tests put their own in its place."""
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+    def jitter(self) -> float:
+        """Return a factor around 1, so that many processes do not ask in step."""
+        return random.uniform(0.85, 1.15)  # noqa: S311 - no secret is made of it
+
+
+@dataclass
+class Session:
+    """The memory of one operation."""
+
+    config: Callable[[str], Any] = field(default=lambda _: None)
+    clock: Clock = field(default_factory=Clock)
+    recorded: dict[str, str] = field(default_factory=dict)
+    """By URN, the id that the state holds for it, where the program looked it up (see `resources.recorded_id`)."""
+    replaced: set[str] = field(default_factory=set)
+    """URNs whose state held something when this operation began: a create of one is a replacement."""
+    deleted: set[str] = field(default_factory=set)
+    """Ids that this process has deleted."""
+    spending: dict[str, tuple[str, Decimal]] = field(default_factory=dict)
+    """By URN, the logical name and the most the cluster can cost (USD per hour)."""
+    said: set[tuple[str, str]] = field(default_factory=set)
+    turns: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+    """By owner's mark: creates of one owner take turns."""
+
+    def settings(self) -> Settings:
+        """Return the settings of the stack; raises SettingsError where there is no key."""
+        return resolve(self.config)
+
+    def cloud(self) -> Cloud:
+        """Return the door to the service."""
+        return connect(self.settings())
+
+    def warn_once(self, message: str, *, about: str | None = None) -> None:
+        """Warn, once a resource and operation: check runs twice for a replacement."""
+        key = (about if about is not None else engine.current().urn or "", message)
+        if key not in self.said:
+            self.said.add(key)
+            engine.warn(message)
+
+
+_session = Session()
+
+
+def current() -> Session:
+    """Return the memory of this process."""
+    return _session
+
+
+def begin(config: Callable[[str], Any]) -> None:
+    """Take the stack's config; the host says it once a provider class."""
+    _session.config = config
+
+
+def fresh(config: Callable[[str], Any], clock: Clock | None = None) -> Session:
+    """Forget everything and start anew, as a new plugin process would."""
+    global _session  # noqa: PLW0603 - a process has one operation
+    _session = Session(config, clock or Clock())
+    return _session
+
+
+def charge(found: Checked, urn: str, name: str, cost: Decimal, budget: Decimal | None) -> None:
+    """Enter a cluster into the stack's budget and fail it when the sum goes over.
+
+    Keyed by URN, so that a replacement, which is checked twice, counts once. A paused cluster costs nothing.
+    """
+    spending = current().spending
+    before = {other: entry for other, entry in spending.items() if other != urn}
+    spending[urn] = (name, cost)
+    total = cost + sum(one for _, one in before.values())
+    if budget is None or total <= budget or not cost:
+        return
+    listed = ", ".join(f"{other} {money.usd(one)}" for other, one in before.values() if one)
+    found.fail(
+        "max_price_per_hour",
+        f"exceeds the stack's budget flow:maxCostPerHour of {money.usd(budget)}/h by {money.usd(total - budget)}/h: "
+        f"this cluster can cost {money.usd(cost)}/h{f', before it {listed}' if listed else ''}",
+        remedy="lower a bid, pause a cluster, or raise the budget with `pulumi config set flow:maxCostPerHour ...`",
+    )

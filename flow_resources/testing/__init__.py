@@ -1,0 +1,41 @@
+"""A Mithril you can hold in your hand: a local server that speaks the cloud's HTTP API.
+
+This is the front door. Everything is looked up lazily, so that importing one name does not import the web server.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .clock import Clock, ManualClock, RealClock
+    from .fake import FakeMithril
+    from .faults import FaultRule
+    from .journal import Request
+    from .store import StateError
+
+__all__ = ["Clock", "FakeMithril", "FaultRule", "ManualClock", "RealClock", "Request", "StateError"]
+
+_ROOMS = {
+    "Clock": "clock",
+    "FakeMithril": "fake",
+    "FaultRule": "faults",
+    "ManualClock": "clock",
+    "RealClock": "clock",
+    "Request": "journal",
+    "StateError": "store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the room that holds `name` the first time it is asked for."""
+    if name not in _ROOMS:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names even before they were imported."""
+    return sorted({*globals(), *__all__})

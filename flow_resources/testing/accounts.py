@@ -1,0 +1,183 @@
+"""Who may see what: keys, the users behind them, projects, and the SSH keys that projects hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .clock import wire_time
+from .errors import BadRequestError, ForbiddenError, NotFoundError, UnauthorizedError
+from .inputs import Body
+from .keypair import make_key_pair
+from .store import Row, Store
+
+_PUBLIC_KEY = r"(ssh-[a-z0-9]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( .*)?\s*"
+ORGANIZATION = "org_000001"
+
+
+@dataclass(frozen=True)
+class User:
+    """Whoever asks: the owner of a key, or the operator at the console, who may see everything."""
+
+    fid: str
+    projects: frozenset[str]
+    everything: bool = False
+
+    def may_see(self, project: str) -> bool:
+        """Say whether the project is theirs."""
+        return self.everything or project in self.projects
+
+
+OPERATOR = User("user_console", frozenset(), everything=True)
+"""The Python API of the fake: it acts behind every account's back."""
+
+
+class Accounts:
+    """Keys, users, projects and SSH keys."""
+
+    def __init__(self, store: Store) -> None:
+        """Work on the tables of `store`."""
+        self._store = store
+
+    def identify(self, authorization: str | None) -> User:
+        """Return whose key it is. Raises UnauthorizedError without one, or with an unknown one."""
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            msg = "Not authenticated"
+            raise UnauthorizedError(msg)
+        user = self._store.value("SELECT fid FROM users WHERE key_hash = ?", _digest(key.strip()))
+        if user is None:
+            msg = "Invalid API key"
+            raise UnauthorizedError(msg)
+        rows = self._store.rows("SELECT project FROM grants WHERE user = ?", user)
+        return User(user, frozenset(row["project"] for row in rows))
+
+    def add_key(self, key: str, projects: Iterable[str]) -> str:
+        """Let `key` see the projects too, and return its user."""
+        digest = _digest(key)
+        user: str | None = self._store.value("SELECT fid FROM users WHERE key_hash = ?", digest)
+        if user is None:
+            user = self._store.next_fid("user")
+            self._store.run("INSERT INTO users VALUES (?, ?)", user, digest)
+        for project in projects:
+            self._store.run("INSERT OR IGNORE INTO grants VALUES (?, ?)", user, self.find_project(project)["fid"])
+        return user
+
+    def add_project(self, name: str, now: float) -> Row:
+        """Return the project of that name, made if need be."""
+        if self._store.row("SELECT 1 FROM projects WHERE name = ?", name) is None:
+            self._store.run("INSERT INTO projects VALUES (?, ?, ?)", self._store.next_fid("proj"), name, now)
+        return self.find_project(name)
+
+    def find_project(self, spec: str) -> Row:
+        """Return the project of that name or id."""
+        found = self._store.row("SELECT * FROM projects WHERE fid = ? OR name = ?", spec, spec)
+        if found is None:
+            msg = f"Project {spec} not found"
+            raise NotFoundError(msg)
+        return found
+
+    def require_project(self, user: User, fid: str) -> None:
+        """Raise NotFoundError for a project that does not exist, ForbiddenError for one of somebody else."""
+        if self._store.row("SELECT 1 FROM projects WHERE fid = ?", fid) is None:
+            msg = f"Project {fid} not found"
+            raise NotFoundError(msg)
+        if not user.may_see(fid):
+            msg = f"No access to project {fid}"
+            raise ForbiddenError(msg)
+
+    def projects(self, user: User) -> list[dict[str, Any]]:
+        """Return the projects of a user."""
+        rows = self._store.rows("SELECT * FROM projects ORDER BY fid")
+        return [project_row(row) for row in rows if user.may_see(row["fid"])]
+
+    def me(self, user: User) -> dict[str, Any]:
+        """Return the user as /v2/me shows them."""
+        name = user.fid.replace("_", "-")
+        return {
+            "id": user.fid,
+            "fid": user.fid,
+            "email": f"{name}@example.com",
+            "user_name": name,
+            "organization_id": ORGANIZATION,
+            "organization_role": "Administrator",
+        }
+
+    def ssh_keys(self, user: User, project: str | None) -> list[dict[str, Any]]:
+        """Return the SSH keys of one project, or of all that the user sees."""
+        if project is not None:
+            self.require_project(user, project)
+        rows = self._store.rows("SELECT * FROM ssh_keys WHERE coalesce(?, project) = project ORDER BY seq", project)
+        return [ssh_key_row(row) for row in rows if user.may_see(row["project"])]
+
+    def create_ssh_key(self, user: User, raw: object, now: float) -> dict[str, Any]:
+        """Keep a public key, or make a pair and give the private half away once."""
+        body = Body(raw)
+        project, name = body.text("project"), body.text("name", longest=256)
+        public, private = None, None
+        if body.has("public_key"):
+            public = body.text("public_key", pattern=_PUBLIC_KEY)
+        required = body.flag("required", default=False)
+        body.done()
+        self.require_project(user, project)
+        if public is None:
+            public, private = make_key_pair(name)
+        fid = self._store.next_fid("sshkey")
+        self._store.run(
+            "INSERT INTO ssh_keys (fid, project, name, public_key, required, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            *(fid, project, name, public.strip(), required, now),
+        )
+        return {**ssh_key_row(self.ssh_key(user, fid)), "private_key": private}
+
+    def ssh_key(self, user: User, fid: str) -> Row:
+        """Return one SSH key that the user may see."""
+        found = self._store.row("SELECT * FROM ssh_keys WHERE fid = ?", fid)
+        if found is None or not user.may_see(found["project"]):
+            msg = f"SSH key {fid} not found"
+            raise NotFoundError(msg)
+        return found
+
+    def update_ssh_key(self, user: User, fid: str, raw: object) -> dict[str, Any]:
+        """Change whether every bid of the project must carry the key."""
+        body = Body(raw)
+        required = body.flag("required")
+        body.done()
+        self.ssh_key(user, fid)
+        self._store.run("UPDATE ssh_keys SET required = ? WHERE fid = ?", required, fid)
+        return ssh_key_row(self.ssh_key(user, fid))
+
+    def delete_ssh_key(self, user: User, fid: str) -> None:
+        """Forget a key, unless a bid that has not ended was launched with it."""
+        key = self.ssh_key(user, fid)
+        bid = self._store.value(
+            "SELECT fid FROM bids WHERE project = ? AND status != 'Terminated' AND instr(ssh_keys, ?)",
+            *(key["project"], f'"{fid}"'),
+        )
+        if bid is not None:
+            msg = f"SSH key is in use by {bid}"
+            raise BadRequestError(msg)
+        self._store.run("DELETE FROM ssh_keys WHERE fid = ?", fid)
+
+
+def project_row(row: Row) -> dict[str, Any]:
+    """Return a ProjectModel."""
+    return {"fid": row["fid"], "name": row["name"], "created_at": wire_time(row["created_at"])}
+
+
+def ssh_key_row(row: Row) -> dict[str, Any]:
+    """Return a NewSshKeyModel."""
+    return {
+        "fid": row["fid"],
+        "name": row["name"],
+        "project": row["project"],
+        "public_key": row["public_key"],
+        "created_at": wire_time(row["created_at"]),
+        "required": bool(row["required"]),
+    }
+
+
+def _digest(key: str) -> str:
+    # A state file is passed around in bug reports: it should not carry the key itself.
+    return hashlib.sha256(key.encode()).hexdigest()

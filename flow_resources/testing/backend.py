@@ -1,0 +1,108 @@
+"""The whole cloud without HTTP: one clock, one store, and the rooms that share them.
+
+State is a function of time. Nothing runs in the background: whoever looks or acts does it inside `session`, which first
+brings everything up to the present.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .accounts import Accounts, User
+from .bids import Bids
+from .clock import Clock
+from .lifecycle import Lifecycle
+from .machines import Machines
+from .market import Market
+from .options import Options
+from .replays import Replays
+from .store import Store
+from .volumes import Volumes
+
+
+class Backend:
+    """The rooms, put together."""
+
+    def __init__(self, store: Store, clock: Clock, options: Options) -> None:
+        """Start from whatever `store` holds."""
+        self.store = store
+        self.clock = clock
+        self.options = options
+        self.accounts = Accounts(store)
+        self.volumes = Volumes(store, self.accounts)
+        self.machines = Machines(store)
+        self.market = Market(store)
+        self.lifecycle = Lifecycle(store, options, self.market, self.machines)
+        self.bids = Bids(store, options, self.accounts, self.volumes, self.machines, self.lifecycle)
+        self.replays = Replays(store, options)
+        self._due: float | None = None
+        self._due_known = False
+
+    @contextmanager
+    def session(self) -> Iterator[float]:
+        """Do something at one moment, which is given: settle, do it, and let what it changed take effect at once."""
+        with self.store.lock:
+            # Reading the clock under the lock keeps moments in the order in which they are written down.
+            now = self.clock.now()
+            # What time did is stored for itself: a refusal of what follows does not undo it.
+            with self.store.transaction():
+                self._settle(now)
+            before = self.store.changes
+            try:
+                with self.store.transaction():
+                    yield now
+                    if self.store.changes != before:
+                        self._due_known = False
+                        self._settle(now)
+            except BaseException:
+                if self.store.changes != before:
+                    self._due_known = False
+                    self.lifecycle.look_again()
+                raise
+
+    def _settle(self, now: float) -> None:
+        """Do everything that was due up to now, each thing at its own moment."""
+        while (due := self._next_due()) is not None and due <= now:
+            self.lifecycle.step(due)
+            self.lifecycle.auction(due)
+            self._due_known = False
+        if self.lifecycle.changed:
+            self.lifecycle.auction(now)
+            self._due_known = False
+
+    def _next_due(self) -> float | None:
+        if not self._due_known:
+            self._due = self.lifecycle.next_due()
+            self._due_known = True
+        return self._due
+
+    def create_bid(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
+        """Place a bid, once per Idempotency-Key, and return it as it is after the auction."""
+
+        def lives(fid: str) -> bool:
+            return bool(self.bids.get(user, fid)["status"] != "Terminated")
+
+        fid = self.replays.once(user, "/v2/spot/bids", key, raw, lambda: self.bids.create(user, raw, now), lives)
+        return self.show_bid(user, fid, now)
+
+    def update_bid(self, user: User, fid: str, raw: object, now: float) -> dict[str, Any]:
+        """Change a bid and return it as it is after the auction."""
+        self.bids.update(user, fid, raw, now)
+        return self.show_bid(user, fid, now)
+
+    def show_bid(self, user: User, fid: str, now: float) -> dict[str, Any]:
+        """Return one bid, with what was just done to it already settled."""
+        self._due_known = False
+        self._settle(now)
+        return self.bids.wire([self.bids.get(user, fid)])[0]
+
+    def create_volume(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
+        """Make a volume, once per Idempotency-Key."""
+
+        def lives(fid: str) -> bool:
+            return self.volumes.wire(fid)["deleted_at"] is None
+
+        fid = self.replays.once(user, "/v2/volumes", key, raw, lambda: self.volumes.create(user, raw, now), lives)
+        return self.volumes.wire(fid)

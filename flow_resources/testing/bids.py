@@ -1,0 +1,255 @@
+"""Bids as the API offers them: place, read, change, cancel. What happens to them later is `lifecycle`'s business."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from .accounts import Accounts, User
+from .catalog import BY_FID, check_region
+from .clock import wire_time
+from .errors import BadRequestError, NotFoundError
+from .inputs import Body, Query, write_price
+from .lifecycle import Lifecycle
+from .listing import Listing
+from .machines import Machines
+from .options import Options
+from .store import Row, Store
+from .volumes import Volumes
+
+STATUSES = ("Open", "Allocated", "Preempting", "Terminated", "Paused")
+_SORTS = {"created_at": "seq", "status": "status"}
+_COLUMNS = (
+    "project",
+    "name",
+    "instance_type",
+    "region",
+    "quantity",
+    "limit_cents",
+    "ssh_keys",
+    "startup_script",
+    "kubernetes_cluster",
+    "image_version",
+    "memory_gb",
+)
+
+
+class Bids:
+    """Bids, as rows of one table."""
+
+    def __init__(
+        self,
+        store: Store,
+        options: Options,
+        accounts: Accounts,
+        volumes: Volumes,
+        machines: Machines,
+        lifecycle: Lifecycle,
+    ) -> None:
+        """Work on the tables of `store`."""
+        self._store = store
+        self._options = options
+        self._accounts = accounts
+        self._volumes = volumes
+        self._machines = machines
+        self._lifecycle = lifecycle
+
+    def create(self, user: User, raw: object, now: float) -> str:
+        """Place a bid and return its id; whether it wins is decided right after."""
+        wanted, volumes = _read_bid(raw)
+        project, region = wanted["project"], wanted["region"]
+        self._accounts.require_project(user, project)
+        if self._options.unique_bid_names and self._name_is_used(project, wanted["name"]):
+            msg = "name already used"
+            raise BadRequestError(msg)
+        for key in json.loads(wanted["ssh_keys"]):
+            if self._accounts.ssh_key(user, key)["project"] != project:
+                msg = f"SSH key {key} not found"
+                raise NotFoundError(msg)
+        self._volumes.check(user, volumes, None, project, region, wanted["quantity"])
+        fid = self._store.next_fid("bid")
+        self._store.run(
+            f"INSERT INTO bids (fid, created_by, created_at, status, {', '.join(_COLUMNS)})"  # noqa: S608
+            f" VALUES (?, ?, ?, 'Open', {', '.join('?' for _ in _COLUMNS)})",
+            *(fid, user.fid, now, *(wanted[column] for column in _COLUMNS)),
+        )
+        self._volumes.attach(fid, volumes)
+        self._lifecycle.note(fid, "Placed", now, user, wanted["limit_cents"])
+        self._lifecycle.hold(self.get(user, fid), held=False)
+        return fid
+
+    def get(self, user: User, fid: str) -> Row:
+        """Return one bid that the user may see, ended or not."""
+        found = self._store.row("SELECT * FROM bids WHERE fid = ?", fid)
+        if found is None or not user.may_see(found["project"]):
+            msg = f"Bid {fid} not found"
+            raise NotFoundError(msg)
+        return found
+
+    def wire(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Return bids as the API shows them."""
+        fids = [row["fid"] for row in rows]
+        instances, volumes = self._machines.held_by(fids), self._volumes.of_bids(fids)
+        return [bid_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
+
+    def update(self, user: User, fid: str, raw: object, now: float) -> None:
+        """Change the limit, the pause, the volumes or the memory of a bid that has not ended; null means no change."""
+        body = Body(raw)
+        cents = body.price("limit_price") if body.has("limit_price") else None
+        paused = body.flag("paused") if body.has("paused") else None
+        volumes = body.texts("volumes") if body.has("volumes") else None
+        memory = body.whole_or_none("memory_gb")
+        body.done()
+        bid = self.get(user, fid)
+        if bid["status"] == "Terminated" or bid["cancel_at"] is not None:
+            msg = f"Bid {fid} is terminated"
+            raise BadRequestError(msg)
+        if volumes is not None:
+            self._change_volumes(user, bid, volumes, now)
+        if memory is not None and memory != bid["memory_gb"]:
+            self._store.run("UPDATE bids SET memory_gb = ? WHERE fid = ?", memory, fid)
+            self._lifecycle.note(fid, "Memory Adjusted", now, user)
+        if cents is not None and cents != bid["limit_cents"]:
+            self._store.run("UPDATE bids SET limit_cents = ? WHERE fid = ?", cents, fid)
+            self._lifecycle.note(fid, "Limit Price Changed", now, user, cents)
+            # Somebody who pays more is back in the auction, also after a preemption by hand.
+            self._lifecycle.hold(bid, held=bool(bid["held"]) and cents < bid["limit_cents"])
+        if paused is True and bid["status"] != "Paused":
+            self._lifecycle.pause(bid, now, user)
+        if paused is False and bid["status"] == "Paused":
+            self._lifecycle.resume(bid, now, user)
+
+    def cancel(self, user: User, fid: str, now: float) -> None:
+        """End a bid, at once or after the time that the options set; a bid that has ended stays ended."""
+        bid = self.get(user, fid)
+        if bid["status"] == "Terminated" or bid["cancel_at"] is not None:
+            return
+        if self._options.cancel_seconds > 0:
+            due = now + self._options.cancel_seconds
+            self._store.run("UPDATE bids SET cancel_at = ? WHERE fid = ?", due, fid)
+        else:
+            self._lifecycle.terminate(bid, now, user)
+
+    def listing(self, user: User, query: Query) -> dict[str, Any]:
+        """Answer GET /v2/spot/bids."""
+        listing = Listing.read("bids", query, _SORTS, self._options.page_limit)
+        project = query.text("project")
+        if project is not None:
+            self._accounts.require_project(user, project)
+            listing.only("project", [project])
+        elif not user.everything:
+            listing.only("project", sorted(user.projects))
+        for column in ("name", "instance_type", "region"):
+            if value := query.text(column):
+                listing.only(column, [value])
+        if status := query.choice("status", STATUSES):
+            listing.only("status", [status])
+        rows, cursor = listing.page(self._store)
+        return {"data": self.wire(rows), "next_cursor": cursor}
+
+    def history(self, user: User, fid: str) -> dict[str, Any]:
+        """Answer GET /v2/spot/bids/{fid}/history."""
+        self.get(user, fid)
+        rows = self._store.rows("SELECT * FROM events WHERE bid = ? ORDER BY seq", fid)
+        return {"bid_fid": fid, "events": [_event_row(row) for row in rows]}
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return every bid there ever was, in the order of submission."""
+        return self.wire(self._store.rows("SELECT * FROM bids ORDER BY seq"))
+
+    def _name_is_used(self, project: str, name: str) -> bool:
+        sql = "SELECT 1 FROM bids WHERE project = ? AND name = ? AND status != 'Terminated'"
+        return self._store.row(sql, project, name) is not None
+
+    def _change_volumes(self, user: User, bid: Row, volumes: list[str], now: float) -> None:
+        fid = bid["fid"]
+        before = self._volumes.of_bids([fid])[fid]
+        if volumes == before:
+            return
+        if bid["status"] == "Preempting":
+            msg = "Volumes cannot be changed while the bid is being preempted"
+            raise BadRequestError(msg)
+        if self._options.volumes_need_pause and bid["status"] != "Paused":
+            msg = "Volumes can only be changed while the bid is paused"
+            raise BadRequestError(msg)
+        new = [volume for volume in volumes if volume not in before]
+        self._volumes.check(user, new, bid, bid["project"], bid["region"], bid["quantity"])
+        self._volumes.attach(fid, volumes)
+        for volume in new:
+            self._lifecycle.note(fid, "Volumes Attached", now, user, attached=volume)
+        for volume in before:
+            if volume not in volumes:
+                self._lifecycle.note(fid, "Volumes Removed", now, user, removed=volume)
+
+
+def bid_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any]:
+    """Return a BidModel."""
+    ended = row["deactivated_at"]
+    return {
+        "fid": row["fid"],
+        "name": row["name"],
+        "project": row["project"],
+        "created_by": row["created_by"],
+        "created_at": wire_time(row["created_at"]),
+        "deactivated_at": None if ended is None else wire_time(ended),
+        "limit_price": write_price(row["limit_cents"]),
+        "instance_quantity": row["quantity"],
+        "instance_type": row["instance_type"],
+        "region": row["region"],
+        "instances": instances,
+        "launch_specification": {
+            "volumes": volumes,
+            "ssh_keys": json.loads(row["ssh_keys"]),
+            "startup_script": row["startup_script"],
+            "kubernetes_cluster": row["kubernetes_cluster"],
+            "image_version": row["image_version"],
+            "memory_gb": row["memory_gb"],
+        },
+        "status": row["status"],
+    }
+
+
+def _read_bid(raw: object) -> tuple[dict[str, Any], list[str]]:
+    """Return the columns of a new bid, and its volumes."""
+    body = Body(raw)
+    wanted: dict[str, Any] = {name: body.text(name) for name in ("project", "name", "instance_type", "region")}
+    wanted["limit_cents"] = body.price("limit_price")
+    wanted["quantity"] = body.whole("instance_quantity", most=10_000)
+    launch = body.inner("launch_specification")
+    volumes = launch.texts("volumes")
+    wanted["ssh_keys"] = json.dumps(launch.texts("ssh_keys"))
+    for name in ("startup_script", "kubernetes_cluster", "image_version"):
+        wanted[name] = launch.text_or_none(name)
+    wanted["memory_gb"] = launch.whole_or_none("memory_gb")
+    _check_place(body, wanted["instance_type"], wanted["region"])
+    body.done()
+    return wanted, volumes
+
+
+def _check_place(body: Body, instance_type: str, region: str) -> None:
+    """Note a type or a region that does not exist, or a type that is not on offer in the region."""
+    kind = BY_FID.get(instance_type)
+    if instance_type and kind is None:
+        body.wrong("instance_type", f"Instance type {instance_type} does not exist")
+    if not region:
+        return
+    try:
+        check_region(region)
+    except ValueError as error:
+        body.wrong("region", str(error))
+        return
+    if kind is not None and region not in kind.regions:
+        body.wrong("instance_type", f"Instance type {instance_type} ({kind.name}) is not on offer in {region}")
+
+
+def _event_row(row: Row) -> dict[str, Any]:
+    change = {"attached": row["attached"], "removed": row["removed"]}
+    return {
+        "timestamp": wire_time(row["at"]),
+        "event_type": row["kind"],
+        "limit_price": None if row["limit_cents"] is None else write_price(row["limit_cents"]),
+        "user_id": row["user"],
+        "memory_gb": None,
+        "persistent_disk_change": change if row["attached"] or row["removed"] else None,
+    }

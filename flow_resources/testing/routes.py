@@ -1,0 +1,275 @@
+"""The paths of the API: each function reads one request, calls the backend, and says what to answer.
+
+No sockets here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import catalog
+from .accounts import User
+from .backend import Backend
+from .errors import InvalidError, MethodNotAllowedError, NotFoundError, problem
+from .inputs import Query
+
+Answer = tuple[int, Any]
+NO_CONTENT: Answer = (204, None)
+_QUANTITY_MAX = 256
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that was let in: who asks, for what, with what, at which moment."""
+
+    backend: Backend
+    user: User
+    fid: str
+    query: Query
+    body: Any
+    key: str | None
+    now: float
+
+    def project(self) -> str:
+        """Return the project that the query must name, when the caller may see it."""
+        fid = self.query.required("project")
+        self.backend.accounts.require_project(self.user, fid)
+        return fid
+
+
+Handler = Callable[[Call], Answer]
+_ROUTES: list[tuple[re.Pattern[str], dict[str, Handler]]] = []
+
+
+def find(method: str, path: str) -> tuple[Handler, str]:
+    """Return what answers a request, and the id in its path. Raises NotFoundError or MethodNotAllowedError."""
+    for pattern, handlers in _ROUTES:
+        match = pattern.fullmatch(path)
+        if match is None:
+            continue
+        if method not in handlers:
+            msg = "Method Not Allowed"
+            raise MethodNotAllowedError(msg)
+        return handlers[method], match.groupdict().get("fid") or ""
+    msg = "Not Found"
+    raise NotFoundError(msg)
+
+
+def route(method: str, path: str) -> Callable[[Handler], Handler]:
+    """Register a function under a path such as /v2/spot/bids/{fid}."""
+    pattern = re.compile(path.replace("{fid}", "(?P<fid>[^/]+)"))
+
+    def register(handler: Handler) -> Handler:
+        for known, handlers in _ROUTES:
+            if known.pattern == pattern.pattern:
+                handlers[method] = handler
+                return handler
+        _ROUTES.append((pattern, {method: handler}))
+        return handler
+
+    return register
+
+
+# --- the account -----------------------------------------------------------------------------------------------------
+
+
+@route("GET", "/v2/me")
+def me(call: Call) -> Answer:
+    """Say whose key this is."""
+    return 200, call.backend.accounts.me(call.user)
+
+
+@route("GET", "/v2/me/teammates")
+def teammates(call: Call) -> Answer:
+    """List the people of the organization: one."""
+    known = call.backend.accounts.me(call.user)
+    names = ("id", "fid", "user_name", "email", "organization_role")
+    projects = sorted(call.user.projects)
+    return 200, [{**{name: known[name] for name in names}, "project_ids": projects, "deactivated_at": None}]
+
+
+@route("GET", "/v2/projects")
+def projects(call: Call) -> Answer:
+    """List the projects of the key."""
+    return 200, call.backend.accounts.projects(call.user)
+
+
+@route("GET", "/v2/ssh-keys")
+def list_ssh_keys(call: Call) -> Answer:
+    """List the SSH keys of a project."""
+    return 200, call.backend.accounts.ssh_keys(call.user, call.project())
+
+
+@route("POST", "/v2/ssh-keys")
+def create_ssh_key(call: Call) -> Answer:
+    """Register a public key, or have a pair made."""
+    return 201, call.backend.accounts.create_ssh_key(call.user, call.body, call.now)
+
+
+@route("PATCH", "/v2/ssh-keys/{fid}")
+def update_ssh_key(call: Call) -> Answer:
+    """Change `required`."""
+    return 200, call.backend.accounts.update_ssh_key(call.user, call.fid, call.body)
+
+
+@route("DELETE", "/v2/ssh-keys/{fid}")
+def delete_ssh_key(call: Call) -> Answer:
+    """Forget a key that no live bid uses."""
+    call.backend.accounts.delete_ssh_key(call.user, call.fid)
+    return NO_CONTENT
+
+
+# --- the market ------------------------------------------------------------------------------------------------------
+
+
+@route("GET", "/v2/instance-types")
+def instance_types(_: Call) -> Answer:
+    """List what can be rented."""
+    return 200, [kind.wire() for kind in catalog.TYPES]
+
+
+@route("GET", "/v2/spot/availability")
+def availability(call: Call) -> Answer:
+    """List the auctions; a project in the query changes nothing, but must be the caller's."""
+    if call.query.text("project"):
+        call.project()
+    return 200, call.backend.market.auctions()
+
+
+@route("GET", "/v2/pricing/current")
+def current_prices(call: Call) -> Answer:
+    """Say what a type costs now, in one region or in the cheapest."""
+    spec, region = call.query.required("instance_type"), call.query.text("region")
+    quantity = call.query.whole("instance_quantity", most=_QUANTITY_MAX) or 1
+    kind = catalog.BY_FID.get(spec)
+    if kind is None:
+        msg = f"Instance type {spec} not found"
+        raise NotFoundError(msg)
+    if region is not None and region not in catalog.REGIONS:
+        raise InvalidError([problem(("query", "region"), f"Region {region} does not exist")])
+    return 200, call.backend.market.quote(kind, region, quantity)
+
+
+@route("GET", "/marketplace/v1/regions")
+def regions(_: Call) -> Answer:
+    """List the regions and what storage they have."""
+    return 200, catalog.region_rows()
+
+
+# --- bids and their machines -----------------------------------------------------------------------------------------
+
+
+@route("GET", "/v2/spot/bids")
+def list_bids(call: Call) -> Answer:
+    """List bids, ended ones too."""
+    return 200, call.backend.bids.listing(call.user, call.query)
+
+
+@route("POST", "/v2/spot/bids")
+def create_bid(call: Call) -> Answer:
+    """Place a bid."""
+    return 201, call.backend.create_bid(call.user, call.body, call.key, call.now)
+
+
+@route("GET", "/v2/spot/bids/{fid}")
+def get_bid(call: Call) -> Answer:
+    """Read one bid."""
+    return 200, call.backend.show_bid(call.user, call.fid, call.now)
+
+
+@route("PATCH", "/v2/spot/bids/{fid}")
+def update_bid(call: Call) -> Answer:
+    """Change limit, pause, volumes."""
+    return 200, call.backend.update_bid(call.user, call.fid, call.body, call.now)
+
+
+@route("DELETE", "/v2/spot/bids/{fid}")
+def cancel_bid(call: Call) -> Answer:
+    """End a bid; ending it twice is fine."""
+    call.backend.bids.cancel(call.user, call.fid, call.now)
+    return NO_CONTENT
+
+
+@route("GET", "/v2/spot/bids/{fid}/status")
+def bid_status(call: Call) -> Answer:
+    """Read only the status of a bid."""
+    row = call.backend.bids.get(call.user, call.fid)
+    return 200, {"bid_fid": row["fid"], "status": row["status"]}
+
+
+@route("GET", "/v2/spot/bids/{fid}/history")
+def bid_history(call: Call) -> Answer:
+    """Read what happened to a bid."""
+    return 200, call.backend.bids.history(call.user, call.fid)
+
+
+@route("GET", "/v2/instances")
+def list_instances(call: Call) -> Answer:
+    """List machines, gone ones too."""
+    project = call.project()
+    return 200, call.backend.machines.listing(call.query, project, call.backend.options.page_limit)
+
+
+@route("GET", "/v2/instances/{fid}/status")
+def instance_status(call: Call) -> Answer:
+    """Read the status of one machine."""
+    return 200, call.backend.machines.status(call.user, call.fid)
+
+
+# --- volumes ---------------------------------------------------------------------------------------------------------
+
+
+@route("GET", "/v2/volumes")
+def list_volumes(call: Call) -> Answer:
+    """List the volumes of a project; the service does not page them."""
+    deleted = call.query.flag("include_deleted")
+    return 200, call.backend.volumes.listing(call.project(), call.query.text("region"), deleted=deleted)
+
+
+@route("POST", "/v2/volumes")
+def create_volume(call: Call) -> Answer:
+    """Make a volume."""
+    return 201, call.backend.create_volume(call.user, call.body, call.key, call.now)
+
+
+@route("PATCH", "/v2/volumes/{fid}")
+def rename_volume(call: Call) -> Answer:
+    """Rename a volume; the service offers no other change."""
+    call.backend.volumes.rename(call.user, call.fid, call.body)
+    return 200, call.backend.volumes.wire(call.fid)
+
+
+@route("DELETE", "/v2/volumes/{fid}")
+def delete_volume(call: Call) -> Answer:
+    """Delete a volume that no live bid uses."""
+    call.backend.volumes.delete(call.user, call.fid, call.now)
+    return NO_CONTENT
+
+
+# --- what this cloud has none of, but clients ask for ----------------------------------------------------------------
+
+
+@route("GET", "/v2/reservation")
+def reservations(call: Call) -> Answer:
+    """List no reservations."""
+    call.project()
+    return 200, {"data": [], "next_cursor": None}
+
+
+@route("GET", "/v2/quotas")
+@route("GET", "/v2/kubernetes/clusters")
+def nothing_in_project(call: Call) -> Answer:
+    """List nothing, for a project that the caller may see."""
+    call.project()
+    return 200, []
+
+
+@route("GET", "/v2/api-keys")
+@route("GET", "/v2/cpu/instance-types")
+@route("GET", "/v2/cpu/regions")
+def nothing(_: Call) -> Answer:
+    """List nothing."""
+    return 200, []

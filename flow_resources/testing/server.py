@@ -1,0 +1,103 @@
+"""The thread that serves: an event loop of its own, started and stopped from any other thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from aiohttp import web
+
+from .backend import Backend
+from .faults import Faults
+from .journal import Journal
+from .serving import Serving
+
+HOST = "127.0.0.1"
+_GRACE_SECONDS = 0.05
+
+
+class Server:
+    """One listening socket on loopback. A stopped server keeps its port number and may be started again."""
+
+    def __init__(self, backend: Backend, journal: Journal, faults: Faults, port: int) -> None:
+        """Prepare; nothing listens yet. Port 0 takes a free one at the first start."""
+        self._parts = (backend, journal, faults)
+        self._faults = faults
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._serving: Serving | None = None
+        self._halt: asyncio.Event | None = None
+        self._latency = 0.0
+        self.port = port
+
+    @property
+    def running(self) -> bool:
+        """Say whether it listens."""
+        return self._thread is not None
+
+    def start(self) -> None:
+        """Listen. Raises OSError when the port is taken."""
+        if self._thread is not None:
+            return
+        ready: list[OSError | None] = []
+        listening = threading.Event()
+        thread = threading.Thread(target=self._run, args=(listening, ready), name="fake-mithril", daemon=True)
+        thread.start()
+        listening.wait()
+        if ready and ready[0] is not None:
+            thread.join()
+            raise ready[0]
+        self._thread = thread
+
+    def stop(self) -> None:
+        """Stop listening and cut every connection; requests under way get no answer."""
+        thread, self._thread = self._thread, None
+        if thread is None or self._loop is None or self._halt is None:
+            return
+        self._loop.call_soon_threadsafe(self._halt.set)
+        thread.join()
+
+    def set_latency(self, seconds: float) -> None:
+        """Make every answer wait that long."""
+        self._latency = seconds
+        if self._serving is not None:
+            self._serving.latency = seconds
+
+    def _run(self, listening: threading.Event, ready: list[OSError | None]) -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self._serve(loop, listening, ready))
+        finally:
+            loop.close()
+            listening.set()
+
+    async def _serve(
+        self, loop: asyncio.AbstractEventLoop, listening: threading.Event, ready: list[OSError | None]
+    ) -> None:
+        serving = Serving(*self._parts)
+        serving.latency = self._latency
+        options: dict[str, Any] = {"access_log": None, "keepalive_timeout": 75.0}
+        runner = web.ServerRunner(web.Server(serving.handle, **options), shutdown_timeout=_GRACE_SECONDS)
+        await runner.setup()
+        site = web.TCPSite(runner, HOST, self.port, backlog=512)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            ready.append(error)
+            return
+        self.port = runner.addresses[0][1]
+        self._loop, self._serving, self._halt = loop, serving, asyncio.Event()
+        self._faults.on_clear = lambda: _call(loop, serving)
+        listening.set()
+        await self._halt.wait()
+        self._faults.on_clear = lambda: None
+        await site.stop()
+        serving.release()
+        await runner.cleanup()
+
+
+def _call(loop: asyncio.AbstractEventLoop, serving: Serving) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(serving.release)

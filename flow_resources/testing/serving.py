@@ -1,0 +1,173 @@
+"""One request over HTTP: note it, let the rules break it, carry it out, answer. The only room that handles sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from .backend import Backend
+from .errors import ApiError, InvalidError, problem
+from .faults import FaultRule, Faults
+from .inputs import Query
+from .journal import MUTATING, Journal, Request
+from .routes import Answer, Call, find
+
+log = logging.getLogger(__name__)
+_NOT_JSON = b'{"fid": "bid_'
+
+
+class Serving:
+    """The handler behind every connection; one per running server, since its events belong to one event loop."""
+
+    def __init__(self, backend: Backend, journal: Journal, faults: Faults) -> None:
+        """Answer from `backend`, note in `journal`, break by `faults`."""
+        self._backend = backend
+        self._journal = journal
+        self._faults = faults
+        self._released = asyncio.Event()
+        self.latency = 0.0
+
+    def release(self) -> None:
+        """Let go of the clients that hang now; those that hang later are not meant."""
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Take one request from the first byte to the last of its answer."""
+        raw = await http.read()
+        query = Query(http.query.items())
+        body, parsed = _parse(raw)
+        key = http.headers.get("Idempotency-Key")
+        path = unquote(http.path)
+        request = Request(http.method, path, query.plain(), body, key, self._backend.clock.now())
+        self._journal.record(request)
+        rule = self._faults.strike(request)
+        if self.latency > 0:
+            await asyncio.sleep(self.latency)
+        if rule is not None and rule.kind == "slow" and rule.when == "before":
+            await asyncio.sleep(rule.seconds or 0.0)
+        answer: Answer | None = None
+        if rule is None or rule.acts:
+            answer = self._carry_out(request, query, parsed, http.headers.get("Authorization"))
+        if rule is not None and rule.then is not None:
+            await asyncio.get_running_loop().run_in_executor(None, rule.then, request)
+        if rule is not None:
+            return await self._break(http, request, rule, answer)
+        return self._answer(request, answer or (500, None))
+
+    def _carry_out(self, request: Request, query: Query, parsed: bool, authorization: str | None) -> Answer:
+        backend = self._backend
+        try:
+            handler, fid = find(request.method, request.path)
+            with backend.session() as now:
+                user = backend.accounts.identify(authorization)
+                before = backend.store.changes
+                body = _readable(request.body, parsed)
+                call = Call(backend, user, fid, query, body, request.idempotency_key, now)
+                answer = handler(call)
+                changed = backend.store.changes != before
+            # Only now is it stored: a request had no effect if the transaction did not end well.
+            request.effect = changed and request.method in MUTATING
+        except ApiError as error:
+            return error.status, {"detail": error.detail}
+        except Exception:
+            log.exception("the fake failed on %s %s", request.method, request.path)
+            return 500, {"detail": "Internal Server Error"}
+        return answer
+
+    def _answer(self, request: Request, answer: Answer) -> web.Response:
+        status, body = answer
+        request.status = status
+        if body is None:
+            return web.Response(status=status)
+        return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
+
+    async def _break(
+        self, http: web.BaseRequest, request: Request, rule: FaultRule, answer: Answer | None
+    ) -> web.StreamResponse:
+        if rule.kind in ("slow", "pass"):
+            if rule.when == "after":
+                await asyncio.sleep(rule.seconds or 0.0)
+            return self._answer(request, answer or (500, None))
+        if rule.kind == "hang":
+            await _wait(self._released, rule.seconds)
+        if rule.kind in ("hang", "reset"):
+            _cut(http)
+            return web.Response()
+        status, text = _spoiled(rule, answer)
+        request.status = status
+        headers = {"Content-Type": "application/json", **rule.headers}
+        if rule.kind == "truncate":
+            return await _send_half(http, status, text, headers)
+        return web.Response(status=status, body=text, headers=headers)
+
+
+def _parse(raw: bytes) -> tuple[Any, bool]:
+    """Return the body for the journal, and whether it is what an API can read."""
+    if not raw:
+        return None, True
+    try:
+        return json.loads(raw, parse_constant=_no_constant), True
+    except (ValueError, RecursionError):
+        return raw.decode("utf-8", "replace"), False
+
+
+def _readable(body: Any, parsed: bool) -> Any:
+    """Return the body that an API can read. Raises InvalidError when it was not JSON."""
+    if not parsed:
+        raise InvalidError([problem(("body",), "JSON decode error", "json_invalid")])
+    return body
+
+
+def _no_constant(name: str) -> None:
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
+
+
+def _spoiled(rule: FaultRule, answer: Answer | None) -> tuple[int, bytes]:
+    """Return the status and the bytes that take the place of the answer."""
+    if rule.kind == "status":
+        status = rule.status or 500
+        body = {"detail": "Injected fault"} if rule.body is None else rule.body
+    else:
+        status = rule.status or (answer[0] if answer else 200)
+        body = rule.body if rule.body is not None else answer[1] if answer else {"detail": "Injected fault"}
+        if rule.kind == "malformed" and rule.body is None:
+            return status, _NOT_JSON
+    if isinstance(body, bytes):
+        return status, body
+    return status, (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
+async def _send_half(http: web.BaseRequest, status: int, text: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(text))})
+    await response.prepare(http)
+    await response.write(text[: len(text) // 2])
+    if http.transport is not None:
+        http.transport.close()
+    return response
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except asyncio.TimeoutError:
+        return
+
+
+def _cut(http: web.BaseRequest) -> None:
+    """End the connection with a reset instead of a goodbye."""
+    transport = http.transport
+    if transport is None:
+        return
+    raw = transport.get_extra_info("socket")
+    if raw is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -1,0 +1,179 @@
+"""The state, in SQLite: what was answered is on disk before the answer leaves.
+
+Rooms above write SQL against the tables below and never open files or transactions of their own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Row = sqlite3.Row
+VERSION = 1
+_APPLICATION_ID = 0x464C574D
+
+_SCHEMA = """
+CREATE TABLE counters (kind TEXT PRIMARY KEY, last INTEGER NOT NULL);
+CREATE TABLE projects (fid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at REAL NOT NULL);
+CREATE TABLE users (fid TEXT PRIMARY KEY, key_hash TEXT NOT NULL UNIQUE);
+CREATE TABLE grants (user TEXT NOT NULL, project TEXT NOT NULL, PRIMARY KEY (user, project));
+CREATE TABLE ssh_keys (
+    seq INTEGER PRIMARY KEY, fid TEXT NOT NULL UNIQUE, project TEXT NOT NULL, name TEXT NOT NULL,
+    public_key TEXT NOT NULL, required INTEGER NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE volumes (
+    seq INTEGER PRIMARY KEY, fid TEXT NOT NULL UNIQUE, project TEXT NOT NULL, name TEXT NOT NULL, region TEXT NOT NULL,
+    capacity_gb INTEGER NOT NULL, interface TEXT NOT NULL, created_at REAL NOT NULL, deleted_at REAL);
+CREATE UNIQUE INDEX volume_names ON volumes (project, name) WHERE deleted_at IS NULL;
+CREATE TABLE bids (
+    seq INTEGER PRIMARY KEY, fid TEXT NOT NULL UNIQUE, project TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
+    instance_type TEXT NOT NULL, region TEXT NOT NULL, quantity INTEGER NOT NULL, limit_cents INTEGER NOT NULL,
+    created_by TEXT NOT NULL, created_at REAL NOT NULL, deactivated_at REAL,
+    ssh_keys TEXT NOT NULL, startup_script TEXT, kubernetes_cluster TEXT, image_version TEXT, memory_gb INTEGER,
+    notice_until REAL, cancel_at REAL, held INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX bids_by_project ON bids (project, seq);
+CREATE INDEX bids_by_name ON bids (name, seq);
+CREATE INDEX live_bids ON bids (instance_type, region) WHERE status != 'Terminated';
+CREATE INDEX bid_notices ON bids (notice_until) WHERE notice_until IS NOT NULL;
+CREATE INDEX bid_cancels ON bids (cancel_at) WHERE cancel_at IS NOT NULL;
+CREATE TABLE attachments (bid TEXT NOT NULL, volume TEXT NOT NULL, UNIQUE (bid, volume));
+CREATE INDEX attachments_by_volume ON attachments (volume);
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, bid TEXT NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL, user TEXT,
+    limit_cents INTEGER, attached TEXT, removed TEXT);
+CREATE INDEX events_by_bid ON events (bid, seq);
+CREATE TABLE instances (
+    seq INTEGER PRIMARY KEY, fid TEXT NOT NULL UNIQUE, name TEXT NOT NULL, project TEXT NOT NULL, bid TEXT NOT NULL,
+    instance_type TEXT NOT NULL, region TEXT NOT NULL, created_by TEXT NOT NULL, created_at REAL NOT NULL,
+    status TEXT NOT NULL, boots_from REAL NOT NULL, ready_at REAL NOT NULL, due_at REAL, ended_at REAL,
+    current INTEGER NOT NULL DEFAULT 1);
+CREATE INDEX instances_by_bid ON instances (bid, current);
+CREATE INDEX instances_by_project ON instances (project, seq);
+CREATE INDEX instances_due ON instances (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE markets (
+    instance_type TEXT NOT NULL, region TEXT NOT NULL, price_cents INTEGER, capacity INTEGER,
+    PRIMARY KEY (instance_type, region));
+CREATE TABLE replays (
+    user TEXT NOT NULL, path TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, fid TEXT NOT NULL,
+    PRIMARY KEY (user, path, key));
+"""
+
+
+class StateError(Exception):
+    """The state file cannot be used; the message is one line for a person."""
+
+
+class Store:
+    """One SQLite database behind one lock, shared by the server's thread and the test's."""
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        """Open `path`, or keep everything in memory. Raises StateError, and never touches a file it cannot read."""
+        self.lock = threading.RLock()
+        self._depth = 0
+        self._db = _open(path)
+
+    def close(self) -> None:
+        """Let the file go; a closed store answers nothing more."""
+        with self.lock:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what happens inside one thing: all of it is stored, or none. May be nested."""
+        with self.lock:
+            if self._depth == 0:
+                self._db.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._depth -= 1
+            if self._depth == 0:
+                self._db.execute("COMMIT")
+
+    @property
+    def changes(self) -> int:
+        """Count the rows written since the store was opened, to tell an effect from a mere answer."""
+        return self._db.total_changes
+
+    def run(self, sql: str, *values: object) -> int:
+        """Execute one statement and return how many rows it changed."""
+        return self._db.execute(sql, values).rowcount
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute one statement for every row."""
+        self._db.executemany(sql, rows)
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """Return every row of a query."""
+        return self._db.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: object) -> Row | None:
+        """Return the first row of a query, if there is one."""
+        found: Row | None = self._db.execute(sql, values).fetchone()
+        return found
+
+    def value(self, sql: str, *values: object) -> Any:
+        """Return the first column of the first row, or None."""
+        found = self.row(sql, *values)
+        return None if found is None else found[0]
+
+    def next_fid(self, prefix: str) -> str:
+        """Return an id nobody had before, such as bid_000001: the same story gives the same ids."""
+        self.run("INSERT INTO counters VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET last = last + 1", prefix)
+        last = self.value("SELECT last FROM counters WHERE kind = ?", prefix)
+        return f"{prefix}_{last:06d}"
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return the question marks for `IN (...)`."""
+    return ",".join("?" * len(values))
+
+
+def _open(path: str | Path | None) -> sqlite3.Connection:
+    name = ":memory:" if path is None else str(path)
+    try:
+        db = sqlite3.connect(name, timeout=1.0, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        msg = f"cannot open the state file {name}: {error}"
+        raise StateError(msg) from error
+    try:
+        _prepare(db, name)
+    except sqlite3.Error as error:
+        db.close()
+        msg = f"cannot use the state file {name}: {error}"
+        raise StateError(msg) from error
+    except StateError:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, name: str) -> None:
+    db.row_factory = sqlite3.Row
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if not empty and application != _APPLICATION_ID:
+        msg = f"{name} is not a state file of this server"
+        raise StateError(msg)
+    if not empty and version != VERSION:
+        msg = f"the state file {name} has version {version}, this server reads version {VERSION}"
+        raise StateError(msg)
+    # One server per file: with the lock held for good, a second one is told so instead of writing beside the first.
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    if empty:
+        tables = f"{_SCHEMA} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+        db.executescript(f"BEGIN IMMEDIATE; {tables} COMMIT;")
+    else:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("COMMIT")

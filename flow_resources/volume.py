@@ -1,0 +1,92 @@
+"""Volume: persistent storage that clusters mount."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+
+from flow_resources import engine, identity
+from flow_resources.providers.volume import VolumeProvider
+
+
+class Volume(engine.Resource, module="flow", name="Volume"):
+    """Persistent storage on Mithril, which outlives the machines that mount it.
+
+    The service cannot resize, move or convert a volume: a change of `size_gb`, `interface` or `region` makes a new,
+    empty one, and is refused at preview unless `allow_replace=True`. `protect=True` in the options keeps a volume
+    that matters from `pulumi destroy`.
+    """
+
+    volume_id: pulumi.Output[str]
+    """The service's id, `vol_...`."""
+    volume_name: pulumi.Output[str]
+    """The name in the service."""
+    project: pulumi.Output[str]
+    """The id of the project that it lives in."""
+    size_gb: pulumi.Output[int]
+    """Size in GB."""
+    interface: pulumi.Output[str]
+    """"file" (many machines) or "block" (one machine)."""
+    region: pulumi.Output[str]
+    """The region; only clusters there can mount it."""
+    attached_to: pulumi.Output[Sequence[str]]
+    """The ids of the live bids that hold it."""
+    created_at: pulumi.Output[str]
+    """When the service made it (ISO 8601)."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        size_gb: pulumi.Input[int],
+        interface: pulumi.Input[str] = "file",
+        region: pulumi.Input[str] | None = None,
+        volume_name: pulumi.Input[str] | None = None,
+        adopt_volume_id: pulumi.Input[str] | None = None,
+        allow_replace: pulumi.Input[bool] = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare a volume.
+
+        Args:
+            name: The resource's name in the program.
+            size_gb: Size in GB, 1 to 16,384 (the Flow SDK's bound).
+            interface: "file" (default) attaches to many machines, "block" to one.
+            region: Where it lives. Default: `flow:region`, else the Flow SDK's own default region setting.
+            volume_name: The name in the service, 3 to 64 of a-z, 0-9 and -. Default: made from `name`, unique.
+                A change renames in place.
+            adopt_volume_id: Take over this existing volume at the first `up` instead of making one.
+            allow_replace: Allow changes that lose the data.
+            opts: Pulumi's resource options. A replacement makes the new volume first, so that data can be copied,
+                except where `volume_name` is fixed.
+
+        """
+        options = opts or pulumi.ResourceOptions()
+        props: dict[str, Any] = {
+            "size_gb": size_gb,
+            "interface": interface,
+            "region": region,
+            "volume_name": volume_name,
+            "adopt_volume_id": adopt_volume_id,
+            "allow_replace": allow_replace,
+        }
+        props |= dict.fromkeys(_COMPUTED)
+        if volume_name is not None:
+            options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
+        ask_state = not options.delete_before_replace or adopt_volume_id is not None
+        props |= identity.hidden("pulumi-python:dynamic/flow:Volume", name, options, ask_state=ask_state)
+        super().__init__(VolumeProvider, name, props, options)
+
+    @staticmethod
+    def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> Volume:  # noqa: A002 - Pulumi's word
+        """Read a volume that Pulumi does not own; `id` is the service's, `vol_...`."""
+        volume = Volume.__new__(Volume)
+        options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
+        engine.Resource.__init__(volume, VolumeProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
+        return volume
+
+
+_COMPUTED = ("volume_id", "project", "attached_to", "created_at")
+_SETTLED = ("volume_name", "size_gb", "interface", "region")  # inputs that a declared volume has as outputs, too

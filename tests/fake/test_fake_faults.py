@@ -1,0 +1,215 @@
+"""Everything that can go wrong on the wire, on both sides of the effect."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import httpx
+import pytest
+
+BIDS = r"/v2/spot/bids$"
+
+
+def place(client):
+    """Place a bid, whatever comes back."""
+    return client.post("/v2/spot/bids", json=client.bid_body())
+
+
+@pytest.fixture
+def raw(client):
+    """Return the client without the contract: broken answers are the point here."""
+    client.contract.check, kept = lambda _: None, client.contract.check
+    yield client
+    client.contract.check = kept
+
+
+@pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
+def test_a_status_before_or_after_the_effect(mithril, raw, when, bids):
+    """The client sees the same; the cloud knows better."""
+    mithril.faults.add(method="POST", path=BIDS, when=when, status=503, body={"detail": "x"}, headers={"Retry-After": "7"})
+    answer = place(raw)
+    assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (503, {"detail": "x"}, "7")
+    assert len(mithril.bids) == bids
+    (request,) = mithril.mutations
+    assert (request.status, request.effect) == (503, bool(bids))
+
+
+@pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
+def test_a_reset_before_or_after_the_effect(mithril, raw, when, bids):
+    """The connection ends without an answer."""
+    mithril.faults.add(method="POST", kind="reset", when=when)
+    with pytest.raises(httpx.ReadError, match=r"reset|Errno 104"):
+        place(raw)
+    assert len(mithril.bids) == bids
+    assert mithril.mutations[0].status is None
+    assert place(raw).status_code == 201
+
+
+@pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
+def test_a_truncated_answer_before_or_after_the_effect(mithril, raw, when, bids):
+    """Half of the bytes that were announced."""
+    mithril.faults.add(method="POST", kind="truncate", when=when)
+    with pytest.raises(httpx.RemoteProtocolError, match="incomplete|without sending complete"):
+        place(raw)
+    assert len(mithril.bids) == bids
+
+
+@pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
+def test_a_malformed_answer_before_or_after_the_effect(mithril, raw, when, bids):
+    """The status of success, and a body that is not JSON."""
+    mithril.faults.add(method="POST", kind="malformed", when=when)
+    answer = place(raw)
+    assert answer.is_success
+    with pytest.raises(ValueError, match="."):
+        answer.json()
+    assert len(mithril.bids) == bids
+
+
+@pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
+def test_a_client_hangs_until_it_gives_up(mithril, raw, when, bids):
+    """No answer comes."""
+    mithril.faults.add(method="POST", kind="hang", when=when)
+    raw.timeout = 0.1
+    with pytest.raises(httpx.ReadTimeout):
+        place(raw)
+    assert len(mithril.bids) == bids
+    assert mithril.mutations[0].status is None
+
+
+@pytest.mark.parametrize("way", ["clear", "stop", "seconds"])
+def test_a_hang_ends_with_a_cut(mithril, raw, way):
+    """When the rules are cleared, when the server stops, or when its seconds are over."""
+    rule = mithril.faults.add(method="POST", kind="hang", seconds=0.02 if way == "seconds" else None)
+    outcome = []
+
+    def hang():
+        try:
+            outcome.append(place(raw))
+        except httpx.TransportError as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    while not rule.fired:
+        time.sleep(0.001)
+    if way != "seconds":
+        time.sleep(0.01)
+        {"clear": mithril.faults.clear, "stop": mithril.stop}[way]()
+    thread.join(2)
+    assert not thread.is_alive()
+    assert isinstance(outcome[0], httpx.TransportError)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_slow_answer_is_right_but_late(mithril, client, when):
+    """The effect is there either way."""
+    mithril.faults.add(method="POST", kind="slow", seconds=0.05, when=when)
+    started = time.monotonic()
+    assert place(client).status_code == 201
+    assert time.monotonic() - started >= 0.05
+
+
+def test_every_answer_can_be_slow(mithril, client):
+    """set_latency is for all of them."""
+    mithril.set_latency(0.03)
+    started = time.monotonic()
+    client.get("/v2/me")
+    assert time.monotonic() - started >= 0.03
+    mithril.set_latency(0)
+
+
+def test_nth_counts_from_now_and_times_says_how_often(mithril, raw):
+    """The second and the third matching request from here on."""
+    raw.get("/v2/me")
+    rule = mithril.faults.add(method="get", path=r"^/v2/me$", nth=2, times=2, status=500)
+    statuses = []
+    for _ in range(4):
+        raw.get("/v2/projects")
+        statuses.append(raw.get("/v2/me").status_code)
+    assert statuses == [200, 500, 500, 200]
+    assert rule.fired == 2
+
+
+def test_a_rule_may_hold_for_ever_and_the_first_that_fires_wins(mithril, raw):
+    """An outage of one verb, with a special first case."""
+    mithril.faults.add(method="DELETE", status=401)
+    mithril.faults.add(times=None, status=502)
+    assert [raw.delete("/v2/volumes/vol_1").status_code for _ in range(3)] == [401, 502, 502]
+    mithril.faults.clear()
+    assert raw.get("/v2/me").status_code == 200
+
+
+def test_a_hook_runs_after_the_effect_and_before_the_answer(mithril, client):
+    """It may look at the cloud, and ask it over HTTP."""
+    seen = []
+
+    def hook(request):
+        seen.append((request.path, request.effect, request.status, len(mithril.bids)))
+        seen.append(httpx.get(f"{mithril.url}/nothing", trust_env=False).status_code)
+
+    mithril.faults.add(method="POST", path=BIDS, then=hook)
+    assert place(client).status_code == 201
+    assert seen == [("/v2/spot/bids", True, None, 1), 404]
+
+
+def test_a_hook_may_stop_the_server(mithril, raw):
+    """An outage between the effect and the answer; the same port answers again after a start."""
+    url = mithril.url
+    mithril.faults.add(method="POST", path=BIDS, then=lambda _: mithril.stop())
+    with pytest.raises(httpx.TransportError):
+        place(raw)
+    with pytest.raises(httpx.ConnectError):
+        raw.get("/v2/me")
+    assert len(mithril.live_bids) == 1
+    mithril.start()
+    assert mithril.url == url
+    assert len(raw.get("/v2/spot/bids").json()["data"]) == 1
+
+
+def test_a_refusal_can_be_lost_too(mithril, raw):
+    """After means after whatever the service did, also nothing."""
+    mithril.faults.add(method="POST", when="after", status=500)
+    assert raw.post("/v2/spot/bids", json={}).status_code == 500
+    assert (mithril.mutations[0].effect, mithril.bids) == (False, [])
+
+
+def test_the_journal_keeps_everything_but_the_key(mithril, client):
+    """Method, path, query, body, key of idempotency, and what came of it."""
+    client.get("/v2/instances", params=[("project", mithril.project_id), ("status_in", "a"), ("status_in", "b")])
+    client.post("/v2/volumes", json=client.volume_body(), headers={"Idempotency-Key": "k"})
+    read, wrote = mithril.requests
+    assert (read.method, read.status, read.effect) == ("GET", 422, False)
+    assert read.query == {"project": mithril.project_id, "status_in": "a,b"}
+    assert (wrote.body["name"], wrote.idempotency_key, wrote.status, wrote.effect) == ("data", "k", 201, True)
+    assert mithril.mutations == [wrote]
+    assert mithril.key not in repr(mithril.requests)
+    mithril.clear_requests()
+    assert mithril.requests == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"kind": "explode"}, {"when": "during"}, {"nth": 0}, {"times": 0}, {"seconds": -1}, {"status": 42}],
+)
+def test_a_rule_that_means_nothing_is_refused(mithril, rule):
+    """Naming the field."""
+    with pytest.raises(ValueError, match=next(iter(rule))):
+        mithril.faults.add(**rule)
+
+
+def test_requests_in_parallel_all_get_their_answer(mithril, client):
+    """Sixteen threads with a connection each."""
+    body, failures = client.bid_body(limit_price="$1.00"), []
+
+    def work():
+        with httpx.Client(base_url=mithril.url, headers=client.headers, trust_env=False) as own:
+            failures.extend(own.post("/v2/spot/bids", json=body) for _ in range(5))
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in failures} == {201}
+    assert len({bid["fid"] for bid in mithril.bids}) == 80

@@ -1,0 +1,89 @@
+"""Imports, clocks, and how fast it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import flow_resources.testing as front
+from flow_resources.testing import FakeMithril, ManualClock, RealClock
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_public_name_is_there():
+    """__all__ is sorted and true."""
+    assert list(front.__all__) == sorted(front.__all__)
+    for name in front.__all__:
+        assert getattr(front, name) is not None
+        assert name in dir(front)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = front.nothing
+
+
+def test_the_front_door_does_not_import_the_server():
+    """Somebody who only wants the mocks needs no web server, and nobody here needs the SDK or the engine."""
+    code = (
+        "import sys, flow_resources.testing as t; t.ManualClock; print('aiohttp' in sys.modules);"
+        "t.FakeMithril; print(sorted({'flow', 'pulumi', 'httpx'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split("\n") == ["False", "[]", ""]
+
+
+def test_a_manual_clock_only_moves_forward_and_only_when_told():
+    """Seconds, minutes, hours."""
+    clock = ManualClock(100.0)
+    assert clock.now() == clock.now() == 100.0
+    assert clock.advance(seconds=1, minutes=1, hours=1) == 3761.0
+    with pytest.raises(ValueError, match="backwards"):
+        clock.advance(seconds=-1)
+    assert abs(RealClock().now() - time.time()) < 1
+
+
+def test_the_environment_sends_a_client_here(mithril):
+    """Everything the SDK reads."""
+    assert mithril.environment == {
+        "MITHRIL_API_URL": mithril.url,
+        "MITHRIL_API_KEY": "test-key",
+        "MITHRIL_PROJECT": "demo",
+        "MITHRIL_REGION": "us-central5-a",
+    }
+
+
+def test_two_clouds_do_not_see_each_other(cloud, connect):
+    """Each has its port and its state."""
+    one, two = cloud(), cloud()
+    connect(one).bid()
+    assert (len(one.bids), len(two.bids)) == (1, 0)
+
+
+def test_it_starts_within_half_a_second(contract):
+    """From the constructor to the first answer."""
+    started = time.monotonic()
+    with FakeMithril() as mithril:
+        assert mithril.requests == []
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_thousand_bids_do_not_slow_a_page_down(mithril, client):
+    """A page of a thousand costs about what a page of a hundred costs."""
+    body = client.bid_body(limit_price="$1.00")
+    with mithril._backend.session() as now:
+        user = mithril._backend.accounts.identify("Bearer test-key")
+        for n in range(1000):
+            mithril._backend.bids.create(user, {**body, "name": f"bid-{n}"}, now)
+    started = time.monotonic()
+    seen, cursor = 0, {}
+    for _ in range(10):
+        page = client.get("/v2/spot/bids", params={"project": mithril.project_id, "limit": 100, **cursor}).json()
+        seen, cursor = seen + len(page["data"]), {"next_cursor": page["next_cursor"]}
+    assert seen == 1000
+    assert client.get("/v2/spot/bids", params={"name": "bid-500"}).json()["data"][0]["name"] == "bid-500"
+    assert time.monotonic() - started < 5

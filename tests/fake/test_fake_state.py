@@ -1,0 +1,206 @@
+"""State on disk, and the process that serves it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from flow_resources.testing import FakeMithril, StateError
+
+ROOT = Path(__file__).parents[2]
+
+
+class Process:
+    """`python -m flow_resources.testing` with what it printed."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "flow_resources.testing", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        self.lines = [self.process.stdout.readline().rstrip("\n") for _ in range(5)]
+        self.environment = dict(line.removeprefix("export ").split("=", 1) for line in self.lines[1:] if line)
+
+    def end(self, number: int) -> tuple[int, str]:
+        """Send a signal and return the exit code and what stood on stderr."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=10)
+        return self.process.returncode, errors
+
+
+@pytest.fixture
+def spawn():
+    """Return a function that starts processes, and end what is left of them."""
+    started = []
+
+    def start(*arguments: str) -> Process:
+        started.append(Process(*arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.communicate()
+
+
+def call(process: Process) -> httpx.Client:
+    """Return a client of a process."""
+    headers = {"Authorization": f"Bearer {process.environment['MITHRIL_API_KEY']}"}
+    return httpx.Client(base_url=process.environment["MITHRIL_API_URL"], headers=headers, trust_env=False)
+
+
+def test_a_restart_finds_everything_as_it_was(cloud, connect, tmp_path):
+    """Bids, machines, volumes, keys, prices, projects and the ids that come next."""
+    first = cloud(state=tmp_path / "state.db", boot_seconds=60.0)
+    client = connect(first)
+    first.set_price("8xa100", first.region, 30.00)
+    first.add_project("other", keys=["other-key"])
+    volume = client.volume()
+    client.bid(volumes=[volume["fid"]], ssh_keys=[first.add_ssh_key("laptop")["fid"]])
+    seen = (first.bids, first.instances, first.volumes, first.ssh_keys)
+    first.close()
+    second = cloud(state=tmp_path / "state.db")
+    assert (second.bids, second.instances, second.volumes, second.ssh_keys) == seen
+    assert connect(second).bid(limit_price="$29.99")["fid"] == "bid_000002"
+    assert connect(second).read({"fid": "bid_000002"})["status"] == "Open"
+    assert [row["name"] for row in connect(second, "other-key").get("/v2/projects").json()] == ["other"]
+
+
+def test_time_goes_on_while_the_cloud_is_off(cloud, connect, tmp_path, clock):
+    """A boot that was due in between is over."""
+    first = cloud(state=tmp_path / "state.db", boot_seconds=60.0)
+    bid = connect(first).bid()
+    first.close()
+    clock.advance(seconds=60)
+    assert connect(cloud(state=tmp_path / "state.db")).machines(bid)[0]["status"] == "STATUS_RUNNING"
+
+
+def test_the_key_itself_is_not_in_the_state_file(cloud, tmp_path):
+    """State files travel with bug reports."""
+    cloud(state=tmp_path / "state.db", key="very-secret-key").close()
+    assert b"very-secret-key" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_stopped_cloud_can_be_looked_at_and_started_again(mithril, client):
+    """In memory too, on the same port."""
+    bid = client.bid()
+    url = mithril.url
+    mithril.stop()
+    mithril.stop()
+    assert mithril.bids == [bid]
+    mithril.start()
+    assert (mithril.url, client.read(bid)) == (url, bid)
+
+
+def test_kill_9_loses_nothing_that_was_answered(spawn, tmp_path):
+    """Whatever had a 201 is there after the process died on the spot."""
+    state = str(tmp_path / "state.db")
+    first = spawn("--state", state)
+    with call(first) as client:
+        project = client.get("/v2/projects").json()[0]["fid"]
+        body = {"project": project, "disk_interface": "File", "region": "us-central5-a", "size_gb": 1}
+        names = [f"data-{n}" for n in range(20)]
+        for name in names:
+            assert client.post("/v2/volumes", json={**body, "name": name}).status_code == 201
+        assert first.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    with call(spawn("--state", state)) as client:
+        rows = client.get("/v2/volumes", params={"project": project}).json()
+    assert [row["name"] for row in rows] == names
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_what_a_shell_can_evaluate_and_ends_cleanly(spawn, number):
+    """Exports, comments, exit code 0 and nothing on stderr."""
+    served = spawn("--key", "it's a key", "--project", "my project", "--region", "us-east1-a")
+    assert served.lines[0].startswith("# ")
+    script = "\n".join([*served.lines, 'printf "%s|%s|%s|%s" "$MITHRIL_API_URL" "$MITHRIL_API_KEY" ' + (
+        '"$MITHRIL_PROJECT" "$MITHRIL_REGION"')])
+    url, key, project, region = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split("|")
+    assert (key, project, region) == ("it's a key", "my project", "us-east1-a")
+    answer = httpx.get(f"{url}/v2/projects", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+    assert [row["name"] for row in answer.json()] == ["my project"]
+    assert served.end(number) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "x"], "--port"),
+        (["--port", "65536"], "--port"),
+        (["--key", ""], "--key"),
+        (["--project", " "], "--project"),
+        (["--region", "moon-1"], "--region"),
+        (["--boot-seconds", "-1"], "--boot-seconds"),
+        (["--boot-seconds", "nan"], "--boot-seconds"),
+        (["--bogus"], "--bogus"),
+        (["--state", "{tmp}/none/state.db"], "state.db"),
+        (["--state", "{tmp}"], "cannot"),
+        (["--state", "{tmp}/text"], "text"),
+        (["--state", "{tmp}/other.db"], "not a state file"),
+        (["--port", "{taken}"], "port {taken}"),
+    ],
+)
+def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, said):
+    """Never a half-started server, and never a file that was written over."""
+    from flow_resources.testing.__main__ import main  # noqa: PLC0415
+
+    (tmp_path / "text").write_text("these are my notes, not a state file\n" * 50)
+    database = sqlite3.connect(tmp_path / "other.db")
+    database.execute("CREATE TABLE mine (x)")
+    database.close()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        words = {"{tmp}": str(tmp_path), "{taken}": str(taken.getsockname()[1])}
+        for word, value in words.items():
+            arguments = [argument.replace(word, value) for argument in arguments]
+            said = said.replace(word, value)
+        try:
+            code = main(arguments)
+        except SystemExit as error:
+            code = error.code
+    out, errors = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert errors.count("\n") == 1
+    assert said in errors
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_state_file_in_use_is_refused(cloud, tmp_path):
+    """Two servers on one file would lie to each other."""
+    cloud(state=tmp_path / "state.db")
+    with pytest.raises(StateError, match="locked"):
+        FakeMithril(state=tmp_path / "state.db")
+
+
+def test_a_state_file_of_another_version_is_refused_and_left_alone(cloud, tmp_path):
+    """Whoever wrote it can still read it."""
+    path = tmp_path / "state.db"
+    cloud(state=path).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    before = path.read_bytes()
+    with pytest.raises(StateError, match="version 99"):
+        FakeMithril(state=path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"boot_seconds": -1.0}, {"page_limit": 0}, {"page_limit": 101}, {"idempotency": "maybe"}, {"region": "moon-1"}],
+)
+def test_switches_that_mean_nothing_are_refused(options):
+    """Naming the field."""
+    with pytest.raises(ValueError, match=next(iter(options))):
+        FakeMithril(**options)
