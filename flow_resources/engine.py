@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,6 +76,12 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except FlowResourcesError as error:
             say_in_one_line(str(error))
+            raise
+        except InitialisationFailed:
+            raise
+        except Exception as error:
+            _log(engine_pb2.DEBUG, traceback.format_exc(), ephemeral=False)
+            say_in_one_line(f"a mistake of flow_resources, please report it with what `--debug` prints: {error!r}")
             raise
         finally:
             _calls.call = outer or Call()

@@ -6,7 +6,7 @@ SDK raises into the errors of this package. No type of the SDK leaves this room.
 question is asked: a program that only declares resources never pays for it.
 """
 
-from flow_resources.cloud.door import Cloud, Launch, Placed, connect
+from flow_resources.cloud.door import Cloud, Launch, Placed
 from flow_resources.cloud.settings import Settings
 
-__all__ = ["Cloud", "Launch", "Placed", "Settings", "connect"]
+__all__ = ["Cloud", "Launch", "Placed", "Settings"]

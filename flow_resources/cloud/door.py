@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.cloud.failures import asking
@@ -21,7 +22,7 @@ from flow_resources.core import money
 from flow_resources.core.cluster_inputs import Market
 from flow_resources.core.rows import LIVE_STATUSES, Bid, InstanceType, Machine, Offer, StoredVolume
 from flow_resources.core.status import Sighting
-from flow_resources.errors import AccountError, NotFoundError, RefusedError
+from flow_resources.errors import AccountError, NotFoundError, RefusedError, UnheardError
 
 if TYPE_CHECKING:
     from flow.sdk.client import Flow
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from flow_resources.cloud.transport import Transport
 
 PAGE = 100  # the most rows a page holds (openapi.json of flow-compute: limit, maximum)
+# The words with which the SDK asks for a name before it places a bid: the same question is then asked once.
+_NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
 _LIVE_MACHINES = ",".join(
     f"STATUS_{word}"
     for word in ("NEW", "CONFIRMED", "INITIALIZING", "STARTING", "RUNNING", "RELOCATING", "PREEMPTING", "PAUSED", "ERROR")
@@ -61,7 +64,8 @@ class Placed:
     """A bid that was just placed, and the platform SSH keys that the SDK made on the way."""
 
     bid: Bid
-    new_keys: tuple[str, ...] = ()
+    new_keys: tuple[Path, ...] = ()
+    """Where their private halves lie; the file has the key's name."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +155,9 @@ class Cloud:
             return None
 
     def bids_named(self, name: str) -> list[Bid]:
-        """Return the bids of exactly this name, oldest first, the ended ones too."""
+        """Return the bids of exactly this name, newest first, the ended ones too."""
         with self._asking(f"look for bids named {name!r}"):
-            rows = self._pages(self._api.list_bids, {"project": self.project().id, "name": name, "sort_by": "created_at", "sort_dir": "asc"})  # fmt: skip
+            rows = self._pages(self._list_named, {"project": self.project().id, "name": name, **_NEWEST_FIRST})
             return [bid for bid in map(Bid.read, rows) if bid.name == name]
 
     def history(self, bid_id: str) -> tuple[str, ...] | None:
@@ -172,22 +176,24 @@ class Cloud:
 
         Raises RefusedError (nothing was placed), HeldError (nothing yet) or UnheardError (it may exist).
         """
-        self._http.created_keys.names = []
+        seen = self._http.seen
+        seen.bid, seen.keys = None, []
         try:
             with self._asking(f"place the bid {launch.name!r}"):
-                task = self._flow.run(self._task_config(launch))
-                row = self._api.get_bid(task.task_id)
-                return Placed(Bid.read(row), tuple(self._http.created_keys.names))
-        except (RefusedError, HeldError):
-            raise
+                self._flow.run(self._task_config(launch))
+            return Placed(Bid.read(seen.bid), self._key_files(seen.keys))
         except Exception:
             # The SDK can fail after the service has accepted the bid; it then cancels it, or could not.
-            live = [bid for bid in self.bids_named(launch.name) if not bid.ended]
-            if not live:
+            bid = self.bid(str(seen.bid["fid"])) if seen.bid else None
+            if bid is None or bid.ended:
                 raise
-            return Placed(live[0], tuple(self._http.created_keys.names))
+            return Placed(bid, self._key_files(seen.keys))
         finally:
             self._changed_bids()
+
+    def _key_files(self, names: list[str]) -> tuple[Path, ...]:
+        folder = Path(self._flow.provider.ctx.ssh_key_mgr._key_dir)  # noqa: SLF001 - the SDK says it nowhere else
+        return tuple(folder / name for name in names)
 
     def set_price(self, bid_id: str, price: Decimal) -> None:
         """Change the bid: one PATCH, no restart."""
@@ -216,6 +222,8 @@ class Cloud:
             params["include_deleted"] = "true"
         with self._asking("list the volumes"):
             answer = self._http.shared("/v2/volumes", params).get(begun_after)
+            if isinstance(answer, dict) and answer.get("next_cursor"):
+                raise UnheardError("the listing of the volumes is cut", "it proves nothing; run the same command again")
             rows = answer if isinstance(answer, list) else answer["data"]
             return [StoredVolume.read(row) for row in rows]
 
@@ -240,6 +248,12 @@ class Cloud:
                 self._flow.volumes.delete(volume_id)
         except NotFoundError:
             return
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -287,6 +301,13 @@ class Cloud:
             for machine in map(Machine.read, self._pages(self._api.list_instances, params)):
                 by_bid[machine.bid].append(machine)
         return by_bid
+
+    def _list_named(self, params: dict[str, Any], **_: object) -> Any:
+        from flow.utils.api_rows import ApiPage
+
+        answer = self._http.shared("/v2/spot/bids", params).get(time.monotonic())
+        rows, cursor = (answer, None) if isinstance(answer, list) else (answer["data"], answer.get("next_cursor"))
+        return ApiPage(rows=rows, next_cursor=cursor)
 
     @staticmethod
     def _pages(list_page: Callable[..., Any], params: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -347,16 +368,6 @@ class _Finally:
 
     def __exit__(self, *_: object) -> None:
         self.then()
-
-
-_CLOUDS: dict[Settings, Cloud] = {}
-_CLOUDS_LOCK = threading.Lock()
-
-
-def connect(settings: Settings) -> Cloud:
-    """Return this process's door for these settings."""
-    with _CLOUDS_LOCK:
-        return _CLOUDS.setdefault(settings, Cloud(settings))
 
 
 def _open_client(settings: Settings) -> Flow:

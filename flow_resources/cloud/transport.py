@@ -47,6 +47,8 @@ _SHARED_SECONDS = {
     VOLUMES: 5.0,
     SSH_KEYS: 5.0,
 }
+# Before it places a bid the SDK asks for its name, which the verbs have just done.
+_NAMED_SECONDS = 2.0
 _ATTEMPTS = 4
 
 
@@ -63,8 +65,8 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         self._seconds = settings.http_seconds
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, tuple[Any, ...]], Shared[Any]] = {}
-        self.created_keys = threading.local()
-        """`.names`: the platform SSH keys that the SDK made in this thread."""
+        self.seen = threading.local()
+        """What this thread's last launch brought: `.bid`, the accepted row, and `.keys`, new platform SSH keys."""
 
     def request(  # type: ignore[override]  # noqa: D102 - the stock client's
         self,
@@ -84,14 +86,17 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
             )
 
         if method == "GET":
-            age = _SHARED_SECONDS.get(url)
+            age = _SHARED_SECONDS.get(url, _NAMED_SECONDS if url == BIDS and "name" in (params or {}) else None)
             return send() if age is None else self.shared(url, params).get(time.monotonic() - age)
         try:
             if method == "POST" and url in (BIDS, VOLUMES):
-                return self._create(url, dict(json or {}), send)
+                answer = self._create(url, dict(json or {}), send)
+                if url == BIDS:
+                    self.seen.bid = answer
+                return answer
             answer = send()
             if method == "POST" and url == SSH_KEYS:
-                self.created_keys.names = [*getattr(self.created_keys, "names", ()), str((json or {}).get("name"))]
+                self.seen.keys = [*getattr(self.seen, "keys", ()), str((json or {}).get("name"))]
             return answer
         finally:
             self._forget(url)

@@ -22,6 +22,7 @@ class Unknown:
 
 
 UNKNOWN: Final = Unknown()
+_NOTHING: Final = object()  # no value to show; None is one, where it stands in a list
 
 
 class Change(Enum):
@@ -78,9 +79,9 @@ class Checked:
     inputs: dict[str, Any] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
-    def fail(self, path: str, rule: str, value: object = None, remedy: str = "") -> None:
+    def fail(self, path: str, rule: str, value: object = _NOTHING, remedy: str = "") -> None:
         """Collect a failure: what was asked, what is wrong with the value shown, what to do."""
-        shown = "" if value is None else f", got {show(value)}"
+        shown = "" if value is _NOTHING else f", got {show(value)}"
         self.failures.append(Failure(path, f"{path} {rule}{shown}" + (f": {remedy}" if remedy else "")))
 
     def known(self, name: str) -> Any:
@@ -110,7 +111,9 @@ def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
         if isinstance(value, Unknown):
             result.inputs[one.name] = UNKNOWN
             continue
-        result.inputs[one.name] = _apply(one, value, result)
+        checked = _apply(one, value, result)
+        if checked not in ([], {}):  # an empty list says what leaving it out says, and must not differ from it
+            result.inputs[one.name] = checked
     return result
 
 
@@ -122,7 +125,7 @@ def _apply(one: Field, value: Any, result: Checked) -> Any:
     except Invalid as invalid:
         parts = [invalid]
     for part in parts:
-        shown = None if one.secret else _inside(value, part.at)
+        shown = _NOTHING if one.secret else _inside(value, part.at)
         result.fail(one.name + part.at, part.rule, shown, part.remedy)
     return value
 
@@ -211,12 +214,10 @@ def show(value: object) -> str:
 
 
 def _inside(value: Any, at: str) -> Any:
-    """Follow a path such as `[1].mount_path` into a value; None where it leads nowhere."""
-    for step in at.replace("]", "").replace("[", ".").split("."):
-        if not step:
-            continue
-        if isinstance(value, list):
-            value = value[int(step)]
-        elif isinstance(value, Mapping):
-            value = value.get(step)
+    """Follow a path such as `[1].mount_path` into a value; _NOTHING where it leads nowhere."""
+    index, _, key = at.removeprefix("[").partition("]") if at.startswith("[") else ("", "", at)
+    if index:
+        value = value[int(index)]
+    if key:
+        value = value.get(key.removeprefix("."), _NOTHING) if isinstance(value, Mapping) else _NOTHING
     return value

@@ -10,17 +10,20 @@ import math
 from decimal import Decimal, InvalidOperation
 
 CENT = Decimal("0.01")
+LIMIT = Decimal(10) ** 9  # far above any bid, and far below what a float holds to the cent
 
 
 def price(value: object) -> Decimal:
     """Return a bid as Decimal; raise ValueError, with the rule, for what is no bid."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError("must be a number")  # noqa: TRY004 - one kind of exception for all rules
-    if not math.isfinite(value):
+    if not isinstance(value, int) and not math.isfinite(value):
         raise ValueError("must be a finite number")
     exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if exact <= 0:
         raise ValueError("must be greater than 0")
+    if exact >= LIMIT:
+        raise ValueError(f"must be less than {LIMIT:,}")
     if exact != exact.quantize(CENT):
         raise ValueError("must not be finer than a cent")
     return exact.quantize(CENT)
@@ -29,9 +32,10 @@ def price(value: object) -> Decimal:
 def from_wire(text: object) -> Decimal | None:
     """Read a price as the service writes it, "$50.00"; None for what is no price."""
     try:
-        return Decimal(str(text).strip().lstrip("$").replace(",", "")).quantize(CENT)
+        amount = Decimal(str(text).strip().lstrip("$").replace(",", "")).quantize(CENT)
     except InvalidOperation:
         return None
+    return amount if amount.is_finite() else None
 
 
 def to_wire(amount: Decimal) -> str:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PREFIX_LENGTH = 30  # with the 31 characters of a mark the name fits a volume's 64 and a host name's 63
-_MARKED = re.compile(r"^(?P<prefix>.+)-(?P<owner>[0-9a-f]{6})(?P<urn>[0-9a-f]{8})-(?P<spec>[0-9a-f]{6})-(?P<gen>\d+)$")
+_MARKED = re.compile(r"(?P<prefix>.+)-(?P<owner>[0-9a-f]{6})(?P<urn>[0-9a-f]{8})-(?P<spec>[0-9a-f]{6})-(?P<gen>[0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def compose(prefix: str, mark: Mark, spec: str, generation: int) -> str:
 
 def take_apart(name: str) -> MarkedName | None:
     """Read a name; None when it carries no mark of ours."""
-    found = _MARKED.match(name)
+    found = _MARKED.fullmatch(name)
     if not found:
         return None
     return MarkedName(Mark(found["owner"], found["urn"]), found["spec"], int(found["gen"]))
@@ -94,7 +94,16 @@ def spec_digest(spec: dict[str, Any], secrets: dict[str, Any], key: str) -> str:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    """Make 4.0 and 4 one: Pulumi carries every whole number as a float, the inputs' normal form is an int."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _hex(text: str, digits: int) -> str:

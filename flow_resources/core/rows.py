@@ -166,6 +166,6 @@ def _split_host(destination: object) -> tuple[str | None, int | None]:
     if not text:
         return None, None
     host, colon, port = text.rpartition(":")
-    if colon and port.isdigit() and (":" not in host or host.startswith("[")):
+    if colon and port.isdecimal() and (":" not in host or host.startswith("[")):
         return host.strip("[]"), int(port)
     return text.strip("[]"), 22

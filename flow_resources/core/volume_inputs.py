@@ -7,16 +7,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flow_resources.core.cluster_inputs import near
-from flow_resources.core.inputs import Change, Checked, Field, Invalid, changed, check, flag, has_unknown, show, text, whole, word
+from flow_resources.core.inputs import (
+    Change,
+    Checked,
+    Field,
+    Invalid,
+    Unknown,
+    changed,
+    check,
+    flag,
+    show,
+    text,
+    whole,
+    word,
+)
 
 MAX_SIZE_GB = 16_384  # flow.domain.models.volume.VolumeSpec.size_gb
 # What both the SDK and the service accept (the SDK alone lets a digit stand first, the service answers 422).
-_NAME = re.compile(r"^[a-z][a-z0-9-]{1,62}[a-z0-9]$")
+_NAME = re.compile(r"[a-z][a-z0-9-]{1,62}[a-z0-9]")
 
 
 def volume_name(value: Any) -> str:
     """A name that both the SDK and the service accept."""
-    if not isinstance(value, str) or not _NAME.match(value):
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise Invalid("must have 3 to 64 of a-z, 0-9 and -, start with a letter and not end with -")
     return value
 
@@ -62,15 +75,20 @@ def against_regions(found: Checked, regions: Sequence[str]) -> None:
 
 
 def guard_data(found: Checked, olds: Mapping[str, Any]) -> None:
-    """Refuse a replacement, which loses what is on the volume, unless the program allows it."""
-    if not olds or found.inputs.get("allow_replace") is True:
+    """Refuse a replacement, which loses what is on the volume, unless the program allows it.
+
+    What is not known yet is not refused yet: the check that knows it, before anything is changed, judges it.
+    """
+    allowed = found.inputs.get("allow_replace")
+    if not olds or allowed is True or isinstance(allowed, Unknown):
         return
     for one in changed(SPEC, olds, found.inputs):
-        if found.known(one.name) is None and not has_unknown(found.inputs.get(one.name)):
-            continue  # its own rule has failed already
+        value = found.known(one.name)
+        if value is None:
+            continue  # not known yet, or its own rule has failed already
         found.fail(
             one.name,
             f"cannot change from {show(olds.get(one.name))} without a new volume, which loses the data",
-            None if has_unknown(found.inputs.get(one.name)) else found.inputs.get(one.name),
+            value,
             "change it back, or say allow_replace=True on the volume",
         )

@@ -123,7 +123,7 @@ class GpuClusterProvider(FlowProvider):
         """Change price and pause in place, one PATCH each; go on waiting where an earlier `up` had to stop."""
         deadline, cloud = Deadline.of_verb(), session.current().cloud()
         guard_account(cloud, _olds)
-        seen = cloud.sight(_id, session.current().clock.now() - 2)
+        seen = cloud.sight(_id, session.current().clock.now())
         if seen is None or seen.bid.ended:
             raise EndedError(f"the bid {_id} has ended", "`pulumi up --refresh` places a new one")
         changes = touched(FIELDS, _olds, _news)
@@ -198,7 +198,7 @@ class GpuClusterProvider(FlowProvider):
         engine.row(f"placing the bid: {_bid_line(props, None)}")
         placed = cloud.place(launch)
         for key in placed.new_keys:
-            engine.info(f"the Flow SDK made the platform SSH key {key!r}; its private half is in the keys folder of FLOW_DIR (~/.flow)")
+            engine.info(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}")
         return placed.bid
 
 
@@ -223,6 +223,7 @@ def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) 
         if seen is None or seen.bid.ended:
             raise EndedError(f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one")
         if seen.status == "paused" if paused else seen.reached(goal):
+            engine.row(f"{seen.message}, max {money.usd(money.price(props['max_price_per_hour']) * bid.quantity)}/h")
             return Sighting(seen.bid, seen.machines, cloud.history(bid.id))
         waits = seen.status in ("pending", "preempted")
         engine.row(f"{seen.message}: {deadline.minute()}" if waits else seen.message)

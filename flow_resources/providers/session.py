@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources import engine
-from flow_resources.cloud import Cloud, Settings, connect
+from flow_resources.cloud import Cloud, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
@@ -52,17 +52,32 @@ class Session:
     """Ids that this process has deleted."""
     spending: dict[str, tuple[str, Decimal]] = field(default_factory=dict)
     """By URN, the logical name and the most the cluster can cost (USD per hour)."""
+    found: Settings | None = None
+    door: Cloud | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
     said: set[tuple[str, str]] = field(default_factory=set)
     turns: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """By owner's mark: creates of one owner take turns."""
 
     def settings(self) -> Settings:
         """Return the settings of the stack; raises SettingsError where there is no key."""
-        return resolve(self.config)
+        with self.lock:
+            if self.found is None:
+                self.found = resolve(self.config)
+            return self.found
 
     def cloud(self) -> Cloud:
-        """Return the door to the service."""
-        return connect(self.settings())
+        """Return the door to the service, one for all threads of the operation."""
+        settings = self.settings()
+        with self.lock:
+            if self.door is None:
+                self.door = Cloud(settings)
+            return self.door
+
+    def close(self) -> None:
+        """Close the door; the operation is over."""
+        if self.door is not None:
+            self.door.close()
 
     def warn_once(self, message: str, *, about: str | None = None) -> None:
         """Warn, once a resource and operation: check runs twice for a replacement."""
@@ -88,6 +103,7 @@ def begin(config: Callable[[str], Any]) -> None:
 def fresh(config: Callable[[str], Any], clock: Clock | None = None) -> Session:
     """Forget everything and start anew, as a new plugin process would."""
     global _session  # noqa: PLW0603 - a process has one operation
+    _session.close()
     _session = Session(config, clock or Clock())
     return _session
 

@@ -106,7 +106,7 @@ class VolumeProvider(FlowProvider):
         """Rename in place: the only thing that the service can change on a volume."""
         cloud = session.current().cloud()
         guard_account(cloud, _olds)
-        volume = _find(cloud, _id, session.current().clock.now() - 2)
+        volume = _find(cloud, _id, session.current().clock.now())
         if volume is None:
             raise EndedError(f"the volume {_id} is gone", "`pulumi up --refresh` makes a new one")
         try:
@@ -173,7 +173,7 @@ class VolumeProvider(FlowProvider):
             if found.take:
                 engine.info(f"taking over {found.take.name} ({found.take.id}), which an earlier, interrupted `up` left")
                 return found.take
-            engine.row(f"creating {props['size_gb']} GB of {props['interface']} storage in {props['region']}")
+            engine.row(f"creating {int(props['size_gb']):,} GB of {props['interface']} storage in {props['region']}")
             if props.get("volume_name"):
                 return _with_fixed_name(cloud, every, mark, spec, props)
             prefix = naming.fit(naming.logical_name(engine.current().urn or "volume"))

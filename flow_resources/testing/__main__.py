@@ -35,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             state=asked.state,
             boot_seconds=asked.boot_seconds,
         )
-        mithril.start()
     except StateError as error:
         return _fail(str(error))
+    try:
+        mithril.start()
     except OSError as error:
+        mithril.close()
         return _fail(f"cannot listen on port {asked.port}: {error.strerror or error}")
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

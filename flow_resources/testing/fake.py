@@ -99,7 +99,11 @@ class FakeMithril:
 
     def __enter__(self) -> Self:
         """Start."""
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -115,15 +115,17 @@ class Lifecycle:
 
     def _decide(self, place: Place, now: float) -> None:
         kind = BY_FID[place.instance_type]
+        price = self._market.price(kind, place.region)
+        # Bids that wait below the price are left out here already: there may be a thousand of them.
         rows = self._store.rows(
             "SELECT fid, seq, limit_cents, quantity, status FROM bids WHERE instance_type = ? AND region = ?"
-            " AND status IN ('Open', 'Allocated') AND status != 'Terminated' AND NOT held"
-            " AND (cancel_at IS NULL OR status = 'Allocated') ORDER BY limit_cents DESC, seq",
-            *place,
+            " AND status != 'Terminated' AND NOT held AND (status = 'Allocated'"
+            " OR (status = 'Open' AND limit_cents >= ? AND cancel_at IS NULL)) ORDER BY limit_cents DESC, seq",
+            *(*place, price),
         )
         bidders = [Bidder(row["fid"], row["seq"], row["limit_cents"], row["quantity"]) for row in rows]
         capacity = self._market.capacity(kind, place.region)
-        won = winners(bidders, self._market.price(kind, place.region), capacity)
+        won = winners(bidders, price, capacity)
         for row in rows:
             if row["status"] == "Allocated" and row["fid"] not in won:
                 self.preempt(self._bid(row["fid"]), now, self._options.preemption_notice_seconds)

@@ -6,7 +6,6 @@ A price is the spot price of one machine for one hour, set by hand or by the cat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .catalog import CAPACITY, REGIONS, TYPES, InstanceType
@@ -21,8 +20,7 @@ class Place(NamedTuple):
     region: str
 
 
-@dataclass(frozen=True)
-class Bidder:
+class Bidder(NamedTuple):
     """What the auction needs to know about a bid."""
 
     fid: str

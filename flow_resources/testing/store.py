@@ -140,7 +140,7 @@ def marks(values: Sequence[object]) -> str:
 def _open(path: str | Path | None) -> sqlite3.Connection:
     name = ":memory:" if path is None else str(path)
     try:
-        db = sqlite3.connect(name, timeout=1.0, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(name, timeout=0.2, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         msg = f"cannot open the state file {name}: {error}"
         raise StateError(msg) from error

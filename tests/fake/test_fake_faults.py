@@ -27,7 +27,9 @@ def raw(client):
 @pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
 def test_a_status_before_or_after_the_effect(mithril, raw, when, bids):
     """The client sees the same; the cloud knows better."""
-    mithril.faults.add(method="POST", path=BIDS, when=when, status=503, body={"detail": "x"}, headers={"Retry-After": "7"})
+    mithril.faults.add(
+        method="POST", path=BIDS, when=when, status=503, body={"detail": "x"}, headers={"Retry-After": "7"}
+    )
     answer = place(raw)
     assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (503, {"detail": "x"}, "7")
     assert len(mithril.bids) == bids
@@ -50,7 +52,7 @@ def test_a_reset_before_or_after_the_effect(mithril, raw, when, bids):
 def test_a_truncated_answer_before_or_after_the_effect(mithril, raw, when, bids):
     """Half of the bytes that were announced."""
     mithril.faults.add(method="POST", kind="truncate", when=when)
-    with pytest.raises(httpx.RemoteProtocolError, match="incomplete|without sending complete"):
+    with pytest.raises(httpx.RemoteProtocolError, match=r"incomplete|without sending complete"):
         place(raw)
     assert len(mithril.bids) == bids
 
@@ -61,7 +63,7 @@ def test_a_malformed_answer_before_or_after_the_effect(mithril, raw, when, bids)
     mithril.faults.add(method="POST", kind="malformed", when=when)
     answer = place(raw)
     assert answer.is_success
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
         answer.json()
     assert len(mithril.bids) == bids
 

@@ -27,7 +27,7 @@ def flow(mithril, tmp_path, monkeypatch):
 def test_the_sdk_rents_changes_pauses_and_ends(mithril, flow):
     """volumes.create, run, update_limit_price, set_paused, cancel, volumes.delete."""
     from flow import TaskConfig  # noqa: PLC0415
-    from flow.sdk.models import Constraints  # noqa: PLC0415
+    from flow.domain.models.constraints import Constraints  # noqa: PLC0415
 
     volume = flow.volumes.create(200, name="data", interface="file", region=mithril.region, idempotency_key="v1")
     assert mithril.volumes[0]["capacity_gb"] == 200
@@ -77,7 +77,7 @@ def test_the_sdk_rents_changes_pauses_and_ends(mithril, flow):
 def test_the_sdk_waits_below_the_market(mithril, flow):
     """A low bid is accepted, stays pending, and wins when the price falls."""
     from flow import TaskConfig  # noqa: PLC0415
-    from flow.sdk.models import Constraints  # noqa: PLC0415
+    from flow.domain.models.constraints import Constraints  # noqa: PLC0415
 
     mithril.set_price("8xh100", mithril.region, 61.00)
     task = flow.run(

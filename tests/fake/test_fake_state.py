@@ -24,7 +24,9 @@ class Process:
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "flow_resources.testing", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
         self.lines = [self.process.stdout.readline().rstrip("\n") for _ in range(5)]
         self.environment = dict(line.removeprefix("export ").split("=", 1) for line in self.lines[1:] if line)
 
@@ -120,8 +122,12 @@ def test_the_command_prints_what_a_shell_can_evaluate_and_ends_cleanly(spawn, nu
     """Exports, comments, exit code 0 and nothing on stderr."""
     served = spawn("--key", "it's a key", "--project", "my project", "--region", "us-east1-a")
     assert served.lines[0].startswith("# ")
-    script = "\n".join([*served.lines, 'printf "%s|%s|%s|%s" "$MITHRIL_API_URL" "$MITHRIL_API_KEY" ' + (
-        '"$MITHRIL_PROJECT" "$MITHRIL_REGION"')])
+    script = "\n".join(
+        [
+            *served.lines,
+            'printf "%s|%s|%s|%s" "$MITHRIL_API_URL" "$MITHRIL_API_KEY" ' + ('"$MITHRIL_PROJECT" "$MITHRIL_REGION"'),
+        ]
+    )
     url, key, project, region = subprocess.run(
         ["sh", "-c", script], capture_output=True, text=True, check=True
     ).stdout.split("|")

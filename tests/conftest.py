@@ -1,0 +1,43 @@
+"""Fixtures of all floors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.stack import Stack
+
+from flow_resources.providers import session
+from flow_resources.testing import FakeMithril
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let nothing of the developer's own settings reach a test."""
+    for name in ("API_KEY", "PROJECT", "REGION", "API_URL", "SSH_KEY", "SSH_KEYS"):
+        monkeypatch.delenv(f"MITHRIL_{name}", raising=False)
+    for name in ("FLOW_PROVIDER", "FLOW_DEMO_MODE", "FLOW_CONFIG_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FLOW_DIR", str(tmp_path / "flow"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "flow").mkdir()
+
+
+@pytest.fixture
+def cloud(clean_environment: None) -> Iterator[FakeMithril]:
+    """A fake Mithril over loopback."""
+    with FakeMithril() as fake:
+        yield fake
+
+
+@pytest.fixture
+def stack(cloud: FakeMithril) -> Iterator[Stack]:
+    """A stack of the engine's model, on the fake, with its settings in the stack's config."""
+    yield Stack(settings_of(cloud))
+    session.current().close()
+
+
+def settings_of(cloud: FakeMithril) -> dict[str, str]:
+    """Return the stack config that points at a fake."""
+    return {"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project}

@@ -1,0 +1,298 @@
+"""A model of the engine and the dynamic host, in-process: the verbs run as they do under Pulumi, in milliseconds.
+
+Property bags cross a wire that makes numbers floats and drops None; a verb's call is found in the frames above it; a
+failed initialisation is read from the trailing metadata; an operation starts with a fresh plugin memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from google.protobuf import json_format
+from pulumi.dynamic import ResourceProvider
+from pulumi.runtime.proto import provider_pb2, status_pb2
+
+from flow_resources.core.inputs import UNKNOWN, Unknown
+from flow_resources.engine import token
+from flow_resources.providers import session
+from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.providers.volume import VolumeProvider
+
+PROVIDERS: dict[str, type[ResourceProvider]] = {"GpuCluster": GpuClusterProvider, "Volume": VolumeProvider}
+
+
+class Context:
+    """The part of a gRPC context that a verb can reach."""
+
+    def __init__(self) -> None:
+        self.metadata: tuple[tuple[str, bytes], ...] = ()
+
+    def set_trailing_metadata(self, metadata: Any) -> None:
+        self.metadata = tuple(metadata)
+
+    def status(self) -> Any:
+        """Return the Status that wins over whatever the host prints."""
+        for key, value in self.metadata:
+            if key == "grpc-status-details-bin":
+                return status_pb2.Status.FromString(value)
+        return None
+
+
+class VerbError(Exception):
+    """A verb failed: the line that the user reads."""
+
+
+class CheckError(Exception):
+    """Check failed: property path to reason."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        super().__init__("\n".join(f"{path}: {text}" for path, text in failures.items()))
+        self.failures = dict(failures)
+
+
+@dataclass
+class Saved:
+    """A resource in the model's state."""
+
+    type: str
+    id: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    init_error: str | None = None
+
+
+@dataclass
+class Declared:
+    """A resource in the model's program."""
+
+    type: str
+    inputs: dict[str, Any]
+    create_first: bool = False
+    timeout: float = 0.0
+
+
+def cluster(*, create_first: bool = False, timeout: float = 0.0, **inputs: Any) -> Declared:
+    """Declare a cluster with the defaults that the resource class fills in."""
+    inputs = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a", **inputs}
+    return Declared("GpuCluster", inputs, create_first, timeout)
+
+
+def volume(*, create_first: bool = True, timeout: float = 0.0, **inputs: Any) -> Declared:
+    """Declare a volume."""
+    return Declared("Volume", {"size_gb": 100, "region": "us-central5-a", **inputs}, create_first, timeout)
+
+
+@dataclass
+class Stack:
+    """A stack: a program, a state, and the operations of the engine."""
+
+    config: dict[str, Any]
+    owner: str = "acme/training/dev"
+    state: dict[str, Saved] = field(default_factory=dict)
+    clock: session.Clock | None = None
+    unready: dict[str, str] = field(default_factory=dict)
+    """By name, the reason of each failed initialisation of the last operation."""
+
+    def operation(self) -> None:
+        """Start a plugin process."""
+        session.fresh(self.config.get, self.clock)
+        self.unready = {}
+
+    # -- the operations -------------------------------------------------------------------------------------------
+
+    def preview(self, program: Mapping[str, Declared]) -> dict[str, str]:
+        """Return what an `up` would do: create, update, replace, same or delete."""
+        self.operation()
+        plan = {}
+        for name, declared in program.items():
+            saved = self.state.get(name)
+            news = self.check(name, declared, saved)
+            plan[name] = self._step(name, saved, news, declared)
+        return plan | {name: "delete" for name in self.state if name not in program}
+
+    def up(self, program: Mapping[str, Declared], *, refresh: bool = False, force: set[str] | None = None) -> None:
+        """Bring everything to what the program says; raises the first error, as the engine does at its end."""
+        self.operation()
+        if refresh:
+            self._refresh()
+        for name, declared in program.items():
+            self._bring(name, declared, forced=name in (force or set()))
+        for name in [name for name in reversed(self.state) if name not in program]:
+            self._delete(name)
+        if self.unready:
+            raise VerbError("; ".join(self.unready.values()))
+
+    def refresh(self) -> None:
+        """Read everything."""
+        self.operation()
+        self._refresh()
+
+    def destroy(self) -> None:
+        """Delete everything, last first."""
+        self.operation()
+        for name in reversed(list(self.state)):
+            self._delete(name)
+
+    # -- the verbs ------------------------------------------------------------------------------------------------
+
+    def urn(self, name: str, declared_type: str) -> str:
+        """Return the URN of a resource of this stack."""
+        _, project, stack = self.owner.split("/")
+        return f"urn:pulumi:{stack}::{project}::pulumi-python:dynamic/flow:{declared_type}::{name}"
+
+    def check(self, name: str, declared: Declared, saved: Saved | None) -> dict[str, Any]:
+        """Call check; raise CheckError with all failures."""
+        urn = self.urn(name, declared.type)
+        news = {**declared.inputs, "__owner": self.owner, "__urn": urn, "__provider": token(PROVIDERS[declared.type])}
+        if declared.create_first or "adopt_task_id" in news or "adopt_volume_id" in news:
+            recorded = self.state.get(name)
+            news["__recorded"] = recorded.id if recorded else ""
+        olds = dict(saved.inputs) if saved else {}
+        result = self._call(declared.type, "Check", urn, lambda one: one.check(wire(olds), wire(news)))
+        if result.failures:
+            raise CheckError({failure.property: failure.reason for failure in result.failures})
+        return wire({**result.inputs, "__provider": news["__provider"]})
+
+    def _step(self, name: str, saved: Saved | None, news: dict[str, Any], declared: Declared) -> str:
+        if saved is None:
+            return "create"
+        urn = self.urn(name, declared.type)
+        result = self._call(
+            declared.type, "Diff", urn, lambda one: one.diff(saved.id, wire(saved.outputs), wire(news))
+        )
+        if result.replaces:
+            return "replace"
+        return "update" if result.changes or saved.init_error else "same"
+
+    def _bring(self, name: str, declared: Declared, *, forced: bool) -> None:
+        saved = None if forced else self.state.get(name)
+        news = self.check(name, declared, saved)
+        step = "replace" if forced and name in self.state else self._step(name, saved, news, declared)
+        if step == "replace":
+            news = self.check(name, declared, None)
+            if declared.create_first:
+                doomed = self.state[name]
+                self._create(name, declared, news)
+                self._delete_saved(name, doomed)
+                return
+            self._delete(name)
+            step = "create"
+        if step == "create":
+            self._create(name, declared, news)
+        elif step == "update":
+            self._update(name, declared, news)
+        elif saved:
+            saved.inputs = news
+
+    def _create(self, name: str, declared: Declared, news: dict[str, Any]) -> None:
+        self._made(name, declared, news, "Create", lambda one: one.create(wire(news)))
+
+    def _update(self, name: str, declared: Declared, news: dict[str, Any]) -> None:
+        saved = self.state[name]
+        self._made(
+            name, declared, news, "Update", lambda one: one.update(saved.id, wire(saved.outputs), wire(news)), saved.id
+        )
+
+    def _made(
+        self, name: str, declared: Declared, news: dict[str, Any], method: str, verb: Callable[[Any], Any], id_: str = ""
+    ) -> None:
+        urn = self.urn(name, declared.type)
+        try:
+            result = self._call(declared.type, method, urn, verb, declared.timeout)
+        except NotInitialised as partial:
+            self.state[name] = Saved(declared.type, partial.id, news, partial.outputs, partial.reason)
+            self.unready[name] = partial.reason
+            return
+        outputs = wire({**result.outs, "__provider": news["__provider"]})
+        self.state[name] = Saved(declared.type, id_ or result.id, news, outputs)
+
+    def _refresh(self) -> None:
+        for name, saved in list(self.state.items()):
+            urn = self.urn(name, saved.type)
+            result = self._call(saved.type, "Read", urn, lambda one, s=saved: one.read(s.id, wire(s.outputs)))
+            if not result.id:
+                del self.state[name]
+                continue
+            provider = {"__provider": saved.outputs["__provider"]}
+            saved.outputs = wire({**result.outs, **provider})
+            if result.inputs is not None:
+                saved.inputs = wire({**result.inputs, **provider})
+
+    def _delete(self, name: str) -> None:
+        self._delete_saved(name, self.state[name])
+        del self.state[name]
+
+    def _delete_saved(self, name: str, saved: Saved) -> None:
+        urn = self.urn(name, saved.type)
+        self._call(saved.type, "Delete", urn, lambda one: one.delete(saved.id, wire(saved.outputs)))
+
+    def _call(self, type_: str, method: str, urn: str, verb: Callable[[Any], Any], timeout: float = 0.0) -> Any:
+        request, context = SimpleNamespace(urn=urn, timeout=timeout), Context()
+        try:
+            return _METHODS[method](PROVIDERS[type_](), verb, request, context)
+        except Exception as error:
+            status = context.status()
+            if status is None:
+                raise
+            for detail in status.details:
+                partial = provider_pb2.ErrorResourceInitFailed()
+                if detail.Unpack(partial):
+                    raise NotInitialised(partial) from error
+            raise VerbError(status.message) from error
+
+
+class NotInitialised(Exception):  # noqa: N818 - what the engine calls it
+    """The verb ended as "made, but not ready"."""
+
+    def __init__(self, partial: Any) -> None:
+        super().__init__("; ".join(partial.reasons))
+        self.id = partial.id
+        self.outputs = json_format.MessageToDict(partial.properties)
+        self.reason = "; ".join(partial.reasons)
+
+
+# The host's own methods, which `engine.find_call` looks for by name in the frames above a verb.
+def Check(provider: Any, verb: Callable[[Any], Any], request: Any, context: Any) -> Any:  # noqa: N802
+    return verb(provider)
+
+
+def Diff(provider: Any, verb: Callable[[Any], Any], request: Any, context: Any) -> Any:  # noqa: N802
+    return verb(provider)
+
+
+def Create(provider: Any, verb: Callable[[Any], Any], request: Any, context: Any) -> Any:  # noqa: N802
+    return verb(provider)
+
+
+def Read(provider: Any, verb: Callable[[Any], Any], request: Any, context: Any) -> Any:  # noqa: N802
+    return verb(provider)
+
+
+def Update(provider: Any, verb: Callable[[Any], Any], request: Any, context: Any) -> Any:  # noqa: N802
+    return verb(provider)
+
+
+def Delete(provider: Any, verb: Callable[[Any], Any], request: Any, context: Any) -> Any:  # noqa: N802
+    return verb(provider)
+
+
+_METHODS = {"Check": Check, "Diff": Diff, "Create": Create, "Read": Read, "Update": Update, "Delete": Delete}
+
+
+def wire(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Send properties over the wire: numbers become floats, what is None at the top is not sent."""
+    from pulumi.output import Unknown as PulumiUnknown
+
+    def send(value: Any) -> Any:
+        if isinstance(value, (PulumiUnknown, Unknown)) or value is UNKNOWN:
+            return PulumiUnknown()
+        if isinstance(value, Mapping):
+            return {key: send(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [send(one) for one in value]
+        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    return {key: send(value) for key, value in props.items() if value is not None}
