@@ -31,6 +31,43 @@ def cloud(clean_environment: None) -> Iterator[FakeMithril]:
         yield fake
 
 
+class FakeClock(session.Clock):
+    """Time that passes only by sleeping, with a hook for what happens meanwhile."""
+
+    def __init__(self) -> None:
+        self.time, self.slept, self.meanwhile = 1_000.0, [], lambda: None  # type: list[float]
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+        self.meanwhile()
+
+    def jitter(self) -> float:
+        return 1.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that nobody waits for."""
+    return FakeClock()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no retry sleep for real: neither ours nor the SDK's."""
+    if request.node.get_closest_marker("engine"):
+        return
+    import tenacity.nap
+    from flow.adapters.http import client
+
+    monkeypatch.setattr(tenacity.nap, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(tenacity.Retrying, "sleep", lambda *_: None, raising=False)
+    monkeypatch.setattr(client.time, "sleep", lambda _seconds: None)
+
+
 @pytest.fixture
 def stack(cloud: FakeMithril) -> Iterator[Stack]:
     """A stack of the engine's model, on the fake, with its settings in the stack's config."""

@@ -79,13 +79,13 @@ class Project:
 class Cloud:
     """The service, as one key and one project see it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.monotonic) -> None:
+        self.settings, self._now = settings, now
         self._opening = threading.Lock()
         self._client: Flow | None = None
         self._project: Project | None = None
-        self._live = Shared(self._list_live_bids)
-        self._machines = Shared(self._list_machines)
+        self._live = Shared(self._list_live_bids, now)
+        self._machines = Shared(self._list_machines, now)
 
     # -- the account ------------------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class Cloud:
         with self._asking("read the market"):
             types = [InstanceType.read(row) for row in self._api.list_instance_types({}).rows]
             offers = [Offer.read(row) for row in self._api.list_spot_availability({}).rows]
-        stored = self.volumes(begun_after=time.monotonic() - 5) if volumes else []
+        stored = self.volumes(begun_after=self._now() - 5) if volumes else []
         regions = sorted({one.region for one in offers} | set(self._known_regions()))
         return Market(types, offers, regions, {one.id: one for one in stored if not one.deleted})
 
@@ -234,7 +234,7 @@ class Cloud:
                 size_gb, name=name, interface=interface, region=region, idempotency_key=idempotency_key(key)
             )
             volume_id = str(made.volume_id)
-        return next(one for one in self.volumes(time.monotonic()) if one.id == volume_id)
+        return next(one for one in self.volumes(self._now()) if one.id == volume_id)
 
     def rename_volume(self, volume_id: str, name: str) -> None:
         """Change a volume's name."""
@@ -262,7 +262,7 @@ class Cloud:
         if self._client is None:
             with self._opening, self._asking("start the Flow SDK"):
                 if self._client is None:
-                    self._client = _open_client(self.settings)
+                    self._client = _open_client(self.settings, self._now)
         return self._client
 
     @property
@@ -305,7 +305,7 @@ class Cloud:
     def _list_named(self, params: dict[str, Any], **_: object) -> Any:
         from flow.utils.api_rows import ApiPage
 
-        answer = self._http.shared("/v2/spot/bids", params).get(time.monotonic())
+        answer = self._http.shared("/v2/spot/bids", params).get(self._now())
         rows, cursor = (answer, None) if isinstance(answer, list) else (answer["data"], answer.get("next_cursor"))
         return ApiPage(rows=rows, next_cursor=cursor)
 
@@ -370,7 +370,7 @@ class _Finally:
         self.then()
 
 
-def _open_client(settings: Settings) -> Flow:
+def _open_client(settings: Settings, now: Callable[[], float]) -> Flow:
     """Open the SDK with our transport and our way with SSH keys, whatever its own environment says."""
     from flow import Flow
     from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
@@ -392,7 +392,7 @@ def _open_client(settings: Settings) -> Flow:
 
     class Factory:
         def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the SDK's protocol
-            transport = Transport(settings, config.get_headers(), config.auth_token_source)
+            transport = Transport(settings, config.get_headers(), config.auth_token_source, now)
             provider = MithrilProvider(config, http_client=transport)
             context = provider.ctx
             context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)

@@ -7,6 +7,7 @@ another, a refused key has no status at all), so the whole chain of causes is as
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 
 from flow_resources.cloud.settings import KEY_PLACES, Settings
@@ -42,7 +43,7 @@ def translate(error: Exception, settings: Settings, what: str) -> FlowResourcesE
     for one in chain:
         if isinstance(one, FlowResourcesError):
             return one
-    detail = _detail(error, settings)
+    detail = _detail(chain, settings)
     status = next((s for s in (getattr(one, "status_code", None) for one in chain) if isinstance(s, int)), None)
 
     def is_any(*kinds: type[BaseException]) -> bool:
@@ -69,9 +70,23 @@ def translate(error: Exception, settings: Settings, what: str) -> FlowResourcesE
     return FlowResourcesError(f"could not {what}: {type(error).__name__}: {detail}")
 
 
-def _detail(error: Exception, settings: Settings) -> str:
-    text = getattr(error, "message", None) or str(error) or type(error).__name__
+def _detail(chain: list[BaseException], settings: Settings) -> str:
+    """Return the service's own words where it said some, else the SDK's; never a key, never a page."""
+    words = next((said for one in chain if (said := _said(getattr(one, "response_body", None)))), None)
+    text = words or getattr(chain[0], "message", None) or str(chain[0]) or type(chain[0]).__name__
     return " ".join(str(text).split()).replace(settings.api_key, "…")[:256]
+
+
+def _said(body: object) -> str | None:
+    """Read the service's error envelope: {"detail": "..."} or a list of places and messages."""
+    try:
+        detail = json.loads(str(body)).get("detail")
+    except (ValueError, AttributeError):
+        return None
+    if isinstance(detail, list):
+        parts = (part for part in detail if isinstance(part, dict))
+        return "; ".join(f"{'.'.join(map(str, part.get('loc', ())))}: {part.get('msg')}" for part in parts)
+    return str(detail) if detail else None
 
 
 def _chain(error: BaseException) -> list[BaseException]:

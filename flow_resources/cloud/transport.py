@@ -55,14 +55,16 @@ _ATTEMPTS = 4
 class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for us
     """One for all threads of the process."""
 
-    def __init__(self, settings: Settings, headers: Mapping[str, str], source: Any) -> None:
+    def __init__(
+        self, settings: Settings, headers: Mapping[str, str], source: Any, now: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(
             base_url=settings.api_url,
             headers=dict(headers),
             api_key_source=source,
             ordered_writes=False,
         )
-        self._seconds = settings.http_seconds
+        self._seconds, self._now = settings.http_seconds, now
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, tuple[Any, ...]], Shared[Any]] = {}
         self.seen = threading.local()
@@ -87,7 +89,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
 
         if method == "GET":
             age = _SHARED_SECONDS.get(url, _NAMED_SECONDS if url == BIDS and "name" in (params or {}) else None)
-            return send() if age is None else self.shared(url, params).get(time.monotonic() - age)
+            return send() if age is None else self.shared(url, params).get(self._now() - age)
         try:
             if method == "POST" and url in (BIDS, VOLUMES):
                 answer = self._create(url, dict(json or {}), send)
@@ -111,7 +113,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
 
         key = (url, tuple(sorted((params or {}).items())))
         with self._lock:
-            return self._readings.setdefault(key, Shared(fetch))
+            return self._readings.setdefault(key, Shared(fetch, self._now))
 
     def invalidate_cache_by_url_pattern(self, url_patterns: list[str]) -> None:
         """Nothing of ours is on disk, and scanning the SDK's own files at every write is slow."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +34,15 @@ WAIT_FOR = ("placed", "allocated", "running")  # weakest first
 MAX_MACHINES = 100  # flow.sdk.models.task_config.TaskConfig.num_instances
 # Where the service mounts (flow.utils.mounts.targets.validate_volume_mount_target).
 _MOUNT = re.compile(r"^/(volumes/|mnt/|data[0-9]*(/|$)|opt/|var/)")
-_MOUNT_CHARACTERS = re.compile(r"^/[A-Za-z0-9/_-]+$")
+_MOUNT_CHARACTERS = re.compile(r"/[A-Za-z0-9/_-]+")
 _MOUNT_ROOTS = "/volumes/, /mnt/, /data, /dataN, /opt/ or /var/"
 _COUNT_FIRST = re.compile(r"^[1-9][0-9]*x[a-z][a-z0-9]*(?:[-._][a-z0-9]+)*$")
 _COUNT_LAST = re.compile(r"^(?P<gpu>[a-z][a-z0-9-]*)(?P<sep>[:x])(?P<count>[1-9][0-9]*)$")
 _FULL_NAME = re.compile(r"^[a-z][a-z0-9]*(?:[-._][a-z0-9]+)*\.[0-9]+x$")
 _TYPE_ID = re.compile(r"^it_[A-Za-z0-9_]+$")
 _FAMILY = re.compile(r"^[a-z][a-z0-9-]*$")
-_ENV_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-_PREFIX = re.compile(r"^[a-z]([a-z0-9-]{0,28}[a-z0-9])?$")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
 def instance_type(value: Any) -> str:
@@ -87,7 +87,7 @@ def env(value: Any) -> dict[str, str]:
         raise Invalid("must be a mapping of names to strings")
     bad = []
     for name, one in value.items():
-        if not _ENV_NAME.match(str(name)):
+        if not _ENV_NAME.fullmatch(str(name)):
             bad.append(Invalid("is no name for an environment variable", "use letters, digits and _", f".{name}"))
         if not isinstance(one, (str, Unknown)):
             bad.append(Invalid("must be a string", "put it in quotes", f".{name}"))
@@ -98,41 +98,26 @@ def env(value: Any) -> dict[str, str]:
 
 def ports(value: Any) -> list[int]:
     """TCP ports to open on every machine."""
-    numbers = each(value, whole(1024, 65535), "port numbers")
-    _refuse_twice(numbers)
-    return numbers
+    return _each_once(value, whole(1024, 65535), "port numbers")
 
 
 def ssh_keys(value: Any) -> list[str]:
     """Names or ids of platform keys."""
-    keys = each(value, text, "names or ids of platform keys")
+    keys = _each_once(value, text, "names or ids of platform keys")
     if not keys:
         raise Invalid("must name at least one key", "leave it out for the SDK's default key")
-    _refuse_twice(keys)
     return keys
 
 
 def volumes(value: Any) -> list[dict[str, Any]]:
     """Volumes and where they are mounted: distinct, and none inside another."""
-    mounts = each(value, _mount, "VolumeMount")
-    bad = []
-    for place, mount in enumerate(mounts):
-        if isinstance(mount, Unknown):
-            continue
-        for earlier in mounts[:place]:
-            if isinstance(earlier, Unknown):
-                continue
-            if problem := _collide(earlier, mount):
-                bad.append(Invalid(*problem, at=f"[{place}].{'volume_id' if 'twice' in problem[0] else 'mount_path'}"))
-    if bad:
-        raise Several(bad)
-    return mounts
+    return _each_and(value, _mount, "VolumeMount", _collisions)
 
 
 def name_prefix(value: Any) -> str:
     """The start of the task's name."""
-    if not isinstance(value, str) or not _PREFIX.match(value):
-        raise Invalid("must start with a letter and have at most 30 of a-z, 0-9 and -")
+    if not isinstance(value, str) or not _PREFIX.fullmatch(value):
+        raise Invalid("must start with a letter, have at most 30 of a-z, 0-9 and -, and not end with -")
     return value
 
 
@@ -192,10 +177,11 @@ def settle_region(found: Checked, pinned: str | None, default: str | None, marke
     if "region" in found.inputs:
         return
     mounts = found.inputs.get("volumes") or []
-    of_volumes = None if isinstance(mounts, Unknown) else next((r for r in (_mount_region(m, market) for m in mounts) if r), None)
+    listed = mounts if isinstance(mounts, list) else [mounts]
+    of_volumes = next((region for region in (_mount_region(mount, market) for mount in listed) if region), None)
     if region := pinned or default or of_volumes:
         found.inputs["region"] = region
-    elif isinstance(mounts, Unknown) or any(isinstance(m, Unknown) or isinstance(m.get("volume_id"), Unknown) for m in mounts):
+    elif any(isinstance(mount, Unknown) or isinstance(_volume_id(mount), Unknown) for mount in listed):
         found.inputs["region"] = UNKNOWN
     else:
         known = f": one of {', '.join(market.regions)}" if market and market.regions else ""
@@ -210,11 +196,11 @@ def against_market(found: Checked, market: Market) -> None:
         region = None
     if spelling:
         _known_type(found, spelling, region, market)
-    mounts = found.known("volumes") or found.inputs.get("volumes")
-    if isinstance(mounts, list) and not any(f.path.startswith("volumes") for f in found.failures):
-        for place, mount in enumerate(mounts):
-            if not isinstance(mount, Unknown):
-                _fitting_volume(found, place, mount, region, market)
+    mounts = found.inputs.get("volumes")
+    failed = {failure.path for failure in found.failures}
+    for place, mount in enumerate(mounts if isinstance(mounts, list) else []):
+        if isinstance(mount, Mapping) and f"volumes[{place}].volume_id" not in failed:
+            _fitting_volume(found, place, mount, region, market)
 
 
 def drop_hints(inputs: dict[str, Any]) -> None:
@@ -274,7 +260,7 @@ def _mount(value: Any) -> dict[str, Any]:
     bad = [
         Invalid("is no key of a volume mount", "it has volume_id and mount_path", f".{key}")
         for key in value
-        if key not in ("volume_id", "mount_path") and not key.startswith("__")
+        if key not in ("volume_id", "mount_path") and not str(key).startswith("__")
     ]
     id_, path = value.get("volume_id"), value.get("mount_path")
     if not isinstance(id_, Unknown) and not (isinstance(id_, str) and id_.startswith("vol_")):
@@ -292,37 +278,69 @@ def _mount(value: Any) -> dict[str, Any]:
 def _mount_path(path: Any) -> None:
     if not isinstance(path, str):
         raise Invalid("must be a path", f"under {_MOUNT_ROOTS}")
-    if not _MOUNT_CHARACTERS.match(path) or "//" in path or path.endswith("/"):
+    if not _MOUNT_CHARACTERS.fullmatch(path) or "//" in path or path.endswith("/"):
         raise Invalid("must be an absolute path of letters, digits, - and _, without // and without / at its end")
     if not _MOUNT.match(path):
         raise Invalid("is no place where the service mounts", f"it mounts under {_MOUNT_ROOTS}")
 
 
-def _collide(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> tuple[str, str] | None:
-    ids = earlier.get("volume_id"), later.get("volume_id")
-    if isinstance(ids[0], str) and ids[0] == ids[1]:
-        return "is mounted twice", "mount a volume once"
-    one, other = earlier.get("mount_path"), later.get("mount_path")
-    if not (isinstance(one, str) and isinstance(other, str)):
+def _collisions(mounts: Sequence[Any]) -> Iterator[Invalid]:
+    """Yield the mounts that take an earlier one's volume or place. A path that is no path collides with nothing."""
+    ids, paths = [_volume_id(mount) for mount in mounts], [_good_path(mount) for mount in mounts]
+    for place, (id_, path) in enumerate(zip(ids, paths, strict=True)):
+        if isinstance(id_, str) and id_ in ids[:place]:
+            yield Invalid("is mounted twice", "mount a volume once", f"[{place}].volume_id")
+        if over := next((one for one in paths[:place] if path and one and _nested(one, path)), None):
+            remedy = "mount volumes beside each other, not inside each other"
+            yield Invalid(f"overlaps {over}", remedy, f"[{place}].mount_path")
+
+
+def _volume_id(mount: Any) -> Any:
+    return mount.get("volume_id") if isinstance(mount, Mapping) else None
+
+
+def _good_path(mount: Any) -> str | None:
+    path = mount.get("mount_path") if isinstance(mount, Mapping) else None
+    try:
+        _mount_path(path)
+    except Invalid:
         return None
-    if one == other or f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/"):
-        return f"overlaps {one}", "mount volumes beside each other, not inside each other"
-    return None
+    return str(path)
+
+
+def _nested(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def _mount_region(mount: Any, market: Market | None) -> str | None:
-    if isinstance(mount, Unknown):
+    if not isinstance(mount, Mapping):
         return None
     hint = mount.get("__region")
     stored = market.volumes.get(str(mount.get("volume_id"))) if market else None
     return stored.region if stored else hint if isinstance(hint, str) else None
 
 
-def _refuse_twice(values: list[Any]) -> None:
-    bad = [
-        Invalid("stands in the list twice", "write it once", f"[{place}]")
-        for place, one in enumerate(values)
-        if one in values[:place] and not isinstance(one, Unknown)
-    ]
+def _each_once(values: Any, rule: Callable[[Any], Any], what: str) -> list[Any]:
+    return _each_and(values, rule, what, _repeated)
+
+
+def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
+    for place, one in enumerate(values):
+        if one in values[:place] and not isinstance(one, Unknown):
+            yield Invalid("stands in the list twice", "write it once", f"[{place}]")
+
+
+def _each_and(
+    values: Any, rule: Callable[[Any], Any], what: str, together: Callable[[Sequence[Any]], Iterator[Invalid]]
+) -> list[Any]:
+    """Apply a rule to every item and one to all of them; what breaks the one hides nothing that breaks the other."""
+    items, bad = values, list[Invalid]()
+    try:
+        items = each(values, rule, what)
+    except Several as several:
+        bad += several.parts
+    said = {one.at for one in bad}
+    bad += [one for one in together(items) if one.at not in said]
     if bad:
         raise Several(bad)
+    return list(items)

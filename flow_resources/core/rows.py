@@ -144,7 +144,8 @@ class InstanceType:
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> InstanceType:
         """Read an InstanceTypeModel."""
-        return cls(str(row["fid"]), str(row.get("name") or ""), int(row.get("num_gpus") or 0), str(row.get("gpu_type") or ""))
+        gpus, gpu = int(row.get("num_gpus") or 0), str(row.get("gpu_type") or "")
+        return cls(str(row["fid"]), str(row.get("name") or ""), gpus, gpu)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from flow_resources.providers import session
 # Hidden properties: a name that starts with two underscores is shown by no diff. They are written into states.
 OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"  # from the program, taken out by check
 MARK, SERVICE = "__mark", "__service"  # in the state: the owner's mark, and the API URL it was made at
+NAMED = "__named"  # in a volume's state: the program chose its name
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"  # RECORDED, where the program could not find out
 

@@ -71,7 +71,7 @@ class Session:
         settings = self.settings()
         with self.lock:
             if self.door is None:
-                self.door = Cloud(settings)
+                self.door = Cloud(settings, self.clock.now)
             return self.door
 
     def close(self) -> None:

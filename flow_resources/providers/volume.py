@@ -26,6 +26,7 @@ from flow_resources.errors import (
 from flow_resources.providers import session
 from flow_resources.providers.base import (
     MARK,
+    NAMED,
     FlowProvider,
     checked,
     fail_with,
@@ -94,12 +95,10 @@ class VolumeProvider(FlowProvider):
         if volume is None:
             return ReadResult(id_="", outs={})
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
+        inputs.pop("volume_name", None)
         if inputs:  # none for a `Volume.get`
-            inputs |= {MARK: props.get(MARK)}
-            recorded = props.get("volume_name")
-            if "volume_name" in inputs and volume.name != recorded:
-                inputs["volume_name"] = volume.name
-        return ReadResult(id_, _outs(cloud, volume, {**props, **inputs}), inputs)
+            inputs |= {MARK: props.get(MARK)} | ({"volume_name": volume.name} if props.get(NAMED) else {})
+        return ReadResult(id_, _outs(cloud, volume, inputs), inputs)
 
     @engine.verb
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -230,7 +229,9 @@ def _renamed(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any]) -> St
 def _outs(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any]) -> dict[str, Any]:
     """Return all outputs: the inputs as they are, and what the service says."""
     inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
-    mark = {MARK: props[MARK]} if props.get(MARK) else {}
+    kept = {MARK: props[MARK]} if props.get(MARK) else {}
+    if "volume_name" in inputs:
+        kept[NAMED] = True
     return {
         **inputs,
         "volume_id": volume.id,
@@ -241,7 +242,7 @@ def _outs(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any]) -> dict[
         "region": volume.region,
         "attached_to": list(volume.bids),
         "created_at": volume.created_at,
-        **mark,
+        **kept,
         **service_of(cloud.settings),
     }
 
