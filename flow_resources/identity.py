@@ -33,7 +33,7 @@ def hidden(type_token: str, name: str, opts: pulumi.ResourceOptions, *, ask_stat
 def _recorded(urn: str, state: dict[str, Any] | None) -> str:
     if state is None:
         return "?"
-    outputs = state.get(urn) or {}
+    outputs = (state.get(urn) or {}).get("outputs") or {}
     return str(outputs.get("task_id") or outputs.get("volume_id") or "")
 
 

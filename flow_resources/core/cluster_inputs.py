@@ -205,7 +205,8 @@ def against_market(found: Checked, market: Market) -> None:
 
 def drop_hints(inputs: dict[str, Any]) -> None:
     """Take out of the mounts what only check needed to know of a volume that does not exist yet."""
-    for mount in inputs.get("volumes") or []:
+    mounts = inputs.get("volumes")
+    for mount in mounts if isinstance(mounts, list) else []:
         if isinstance(mount, dict):
             for hint in ("__region", "__interface"):
                 mount.pop(hint, None)

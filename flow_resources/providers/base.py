@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from pulumi.dynamic import CheckFailure, CheckResult, ConfigureRequest, CreateResult, ResourceProvider, UpdateResult
 
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Settings
-from flow_resources.core.inputs import Checked, Failure
+from flow_resources.core.inputs import Checked, Failure, Field
 from flow_resources.core.naming import Mark
 from flow_resources.errors import AccountError, FlowResourcesError, one_line
 from flow_resources.providers import session
@@ -39,7 +39,8 @@ def hidden(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     if olds:
         memory.replaced.add(urn)
     if RECORDED in news:
-        memory.recorded[urn] = str(news[RECORDED])
+        # The state holds something, and the program found nothing (an alias, a rename): then nothing is known.
+        memory.recorded[urn] = str(news[RECORDED]) or (NOT_KNOWN if urn in memory.replaced else "")
     return str(olds.get(MARK) or Mark.of(str(news.get(OWNER) or ""), urn))
 
 
@@ -53,10 +54,11 @@ def visible(props: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in props.items() if not name.startswith("__")}
 
 
-def checked(found: Checked, mark: str) -> CheckResult:
-    """Return check's verdict to the engine."""
+def checked(found: Checked, mark: str, fields: Sequence[Field]) -> CheckResult:
+    """Return check's verdict to the engine, which prints the value of a failed property unless it is a secret's."""
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
-    failures = [CheckFailure(failure.path, failure.text) for failure in found.failures]
+    secret = {one.name for one in fields if one.secret}
+    failures = [CheckFailure("" if one.path in secret else one.path, one.text) for one in found.failures]
     return CheckResult(engine.unknowns_out({**inputs, MARK: mark}), failures)
 
 

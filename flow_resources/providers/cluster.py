@@ -74,7 +74,7 @@ class GpuClusterProvider(FlowProvider):
             cluster_inputs.against_market(found, market)
         cluster_inputs.drop_hints(found.inputs)
         _check_costs(found, urn_of(news) or str(news.get("__urn")), market, budget)
-        return checked(found, mark)
+        return checked(found, mark, FIELDS)
 
     @engine.verb
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:

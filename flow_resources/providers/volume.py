@@ -65,7 +65,7 @@ class VolumeProvider(FlowProvider):
         volume_inputs.settle_region(found, pinned, region, regions)
         volume_inputs.against_regions(found, regions)
         volume_inputs.guard_data(found, olds)
-        return checked(found, mark)
+        return checked(found, mark, FIELDS)
 
     @engine.verb
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:

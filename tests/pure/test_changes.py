@@ -1,0 +1,194 @@
+"""The replace matrix, row by row."""
+
+from typing import Any
+
+import pytest
+
+from flow_resources.core import cluster_inputs, volume_inputs
+from flow_resources.core.changes import Decision, decide, touched
+from flow_resources.core.inputs import Change, changed, check
+
+CLUSTER = {
+    "instance_type": "8xa100",
+    "num_instances": 4,
+    "max_price_per_hour": 50.0,
+    "region": "us-central5-a",
+    "command": "sleep infinity",
+    "image": "pytorch",
+    "env": {"A": "1", "B": "2"},
+    "ports": [8080, 9090],
+    "volumes": [{"volume_id": "vol_a", "mount_path": "/data"}, {"volume_id": "vol_b", "mount_path": "/mnt/b"}],
+    "ssh_keys": ["me"],
+    "paused": False,
+    "wait_for": "running",
+    "on_preemption": "keep",
+    "name_prefix": "trainer",
+    "adopt_task_id": "bid_1",
+}
+VOLUME = {
+    "size_gb": 100,
+    "interface": "file",
+    "region": "us-central5-a",
+    "volume_name": "data",
+    "adopt_volume_id": "vol_1",
+    "allow_replace": False,
+}
+FIELDS = {"cluster": cluster_inputs.FIELDS, "volume": volume_inputs.FIELDS}
+OLDS = {"cluster": CLUSTER, "volume": VOLUME}
+NOTHING, IN_PLACE, STATE, REPLACE = "nothing", "in place", "state only", "replace"
+# One row an input, as the design's matrix has it: a value to change to, and what the change does.
+MATRIX = [
+    ("cluster", "max_price_per_hour", 60.0, IN_PLACE),
+    ("cluster", "paused", True, IN_PLACE),
+    ("cluster", "wait_for", "placed", IN_PLACE),
+    ("cluster", "on_preemption", "recreate", STATE),
+    ("cluster", "instance_type", "8xh100", REPLACE),
+    ("cluster", "num_instances", 5, REPLACE),
+    ("cluster", "region", "us-east1-a", REPLACE),
+    ("cluster", "command", ["sleep", "infinity"], REPLACE),
+    ("cluster", "image", "ubuntu", REPLACE),
+    ("cluster", "env", {"A": "1"}, REPLACE),
+    ("cluster", "ports", [8080], REPLACE),
+    ("cluster", "volumes", [{"volume_id": "vol_a", "mount_path": "/data2"}], REPLACE),
+    ("cluster", "ssh_keys", ["me", "you"], REPLACE),
+    ("cluster", "name_prefix", "other", REPLACE),
+    ("cluster", "adopt_task_id", "bid_2", NOTHING),
+    ("volume", "volume_name", "models", IN_PLACE),
+    ("volume", "allow_replace", True, STATE),
+    ("volume", "size_gb", 200, REPLACE),
+    ("volume", "interface", "block", REPLACE),
+    ("volume", "region", "us-east1-a", REPLACE),
+    ("volume", "adopt_volume_id", "vol_2", NOTHING),
+]
+OPTIONAL = [row for row in MATRIX if row[1] not in ("max_price_per_hour", "instance_type", "size_gb")]
+# What taking an input out of the program does, where that is not what its row says.
+TAKEN_OUT = {("cluster", "on_preemption"): NOTHING, ("cluster", "paused"): NOTHING, ("cluster", "wait_for"): NOTHING}
+TAKEN_OUT |= {("cluster", "command"): NOTHING, ("volume", "interface"): NOTHING, ("volume", "allow_replace"): NOTHING}
+TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
+
+
+def effect(kind: str, olds: dict[str, Any], news: dict[str, Any]) -> str:
+    """Put into one word what the verbs read from a decision."""
+    decision, names = decide(FIELDS[kind], olds, news), touched(FIELDS[kind], olds, news)
+    if decision.replaces:
+        return REPLACE
+    if not decision.changes:
+        assert not names
+        return NOTHING
+    return IN_PLACE if names else STATE
+
+
+def test_the_matrix_has_a_row_for_every_input() -> None:
+    """A new input has to say here what its change does."""
+    assert sorted(row[:2] for row in MATRIX) == sorted((kind, one.name) for kind in FIELDS for one in FIELDS[kind])
+
+
+@pytest.mark.parametrize(("kind", "name", "value", "does"), MATRIX, ids=lambda value: str(value)[:20])
+def test_a_change_does_what_the_matrix_says(kind: str, name: str, value: Any, does: str) -> None:
+    """Alone, it is the only input that forces a replacement or that an update carries out."""
+    olds, news = OLDS[kind], {**OLDS[kind], name: value}
+    assert effect(kind, olds, news) == does
+    assert decide(FIELDS[kind], olds, news) == Decision(does != NOTHING, (name,) if does == REPLACE else ())
+    assert touched(FIELDS[kind], olds, news) == ({name} if does == IN_PLACE else set())
+    assert effect(kind, news, olds) == does
+
+
+@pytest.mark.parametrize(("kind", "name", "value", "does"), MATRIX, ids=lambda value: str(value)[:20])
+def test_putting_an_input_in_does_what_a_change_does(kind: str, name: str, value: Any, does: str) -> None:
+    """From the default to a value is a change like any other."""
+    olds = {key: one for key, one in OLDS[kind].items() if key != name}
+    assert effect(kind, olds, {**olds, name: value}) == does
+
+
+@pytest.mark.parametrize(("kind", "name", "value", "does"), OPTIONAL, ids=lambda value: str(value)[:20])
+def test_taking_an_input_out_goes_back_to_its_default(kind: str, name: str, value: Any, does: str) -> None:
+    """Where it is the default already, or the service decides from then on, nothing happens."""
+    news = {key: one for key, one in OLDS[kind].items() if key != name}
+    assert effect(kind, OLDS[kind], news) == TAKEN_OUT.get((kind, name), does)
+
+
+def test_what_differs_from_its_default_and_is_taken_out_changes_back() -> None:
+    """A pause, a weak wait and a permission end when the program no longer says them."""
+    for kind, name, value, does in (
+        ("cluster", "paused", True, IN_PLACE),
+        ("cluster", "wait_for", "placed", IN_PLACE),
+        ("cluster", "command", "train", REPLACE),
+        ("volume", "allow_replace", True, STATE),
+        ("volume", "interface", "block", REPLACE),
+    ):
+        news = {key: one for key, one in OLDS[kind].items() if key != name}
+        assert effect(kind, {**OLDS[kind], name: value}, news) == does
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_an_untouched_resource_shows_no_change(kind: str) -> None:
+    """The same inputs, and the same inputs as the engine carries them: with floats, hidden properties and outputs."""
+    olds = OLDS[kind]
+    assert decide(FIELDS[kind], olds, dict(olds)) == Decision(changes=False)
+    engine = {name: float(value) if type(value) is int else value for name, value in olds.items()}
+    engine |= {"ports": [8080.0, 9090.0]} if kind == "cluster" else {}
+    recorded = {**engine, "__mark": "a", "task_id": "bid_9", "status": "running", "attached_to": []}
+    assert effect(kind, recorded, {**olds, "__mark": "b"}) == NOTHING
+    assert effect(kind, engine, olds) == effect(kind, olds, engine) == NOTHING
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_an_input_left_out_and_its_default_are_the_same(kind: str) -> None:
+    """A state that holds the default and a program that does not say it do not differ, either way."""
+    full = check(
+        FIELDS[kind], {"instance_type": "8xa100", "max_price_per_hour": 5} if kind == "cluster" else {"size_gb": 1}
+    )
+    bare = {one.name: full.inputs[one.name] for one in FIELDS[kind] if one.required}
+    assert len(full.inputs) > len(bare)
+    assert effect(kind, full.inputs, bare) == effect(kind, bare, full.inputs) == NOTHING
+
+
+def test_the_order_of_keys_is_no_change() -> None:
+    """Of the inputs themselves, of env, and inside a mount."""
+    news = {name: CLUSTER[name] for name in reversed(CLUSTER)}
+    news["env"] = {"B": "2", "A": "1"}
+    news["volumes"] = [{"mount_path": one["mount_path"], "volume_id": one["volume_id"]} for one in CLUSTER["volumes"]]
+    assert effect("cluster", CLUSTER, news) == NOTHING
+
+
+@pytest.mark.parametrize("name", ["ports", "volumes"])
+def test_the_order_of_a_list_is_a_change(name: str) -> None:
+    """The service is told lists in an order."""
+    assert decide(FIELDS["cluster"], CLUSTER, {**CLUSTER, name: CLUSTER[name][::-1]}).replaces == (name,)
+
+
+def test_all_replacing_inputs_are_named_in_the_order_of_the_table() -> None:
+    """And an input that changes in place, at the same time, is not among them."""
+    news = {**CLUSTER, "region": "us-east1-a", "max_price_per_hour": 1.0, "instance_type": "8xh100", "paused": True}
+    assert decide(FIELDS["cluster"], CLUSTER, news) == Decision(changes=True, replaces=("instance_type", "region"))
+    assert touched(FIELDS["cluster"], CLUSTER, news) == {"max_price_per_hour", "paused"}
+
+
+def test_a_name_that_the_service_gave_is_no_change() -> None:
+    """A volume whose name the program leaves out keeps the one it has."""
+    news = {name: value for name, value in VOLUME.items() if name != "volume_name"}
+    assert effect("volume", VOLUME, news) == NOTHING
+
+
+def test_none_in_the_program_is_leaving_out() -> None:
+    """The checked inputs hold no None, so that it cannot differ from what is absent."""
+    said = {"instance_type": "8xa100", "max_price_per_hour": 5.0, "image": None, "command": None, "paused": None}
+    found = check(FIELDS["cluster"], said)
+    assert None not in found.inputs.values()
+    assert found.inputs["command"] == "sleep infinity"
+
+
+def test_the_digest_of_a_name_covers_what_only_a_replacement_changes() -> None:
+    """Except the start of the name itself, which stands beside the digest."""
+    assert {one.name for one in cluster_inputs.SPEC} == {
+        row[1] for row in MATRIX if row[0] == "cluster" and row[3] == REPLACE
+    } - {"name_prefix"}
+    assert {one.name for one in volume_inputs.SPEC} == {"size_gb", "interface", "region"}
+    assert [one.name for one in cluster_inputs.FIELDS if one.secret] == ["env"]
+
+
+def test_changed_yields_the_fields_of_the_table() -> None:
+    """Each once, in the table's order."""
+    news = {**VOLUME, "region": "x", "size_gb": 1}
+    assert [one.name for one in changed(FIELDS["volume"], VOLUME, news)] == ["size_gb", "region"]
+    assert all(one.change is Change.GUARDED for one in changed(FIELDS["volume"], VOLUME, news))

@@ -1,0 +1,61 @@
+"""The front door: what users may say, and what it costs to come in."""
+
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+
+import flow_resources
+
+NAMES = ["FlowResourcesError", "GpuCluster", "Instance", "Volume", "VolumeMount", "VolumeMountDict"]
+HEAVY = """
+import sys
+import flow_resources
+heavy = {"flow", "httpx", "pydantic"} & {name.partition(".")[0] for name in sys.modules}
+assert not heavy, heavy
+assert "pulumi" not in sys.modules
+assert flow_resources.FlowResourcesError.__name__ == "FlowResourcesError"
+assert "FlowResourcesError" in vars(flow_resources)
+assert "pulumi" not in sys.modules
+"""
+
+
+def test_all_is_sorted_and_is_what_the_namespace_gives() -> None:
+    """Every promised name is there, and `dir` and a star import name the same ones."""
+    assert flow_resources.__all__ == sorted(flow_resources.__all__) == NAMES
+    assert set(flow_resources._HOMES) == set(NAMES)
+    assert [name for name in dir(flow_resources) if not name.startswith("_")] == NAMES
+    space: dict[str, object] = {}
+    exec("from flow_resources import *", space)  # what a user may write, however little it is advised
+    assert sorted(set(space) - {"__builtins__"}) == NAMES
+    assert all(space[name] is getattr(flow_resources, name) for name in NAMES)
+
+
+def test_a_name_is_the_thing_of_its_home() -> None:
+    """And it says so, so that tracebacks and pickles find it."""
+    for name in NAMES:
+        assert getattr(flow_resources, name).__name__ == name
+        assert getattr(flow_resources, name).__module__ == f"flow_resources.{flow_resources._HOMES[name]}"
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """As of any module: `hasattr` and `from ... import` work as people expect."""
+    assert not hasattr(flow_resources, "GpuClutser")
+    with pytest.raises(AttributeError, match="'flow_resources' has no attribute 'GpuClutser'"):
+        _ = flow_resources.GpuClutser  # type: ignore[attr-defined]
+
+
+def test_the_version_is_answered_when_it_is_asked_for() -> None:
+    """It is the distribution's, read lazily."""
+    assert "__version__" in dir(flow_resources)
+    try:
+        assert flow_resources.__version__.count(".") >= 1
+    except PackageNotFoundError:
+        pytest.skip("the package runs from its source, not installed")
+
+
+def test_coming_in_costs_nothing() -> None:
+    """A fresh interpreter that imports the package has loaded neither the SDK nor its HTTP and model libraries."""
+    done = subprocess.run([sys.executable, "-c", HEAVY], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,232 @@
+"""One reading for many threads: never one fetch too many, never an answer that is too old."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from flow_resources.cloud.shared import Shared
+
+PATIENCE = 5.0  # seconds: what a test waits for something that comes at once
+
+
+class Clock:
+    """A clock that goes on by one at every look, so that no two moments are the same."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+class Source:
+    """A fetch that answers with its number, when it is told to."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failing: BaseException | None = None
+        self.begun, self.go = threading.Semaphore(0), threading.Semaphore(0)
+        self.gated = False
+
+    def __call__(self) -> int:
+        self.calls += 1
+        number, failing = self.calls, self.failing
+        self.begun.release()
+        if self.gated:
+            assert self.go.acquire(timeout=PATIENCE)
+        if failing:
+            raise failing
+        return number
+
+
+@contextmanager
+def running(shared: Shared[int], source: Source) -> Iterator[Callable[[float], Future[int]]]:
+    """Start askers in threads, each of them waiting for good before the test goes on."""
+    source.gated = True
+    with ThreadPoolExecutor(16) as pool:
+
+        def ask(begun_after: float) -> Future[int]:
+            waiting = len(shared._turn._waiters)
+            fetching = shared._fetching
+            future = pool.submit(shared.get, begun_after)
+            if fetching:
+                settle(lambda: len(shared._turn._waiters) > waiting or future.done())
+            else:
+                assert source.begun.acquire(timeout=PATIENCE)
+            return future
+
+        try:
+            yield ask
+        finally:
+            source.go.release(100)
+
+
+def settle(done: Callable[[], bool]) -> None:
+    """Wait, in steps of a millisecond, for what another thread is about to do."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE * 1000)):
+        if done():
+            return
+        pause.wait(0.001)
+    raise AssertionError("it did not come about")
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def shared(source, clock) -> Shared[int]:
+    return Shared(source, clock)
+
+
+def test_one_fetch_serves_all_who_asked_before_it_began(shared: Shared[int], source: Source, clock: Clock) -> None:
+    """Ten threads ask while an older fetch runs: one more fetch answers all of them."""
+    with running(shared, source) as ask:
+        first = ask(clock())
+        later = [ask(clock()) for _ in range(10)]
+        source.go.release()
+        assert first.result(PATIENCE) == 1
+        source.go.release()
+        assert [one.result(PATIENCE) for one in later] == [2] * 10
+    assert source.calls == 2
+
+
+def test_who_can_live_with_a_running_fetch_waits_for_it(shared: Shared[int], source: Source, clock: Clock) -> None:
+    """A moment before it began is a moment that it answers."""
+    moment = clock()
+    with running(shared, source) as ask:
+        asked = [ask(moment) for _ in range(5)]
+        source.go.release()
+        assert [one.result(PATIENCE) for one in asked] == [1] * 5
+    assert source.calls == 1
+
+
+def test_a_later_asker_gets_a_new_fetch(shared: Shared[int], source: Source, clock: Clock) -> None:
+    """What began before the question is no answer; what is old enough for the asker is."""
+    before = clock()
+    assert shared.get(before) == 1
+    assert shared.get(before) == 1
+    assert shared.get(float("-inf")) == 1
+    assert shared.get(clock()) == 2
+    assert shared.get(before) == 2
+    assert source.calls == 2
+
+
+def test_an_answer_as_old_as_the_question_is_fresh_enough(source: Source) -> None:
+    """A clock that stands still makes no endless fetching."""
+    shared = Shared(source, lambda: 7.0)
+    assert [shared.get(7.0), shared.get(7.0), shared.get(6.0)] == [1, 1, 1]
+    shared.forget()
+    assert shared.get(7.0) == 1
+
+
+def test_a_failure_is_shared_and_not_tried_again_one_by_one(shared: Shared[int], source: Source, clock: Clock) -> None:
+    """All who waited for the fetch get its error; who asks later gets a new try."""
+    moment = clock()
+    source.failing = OSError("down")
+    with running(shared, source) as ask:
+        asked = [ask(moment) for _ in range(8)]
+        source.go.release()
+        for one in asked:
+            assert one.exception(PATIENCE) is source.failing
+        assert source.calls == 1
+        source.failing = None
+        again = ask(clock())
+        source.go.release()
+        assert again.result(PATIENCE) == 2
+
+
+def test_forgetting_makes_a_finished_reading_unusable(shared: Shared[int], source: Source) -> None:
+    """Whatever age is accepted: something has just changed."""
+    assert shared.get(float("-inf")) == 1
+    shared.forget()
+    assert shared.get(float("-inf")) == 2
+    assert shared.get(float("-inf")) == 2
+
+
+def test_forgetting_during_a_fetch_makes_its_result_unusable_for_others(shared: Shared[int], source: Source) -> None:
+    """Who began it gets it; whoever waits for it, or asks later with any age, gets a fetch that began afterwards."""
+    with running(shared, source) as ask:
+        first = ask(float("-inf"))
+        waiting = ask(float("-inf"))
+        shared.forget()
+        later = ask(float("-inf"))
+        source.go.release()
+        assert first.result(PATIENCE) == 1
+        source.go.release()
+        assert (waiting.result(PATIENCE), later.result(PATIENCE)) == (2, 2)
+    assert source.calls == 2
+
+
+def test_a_failure_is_forgotten_like_a_value(shared: Shared[int], source: Source) -> None:
+    """The next asker, of whatever patience, tries again."""
+    source.failing = OSError("down")
+    for _ in range(2):
+        with pytest.raises(OSError, match="down"):
+            shared.get(float("-inf"))
+    assert source.calls == 1
+    source.failing = None
+    shared.forget()
+    assert shared.get(float("-inf")) == 2
+
+
+def test_only_one_fetch_runs_at_a_time(clock: Clock) -> None:
+    """However many threads ask for the newest."""
+    running_now, most, guard = 0, 0, threading.Lock()
+
+    def fetch() -> int:
+        nonlocal running_now, most
+        with guard:
+            running_now += 1
+            most = max(most, running_now)
+        threading.Event().wait(0.001)
+        with guard:
+            running_now -= 1
+        return 0
+
+    ticking = threading.Lock()
+
+    def tick() -> float:
+        with ticking:
+            return clock()
+
+    shared = Shared(fetch, tick)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda _: shared.get(tick()), range(40))) == {0}
+    assert most == 1
+
+
+def test_a_fetch_that_is_interrupted_leaves_nobody_waiting(shared: Shared[int], source: Source, clock: Clock) -> None:
+    """Ctrl-C goes to the one who fetched; the others are told, and the next one fetches anew."""
+    moment = clock()
+    source.failing = KeyboardInterrupt()
+    with running(shared, source) as ask:
+        first = ask(moment)
+        waiting = ask(moment)
+        source.go.release()
+        assert isinstance(first.exception(PATIENCE), KeyboardInterrupt)
+        assert "cut off" in str(waiting.exception(PATIENCE))
+        source.failing = None
+        again = ask(clock())
+        source.go.release()
+        assert again.result(PATIENCE) == 2
+
+
+def test_nothing_is_a_value_too(clock: Clock) -> None:
+    """A fetch that answers None has answered."""
+    calls: list[None] = []
+    shared = Shared(lambda: calls.append(None), clock)
+    assert shared.get(0.0) is None
+    assert shared.get(0.0) is None
+    assert len(calls) == 1

@@ -1,0 +1,167 @@
+"""The real engine: a Pulumi project in a temporary folder, with a backend, a home and a passphrase of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flow_resources.testing import FakeMithril
+
+
+@dataclass
+class Result:
+    """What a command printed, and how it ended."""
+
+    code: int
+    text: str
+
+    def ok(self) -> Result:
+        """Fail the test with what was printed, unless the command succeeded."""
+        assert self.code == 0, self.text
+        return self
+
+    def failed(self) -> Result:
+        """Fail the test unless the command failed, in lines and not in tracebacks."""
+        assert self.code != 0, self.text
+        assert "Traceback" not in self.text, self.text
+        return self
+
+
+@dataclass
+class Project:
+    """A Pulumi project with one stack."""
+
+    folder: Path
+    env: dict[str, str]
+    stack: str = "dev"
+    name: str = "proj"
+    options: list[str] = field(default_factory=list)
+
+    @classmethod
+    def make(cls, root: Path, cloud: FakeMithril, program: str, *, name: str = "proj", **extra: str) -> Project:
+        """Make a project whose program is given."""
+        folder = root / name
+        folder.mkdir()
+        (folder / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
+        project = cls(folder, environment(root, cloud) | extra, name=name)
+        project.write(program)
+        project.run("stack", "init", project.stack).ok()
+        return project
+
+    @classmethod
+    def of_example(cls, root: Path, cloud: FakeMithril, example: Path, **extra: str) -> Project:
+        """Copy an example."""
+        folder = root / example.name
+        shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
+        project = cls(folder, environment(root, cloud) | extra, name=example.name)
+        project.run("stack", "init", project.stack).ok()
+        return project
+
+    def write(self, program: str) -> None:
+        """Replace the program."""
+        (self.folder / "__main__.py").write_text(textwrap.dedent(program))
+
+    def edit(self, old: str, new: str) -> None:
+        """Change the program in one place."""
+        source = (self.folder / "__main__.py").read_text()
+        assert old in source
+        (self.folder / "__main__.py").write_text(source.replace(old, new))
+
+    def run(self, *arguments: str, timeout: float = 240) -> Result:
+        """Run a pulumi command."""
+        command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        return Result(done.returncode, done.stdout + done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a pulumi command in a process group of its own, to be killed."""
+        command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def preview(self, *arguments: str) -> Result:
+        return self.run("preview", *arguments)
+
+    def up(self, *arguments: str) -> Result:
+        return self.run("up", "--yes", *arguments)
+
+    def refresh(self, *arguments: str) -> Result:
+        return self.run("refresh", "--yes", *arguments)
+
+    def destroy(self, *arguments: str) -> Result:
+        return self.run("destroy", "--yes", *arguments)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs."""
+        result: dict[str, Any] = json.loads(self.run("stack", "output", "--json", "--show-secrets").ok().text)
+        return result
+
+    def export(self) -> str:
+        """Return the stack's state as text."""
+        return self.run("stack", "export").ok().text
+
+    def resources(self) -> dict[str, Any]:
+        """Return the state's resources by logical name."""
+        deployment = json.loads(self.export())["deployment"]
+        return {one["urn"].rpartition("::")[2]: one for one in deployment.get("resources", [])}
+
+    def id_of(self, name: str) -> str:
+        """Return the recorded id of a resource."""
+        id_: str = self.resources()[name]["id"]
+        return id_
+
+
+def environment(root: Path, cloud: FakeMithril) -> dict[str, str]:
+    """Return the environment of a user with an own machine: nothing of the developer's is in it."""
+    for folder in ("backend", "home", "flow", "user"):
+        (root / folder).mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_", "PULUMI_"))}
+    return {
+        **kept,
+        **cloud.environment,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
+        "HOME": str(root / "user"),
+        "FLOW_DIR": str(root / "flow"),
+        "PULUMI_BACKEND_URL": f"file://{root / 'backend'}",
+        "PULUMI_HOME": str(root / "home"),
+        "PULUMI_CONFIG_PASSPHRASE": "open sesame",
+        "PULUMI_SKIP_UPDATE_CHECK": "1",
+    }
+
+
+def plugin_pids(ancestor: int) -> list[int]:
+    """Return the plugin processes of a running engine."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 2) for line in table.splitlines()]
+    children: dict[int, list[int]] = {}
+    args = {int(pid): command for pid, _, command in rows}
+    for pid, parent, _ in rows:
+        children.setdefault(int(parent), []).append(int(pid))
+    found, queue = [], [ancestor]
+    while queue:
+        for child in children.get(queue.pop(), []):
+            queue.append(child)
+            if "pulumi.dynamic" in args[child] or "dynamic" in args[child]:
+                found.append(child)
+    return found
+
+
+def kill(*pids: int) -> None:
+    """Kill without a chance to clean up."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
