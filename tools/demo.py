@@ -266,7 +266,8 @@ class Stopping:
         """Unwind, so that everything is cleaned up."""
         self.came = number
         if not self.waiting:
-            print("\ndemo: stopped, cleaning up", file=sys.stderr, flush=True)
+            cursor = "\033[0m\033[?25h" if CONSOLE else ""  # Pulumi hides it while it draws
+            print(f"{cursor}\ndemo: stopped, cleaning up", file=sys.stderr, flush=True)
             sys.exit(128 + number)
 
     @contextlib.contextmanager

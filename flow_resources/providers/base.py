@@ -36,17 +36,20 @@ class FlowProvider(ResourceProvider):
 def hidden(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     """Read what the program passes along unseen, remember it, and return the mark, pinned once it is in the state."""
     memory, urn = session.current(), str(news.get(URN) or engine.current().urn or "")
+    mark, pinned = str(Mark.of(str(news.get(OWNER) or ""), urn)), olds.get(MARK)
     if olds:
-        memory.replaced.add(urn)
+        memory.replaced |= {mark, str(pinned)}
     if RECORDED in news:
         # The state holds something, and the program found nothing (an alias, a rename): then nothing is known.
-        memory.recorded[urn] = str(news[RECORDED]) or (NOT_KNOWN if urn in memory.replaced else "")
-    return str(olds.get(MARK) or Mark.of(str(news.get(OWNER) or ""), urn))
+        memory.recorded[mark] = str(news[RECORDED]) or (NOT_KNOWN if mark in memory.replaced else "")
+    return str(pinned or mark)
 
 
-def urn_of(props: Mapping[str, Any]) -> str:
-    """Return the URN of the resource that a verb is about."""
-    return str(engine.current().urn or props.get(MARK) or "")
+def is_first_create(mark: str, wanted: str) -> bool:
+    """Whether a create is the first of its resource, which alone adopts `wanted`; a replacement never does."""
+    memory = session.current()
+    recorded = memory.recorded.get(mark, "")
+    return mark not in memory.replaced and wanted not in memory.deleted and recorded in ("", NOT_KNOWN)
 
 
 def visible(props: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,11 +46,11 @@ class Claim(Generic[T]):
     """The generation of the next name."""
 
 
-def claim(live: Iterable[T], mark: Mark, spec: str, urn: str) -> Claim[T]:
+def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     """Judge the live things of a project for one resource."""
     ours = [(parts, one) for one in live if (parts := take_apart(one.name)) and parts.mark == mark]
     generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
-    recorded = session.current().recorded.get(urn)
+    recorded = session.current().recorded.get(str(mark))
     if recorded == NOT_KNOWN:
         return Claim(None, (), generation)  # taking over what may be about to be deleted would be worse than a surplus
     left = sorted(((p, one) for p, one in ours if one.id != recorded), key=lambda pair: (pair[1].created_at, pair[1].id))

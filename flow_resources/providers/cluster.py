@@ -31,15 +31,16 @@ from flow_resources.errors import (
 from flow_resources.providers import session
 from flow_resources.providers.base import (
     MARK,
+    URN,
     FlowProvider,
     checked,
     fail_with,
     guard_account,
     hidden,
+    is_first_create,
     not_ready,
     service_of,
     update_not_ready,
-    urn_of,
     visible,
 )
 from flow_resources.providers.claiming import Claim, claim, parts_of
@@ -64,7 +65,7 @@ class GpuClusterProvider(FlowProvider):
         try:
             settings = session.current().settings()
             region, budget = settings.region, settings.max_cost_per_hour
-            market = _market(found, news)
+            market = _market(found, mark)
         except (SettingsError, AccountError) as error:
             fail_with(found, error)
         except UnheardError as error:
@@ -73,7 +74,7 @@ class GpuClusterProvider(FlowProvider):
         if market:
             cluster_inputs.against_market(found, market)
         cluster_inputs.drop_hints(found.inputs)
-        _check_costs(found, urn_of(news) or str(news.get("__urn")), market, budget)
+        _check_costs(found, str(news.get(URN)), market, budget)
         return checked(found, mark, FIELDS)
 
     @engine.verb
@@ -157,8 +158,8 @@ class GpuClusterProvider(FlowProvider):
 
     def _adopted(self, cloud: Cloud, props: Mapping[str, Any]) -> Bid | None:
         """Return the task that the program wants adopted; the first create alone asks for it."""
-        id_, memory, urn = props.get("adopt_task_id"), session.current(), urn_of(props)
-        if not id_ or urn in memory.replaced or id_ in memory.deleted or memory.recorded.get(urn):
+        id_ = props.get("adopt_task_id")
+        if not id_ or not is_first_create(str(props.get(MARK)), str(id_)):
             return None
         bid = cloud.bid(str(id_))
         if bid is None:
@@ -174,7 +175,7 @@ class GpuClusterProvider(FlowProvider):
         spec = _digest(props, cloud.settings.api_key)
         with session.current().turns[str(mark)]:
             live = cloud.live_bids(session.current().clock.now()).values()
-            found = claim(live, mark, spec, urn_of(props))
+            found = claim(live, mark, spec)
             for leftover in found.clear:
                 engine.info(f"ending {leftover.name} ({leftover.id}), which an earlier, interrupted `up` left running")
                 _end(cloud, leftover, deadline)
@@ -188,7 +189,7 @@ class GpuClusterProvider(FlowProvider):
         generation = found.generation
         while namesakes := cloud.bids_named(name := naming.compose(prefix, mark, spec, generation)):
             for one in namesakes:
-                if not one.ended and session.current().recorded.get(urn_of(props)) != one.id:
+                if not one.ended and session.current().recorded.get(str(mark)) != one.id:
                     raise NamesakeError(
                         f"the bid {one.id} has the name {name!r} already and is not ours",
                         f"`flow cancel {one.id}` ends it; adopt_task_id={one.id!r} takes it over",
@@ -285,7 +286,7 @@ def _warn_of_detached(seen: Sighting, props: Mapping[str, Any]) -> None:
 # -- check -------------------------------------------------------------------------------------------------------------
 
 
-def _market(found: Checked, news: Mapping[str, Any]) -> Market:
+def _market(found: Checked, mark: str) -> Market:
     cloud = session.current().cloud()
     market = cloud.market(volumes=bool(found.inputs.get("volumes")))
     if not found.inputs.get("volumes"):
@@ -297,13 +298,13 @@ def _market(found: Checked, news: Mapping[str, Any]) -> Market:
             if key not in known:
                 names = ", ".join(sorted(name for name in known if not name.startswith("sshkey_"))) or "none"
                 found.fail(f"ssh_keys[{place}]", "is no platform SSH key of the project", key, f"it has {names}")
-    _check_adoption(found, news, cloud, market)
+    _check_adoption(found, mark, cloud, market)
     return market
 
 
-def _check_adoption(found: Checked, news: Mapping[str, Any], cloud: Cloud, market: Market) -> None:
-    id_, memory, urn = found.known("adopt_task_id"), session.current(), urn_of(news)
-    if not id_ or urn in memory.replaced or id_ in memory.deleted or memory.recorded.get(urn):
+def _check_adoption(found: Checked, mark: str, cloud: Cloud, market: Market) -> None:
+    id_ = found.known("adopt_task_id")
+    if not id_ or not is_first_create(mark, id_):
         return
     bid = cloud.bid(id_)
     if bid is None:
@@ -342,8 +343,8 @@ def _check_costs(found: Checked, urn: str, market: Market | None, budget: Decima
         session.current().warn_once(
             f"the bid {money.usd(bid)}/h is under the market {money.usd(going)}/h: the cluster waits in the auction until the price falls"
         )
-    if paused and not session.current().replaced.intersection({urn}):
-        engine.row(f"{_bid_line(found.inputs, going)}; paused: it may run for moments before it is paused")
+    if paused:
+        engine.row(f"{_bid_line(found.inputs, going)}; paused, after it may have run for moments")
 
 
 def _bid_line(props: Mapping[str, Any], going: Decimal | None) -> str:

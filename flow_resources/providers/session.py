@@ -45,9 +45,9 @@ class Session:
     config: Callable[[str], Any] = field(default=lambda _: None)
     clock: Clock = field(default_factory=Clock)
     recorded: dict[str, str] = field(default_factory=dict)
-    """By URN, the id that the state holds for it, where the program looked it up (see `resources.recorded_id`)."""
+    """By mark, the id that the state holds for it, where the program looked it up (see `identity`)."""
     replaced: set[str] = field(default_factory=set)
-    """URNs whose state held something when this operation began: a create of one is a replacement."""
+    """Marks whose state held something when this operation began: a create of one is a replacement."""
     deleted: set[str] = field(default_factory=set)
     """Ids that this process has deleted."""
     spending: dict[str, tuple[str, Decimal]] = field(default_factory=dict)

@@ -32,10 +32,10 @@ from flow_resources.providers.base import (
     fail_with,
     guard_account,
     hidden,
+    is_first_create,
     not_ready,
     service_of,
     update_not_ready,
-    urn_of,
     visible,
 )
 from flow_resources.providers.claiming import claim, next_name
@@ -144,10 +144,10 @@ class VolumeProvider(FlowProvider):
 
     def _adopted(self, cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume | None:
         """Return the volume that the program wants adopted; the first create alone asks for it."""
-        id_, memory, urn = props.get("adopt_volume_id"), session.current(), urn_of(props)
-        if not id_ or urn in memory.replaced or id_ in memory.deleted or memory.recorded.get(urn):
+        id_ = props.get("adopt_volume_id")
+        if not id_ or not is_first_create(str(props.get(MARK)), str(id_)):
             return None
-        volume = _find(cloud, str(id_), memory.clock.now())
+        volume = _find(cloud, str(id_), session.current().clock.now())
         if volume is None:
             raise RefusedError(f"adopt_volume_id: the project has no volume {id_}", "take the line out to make a new one")
         for name, live in (("size_gb", volume.size_gb), ("interface", volume.interface), ("region", volume.region)):
@@ -163,7 +163,7 @@ class VolumeProvider(FlowProvider):
         with session.current().turns[str(mark)]:
             every = cloud.volumes(session.current().clock.now(), with_deleted=True)
             live = [one for one in every if not one.deleted]
-            found = claim(live, mark, spec, urn_of(props))
+            found = claim(live, mark, spec)
             for leftover in found.clear:
                 session.current().warn_once(
                     f"{leftover.name} ({leftover.id}) is an older volume of this resource that no state records; it is left as it is: "

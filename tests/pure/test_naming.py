@@ -112,7 +112,7 @@ def test_no_two_owners_or_resources_share_a_mark() -> None:
         "trainer-3F9A1C7BE02D4D-9c01d2-1",
         "trainer-3f9a1c7be02d4d-9c01d2-1-1",
         "trainer-3f9a1c7be02d4d-9c01d2-1\n",
-        "trainer-3f9a1c7be02d4d-9c01d2-١",
+        "trainer-3f9a1c7be02d4d-9c01d2-\u0661",
         "trainer-3f9a1c7be02d4d-9c01d2-1-b",
     ],
     ids=repr,

@@ -19,6 +19,7 @@ class Clock:
         self.now = 0.0
 
     def __call__(self) -> float:
+        """Look at the clock."""
         self.now += 1.0
         return self.now
 
@@ -33,6 +34,7 @@ class Source:
         self.gated = False
 
     def __call__(self) -> int:
+        """Fetch."""
         self.calls += 1
         number, failing = self.calls, self.failing
         self.begun.release()
@@ -86,7 +88,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def shared(source, clock) -> Shared[int]:
+def shared(source: Source, clock: Clock) -> Shared[int]:
     return Shared(source, clock)
 
 

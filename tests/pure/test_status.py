@@ -77,7 +77,7 @@ def test_the_table_has_every_status_and_the_words_are_frozen() -> None:
     """These words are a promise of the public surface."""
     assert {row[2] for row in TABLE} == set(STATUSES)
     promised = "pending, starting, running, preempting, preempted, paused, terminated, failed"
-    assert STATUSES == (*promised.split(", "), "unknown")
+    assert (*promised.split(", "), "unknown") == STATUSES
 
 
 def test_a_machine_that_has_no_address_runs_but_is_not_up() -> None:

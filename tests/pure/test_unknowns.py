@@ -73,7 +73,7 @@ def judge_volume(market: Market | None, olds: dict[str, Any], news: dict[str, An
 
 
 @pytest.fixture(params=["market", "unreachable"])
-def maybe_market(request, market):
+def maybe_market(request: pytest.FixtureRequest, market: Market) -> Market | None:
     """The market, or none where the service cannot be reached."""
     return market if request.param == "market" else None
 
@@ -235,7 +235,7 @@ def test_an_unknown_is_found_however_deep(value: Any, unknown: Any) -> None:
 
 
 @st.composite
-def _sprinkled(draw, value: Any = None) -> Any:
+def _sprinkled(draw: Any, value: Any = None) -> Any:
     """Draw a good cluster with unknowns in any of its places."""
     if draw(st.integers(0, 5)) == 0:
         return UNKNOWN
