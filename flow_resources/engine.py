@@ -231,6 +231,11 @@ def _replace(value: Any, swap: Callable[[Any], Any]) -> Any:
 # -- the program's side ------------------------------------------------------------------------------------------------
 
 
+def is_mocked() -> bool:
+    """Whether the program runs under `pulumi.runtime.set_mocks`, where a refused invoke fails the whole program."""
+    return type(pulumi.runtime.settings.get_monitor()).__module__ == "pulumi.runtime.mocks"
+
+
 @functools.cache
 def token(provider: type[ResourceProvider]) -> str:
     """Serialise a provider once: the stock resource does it anew each time and dies at the 981st of a program."""

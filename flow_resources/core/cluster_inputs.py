@@ -77,7 +77,7 @@ def command(value: Any) -> str | list[str]:
     if isinstance(value, list):
         if not value:
             raise Invalid("must have at least one argument", "leave it out for 'sleep infinity'")
-        return each(value, text, "strings")
+        return each(value, _argument, "strings")
     return text(value)
 
 
@@ -87,10 +87,11 @@ def env(value: Any) -> dict[str, str]:
         raise Invalid("must be a mapping of names to strings")
     bad = []
     for name, one in value.items():
+        at = f".{' '.join(str(name).split())}"
         if not _ENV_NAME.fullmatch(str(name)):
-            bad.append(Invalid("is no name for an environment variable", "use letters, digits and _", f".{name}"))
+            bad.append(Invalid("is no name for an environment variable", "use letters, digits and _", at))
         if not isinstance(one, (str, Unknown)):
-            bad.append(Invalid("must be a string", "put it in quotes", f".{name}"))
+            bad.append(Invalid("must be a string", "put it in quotes", at))
     if bad:
         raise Several(bad)
     return dict(value)
@@ -183,6 +184,8 @@ def settle_region(found: Checked, pinned: str | None, default: str | None, marke
         found.inputs["region"] = region
     elif any(isinstance(mount, Unknown) or isinstance(_volume_id(mount), Unknown) for mount in listed):
         found.inputs["region"] = UNKNOWN
+    elif mounts and market is None:  # the volumes know, but the service cannot be asked now
+        found.inputs["region"] = UNKNOWN
     else:
         known = f": one of {', '.join(market.regions)}" if market and market.regions else ""
         found.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
@@ -221,8 +224,16 @@ def named(spelling: str, types: Sequence[InstanceType]) -> list[InstanceType]:
 
 def near(typed: str, known: Sequence[str]) -> str:
     """List the nearest of what there is, or all where nothing is near."""
+    if not known:
+        return "the service lists none"
     close = difflib.get_close_matches(typed, known, n=5, cutoff=0.5)
     return f"there {'is' if len(close or known) == 1 else 'are'} {', '.join(close or sorted(known))}"
+
+
+def _argument(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Invalid("must be a string", "put it in quotes")
+    return value
 
 
 def _known_type(found: Checked, spelling: str, region: str | None, market: Market) -> None:

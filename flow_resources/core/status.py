@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ class Sighting:
             if any(machine.status == "error" for machine in self.present):
                 return "failed"
             running = sum(machine.status == "running" for machine in self.present)
-            return "running" if running >= self.bid.quantity else "starting"
+            return "running" if running >= max(self.bid.quantity, 1) else "starting"
         return "unknown"
 
     @property
@@ -74,6 +74,7 @@ class Sighting:
             "preempting": f"losing its machines, {counted}",
             "paused": "paused",
             "terminated": "terminated",
+            "failed": f"a machine is in error, {counted}",
             "unknown": f"the service calls it {self.bid.status!r}",
         }.get(self.status, counted)
 
@@ -90,7 +91,7 @@ class Sighting:
             return True
         if goal == "allocated":
             return self.bid.status == "Allocated"
-        return self.bid.status == "Allocated" and self.up >= self.bid.quantity
+        return self.bid.status == "Allocated" and self.up >= max(self.bid.quantity, 1)
 
     @property
     def _was_preempted(self) -> bool:
@@ -123,11 +124,6 @@ def outputs(seen: Sighting) -> dict[str, Any]:
     if seen.preemptions is not None:
         result["preemptions"] = seen.preemptions
     return result
-
-
-def sightings(bids: Sequence[Bid], machines: Mapping[str, Sequence[Machine]]) -> dict[str, Sighting]:
-    """Join bids and machines by the bid's id."""
-    return {bid.id: Sighting(bid, tuple(machines.get(bid.id, ()))) for bid in bids}
 
 
 def _instance(machine: Machine) -> dict[str, Any]:

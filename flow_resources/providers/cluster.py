@@ -96,6 +96,8 @@ class GpuClusterProvider(FlowProvider):
         by a failed initialisation; or the bid is proven absent.
         """
         deadline, cloud = Deadline.of_verb(), session.current().cloud()
+        if not props.get("region"):
+            raise RefusedError("the region could not be settled while the service was out of reach", "run `pulumi up` again")
         bid = self._adopted(cloud, props) or self._claimed(cloud, props, deadline)
         seen = Sighting(bid, ())
         try:

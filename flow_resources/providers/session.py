@@ -119,7 +119,7 @@ def charge(found: Checked, urn: str, name: str, cost: Decimal, budget: Decimal |
     total = cost + sum(one for _, one in before.values())
     if budget is None or total <= budget or not cost:
         return
-    listed = ", ".join(f"{other} {money.usd(one)}" for other, one in before.values() if one)
+    listed = ", ".join(f"{other} {money.usd(one)}/h" for other, one in before.values() if one)
     found.fail(
         "max_price_per_hour",
         f"exceeds the stack's budget flow:maxCostPerHour of {money.usd(budget)}/h by {money.usd(total - budget)}/h: "

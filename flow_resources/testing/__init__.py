@@ -9,18 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .clock import Clock, ManualClock, RealClock
-    from .fake import FakeMithril
-    from .faults import FaultRule
-    from .journal import Request
-    from .store import StateError
+    from flow_resources.testing.clock import Clock, ManualClock, RealClock
+    from flow_resources.testing.fake import FakeMithril
+    from flow_resources.testing.faults import FaultRule
+    from flow_resources.testing.journal import Request
+    from flow_resources.testing.mocks import FlowMocks
+    from flow_resources.testing.store import StateError
 
-__all__ = ["Clock", "FakeMithril", "FaultRule", "ManualClock", "RealClock", "Request", "StateError"]
+__all__ = ["Clock", "FakeMithril", "FaultRule", "FlowMocks", "ManualClock", "RealClock", "Request", "StateError"]
 
 _ROOMS = {
     "Clock": "clock",
     "FakeMithril": "fake",
     "FaultRule": "faults",
+    "FlowMocks": "mocks",
     "ManualClock": "clock",
     "RealClock": "clock",
     "Request": "journal",

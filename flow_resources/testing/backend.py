@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .accounts import Accounts, User
-from .bids import Bids
-from .clock import Clock
-from .lifecycle import Lifecycle
-from .machines import Machines
-from .market import Market
-from .options import Options
-from .replays import Replays
-from .store import Store
-from .volumes import Volumes
+from flow_resources.testing.accounts import Accounts, User
+from flow_resources.testing.bids import Bids
+from flow_resources.testing.clock import Clock
+from flow_resources.testing.lifecycle import Lifecycle
+from flow_resources.testing.machines import Machines
+from flow_resources.testing.market import Market
+from flow_resources.testing.options import Options
+from flow_resources.testing.replays import Replays
+from flow_resources.testing.store import Store
+from flow_resources.testing.volumes import Volumes
 
 
 class Backend:

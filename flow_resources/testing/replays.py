@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable
 
-from .accounts import User
-from .errors import ConflictError
-from .options import Options
-from .store import Store
+from flow_resources.testing.accounts import User
+from flow_resources.testing.errors import ConflictError
+from flow_resources.testing.options import Options
+from flow_resources.testing.store import Store
 
 
 class Replays:

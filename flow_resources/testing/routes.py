@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import catalog
-from .accounts import User
-from .backend import Backend
-from .errors import InvalidError, MethodNotAllowedError, NotFoundError, problem
-from .inputs import Query
+from flow_resources.testing.accounts import User
+from flow_resources.testing.backend import Backend
+from flow_resources.testing.errors import InvalidError, MethodNotAllowedError, NotFoundError, problem
+from flow_resources.testing.inputs import Query
 
 Answer = tuple[int, Any]
 NO_CONTENT: Answer = (204, None)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core import cluster_inputs, volume_inputs
@@ -740,6 +740,7 @@ _anything = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(changes=st.dictionaries(st.sampled_from([one.name for one in cluster_inputs.FIELDS]), _anything, max_size=4))
 def test_nothing_that_can_be_typed_breaks_the_check_of_a_cluster(changes: Any) -> None:
     """Whatever stands in a property, check answers; what passed is a fixed point of check."""
@@ -750,6 +751,7 @@ def test_nothing_that_can_be_typed_breaks_the_check_of_a_cluster(changes: Any) -
         assert judge_cluster(market, **found.inputs).inputs == found.inputs
 
 
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(changes=st.dictionaries(st.sampled_from([one.name for one in volume_inputs.FIELDS]), _anything, max_size=4))
 def test_nothing_that_can_be_typed_breaks_the_check_of_a_volume(changes: Any) -> None:
     """Whatever stands in a property, check answers; what passed is a fixed point of check."""

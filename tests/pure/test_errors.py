@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources import errors
@@ -72,7 +72,7 @@ def test_one_line_folds_and_cuts(text: Any, limit: Any, line: Any) -> None:
     assert one_line(text, limit) == line
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(text=st.text("ab \n\t\r\x0b\u2028é", max_size=40), limit=st.integers(1, 20))
 def test_one_line_is_a_line(text: Any, limit: Any) -> None:
     """No longer than asked, no line break, and stable."""

@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core.money import CENT, LIMIT, from_wire, price, to_wire, usd
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 cents = st.integers(1, 10**9).map(lambda number: number * CENT)
 
 
@@ -76,7 +76,7 @@ def test_a_price_survives_every_border(amount: Any) -> None:
     assert price(amount) == amount
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(value=st.floats() | st.integers() | st.decimals(allow_nan=False))
 def test_any_number_is_a_price_or_breaks_a_rule(value: Any) -> None:
     """Never another exception, and never a price that is not positive whole cents."""

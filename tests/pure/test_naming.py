@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core.naming import Mark, MarkedName, compose, fit, logical_name, spec_digest, take_apart
@@ -16,7 +16,7 @@ OWNER = "acme/training/prod"
 URN = "urn:pulumi:prod::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
 SPEC = {"instance_type": "8xa100", "num_instances": 4, "region": "us-central5-a", "ports": None}
 KEY = "fkey_secret"
-quick = settings(deadline=None, max_examples=60)
+quick = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 owners, urns = (
     st.text(max_size=20).map(lambda text: text.encode("utf-8", "ignore").decode()),
     st.text("abc:/$ü", max_size=20),

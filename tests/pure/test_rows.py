@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core.rows import Bid, InstanceType, Machine, Offer, StoredVolume
@@ -179,7 +179,7 @@ def test_an_address_is_taken_apart(destination: Any, host: Any, port: Any) -> No
     assert machine.up is (host is not None)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(destination=st.text("0123456789.:[]²a /", max_size=20), status=st.text(max_size=8))
 def test_no_word_of_the_service_breaks_a_reader(destination: Any, status: Any) -> None:
     """Whatever address or status it says."""

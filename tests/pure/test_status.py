@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core.cluster_inputs import WAIT_FOR
@@ -34,7 +34,7 @@ def seen(status: str, *statuses: str, history: tuple[str, ...] | None = None) ->
 TABLE = [
     ("new", seen("Open", history=(PLACED,)), "pending", "waiting in the auction"),
     ("new-without-history", seen("Open"), "pending", "waiting in the auction"),
-    ("empty-history", seen("Open", history=()), "pending", "waiting in the auction"),
+    ("empty-history", seen("Open", "preempted", history=()), "pending", "waiting in the auction"),
     ("won", seen("Allocated"), "starting", "0/2 machines running"),
     ("booting", seen("Allocated", "running", "starting"), "starting", "1/2 machines running"),
     ("up", seen("Allocated", "running", "running"), "running", "2/2 machines running"),
@@ -180,7 +180,7 @@ def test_bids_and_machines_are_joined_by_the_bids_id() -> None:
     assert joined == {"bid_1": Sighting(one, (machine(0),)), "bid_2": Sighting(two, ())}
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(
     status=st.sampled_from(["Open", "Allocated", "Preempting", "Terminated", "Paused", "Relocating"])
     | st.text(max_size=6),

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core import cluster_inputs, volume_inputs
@@ -246,7 +246,7 @@ def _sprinkled(draw: Any, value: Any = None) -> Any:
     return value
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_sprinkling_of_unknowns_makes_a_good_cluster_fail(data: Any) -> None:
     """Whatever is unknown, in whatever company, nothing fails and nothing known is lost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -16,7 +17,7 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "pulumi_cli.py"
 FOUR = {"pulumi", "pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python"}
 
-FAKE_GO = """#!{python}
+FAKE_GO = """
 import os, pathlib, sys, time
 here = pathlib.Path(__file__).resolve().parent
 with (here / "calls").open("a") as calls:
@@ -58,7 +59,9 @@ class Machine:
 
     def put_go(self) -> None:
         """Put a `go` on PATH that records its calls, and the module that holds the two scripts."""
-        self.put("go", FAKE_GO.format(python=sys.executable))
+        script = self.put("go.py", FAKE_GO)
+        # A path with a space may stand in no `#!` line.
+        self.put("go", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(script))} "$@"\n')
         for name in ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python"):
             script = self.bin / "sdk" / name
             script.parent.mkdir(parents=True)

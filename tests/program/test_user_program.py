@@ -1,0 +1,110 @@
+"""A user's own program under `pulumi.runtime.set_mocks`, with no engine and no network."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pulumi
+import pytest
+
+import flow_resources
+from flow_resources.testing import FlowMocks
+
+Load = Callable[..., tuple[ModuleType, FlowMocks]]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Run the program under mocks."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+
+    def run(**outputs: Any) -> tuple[ModuleType, FlowMocks]:
+        mocks = FlowMocks(outputs)
+        pulumi.runtime.set_mocks(mocks, project="training", stack="dev", preview=False)
+        sys.modules.pop("infra", None)
+        return importlib.import_module("infra"), mocks
+
+    return run
+
+
+@pulumi.runtime.test
+def check(output: pulumi.Output[Any], verdict: Callable[[Any], None]) -> pulumi.Output[None]:
+    """Wait for an output."""
+    return output.apply(verdict)
+
+
+def test_a_users_program_runs_in_a_plain_pytest(load: Load) -> None:
+    """Four machines with addresses; the volumes are those that were declared."""
+    infra, mocks = load()
+
+    def verdict(seen: list[Any]) -> None:
+        ips, status, cost, count, first, volumes, data = seen
+        assert len(ips) == len(set(ips)) == 4
+        assert (status, cost, count) == ("running", 200.0, 4)
+        assert isinstance(count, int)
+        assert first == ips[0]
+        assert volumes == [data, "vol_shared"]
+
+    cluster = infra.cluster
+    outputs = (cluster.public_ips, cluster.status, cluster.max_cost_per_hour, cluster.num_instances)
+    check(
+        pulumi.Output.all(*outputs, cluster.instances[0].public_ip, cluster.volume_ids, infra.data.volume_id), verdict
+    )
+    assert [(type_.rpartition(":")[2], name) for type_, name, _ in mocks.resources] == [
+        ("Volume", "training-data"),
+        ("GpuCluster", "trainer"),
+    ]
+
+
+def test_outputs_can_be_set_by_name(load: Load) -> None:
+    """A test of what a program does with a preempted cluster."""
+    infra, _ = load(trainer={"status": "preempted", "public_ips": []})
+    check(pulumi.Output.all(infra.cluster.status, infra.cluster.public_ips), lambda both: _equal(both, ["preempted", []]))
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_get_and_every_order_work_under_mocks_that_know_nothing(preview: bool) -> None:
+    """A user's own Mocks may refuse every call: nothing of ours depends on it."""
+
+    class Bare(pulumi.runtime.Mocks):
+        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+            return f"{args.name}-id", dict(args.inputs)
+
+        def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+            raise NotImplementedError(args.token)
+
+    pulumi.runtime.set_mocks(Bare(), project="p", stack="s", preview=preview)
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        flow_resources.Volume("data", size_gb=1)
+        flow_resources.Volume.get("theirs", "vol_1")
+        got = flow_resources.GpuCluster.get("running", "bid_1")
+        options = pulumi.ResourceOptions(delete_before_replace=False)
+        flow_resources.GpuCluster("one", instance_type="8xa100", max_price_per_hour=1, opts=options)
+        return got.urn
+
+    program()
+
+
+def test_a_thousand_resources_of_a_class_can_be_declared() -> None:
+    """The stock dynamic resource dies with RecursionError at the 981st."""
+    mocks = FlowMocks()
+    pulumi.runtime.set_mocks(mocks, project="p", stack="s", preview=False)
+
+    @pulumi.runtime.test
+    def program() -> None:
+        for number in range(1_100):
+            flow_resources.GpuCluster(f"c{number}", instance_type="8xa100", max_price_per_hour=1.0)
+
+    program()
+    assert len(mocks.resources) == 1_100
+
+
+def _equal(one: Any, other: Any) -> None:
+    assert one == other

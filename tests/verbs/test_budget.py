@@ -1,0 +1,61 @@
+"""The stack's budget, enforced at preview."""
+
+from __future__ import annotations
+
+import pytest
+from support.stack import CheckError, Stack, cluster
+
+from flow_resources.testing import FakeMithril
+
+
+@pytest.fixture
+def limited(stack: Stack) -> Stack:
+    """A stack with 300 USD per hour."""
+    stack.config["flow:maxCostPerHour"] = "300"
+    return stack
+
+
+def test_the_cluster_that_exceeds_it_fails_and_the_others_are_listed(limited: Stack, cloud: FakeMithril) -> None:
+    """By how much, and what came before."""
+    program = {"a": cluster(num_instances=2), "b": cluster(num_instances=3), "c": cluster(num_instances=2)}
+    with pytest.raises(CheckError) as failed:
+        limited.preview(program)
+    assert failed.value.failures == {
+        "max_price_per_hour": "max_price_per_hour exceeds the stack's budget flow:maxCostPerHour of $300.00/h by $50.00/h: this cluster "
+        "can cost $100.00/h, before it a $100.00/h, b $150.00/h: lower a bid, pause a cluster, or raise the budget "
+        "with `pulumi config set flow:maxCostPerHour ...`"
+    }
+    assert not cloud.mutations
+
+
+def test_a_stack_within_its_budget_passes(limited: Stack) -> None:
+    """To the cent."""
+    limited.up({"a": cluster(num_instances=3), "b": cluster(num_instances=3)})
+    assert set(limited.state) == {"a", "b"}
+
+
+def test_a_paused_cluster_counts_zero(limited: Stack) -> None:
+    """It gives its machines back."""
+    limited.up({"a": cluster(num_instances=6, paused=True), "b": cluster(num_instances=6)})
+
+
+def test_a_replacement_is_not_counted_twice(limited: Stack) -> None:
+    """Check runs twice for it."""
+    limited.up({"a": cluster(num_instances=6)})
+    limited.up({"a": cluster(num_instances=5)})
+    assert limited.preview({"a": cluster(num_instances=6)}) == {"a": "replace"}
+
+
+def test_destroy_is_never_blocked(limited: Stack, cloud: FakeMithril) -> None:
+    """A budget that was lowered meanwhile stops no end."""
+    limited.up({"a": cluster(num_instances=6)})
+    limited.config["flow:maxCostPerHour"] = "10"
+    limited.destroy()
+    assert not cloud.live_bids
+
+
+def test_a_budget_that_is_none_is_said(limited: Stack) -> None:
+    """With how to set one."""
+    limited.config["flow:maxCostPerHour"] = "plenty"
+    with pytest.raises(CheckError, match="flow:maxCostPerHour is 'plenty'"):
+        limited.preview({"a": cluster()})

@@ -1,0 +1,180 @@
+"""Whose is it: adopting, refusing, replacing in both orders, and what a name tells."""
+
+from __future__ import annotations
+
+import pytest
+from support.stack import CheckError, Stack, VerbError, cluster, volume
+
+from flow_resources.core import naming
+from flow_resources.testing import FakeMithril
+
+
+def live(cloud: FakeMithril) -> list[str]:
+    return [bid["fid"] for bid in cloud.live_bids]
+
+
+def test_adopting_a_task_restarts_nothing_and_sets_a_price_that_differs(stack: Stack, cloud: FakeMithril) -> None:
+    """One PATCH for the price; the id is the running one; destroy ends it like any other."""
+    theirs = cloud.add_bid("by-hand", instance_quantity=2, limit_price="$40.00")
+    cloud.clear_requests()
+    program = {"trainer": cluster(num_instances=2, adopt_task_id=theirs["fid"], command="python train.py", env={"A": "b"})}
+    stack.up(program)
+    assert stack.state["trainer"].id == theirs["fid"]
+    assert [(one.method, one.body) for one in cloud.mutations] == [("PATCH", {"limit_price": "$50.00"})]
+    assert stack.state["trainer"].outputs["command"] == "python train.py"
+    assert stack.preview(program) == {"trainer": "same"}
+    stack.destroy()
+    assert not live(cloud)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "difference"),
+    [
+        ({"instance_type": "8xh100"}, "is of type 8xa100, the program says 8xh100"),
+        ({"num_instances": 3}, "has 2 machines, the program says 3"),
+        ({"region": "us-central1-a"}, "is in us-central5-a, the program says us-central1-a"),
+    ],
+)
+def test_a_task_that_differs_is_not_adopted(stack: Stack, cloud: FakeMithril, inputs: dict[str, object], difference: str) -> None:
+    """The preview names the difference; nothing is touched."""
+    theirs = cloud.add_bid("by-hand", instance_quantity=2)
+    cloud.clear_requests()
+    with pytest.raises(CheckError) as failed:
+        stack.preview({"trainer": cluster(**{"num_instances": 2, **inputs}, adopt_task_id=theirs["fid"])})
+    assert difference in failed.value.failures["adopt_task_id"]
+    assert not cloud.mutations
+
+
+def test_an_ended_or_unknown_task_is_not_adopted(stack: Stack, cloud: FakeMithril) -> None:
+    """Both are failures of the preview."""
+    theirs = cloud.add_bid("by-hand")
+    cloud.terminate(theirs["fid"])
+    for id_, words in ((theirs["fid"], "has ended"), ("bid_404404", "no task")):
+        with pytest.raises(CheckError, match=words):
+            stack.preview({"trainer": cluster(adopt_task_id=id_)})
+
+
+@pytest.mark.parametrize("create_first", [False, True])
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_replacement_ignores_the_adoption(stack: Stack, cloud: FakeMithril, create_first: bool, forced: bool) -> None:
+    """The adopted task is what is being replaced."""
+    theirs = cloud.add_bid("by-hand")
+    first = cluster(adopt_task_id=theirs["fid"], create_first=create_first)
+    stack.up({"trainer": first})
+    changed = first if forced else cluster(adopt_task_id=theirs["fid"], create_first=create_first, command="sleep 1")
+    stack.up({"trainer": changed}, force={"trainer"} if forced else set())
+    assert live(cloud) == [stack.state["trainer"].id] != [theirs["fid"]]
+
+
+@pytest.mark.parametrize("changes", [{}, {"command": "sleep 1"}], ids=["forced", "by diff"])
+def test_create_first_never_takes_over_what_it_is_about_to_delete(stack: Stack, cloud: FakeMithril, changes: dict[str, str]) -> None:
+    """The new bid is another one; the old one is deleted after it."""
+    stack.up({"trainer": cluster(create_first=True)})
+    first = stack.state["trainer"].id
+    cloud.clear_requests()
+    stack.up({"trainer": cluster(create_first=True, **changes)}, force=set() if changes else {"trainer"})
+    assert [one.method for one in cloud.mutations] == ["POST", "DELETE"]
+    assert live(cloud) == [stack.state["trainer"].id] != [first]
+
+
+def test_a_leftover_is_told_from_the_doomed_in_the_create_first_order(stack: Stack, cloud: FakeMithril) -> None:
+    """A first create that was cut off is taken over there, too: the state holds nothing."""
+    cloud.faults.add(
+        method="POST", path=r"/v2/spot/bids$", kind="reset", when="after",
+        then=lambda _request: cloud.faults.add(kind="reset", when="before", times=None),
+    )  # fmt: skip
+    with pytest.raises(VerbError):
+        stack.up({"trainer": cluster(create_first=True)})
+    cloud.faults.clear()
+    stack.up({"trainer": cluster(create_first=True)})
+    assert live(cloud) == [stack.state["trainer"].id]
+
+
+def test_a_forced_replacement_of_a_volume_makes_another_volume(stack: Stack, cloud: FakeMithril) -> None:
+    """New first, old deleted after: never the same one twice."""
+    stack.up({"data": volume()})
+    first = stack.state["data"].id
+    stack.up({"data": volume()}, force={"data"})
+    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
+
+
+def test_a_namesake_that_is_not_ours_is_refused_with_its_id_and_what_to_do(stack: Stack, cloud: FakeMithril) -> None:
+    """Our exact name, but not our machines: somebody else's."""
+    stack.up({"trainer": cluster()})
+    name = stack.state["trainer"].outputs["task_name"]
+    stack.destroy()
+    parts = naming.take_apart(name)
+    assert parts
+    second = naming.compose("trainer", parts.mark, parts.spec, 2)
+    stranger = cloud.add_bid(second, instance_quantity=7)
+    with pytest.raises(VerbError, match=rf"{stranger['fid']}.*adopt_task_id"):
+        stack.up({"trainer": cluster()})
+    assert live(cloud) == [stranger["fid"]]
+
+
+def test_a_volume_whose_chosen_name_is_taken_is_refused(stack: Stack, cloud: FakeMithril) -> None:
+    """With the id, and the line to write to take it over."""
+    theirs = cloud.add_volume("corpus")
+    with pytest.raises(VerbError, match=f"adopt_volume_id='{theirs['fid']}'"):
+        stack.up({"data": volume(volume_name="corpus")})
+    assert [one["fid"] for one in cloud.volumes] == [theirs["fid"]]
+    stack.up({"data": volume(volume_name="corpus", adopt_volume_id=theirs["fid"])})
+    assert stack.state["data"].id == theirs["fid"]
+
+
+def test_an_adopted_volume_must_be_what_the_program_says(stack: Stack, cloud: FakeMithril) -> None:
+    """Size, interface and region cannot be changed, so they must agree."""
+    theirs = cloud.add_volume("corpus", size_gb=200)
+    with pytest.raises(VerbError, match="size_gb 200, the program says 100"):
+        stack.up({"data": volume(adopt_volume_id=theirs["fid"])})
+    assert not stack.state
+
+
+def test_an_older_volume_of_ours_that_no_state_records_is_left_alone(stack: Stack, cloud: FakeMithril) -> None:
+    """It may hold data (retain_on_delete): it is named, never deleted."""
+    stack.up({"data": volume()})
+    kept = stack.state.pop("data").id
+    stack.up({"data": volume(size_gb=200)})
+    assert {one["fid"] for one in cloud.volumes} == {kept, stack.state["data"].id}
+
+
+def test_two_stacks_never_touch_each_other(stack: Stack, cloud: FakeMithril) -> None:
+    """The same program, the same account, another owner."""
+    other = Stack(stack.config, owner="acme/training/prod")
+    stack.up({"trainer": cluster()})
+    other.up({"trainer": cluster()})
+    assert set(live(cloud)) == {stack.state["trainer"].id, other.state["trainer"].id}
+    other.destroy()
+    assert live(cloud) == [stack.state["trainer"].id]
+
+
+def test_the_name_carries_the_mark_and_no_secret(stack: Stack, cloud: FakeMithril) -> None:
+    """Owner and URN, specification, generation."""
+    stack.up({"My Trainer": cluster(env={"TOKEN": "canary"})})
+    name = stack.state["My Trainer"].outputs["task_name"]
+    parts = naming.take_apart(name)
+    assert parts
+    assert name.startswith("my-trainer-")
+    assert parts.mark == naming.Mark.of(stack.owner, stack.urn("My Trainer", "GpuCluster"))
+    assert "canary" not in name
+
+
+def test_fifty_threads_creating_one_owner_end_with_one_bid(stack: Stack, cloud: FakeMithril) -> None:
+    """Creates of one owner take turns in a process."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    stack.operation()
+    declared = cluster()
+    news = stack.check("trainer", declared, None)
+    from support.stack import Create, wire
+    from types import SimpleNamespace
+    from support.stack import Context, PROVIDERS
+
+    def create(_: int) -> str:
+        request = SimpleNamespace(urn=stack.urn("trainer", "GpuCluster"), timeout=0)
+        return Create(PROVIDERS["GpuCluster"](), lambda one: one.create(wire(news)), request, Context()).id
+
+    with ThreadPoolExecutor(50) as pool:
+        ids = set(pool.map(create, range(50)))
+    assert ids == {bid["fid"] for bid in cloud.bids}
+    assert len(ids) == 1

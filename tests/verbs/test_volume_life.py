@@ -1,0 +1,84 @@
+"""A volume's life: never lost by accident."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import FakeClock, settings_of
+from support.stack import CheckError, Stack, VerbError, cluster, volume
+
+from flow_resources.testing import FakeMithril
+
+
+@pytest.mark.parametrize("change", [{"size_gb": 200}, {"interface": "block"}, {"region": "us-central1-a"}])
+def test_what_loses_data_is_refused_at_preview_unless_allowed(stack: Stack, cloud: FakeMithril, change: dict[str, object]) -> None:
+    """The failure names the property, both values and the word that allows it."""
+    stack.up({"data": volume()})
+    first = stack.state["data"].id
+    cloud.clear_requests()
+    with pytest.raises(CheckError) as failed:
+        stack.preview({"data": volume(**change)})
+    (path, text), (value,) = next(iter(failed.value.failures.items())), change.values()
+    assert path == next(iter(change))
+    assert "allow_replace=True" in text
+    assert repr(value) in text
+    assert not cloud.mutations
+    stack.up({"data": volume(**change, allow_replace=True)})
+    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
+    assert [one.method for one in cloud.mutations] == ["POST", "DELETE"]
+
+
+def test_allow_replace_alone_changes_nothing_in_the_service(stack: Stack, cloud: FakeMithril) -> None:
+    """State only."""
+    stack.up({"data": volume()})
+    cloud.clear_requests()
+    stack.up({"data": volume(allow_replace=True)})
+    assert not cloud.mutations
+
+
+def test_a_name_changes_in_place(stack: Stack, cloud: FakeMithril) -> None:
+    """One PATCH, the same id."""
+    stack.up({"data": volume(volume_name="corpus")})
+    first = stack.state["data"].id
+    cloud.clear_requests()
+    stack.up({"data": volume(volume_name="corpus-v2")})
+    assert [(one.method, one.body) for one in cloud.mutations] == [("PATCH", {"name": "corpus-v2"})]
+    assert stack.state["data"].id == first
+
+
+def test_a_file_volume_is_the_default(stack: Stack, cloud: FakeMithril) -> None:
+    """Only file volumes attach to more than one machine."""
+    stack.up({"data": volume()})
+    assert cloud.volumes[0]["interface"] == "File"
+
+
+def test_a_held_volume_says_which_bid_holds_it_and_is_not_lost(cloud: FakeMithril, clock: FakeClock) -> None:
+    """It waits for the bid to end, up to the time limit."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"data": volume()})
+    holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
+    with pytest.raises(VerbError, match=f"held by {holder['fid']}"):
+        stack.destroy()
+    assert len(cloud.volumes) == 1
+    clock.meanwhile = lambda: cloud.terminate(holder["fid"])
+    stack.destroy()
+    assert not cloud.volumes
+
+
+def test_a_refused_delete_is_tried_until_the_limit(cloud: FakeMithril, clock: FakeClock) -> None:
+    """The service can hold a volume for a while after its bid ended."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"data": volume()})
+    cloud.faults.add(method="DELETE", path="/v2/volumes/", status=400, body={"detail": "Volume is attached"}, times=3)
+    stack.destroy()
+    assert not cloud.volumes
+    assert clock.slept
+
+
+def test_a_volume_mounted_by_a_cluster_is_seen_as_attached(stack: Stack, cloud: FakeMithril) -> None:
+    """After a refresh."""
+    stack.up({"data": volume()})
+    mounts = [{"volume_id": stack.state["data"].id, "mount_path": "/data"}]
+    stack.up({"data": volume(), "trainer": cluster(volumes=mounts)})
+    stack.refresh()
+    assert stack.state["data"].outputs["attached_to"] == [stack.state["trainer"].id]
+    assert stack.state["trainer"].outputs["volume_ids"] == [stack.state["data"].id]
