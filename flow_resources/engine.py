@@ -24,6 +24,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 import grpc
@@ -91,12 +92,12 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
 
 def find_call() -> Call:
     """Find the host's frame above us and read the request from it."""
-    frame = sys._getframe(1)  # noqa: SLF001
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
     while frame is not None:
         request, context = frame.f_locals.get("request"), frame.f_locals.get("context")
         if frame.f_code.co_name in _RPC_METHODS and request is not None and hasattr(request, "urn"):
             return Call(request.urn or None, getattr(request, "timeout", 0) or None, context)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return Call()
 
 
@@ -116,7 +117,7 @@ def info(message: str) -> None:
 def warn(message: str) -> None:
     """Warn; it stays in the diagnostics."""
     if not _log(engine_pb2.WARNING, message, ephemeral=False):
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {message}", file=sys.stderr)  # noqa: T201 - the host passes it on; never standard output
 
 
 def _log(severity: Any, message: str, *, ephemeral: bool) -> bool:
@@ -124,7 +125,9 @@ def _log(severity: Any, message: str, *, ephemeral: bool) -> bool:
     if stub is None:
         return False
     try:
-        stub.Log(engine_pb2.LogRequest(severity=severity, message=message, urn=current().urn or "", ephemeral=ephemeral))
+        stub.Log(
+            engine_pb2.LogRequest(severity=severity, message=message, urn=current().urn or "", ephemeral=ephemeral)
+        )
     except grpc.RpcError:
         return False  # an engine that does not listen any more must not fail the verb
     return True
@@ -236,11 +239,14 @@ def is_mocked() -> bool:
     return type(pulumi.runtime.settings.get_monitor()).__module__ == "pulumi.runtime.mocks"
 
 
-@functools.cache
+_tokens: dict[type[ResourceProvider], str] = {}
+
+
 def token(provider: type[ResourceProvider]) -> str:
     """Serialise a provider once: the stock resource does it anew each time and dies at the 981st of a program."""
-    text: str = serialize_provider(provider())
-    return text
+    if provider not in _tokens:
+        _tokens[provider] = serialize_provider(provider())
+    return _tokens[provider]
 
 
 class Resource(pulumi.dynamic.Resource, module="flow", name="Resource"):

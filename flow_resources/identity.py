@@ -13,8 +13,7 @@ import pulumi
 
 from flow_resources import engine
 
-HIDDEN = ("__owner", "__urn", "__recorded")
-_states: list[tuple[Any, pulumi.Output[dict[str, Any]]]] = []  # one entry: the engine of this program, what it said
+_states: list[tuple[Any, pulumi.Output[Any]]] = []  # one entry: the engine of this program, what it said
 
 
 def owner() -> str:
@@ -39,7 +38,7 @@ def _recorded(urn: str, state: dict[str, Any] | None) -> str:
     return str(outputs.get("task_id") or outputs.get("volume_id") or "")
 
 
-def _state() -> pulumi.Output[dict[str, Any] | None]:
+def _state() -> pulumi.Output[Any]:
     """Ask the backend, once a program, what the stack holds; None when it does not say."""
     monitor = pulumi.runtime.settings.get_monitor()
     if not _states or _states[0][0] is not monitor:
@@ -47,7 +46,7 @@ def _state() -> pulumi.Output[dict[str, Any] | None]:
     return _states[0][1]
 
 
-async def _read_state() -> dict[str, Any] | None:
+async def _read_state() -> Any:
     if engine.is_mocked():
         return None
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"

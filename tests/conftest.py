@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.stack import Stack
+from support.stack import FakeClock, Stack, settings_of
 
 from flow_resources.providers import session
 from flow_resources.testing import FakeMithril
@@ -29,24 +29,6 @@ def cloud(clean_environment: None) -> Iterator[FakeMithril]:
     """A fake Mithril over loopback."""
     with FakeMithril() as fake:
         yield fake
-
-
-class FakeClock(session.Clock):
-    """Time that passes only by sleeping, with a hook for what happens meanwhile."""
-
-    def __init__(self) -> None:
-        self.time, self.slept, self.meanwhile = 1_000.0, [], lambda: None  # type: list[float]
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += seconds
-        self.meanwhile()
-
-    def jitter(self) -> float:
-        return 1.0
 
 
 @pytest.fixture
@@ -73,8 +55,3 @@ def stack(cloud: FakeMithril) -> Iterator[Stack]:
     """A stack of the engine's model, on the fake, with its settings in the stack's config."""
     yield Stack(settings_of(cloud))
     session.current().close()
-
-
-def settings_of(cloud: FakeMithril) -> dict[str, str]:
-    """Return the stack config that points at a fake."""
-    return {"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project}

@@ -6,21 +6,24 @@ status, which can call a live bid cancelled. Listings are exhausted or they fail
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow_resources.cloud.client import open_client
 from flow_resources.cloud.failures import asking
+from flow_resources.cloud.launching import Launch, idempotency_key, task_config
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.shared import Shared
 from flow_resources.core import money
 from flow_resources.core.cluster_inputs import Market
-from flow_resources.core.rows import LIVE_STATUSES, Bid, InstanceType, Machine, Offer, StoredVolume
+from flow_resources.core.rows import LIVE_MACHINES, LIVE_STATUSES, Bid, InstanceType, Machine, Offer, StoredVolume
 from flow_resources.core.status import Sighting
 from flow_resources.errors import AccountError, NotFoundError, RefusedError, UnheardError
 
@@ -32,31 +35,7 @@ if TYPE_CHECKING:
 PAGE = 100  # the most rows a page holds (openapi.json of flow-compute: limit, maximum)
 # The words with which the SDK asks for a name before it places a bid: the same question is then asked once.
 _NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
-_LIVE_MACHINES = ",".join(
-    f"STATUS_{word}"
-    for word in ("NEW", "CONFIRMED", "INITIALIZING", "STARTING", "RUNNING", "RELOCATING", "PREEMPTING", "PAUSED", "ERROR")
-)
-
-
-@dataclass(frozen=True)
-class Launch:
-    """Everything that a new bid needs."""
-
-    name: str
-    instance_type: str
-    """The service's id, `it_...`: a spelling can mean several types."""
-    num_instances: int
-    price: Decimal
-    """USD per instance-hour."""
-    region: str
-    command: str | list[str]
-    image: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ports: tuple[int, ...] = ()
-    volumes: tuple[tuple[str, str, str], ...] = ()
-    """(volume id, mount path, interface)"""
-    ssh_keys: tuple[str, ...] = ()
-    """Ids of platform keys: exactly these. Empty for the SDK's default key."""
+_LIVE_MACHINES = ",".join(f"STATUS_{word.upper()}" for word in LIVE_MACHINES)
 
 
 @dataclass(frozen=True)
@@ -100,9 +79,15 @@ class Cloud:
             found = [row for row in rows if wanted is None or wanted in (row.id, row.name)]
             if len(found) != 1:
                 names = ", ".join(sorted(row.name for row in rows)) or "none"
-                said = f"project {wanted!r} is not among" if wanted else "no project is set, and there is not just one among"
-                raise AccountError(f"{said} the projects of this API key ({names}) at {self.settings.api_url}",
-                                   "`pulumi config set flow:project ...`, or use the key of the right account")  # fmt: skip
+                said = (
+                    f"project {wanted!r} is not among"
+                    if wanted
+                    else "no project is set, and there is not just one among"
+                )
+                raise AccountError(
+                    f"{said} the projects of this API key ({names}) at {self.settings.api_url}",
+                    "`pulumi config set flow:project ...`, or use the key of the right account",
+                )
             self._project = found[0]
             self._flow.provider.ctx.select_project(self._project.id)
         return self._project
@@ -180,7 +165,7 @@ class Cloud:
         seen.bid, seen.keys = None, []
         try:
             with self._asking(f"place the bid {launch.name!r}"):
-                self._flow.run(self._task_config(launch))
+                self._flow.run(task_config(launch))
             return Placed(Bid.read(seen.bid), self._key_files(seen.keys))
         except Exception:
             # The SDK can fail after the service has accepted the bid; it then cancels it, or could not.
@@ -262,7 +247,7 @@ class Cloud:
         if self._client is None:
             with self._opening, self._asking("start the Flow SDK"):
                 if self._client is None:
-                    self._client = _open_client(self.settings, self._now)
+                    self._client = open_client(self.settings, self._now)
         return self._client
 
     @property
@@ -277,8 +262,12 @@ class Cloud:
     def _asking(self, what: str) -> Any:
         return asking(self.settings, what)
 
-    def _changing_bids(self) -> Any:
-        return _Finally(self._changed_bids)
+    @contextlib.contextmanager
+    def _changing_bids(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._changed_bids()
 
     def _changed_bids(self) -> None:
         self._live.forget()
@@ -324,81 +313,3 @@ class Cloud:
         from flow.domain.models.regions import BASE_VALID_REGIONS
 
         return list(BASE_VALID_REGIONS)
-
-    @staticmethod
-    def _task_config(launch: Launch) -> Any:
-        from flow import TaskConfig
-        from flow.domain.models.constraints import Constraints
-
-        return TaskConfig(
-            name=launch.name,
-            unique_name=False,
-            idempotency_key=idempotency_key(launch.name),
-            instance_type=launch.instance_type,
-            num_instances=launch.num_instances,
-            max_price_per_hour=float(launch.price),
-            region=launch.region,
-            # Without it the SDK refuses bids below the market and may pick another region.
-            constraints=Constraints(regions=[launch.region]),
-            command=launch.command,
-            env=dict(launch.env),
-            ports=list(launch.ports),
-            volumes=[
-                {"volume_id": id_, "mount_path": path, "interface": interface} for id_, path, interface in launch.volumes
-            ],
-            ssh_keys=list(launch.ssh_keys),
-            upload_code=False,
-            **({"image": launch.image} if launch.image else {}),
-        )
-
-
-def idempotency_key(name: str) -> str:
-    """Return the key that a creating request carries: a marked name is never used twice, so it serves as one."""
-    return f"flow-resources:{name}"[:128]  # the SDK's bound (flow.sdk.models.task_config.IDEMPOTENCY_KEY_PATTERN)
-
-
-@dataclass
-class _Finally:
-    """Call something when the block ends, however it ends."""
-
-    then: Callable[[], None]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self.then()
-
-
-def _open_client(settings: Settings, now: Callable[[], float]) -> Flow:
-    """Open the SDK with our transport and our way with SSH keys, whatever its own environment says."""
-    from flow import Flow
-    from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
-    from flow.application.config.config import Config
-
-    from flow_resources.cloud.keys import ExactKeys
-    from flow_resources.cloud.transport import Transport
-
-    config = Config(
-        provider="mithril",
-        auth_token=settings.api_key,
-        provider_config={
-            "api_url": settings.api_url,
-            "project": settings.project,
-            "region": settings.region,
-            "ssh_keys": list(settings.ssh_keys) or None,
-        },
-    )
-
-    class Factory:
-        def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the SDK's protocol
-            transport = Transport(settings, config.get_headers(), config.auth_token_source, now)
-            provider = MithrilProvider(config, http_client=transport)
-            context = provider.ctx
-            context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)
-            return provider
-
-        def get_facets(self, provider: MithrilProvider) -> Any:
-            return provider.get_facets()
-
-    return Flow(config=config, provider_factory=Factory())

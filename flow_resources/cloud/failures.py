@@ -21,6 +21,9 @@ from flow_resources.errors import (
     UnheardError,
 )
 
+_APPROVE = "approve it, then run `pulumi up` again"
+_OTHER_KEY = "use a key that has access to this project"
+_FILES = "the Flow SDK keeps files in FLOW_DIR (~/.flow), which must be writable"
 NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 404, 429, 500, 400
 
 
@@ -40,34 +43,38 @@ def translate(error: Exception, settings: Settings, what: str) -> FlowResourcesE
     from flow import errors as sdk
 
     chain = _chain(error)
-    for one in chain:
-        if isinstance(one, FlowResourcesError):
-            return one
-    detail = _detail(chain, settings)
-    status = next((s for s in (getattr(one, "status_code", None) for one in chain) if isinstance(s, int)), None)
+    ours = next((one for one in chain if isinstance(one, FlowResourcesError)), None)
+    if ours:
+        return ours
+    status = next((code for one in chain if isinstance(code := getattr(one, "status_code", None), int)), 0)
+    url, detail = settings.api_url, _detail(chain, settings)
 
-    def is_any(*kinds: type[BaseException]) -> bool:
+    def raised(*kinds: type[BaseException]) -> bool:
         return any(isinstance(one, kinds) for one in chain)
 
-    if is_any(sdk.ApprovalPendingError):
-        return HeldError(f"could not {what}: held for the account owner's approval", "approve it, then run `pulumi up` again")
-    if is_any(sdk.AuthorizationError):
-        return AccountError(f"could not {what}: {settings.api_url} says the key may not do that ({detail})",
-                            "use a key that has access to this project")  # fmt: skip
-    if is_any(sdk.AuthenticationError):
-        return SettingsError(f"could not {what}: {settings.api_url} refused the API key", f"put a valid one in {KEY_PLACES}")
-    if status == NOT_FOUND or is_any(sdk.ResourceNotFoundError):
-        return NotFoundError(f"could not {what}: {detail}")
-    if is_any(sdk.RateLimitError, sdk.FlowTimeoutError, sdk.NetworkError, sdk.InvalidResponseError) or (
-        status is not None and (status == TOO_MANY or status >= SERVER_ERROR)
-    ):
-        said = f"answered {status}" if status else "gave no readable answer"
-        return UnheardError(f"could not {what}: {settings.api_url} {said} ({detail})", "run the same command again")
-    if is_any(sdk.FlowError) or status is not None:
-        return RefusedError(f"could not {what}: {detail}")
-    if is_any(OSError):
-        return FlowResourcesError(f"could not {what}: {detail}", "the Flow SDK keeps files in FLOW_DIR (~/.flow): it must be writable")
-    return FlowResourcesError(f"could not {what}: {type(error).__name__}: {detail}")
+    unheard = status == TOO_MANY or status >= SERVER_ERROR
+    unheard = unheard or raised(sdk.RateLimitError, sdk.FlowTimeoutError, sdk.NetworkError, sdk.InvalidResponseError)
+    said = f"answered {status}" if status >= CLIENT_ERROR else "gave no readable answer"
+    failed = f"could not {what}"
+    # The first row that holds; the order matters, since the SDK's classes overlap.
+    meanings: list[tuple[bool, type[FlowResourcesError], str, str]] = [
+        (raised(sdk.ApprovalPendingError), HeldError, "held for the account owner's approval", _APPROVE),
+        (raised(sdk.AuthorizationError), AccountError, f"{url} says the key may not do that ({detail})", _OTHER_KEY),
+        (
+            raised(sdk.AuthenticationError),
+            SettingsError,
+            f"{url} refused the API key",
+            f"put a valid one in {KEY_PLACES}",
+        ),
+        (status == NOT_FOUND or raised(sdk.ResourceNotFoundError), NotFoundError, detail, ""),
+        (unheard, UnheardError, f"{url} {said} ({detail})", "run the same command again"),
+        (status > 0 or raised(sdk.FlowError), RefusedError, detail, ""),
+        (raised(OSError), FlowResourcesError, detail, _FILES),
+    ]
+    for holds, kind, message, remedy in meanings:
+        if holds:
+            return kind(f"{failed}: {message}", remedy)
+    return FlowResourcesError(f"{failed}: {type(error).__name__}: {detail}")
 
 
 def _detail(chain: list[BaseException], settings: Settings) -> str:

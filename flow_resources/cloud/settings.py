@@ -59,12 +59,11 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
 
 def _sdk_settings() -> dict[str, Any]:
     """Return what the SDK itself would use: its environment over its config file."""
+    import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
     from flow.application.config import defaults_registry
     from flow.application.config.loader import ConfigLoader
     from flow.errors import FlowError
     from flow.state.config_paths import read_current_environment, staging_flow_config_path
-
-    import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
 
     staging = not os.environ.get("FLOW_CONFIG_PATH") and read_current_environment() == "staging"
     path: Path | None = staging_flow_config_path() if staging else None
@@ -73,7 +72,9 @@ def _sdk_settings() -> dict[str, Any]:
         found: dict[str, Any] = sources.get_mithril_config()
         found["api_key"] = sources.api_key
     except FlowError as error:
-        raise SettingsError(f"the Flow SDK's settings cannot be read: {error.message}") from error
+        raise SettingsError(
+            f"the Flow SDK's settings cannot be read: {error.message}", f"for the key: {KEY_PLACES}"
+        ) from error
     if staging and not os.environ.get("MITHRIL_API_URL"):
         found["api_url"] = defaults_registry.require("mithril").default_api_url("staging")
     return found

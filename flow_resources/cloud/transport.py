@@ -70,7 +70,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         self.seen = threading.local()
         """What this thread's last launch brought: `.bid`, the accepted row, and `.keys`, new platform SSH keys."""
 
-    def request(  # type: ignore[override]  # noqa: D102 - the stock client's
+    def request(  # noqa: D102 - the stock client's
         self,
         method: str,
         url: str,

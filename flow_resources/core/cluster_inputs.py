@@ -182,9 +182,9 @@ def settle_region(found: Checked, pinned: str | None, default: str | None, marke
     of_volumes = next((region for region in (_mount_region(mount, market) for mount in listed) if region), None)
     if region := pinned or default or of_volumes:
         found.inputs["region"] = region
-    elif any(isinstance(mount, Unknown) or isinstance(_volume_id(mount), Unknown) for mount in listed):
-        found.inputs["region"] = UNKNOWN
-    elif mounts and market is None:  # the volumes know, but the service cannot be asked now
+    elif any(isinstance(mount, Unknown) or isinstance(_volume_id(mount), Unknown) for mount in listed) or (
+        mounts and market is None
+    ):
         found.inputs["region"] = UNKNOWN
     else:
         known = f": one of {', '.join(market.regions)}" if market and market.regions else ""

@@ -15,6 +15,17 @@ from flow_resources.core import money
 
 ENDED = "Terminated"
 LIVE_STATUSES = ("Open", "Allocated", "Preempting", "Paused")
+LIVE_MACHINES = (
+    "new",
+    "confirmed",
+    "initializing",
+    "starting",
+    "running",
+    "relocating",
+    "preempting",
+    "paused",
+    "error",
+)
 _GONE_MACHINES = {"terminated", "preempted", "replaced", "stopped"}
 
 

@@ -52,6 +52,11 @@ def is_first_create(mark: str, wanted: str) -> bool:
     return mark not in memory.replaced and wanted not in memory.deleted and recorded in ("", NOT_KNOWN)
 
 
+def pinned_region(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
+    """Return the region that an earlier check settled on, where the program still names none."""
+    return str(olds["region"]) if olds.get("region") and not news.get("region") else None
+
+
 def visible(props: Mapping[str, Any]) -> dict[str, Any]:
     """Return the properties without the hidden ones."""
     return {name: value for name, value in props.items() if not name.startswith("__")}
@@ -85,7 +90,7 @@ def guard_account(cloud: Cloud, props: Mapping[str, Any]) -> None:
     if recorded_project and recorded_project != project.id:
         raise AccountError(
             f"the state records project {recorded_project}, but the settings point at {project.name} ({project.id})",
-            "set flow:project or MITHRIL_PROJECT to the recorded project, with a key of its account; nothing was touched",
+            "set flow:project or MITHRIL_PROJECT to the recorded one, with a key of its account; nothing was touched",
         )
 
 

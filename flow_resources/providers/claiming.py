@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from flow_resources.core.naming import Mark, MarkedName, compose, take_apart
+from flow_resources.core.naming import Mark, compose, take_apart
 from flow_resources.providers import session
 from flow_resources.providers.base import NOT_KNOWN
 
@@ -53,7 +53,9 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     recorded = session.current().recorded.get(str(mark))
     if recorded == NOT_KNOWN:
         return Claim(None, (), generation)  # taking over what may be about to be deleted would be worse than a surplus
-    left = sorted(((p, one) for p, one in ours if one.id != recorded), key=lambda pair: (pair[1].created_at, pair[1].id))
+    left = sorted(
+        ((p, one) for p, one in ours if one.id != recorded), key=lambda pair: (pair[1].created_at, pair[1].id)
+    )
     same = [one for parts, one in left if parts.spec == spec]
     take = same[0] if same else None
     return Claim(take, tuple(one for _, one in left if one is not take), generation)
@@ -65,8 +67,3 @@ def next_name(prefix: str, mark: Mark, spec: str, generation: int, used: Iterabl
     while (name := compose(prefix, mark, spec, generation)) in taken:
         generation += 1
     return name
-
-
-def parts_of(name: str) -> MarkedName | None:
-    """Take a name apart; None when it carries no mark of ours."""
-    return take_apart(name)

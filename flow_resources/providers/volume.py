@@ -34,6 +34,7 @@ from flow_resources.providers.base import (
     hidden,
     is_first_create,
     not_ready,
+    pinned_region,
     service_of,
     update_not_ready,
     visible,
@@ -61,8 +62,7 @@ class VolumeProvider(FlowProvider):
             fail_with(found, error)
         except UnheardError as error:
             session.current().warn_once(f"the inputs are not checked against the service: {error}", about="")
-        pinned = str(olds["region"]) if olds.get("region") and not news.get("region") else None
-        volume_inputs.settle_region(found, pinned, region, regions)
+        volume_inputs.settle_region(found, pinned_region(olds, news), region, regions)
         volume_inputs.against_regions(found, regions)
         volume_inputs.guard_data(found, olds)
         return checked(found, mark, FIELDS)
@@ -78,8 +78,8 @@ class VolumeProvider(FlowProvider):
     @engine.verb
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make the volume, or take over what a lost create of ours left."""
-        deadline, cloud = Deadline.of_verb(), session.current().cloud()
-        volume = self._adopted(cloud, props) or self._claimed(cloud, props, deadline)
+        cloud = session.current().cloud()
+        volume = self._adopted(cloud, props) or self._claimed(cloud, props)
         try:
             volume = _renamed(cloud, volume, props)
         except Exception as error:  # noqa: BLE001 - the volume exists, and its id must be recorded
@@ -149,14 +149,16 @@ class VolumeProvider(FlowProvider):
             return None
         volume = _find(cloud, str(id_), session.current().clock.now())
         if volume is None:
-            raise RefusedError(f"adopt_volume_id: the project has no volume {id_}", "take the line out to make a new one")
+            raise RefusedError(
+                f"adopt_volume_id: the project has no volume {id_}", "take the line out to make a new one"
+            )
         for name, live in (("size_gb", volume.size_gb), ("interface", volume.interface), ("region", volume.region)):
             if props[name] != live:
                 raise RefusedError(f"adopt_volume_id: {id_} has {name} {live!r}, the program says {props[name]!r}",
                                    "make the program say the same, or take the line out")  # fmt: skip
         return volume
 
-    def _claimed(self, cloud: Cloud, props: Mapping[str, Any], deadline: Deadline) -> StoredVolume:
+    def _claimed(self, cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume:
         """Return the one volume of this resource: a leftover of ours, or a new one."""
         mark = Mark.parse(str(props[MARK]))
         spec = naming.spec_digest({one.name: props.get(one.name) for one in SPEC}, {}, cloud.settings.api_key)
@@ -166,7 +168,8 @@ class VolumeProvider(FlowProvider):
             found = claim(live, mark, spec)
             for leftover in found.clear:
                 session.current().warn_once(
-                    f"{leftover.name} ({leftover.id}) is an older volume of this resource that no state records; it is left as it is: "
+                    f"{leftover.name} ({leftover.id}) is an older volume of this resource that no state records; "
+                    f"it is left as it is: "
                     f"`flow volume delete {leftover.id}` deletes it, adopt_volume_id takes it over"
                 )
             if found.take:
@@ -245,5 +248,3 @@ def _outs(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any]) -> dict[
         **kept,
         **service_of(cloud.settings),
     }
-
-

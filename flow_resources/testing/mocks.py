@@ -46,9 +46,9 @@ class FlowMocks(pulumi.runtime.Mocks):
         id_ = args.resource_id or f"{'bid' if args.typ == CLUSTER else 'vol'}_{_number(args.name):08d}"
         return id_, {**inputs, **shape(args.name, id_, inputs), **self.outputs.get(args.name, {})}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:  # noqa: ARG002 - a program asks nothing of ours
-        """Answer for a function: nothing."""
-        return {}
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:  # noqa: ARG002 - the base class asks
+        """Answer for a function: nothing, and no failures. This package's resources ask for none."""
+        return {}, None
 
 
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import catalog
 from flow_resources.testing.accounts import User
 from flow_resources.testing.backend import Backend
 from flow_resources.testing.errors import InvalidError, MethodNotAllowedError, NotFoundError, problem
 from flow_resources.testing.inputs import Query
+
+from . import catalog
 
 Answer = tuple[int, Any]
 NO_CONTENT: Answer = (204, None)

@@ -28,7 +28,9 @@ def assert_one_of_each(project: Project, cloud: FakeMithril) -> None:
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 504}, {"kind": "reset"}], ids=["500", "504", "reset"])
 @pytest.mark.parametrize("path", [BIDS, VOLUMES], ids=["bid", "volume"])
-def test_a_lost_answer_is_found_again_in_the_same_up(tmp_path: Path, cloud: FakeMithril, fault: dict[str, object], path: str) -> None:
+def test_a_lost_answer_is_found_again_in_the_same_up(
+    tmp_path: Path, cloud: FakeMithril, fault: dict[str, object], path: str
+) -> None:
     """The service accepted, the answer was lost."""
     project = Project.make(tmp_path, cloud, BOTH)
     cloud.faults.add(method="POST", path=path, when="after", **fault)
@@ -39,7 +41,9 @@ def test_a_lost_answer_is_found_again_in_the_same_up(tmp_path: Path, cloud: Fake
 
 @pytest.mark.parametrize("victim", ["plugin", "engine", "both"])
 @pytest.mark.parametrize("path", [BIDS, VOLUMES], ids=["bid", "volume"])
-def test_a_kill_right_after_acceptance_is_repaired_by_one_more_up(tmp_path: Path, cloud: FakeMithril, victim: str, path: str) -> None:
+def test_a_kill_right_after_acceptance_is_repaired_by_one_more_up(
+    tmp_path: Path, cloud: FakeMithril, victim: str, path: str
+) -> None:
     """The process dies between the acceptance and the answer; nothing is in the state."""
     project = Project.make(tmp_path, cloud, BOTH)
     running: list[subprocess.Popen[str]] = []
@@ -80,7 +84,9 @@ def test_a_time_limit_records_the_id_and_the_next_up_goes_on(tmp_path: Path, clo
     cloud.set_price("8xa100", "us-central5-a", 61.0)
     project = Project.make(tmp_path, cloud, program)
     text = project.up().failed().text
-    assert "0/4 machines running, bid $50.00, market $61.00: raise the bid or wait; run `pulumi up` again to go on" in text
+    assert (
+        "0/4 machines running, bid $50.00, market $61.00: raise the bid or wait; run `pulumi up` again to go on" in text
+    )
     assert "the bid $50.00/h is under the market $61.00/h" in text
     assert [one["fid"] for one in cloud.live_bids] == [project.id_of("trainer")]
     assert "canary-7b21" not in project.export()

@@ -82,7 +82,9 @@ def test_outputs_are_typed_as_people_write_them(tmp_path: Path, cloud: FakeMithr
     assert outputs["cost"] == 50
 
 
-def test_refresh_keeps_the_preempted_and_up_with_refresh_remakes_the_terminated(tmp_path: Path, cloud: FakeMithril) -> None:
+def test_refresh_keeps_the_preempted_and_up_with_refresh_remakes_the_terminated(
+    tmp_path: Path, cloud: FakeMithril
+) -> None:
     """Open again is alive; terminal is gone."""
     project = Project.make(tmp_path, cloud, ONE)
     project.up().ok()
@@ -134,7 +136,9 @@ def test_every_bad_input_is_reported_at_preview_with_its_path(tmp_path: Path, cl
     assert not cloud.mutations
 
 
-def test_a_volume_in_another_region_and_a_block_volume_are_refused_before_they_exist(tmp_path: Path, cloud: FakeMithril) -> None:
+def test_a_volume_in_another_region_and_a_block_volume_are_refused_before_they_exist(
+    tmp_path: Path, cloud: FakeMithril
+) -> None:
     """Preview knows region and interface of a volume that is not made yet."""
     program = """
         from flow_resources import GpuCluster, Volume, VolumeMount
@@ -150,7 +154,9 @@ def test_a_volume_in_another_region_and_a_block_volume_are_refused_before_they_e
     assert "volumes[1].volume_id is a block volume, which attaches to one machine" in text
 
 
-def test_the_region_of_a_cluster_comes_from_its_volumes_where_nothing_else_says(tmp_path: Path, cloud: FakeMithril) -> None:
+def test_the_region_of_a_cluster_comes_from_its_volumes_where_nothing_else_says(
+    tmp_path: Path, cloud: FakeMithril
+) -> None:
     """Also at preview, before the volume exists."""
     program = """
         from flow_resources import GpuCluster, Volume, VolumeMount

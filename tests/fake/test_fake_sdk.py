@@ -8,8 +8,8 @@ import pytest
 @pytest.fixture
 def flow(mithril, tmp_path, monkeypatch):
     """Return a client of the SDK in a home of its own."""
-    from flow import Flow  # noqa: PLC0415
-    from flow.application.config.config import Config  # noqa: PLC0415
+    from flow import Flow
+    from flow.application.config.config import Config
 
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -26,8 +26,8 @@ def flow(mithril, tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("default")
 def test_the_sdk_rents_changes_pauses_and_ends(mithril, flow):
     """volumes.create, run, update_limit_price, set_paused, cancel, volumes.delete."""
-    from flow import TaskConfig  # noqa: PLC0415
-    from flow.domain.models.constraints import Constraints  # noqa: PLC0415
+    from flow import TaskConfig
+    from flow.domain.models.constraints import Constraints
 
     volume = flow.volumes.create(200, name="data", interface="file", region=mithril.region, idempotency_key="v1")
     assert mithril.volumes[0]["capacity_gb"] == 200
@@ -76,8 +76,8 @@ def test_the_sdk_rents_changes_pauses_and_ends(mithril, flow):
 @pytest.mark.filterwarnings("default")
 def test_the_sdk_waits_below_the_market(mithril, flow):
     """A low bid is accepted, stays pending, and wins when the price falls."""
-    from flow import TaskConfig  # noqa: PLC0415
-    from flow.domain.models.constraints import Constraints  # noqa: PLC0415
+    from flow import TaskConfig
+    from flow.domain.models.constraints import Constraints
 
     mithril.set_price("8xh100", mithril.region, 61.00)
     task = flow.run(

@@ -157,7 +157,7 @@ def test_the_command_prints_what_a_shell_can_evaluate_and_ends_cleanly(spawn, nu
 )
 def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, said):
     """Never a half-started server, and never a file that was written over."""
-    from flow_resources.testing.__main__ import main  # noqa: PLC0415
+    from flow_resources.testing.__main__ import main
 
     (tmp_path / "text").write_text("these are my notes, not a state file\n" * 50)
     database = sqlite3.connect(tmp_path / "other.db")

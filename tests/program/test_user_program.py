@@ -64,7 +64,9 @@ def test_a_users_program_runs_in_a_plain_pytest(load: Load) -> None:
 def test_outputs_can_be_set_by_name(load: Load) -> None:
     """A test of what a program does with a preempted cluster."""
     infra, _ = load(trainer={"status": "preempted", "public_ips": []})
-    check(pulumi.Output.all(infra.cluster.status, infra.cluster.public_ips), lambda both: _equal(both, ["preempted", []]))
+    check(
+        pulumi.Output.all(infra.cluster.status, infra.cluster.public_ips), lambda both: _equal(both, ["preempted", []])
+    )
 
 
 @pytest.mark.parametrize("preview", [True, False])

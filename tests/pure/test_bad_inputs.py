@@ -212,7 +212,7 @@ BAD_CLUSTERS = [
         "letters, digits",
     ),
     row("env-name-dash", {"env": {"MY-KEY": CANARY}}, "env.MY-KEY", "is no name for an environment variable"),
-    row("env-name-line-break", {"env": {"A\n": CANARY}}, "env.A\n", "is no name for an environment variable"),
+    row("env-name-line-break", {"env": {"A\nB": CANARY}}, "env.A B", "is no name for an environment variable"),
     row("ports-number", {"ports": 8080.0}, "ports", "must be a list of port numbers", "got 8080"),
     row("ports-low", {"ports": [8080.0, 80.0]}, "ports[1]", "must be from 1024 to 65535", "got 80"),
     row("ports-high", {"ports": [65536.0]}, "ports[0]", "must be from 1024 to 65535", "got 65536"),

@@ -1,6 +1,5 @@
 """What a cluster's rows mean."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from flow_resources.core.cluster_inputs import WAIT_FOR
 from flow_resources.core.rows import Bid, Machine
-from flow_resources.core.status import STATUSES, Sighting, outputs, sightings
+from flow_resources.core.status import STATUSES, Sighting, outputs
 
 PLACED, WON, LOST, PAUSED, RESUMED = "Placed", "Allocated", "Preempted", "Paused", "Resumed"
 
@@ -40,7 +39,7 @@ TABLE = [
     ("up", seen("Allocated", "running", "running"), "running", "2/2 machines running"),
     ("up-with-an-old-one", seen("Allocated", "preempted", "running", "running"), "running", "2/2 machines running"),
     ("one-replaced", seen("Allocated", "running", "replaced"), "starting", "1/2 machines running"),
-    ("broken", seen("Allocated", "running", "error"), "failed", "1/2 machines running"),
+    ("broken", seen("Allocated", "running", "error"), "failed", "a machine is in error, 1/2 machines running"),
     ("notice", seen("Preempting", "running", "preempting"), "preempting", "losing its machines, 1/2 machines running"),
     ("moving", seen("Relocating", "running", "running"), "preempting", "losing its machines, 2/2 machines running"),
     ("lost", seen("Open", history=(PLACED, WON, LOST)), "preempted", "preempted, waiting in the auction"),
@@ -171,13 +170,6 @@ def test_what_has_no_address_and_no_price_yet_is_left_out() -> None:
 def test_costs_are_exact() -> None:
     """Three times 0.10 is 0.30, which no float multiplication gives."""
     assert outputs(Sighting(bid(quantity=3, price="0.10"), ()))["max_cost_per_hour"] == 0.3
-
-
-def test_bids_and_machines_are_joined_by_the_bids_id() -> None:
-    """A bid without machines is there; machines of no bid are not."""
-    one, two = bid(), replace(bid("Open"), id="bid_2")
-    joined = sightings([one, two], {"bid_1": [machine(0)], "bid_9": [machine(1)]})
-    assert joined == {"bid_1": Sighting(one, (machine(0),)), "bid_2": Sighting(two, ())}
 
 
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])

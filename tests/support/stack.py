@@ -20,6 +20,7 @@ from flow_resources.engine import token
 from flow_resources.providers import session
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
+from flow_resources.testing import FakeMithril
 
 PROVIDERS: dict[str, type[ResourceProvider]] = {"GpuCluster": GpuClusterProvider, "Volume": VolumeProvider}
 
@@ -51,6 +52,29 @@ class CheckError(Exception):
     def __init__(self, failures: Mapping[str, str]) -> None:
         super().__init__("\n".join(f"{path}: {text}" for path, text in failures.items()))
         self.failures = dict(failures)
+
+
+class FakeClock(session.Clock):
+    """Time that passes only by sleeping, with a hook for what happens meanwhile."""
+
+    def __init__(self) -> None:
+        self.time, self.slept, self.meanwhile = 1_000.0, [], lambda: None  # type: list[float]
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+        self.meanwhile()
+
+    def jitter(self) -> float:
+        return 1.0
+
+
+def settings_of(cloud: FakeMithril) -> dict[str, str]:
+    """Return the stack config that points at a fake."""
+    return {"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project}
 
 
 @dataclass
@@ -160,9 +184,7 @@ class Stack:
         if saved is None:
             return "create"
         urn = self.urn(name, declared.type)
-        result = self._call(
-            declared.type, "Diff", urn, lambda one: one.diff(saved.id, wire(saved.outputs), wire(news))
-        )
+        result = self._call(declared.type, "Diff", urn, lambda one: one.diff(saved.id, wire(saved.outputs), wire(news)))
         if result.replaces:
             return "replace"
         return "update" if result.changes or saved.init_error else "same"
@@ -197,7 +219,13 @@ class Stack:
         )
 
     def _made(
-        self, name: str, declared: Declared, news: dict[str, Any], method: str, verb: Callable[[Any], Any], id_: str = ""
+        self,
+        name: str,
+        declared: Declared,
+        news: dict[str, Any],
+        method: str,
+        verb: Callable[[Any], Any],
+        id_: str = "",
     ) -> None:
         urn = self.urn(name, declared.type)
         try:

@@ -92,7 +92,9 @@ def test_a_cluster_declared_paused_is_placed_and_paused_at_once(stack: Stack, cl
 
 
 @pytest.mark.parametrize("change", [{"on_preemption": "keep"}, {"wait_for": "placed"}, {"adopt_task_id": "bid_0"}])
-def test_a_change_of_state_only_sends_nothing_mutating(stack: Stack, cloud: FakeMithril, change: dict[str, str]) -> None:
+def test_a_change_of_state_only_sends_nothing_mutating(
+    stack: Stack, cloud: FakeMithril, change: dict[str, str]
+) -> None:
     """Policy, a weaker goal and a used-up adoption are no business of the service."""
     stack.up({"trainer": cluster()})
     cloud.clear_requests()
@@ -115,7 +117,9 @@ def test_a_change_of_state_only_sends_nothing_mutating(stack: Stack, cloud: Fake
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_the_service_cannot_change_is_replaced(stack: Stack, cloud: FakeMithril, change: dict[str, object]) -> None:
+def test_what_the_service_cannot_change_is_replaced(
+    stack: Stack, cloud: FakeMithril, change: dict[str, object]
+) -> None:
     """The replace matrix, carried out: one bid before, one other bid after."""
     cloud.add_ssh_key("team", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 team")
     stack.up({"trainer": cluster()})
@@ -165,5 +169,5 @@ def test_an_update_of_a_bid_that_ended_says_what_to_do(stack: Stack, cloud: Fake
     """The remedy is a refresh."""
     stack.up({"trainer": cluster()})
     cloud.terminate(stack.state["trainer"].id)
-    with pytest.raises(VerbError, match="has ended.*--refresh"):
+    with pytest.raises(VerbError, match=r"has ended.*--refresh"):
         stack.up({"trainer": cluster(max_price_per_hour=60.0)})

@@ -17,7 +17,9 @@ def test_adopting_a_task_restarts_nothing_and_sets_a_price_that_differs(stack: S
     """One PATCH for the price; the id is the running one; destroy ends it like any other."""
     theirs = cloud.add_bid("by-hand", instance_quantity=2, limit_price="$40.00")
     cloud.clear_requests()
-    program = {"trainer": cluster(num_instances=2, adopt_task_id=theirs["fid"], command="python train.py", env={"A": "b"})}
+    program = {
+        "trainer": cluster(num_instances=2, adopt_task_id=theirs["fid"], command="python train.py", env={"A": "b"})
+    }
     stack.up(program)
     assert stack.state["trainer"].id == theirs["fid"]
     assert [(one.method, one.body) for one in cloud.mutations] == [("PATCH", {"limit_price": "$50.00"})]
@@ -35,7 +37,9 @@ def test_adopting_a_task_restarts_nothing_and_sets_a_price_that_differs(stack: S
         ({"region": "us-central1-a"}, "is in us-central5-a, the program says us-central1-a"),
     ],
 )
-def test_a_task_that_differs_is_not_adopted(stack: Stack, cloud: FakeMithril, inputs: dict[str, object], difference: str) -> None:
+def test_a_task_that_differs_is_not_adopted(
+    stack: Stack, cloud: FakeMithril, inputs: dict[str, object], difference: str
+) -> None:
     """The preview names the difference; nothing is touched."""
     theirs = cloud.add_bid("by-hand", instance_quantity=2)
     cloud.clear_requests()
@@ -67,7 +71,9 @@ def test_a_replacement_ignores_the_adoption(stack: Stack, cloud: FakeMithril, cr
 
 
 @pytest.mark.parametrize("changes", [{}, {"command": "sleep 1"}], ids=["forced", "by diff"])
-def test_create_first_never_takes_over_what_it_is_about_to_delete(stack: Stack, cloud: FakeMithril, changes: dict[str, str]) -> None:
+def test_create_first_never_takes_over_what_it_is_about_to_delete(
+    stack: Stack, cloud: FakeMithril, changes: dict[str, str]
+) -> None:
     """The new bid is another one; the old one is deleted after it."""
     stack.up({"trainer": cluster(create_first=True)})
     first = stack.state["trainer"].id
@@ -166,9 +172,9 @@ def test_fifty_threads_creating_one_owner_end_with_one_bid(stack: Stack, cloud: 
     stack.operation()
     declared = cluster()
     news = stack.check("trainer", declared, None)
-    from support.stack import Create, wire
     from types import SimpleNamespace
-    from support.stack import Context, PROVIDERS
+
+    from support.stack import PROVIDERS, Context, Create, wire
 
     def create(_: int) -> str:
         request = SimpleNamespace(urn=stack.urn("trainer", "GpuCluster"), timeout=0)

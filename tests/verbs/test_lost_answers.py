@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.stack import Stack, VerbError, cluster, volume
+from support.stack import Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.testing import FakeMithril
 
@@ -35,7 +35,6 @@ def either_cloud(request: pytest.FixtureRequest, clean_environment: None) -> Any
 
 @pytest.fixture
 def either(either_cloud: FakeMithril) -> Any:
-    from conftest import settings_of
 
     from flow_resources.providers import session
 
@@ -44,7 +43,9 @@ def either(either_cloud: FakeMithril) -> Any:
 
 
 @pytest.mark.parametrize("fault", LOST, ids=name_of)
-def test_a_lost_answer_to_the_bid_leaves_exactly_one(either: Stack, either_cloud: FakeMithril, fault: dict[str, Any]) -> None:
+def test_a_lost_answer_to_the_bid_leaves_exactly_one(
+    either: Stack, either_cloud: FakeMithril, fault: dict[str, Any]
+) -> None:
     """Whether the service took the request or not, the same `up` ends with one bid and its id."""
     either_cloud.faults.add(method="POST", path=BIDS, **fault)
     either.up({"trainer": cluster()})
@@ -52,7 +53,9 @@ def test_a_lost_answer_to_the_bid_leaves_exactly_one(either: Stack, either_cloud
 
 
 @pytest.mark.parametrize("fault", LOST, ids=name_of)
-def test_a_lost_answer_to_the_volume_leaves_exactly_one(either: Stack, either_cloud: FakeMithril, fault: dict[str, Any]) -> None:
+def test_a_lost_answer_to_the_volume_leaves_exactly_one(
+    either: Stack, either_cloud: FakeMithril, fault: dict[str, Any]
+) -> None:
     """The same for volumes."""
     either_cloud.faults.add(method="POST", path=VOLUMES, **fault)
     either.up({"data": volume()})
@@ -78,7 +81,9 @@ def test_a_bid_whose_create_was_cut_off_is_taken_over_by_the_next_up(either: Sta
     assert [bid["fid"] for bid in either_cloud.bids] == [either.state["trainer"].id]
 
 
-def test_a_volume_whose_create_was_cut_off_is_taken_over_by_the_next_up(either: Stack, either_cloud: FakeMithril) -> None:
+def test_a_volume_whose_create_was_cut_off_is_taken_over_by_the_next_up(
+    either: Stack, either_cloud: FakeMithril
+) -> None:
     """The same for volumes."""
     darken(either_cloud, VOLUMES)
     with pytest.raises(VerbError):
@@ -110,7 +115,9 @@ def test_a_changed_program_after_a_cut_off_create_leaves_no_first_bid_behind(sta
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id]
 
 
-def test_a_changed_price_after_a_cut_off_create_takes_the_bid_over_and_sets_it(stack: Stack, cloud: FakeMithril) -> None:
+def test_a_changed_price_after_a_cut_off_create_takes_the_bid_over_and_sets_it(
+    stack: Stack, cloud: FakeMithril
+) -> None:
     """What can change in place is no other specification."""
     darken(cloud, BIDS)
     with pytest.raises(VerbError):
@@ -144,7 +151,9 @@ def test_an_ended_bids_name_is_never_used_again(stack: Stack, cloud: FakeMithril
     assert [name.rpartition("-")[2] for name in names] == ["1", "2", "3"]
 
 
-def test_a_price_change_whose_answer_is_lost_says_so_and_the_next_up_converges(stack: Stack, cloud: FakeMithril) -> None:
+def test_a_price_change_whose_answer_is_lost_says_so_and_the_next_up_converges(
+    stack: Stack, cloud: FakeMithril
+) -> None:
     """The id stays in the state; nothing is placed."""
     stack.up({"trainer": cluster()})
     cloud.faults.add(method="PATCH", status=500, when="after")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.stack import Stack, VerbError, cluster, volume
+from support.stack import Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.testing import FakeMithril
 
@@ -164,7 +164,9 @@ def test_a_price_changed_behind_our_back_shows_and_is_set_back(stack: Stack, clo
     assert cloud.live_bids[0]["limit_price"] == "$50.00"
 
 
-def test_a_renamed_volume_shows_and_is_renamed_back_where_the_program_names_it(stack: Stack, cloud: FakeMithril) -> None:
+def test_a_renamed_volume_shows_and_is_renamed_back_where_the_program_names_it(
+    stack: Stack, cloud: FakeMithril
+) -> None:
     """A chosen name is an input; a made-up one is only an output."""
     program = {"corpus": volume(volume_name="corpus"), "auto": volume()}
     stack.up(program)
@@ -177,7 +179,9 @@ def test_a_renamed_volume_shows_and_is_renamed_back_where_the_program_names_it(s
     assert sorted(one["name"] for one in cloud.volumes) == ["corpus", "renamed-too"]
 
 
-def test_a_detached_volume_warns_and_replaces_nothing(stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_detached_volume_warns_and_replaces_nothing(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What is attached is an output; the program's mounts are an input."""
     stack.up({"data": volume()})
     data = stack.state["data"].id
@@ -224,8 +228,6 @@ def test_a_strangers_bid_under_a_recorded_id_is_refused(stack: Stack, cloud: Fak
 
 def test_a_delete_sees_the_bid_ended_before_it_returns(cloud: FakeMithril, clock: Any) -> None:
     """A cancel that takes its time is waited for."""
-    from conftest import settings_of
-
     from flow_resources.testing import ManualClock
 
     time = ManualClock()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from conftest import FakeClock, settings_of
-from support.stack import CheckError, Stack, VerbError, cluster, volume
+from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.testing import FakeMithril
 
 
 @pytest.mark.parametrize("change", [{"size_gb": 200}, {"interface": "block"}, {"region": "us-central1-a"}])
-def test_what_loses_data_is_refused_at_preview_unless_allowed(stack: Stack, cloud: FakeMithril, change: dict[str, object]) -> None:
+def test_what_loses_data_is_refused_at_preview_unless_allowed(
+    stack: Stack, cloud: FakeMithril, change: dict[str, object]
+) -> None:
     """The failure names the property, both values and the word that allows it."""
     stack.up({"data": volume()})
     first = stack.state["data"].id

@@ -8,8 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import FakeClock, settings_of
-from support.stack import PROVIDERS, Context, Create, Stack, VerbError, cluster, wire
+from support.stack import PROVIDERS, Context, Create, FakeClock, Stack, VerbError, cluster, settings_of, wire
 
 from flow_resources import engine
 from flow_resources.providers import session
@@ -60,7 +59,9 @@ def test_weaker_goals_do_not_wait_for_machines(waiting: Stack, clock: FakeClock,
     assert sum(clock.slept) < 1
 
 
-def test_allocated_waits_for_the_auction(waiting: Stack, slow: FakeMithril, clock: FakeClock, time: ManualClock) -> None:
+def test_allocated_waits_for_the_auction(
+    waiting: Stack, slow: FakeMithril, clock: FakeClock, time: ManualClock
+) -> None:
     """A bid under the market waits until the price falls."""
     slow.set_price("8xa100", "us-central5-a", 61.0)
 
@@ -75,7 +76,7 @@ def test_allocated_waits_for_the_auction(waiting: Stack, slow: FakeMithril, cloc
 
 
 def test_a_stronger_goal_later_waits_for_it_and_writes_nothing(waiting: Stack, slow: FakeMithril) -> None:
-    """placed -> running."""
+    """Placed -> running."""
     waiting.up({"trainer": cluster(wait_for="placed")})
     slow.clear_requests()
     waiting.up({"trainer": cluster()})
@@ -83,7 +84,9 @@ def test_a_stronger_goal_later_waits_for_it_and_writes_nothing(waiting: Stack, s
     assert not slow.mutations
 
 
-def test_at_the_limit_the_id_is_recorded_and_the_next_up_goes_on(waiting: Stack, slow: FakeMithril, clock: FakeClock) -> None:
+def test_at_the_limit_the_id_is_recorded_and_the_next_up_goes_on(
+    waiting: Stack, slow: FakeMithril, clock: FakeClock
+) -> None:
     """The error says what was seen last; there is one bid throughout."""
     slow.set_price("8xa100", "us-central5-a", 61.0)
     with pytest.raises(VerbError) as failed:
@@ -108,7 +111,9 @@ def test_without_a_time_limit_it_is_thirty_minutes(waiting: Stack, slow: FakeMit
     assert 1800 <= sum(clock.slept) < 1801
 
 
-def test_a_bid_that_ends_while_waited_for_is_said_and_recorded(waiting: Stack, slow: FakeMithril, clock: FakeClock) -> None:
+def test_a_bid_that_ends_while_waited_for_is_said_and_recorded(
+    waiting: Stack, slow: FakeMithril, clock: FakeClock
+) -> None:
     """Somebody cancelled it in the console."""
     clock.meanwhile = lambda: [slow.terminate(bid["fid"]) for bid in slow.live_bids]
     with pytest.raises(VerbError, match="ended while it was waited for"):
@@ -117,7 +122,9 @@ def test_a_bid_that_ends_while_waited_for_is_said_and_recorded(waiting: Stack, s
     assert [bid["fid"] for bid in slow.live_bids] == [waiting.state["trainer"].id]
 
 
-def test_a_service_that_fails_while_waiting_leaves_the_id_recorded(waiting: Stack, slow: FakeMithril, clock: FakeClock) -> None:
+def test_a_service_that_fails_while_waiting_leaves_the_id_recorded(
+    waiting: Stack, slow: FakeMithril, clock: FakeClock
+) -> None:
     """Whatever happens after the bid is placed, its id is not lost."""
 
     def fail() -> None:
@@ -129,7 +136,9 @@ def test_a_service_that_fails_while_waiting_leaves_the_id_recorded(waiting: Stac
     assert [bid["fid"] for bid in slow.live_bids] == [waiting.state["trainer"].id]
 
 
-def test_the_row_tells_what_is_seen(waiting: Stack, slow: FakeMithril, clock: FakeClock, time: ManualClock, rows: list[str]) -> None:
+def test_the_row_tells_what_is_seen(
+    waiting: Stack, slow: FakeMithril, clock: FakeClock, time: ManualClock, rows: list[str]
+) -> None:
     """From the bid over the auction's minutes to the result."""
     slow.set_price("8xa100", "us-central5-a", 61.0)
 
@@ -147,7 +156,7 @@ def test_the_row_tells_what_is_seen(waiting: Stack, slow: FakeMithril, clock: Fa
 
 
 def test_many_waiters_share_one_listing(stack: Stack, cloud: FakeMithril) -> None:
-    """Sixty-four waiters cost about what one costs. Real threads in real time: what is shared is shared between them."""
+    """Sixty-four waiters cost about what one costs: real threads in real time."""
     cloud.boot_seconds = 1.0
     stack.operation()
     names = [f"c{number}" for number in range(64)]

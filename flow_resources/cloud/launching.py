@@ -1,0 +1,61 @@
+"""From what the verbs want to what `Flow.run` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything that a new bid needs."""
+
+    name: str
+    instance_type: str
+    """The service's id, `it_...`: a spelling can mean several types."""
+    num_instances: int
+    price: Decimal
+    """USD per instance-hour."""
+    region: str
+    command: str | list[str]
+    image: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ports: tuple[int, ...] = ()
+    volumes: tuple[tuple[str, str, str], ...] = ()
+    """(volume id, mount path, interface)"""
+    ssh_keys: tuple[str, ...] = ()
+    """Ids of platform keys: exactly these. Empty for the SDK's default key."""
+
+
+def task_config(launch: Launch) -> Any:
+    """Return the SDK's TaskConfig for a launch: region pinned, code upload off, the name as it is."""
+    from flow import TaskConfig
+    from flow.domain.models.constraints import Constraints
+
+    return TaskConfig(
+        name=launch.name,
+        unique_name=False,
+        idempotency_key=idempotency_key(launch.name),
+        instance_type=launch.instance_type,
+        num_instances=launch.num_instances,
+        max_price_per_hour=float(launch.price),
+        region=launch.region,
+        # Without it the SDK refuses bids below the market and may pick another region.
+        constraints=Constraints(regions=[launch.region]),
+        command=launch.command,
+        env=dict(launch.env),
+        ports=list(launch.ports),
+        volumes=[
+            {"volume_id": id_, "mount_path": path, "interface": interface} for id_, path, interface in launch.volumes
+        ],
+        ssh_keys=list(launch.ssh_keys),
+        upload_code=False,
+        **({"image": launch.image} if launch.image else {}),
+    )
+
+
+def idempotency_key(name: str) -> str:
+    """Return the key that a creating request carries: a marked name is never used twice, so it serves as one."""
+    return f"flow-resources:{name}"[:128]  # the SDK's bound (flow.sdk.models.task_config.IDEMPOTENCY_KEY_PATTERN)

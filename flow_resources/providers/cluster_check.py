@@ -1,0 +1,94 @@
+"""What a cluster's check asks of the service: the market, the adopted task, the budget, what stands on the row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from flow_resources import engine
+from flow_resources.cloud import Cloud
+from flow_resources.core import cluster_inputs, money, naming
+from flow_resources.core.cluster_inputs import Market
+from flow_resources.core.inputs import Checked, has_unknown
+from flow_resources.core.rows import Bid
+from flow_resources.providers import session
+from flow_resources.providers.base import is_first_create
+
+
+def read_market(found: Checked, mark: str) -> Market:
+    """Read the market, and hold against the account what only the service knows: SSH keys and the task to adopt.
+
+    Raises SettingsError or AccountError, which are failures of the preview, and UnheardError, which is none.
+    """
+    cloud = session.current().cloud()
+    market = cloud.market(volumes=bool(found.inputs.get("volumes")))
+    if not found.inputs.get("volumes"):
+        cloud.project()  # a key of the wrong account is a failure of the preview, not of the `up`
+    keys = found.known("ssh_keys")
+    if keys:
+        known = cloud.ssh_keys()
+        for place, key in enumerate(keys):
+            if key not in known:
+                names = ", ".join(sorted(name for name in known if not name.startswith("sshkey_"))) or "none"
+                found.fail(f"ssh_keys[{place}]", "is no platform SSH key of the project", key, f"it has {names}")
+    _check_adoption(found, mark, cloud, market)
+    return market
+
+
+def _check_adoption(found: Checked, mark: str, cloud: Cloud, market: Market) -> None:
+    id_ = found.known("adopt_task_id")
+    if not id_ or not is_first_create(mark, id_):
+        return
+    bid = cloud.bid(id_)
+    if bid is None:
+        found.fail("adopt_task_id", "is no task of this account", id_, "take the line out to place a new bid")
+    elif problem := differences(bid, found.inputs, market):
+        found.fail(
+            "adopt_task_id", f"names a task that {problem}", id_, "make the program say the same, or take the line out"
+        )
+
+
+def differences(bid: Bid, props: Mapping[str, Any], market: Market) -> str:
+    """Say how a task differs from the program in what only a replacement can change; empty where it does not."""
+    problems = ["has ended"] if bid.ended else []
+    spelling = props.get("instance_type")
+    if isinstance(spelling, str) and bid.instance_type not in {
+        one.id for one in cluster_inputs.named(spelling, market.types)
+    }:
+        is_a = next((one.spelling for one in market.types if one.id == bid.instance_type), bid.instance_type)
+        problems.append(f"is of type {is_a}, the program says {spelling}")
+    if isinstance(props.get("num_instances"), int) and bid.quantity != props["num_instances"]:
+        problems.append(f"has {bid.quantity} machines, the program says {props['num_instances']}")
+    if isinstance(props.get("region"), str) and bid.region != props["region"]:
+        problems.append(f"is in {bid.region}, the program says {props['region']}")
+    return " and ".join(problems)
+
+
+def check_costs(found: Checked, urn: str, market: Market | None, budget: Decimal | None) -> None:
+    """Enter the cluster into the budget, and show on its row what it can cost."""
+    price, count, region = found.known("max_price_per_hour"), found.known("num_instances"), found.known("region")
+    if price is None or count is None:
+        return
+    bid = money.price(price)
+    paused = found.inputs.get("paused") is True
+    session.charge(found, urn, naming.logical_name(urn), Decimal(0) if paused else bid * count, budget)
+    spelling = found.known("instance_type")
+    offer = market.offer(spelling, region) if market and region and spelling else None
+    going = offer.price if offer else None
+    engine.row(bid_line(found.inputs, going))
+    if going is not None and bid < going and not paused:
+        session.current().warn_once(
+            f"the bid {money.usd(bid)}/h is under the market {money.usd(going)}/h: "
+            "the cluster waits in the auction until the price falls"
+        )
+    if paused:
+        engine.row(f"{bid_line(found.inputs, going)}; paused, after it may have run for moments")
+
+
+def bid_line(props: Mapping[str, Any], going: Decimal | None) -> str:
+    """Say what is bid, what it can cost at most, and what the market asks."""
+    bid, count = money.price(props["max_price_per_hour"]), int(props.get("num_instances") or 1)
+    region = "" if has_unknown(props.get("region")) else f" in {props.get('region')}"
+    market = f", market {money.usd(going)}/h" if going is not None else ""
+    return f"bid {money.usd(bid)}/h x {count} (max {money.usd(bid * count)}/h){region}{market}"

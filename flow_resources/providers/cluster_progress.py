@@ -1,0 +1,72 @@
+"""Bringing a bid to what the program says, and to its end: the effects, then the waiting."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from flow_resources import engine
+from flow_resources.cloud import Cloud
+from flow_resources.core import money
+from flow_resources.core.cluster_inputs import WAIT_FOR
+from flow_resources.core.rows import Bid
+from flow_resources.core.status import Sighting
+from flow_resources.errors import EndedError, FlowResourcesError, NotReadyError
+from flow_resources.providers import session
+from flow_resources.providers.waiting import Deadline
+
+
+def bring_about(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) -> Sighting:
+    """Set price and pause where they differ, then wait as far as `wait_for` asks."""
+    price, paused = money.price(props["max_price_per_hour"]), bool(props.get("paused"))
+    if bid.price != price:
+        cloud.set_price(bid.id, price)
+    if paused != (bid.status == "Paused"):
+        cloud.set_paused(bid.id, paused=paused)
+    return _wait(cloud, bid, props, deadline)
+
+
+def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) -> Sighting:
+    goal, paused = str(props.get("wait_for") or WAIT_FOR[-1]), bool(props.get("paused"))
+    seen: Sighting | None = None
+    for moment in deadline.looks():
+        seen = cloud.sight(bid.id, moment)
+        if seen is None or seen.bid.ended:
+            raise EndedError(
+                f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one"
+            )
+        if seen.status == "paused" if paused else seen.reached(goal):
+            engine.row(f"{seen.message}, max {money.usd(money.price(props['max_price_per_hour']) * bid.quantity)}/h")
+            return Sighting(seen.bid, seen.machines, cloud.history(bid.id))
+        waits = seen.status in ("pending", "preempted")
+        engine.row(f"{seen.message}: {deadline.minute()}" if waits else seen.message)
+    raise NotReadyError(_unready(cloud, bid, seen, props), "raise the bid or wait; run `pulumi up` again to go on")
+
+
+def _unready(cloud: Cloud, bid: Bid, seen: Sighting | None, props: Mapping[str, Any]) -> str:
+    price = money.usd(money.price(props["max_price_per_hour"]))
+    up = seen.up if seen else 0
+    market = ""
+    with contextlib.suppress(FlowResourcesError):  # the message is worth more than its last detail
+        offer = cloud.market().offer(str(props["instance_type"]), str(bid.region))
+        market = f", market {money.usd(offer.price)}" if offer and offer.price else ""
+    return f"{up}/{bid.quantity} machines running, bid {price}{market}"
+
+
+def end(cloud: Cloud, bid: Bid, deadline: Deadline) -> None:
+    """Cancel a bid and see it ended."""
+    cloud.cancel(bid.id)
+    for _ in deadline.looks():
+        now = cloud.bid(bid.id)
+        if now is None or now.ended:
+            return
+        engine.row(f"ending: the service still calls it {now.status}")
+    raise NotReadyError(f"the bid {bid.id} was cancelled but is not ended yet", "run the same command again to go on")
+
+
+def latest(cloud: Cloud, seen: Sighting) -> Sighting:
+    """Return the newest sighting that can be had, for the state of something that is not ready."""
+    with contextlib.suppress(FlowResourcesError):
+        return cloud.sight(seen.bid.id, session.current().clock.now() - 10) or seen
+    return seen

@@ -1,0 +1,77 @@
+"""What the pages say that the terminal prints is what it prints."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from docs.pages import EXAMPLES, README, ROOT, blocks, missing, transcript
+from support.engine import Project, environment
+
+from flow_resources.testing import FakeMithril
+
+PAGES = {README: EXAMPLES / "01-cluster"} | {page: page.parent for page in sorted(EXAMPLES.rglob("README.md"))}
+SHOWN = [page for page in PAGES if blocks(page, "console")]
+
+
+@pytest.fixture(autouse=True)
+def pulumi_on_path() -> None:
+    """Say what to do where there is no engine; never pass without one."""
+    if not shutil.which("pulumi"):
+        pytest.fail('no `pulumi` on PATH: run `make test`, or `eval "$(make -s env)"` first')
+
+
+def project_in(folder: Path, root: Path, cloud: FakeMithril) -> Project:
+    """Return a copy of an example, without a stack."""
+    copied = root / folder.name
+    shutil.copytree(folder, copied, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
+    return Project(copied, environment(root, cloud))
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("page", SHOWN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_transcript_is_what_the_terminal_prints(page: Path, tmp_path: Path, cloud: FakeMithril) -> None:
+    """Every command is run, and every line shown is printed, in order, up to times, ids and addresses."""
+    cloud.boot_seconds = 2
+    project = project_in(PAGES[page], tmp_path, cloud)
+    for block in blocks(page, "console"):
+        for step in transcript(block):
+            program, *arguments = step.command
+            if program == "cd":
+                project.folder = (project.folder / arguments[0]).resolve()
+                continue
+            assert program == "pulumi", step.command
+            printed = project.run(*arguments).ok().text
+            assert missing(step.lines, printed) is None, f"{missing(step.lines, printed)}\nis not in\n{printed}"
+
+
+@pytest.mark.engine
+def test_the_readmes_test_against_the_fake_runs(tmp_path: Path, cloud: FakeMithril) -> None:
+    """The block with FakeMithril, as a file in a project whose stack is selected."""
+    (program,) = [block for block in blocks(README, "python") if "FakeMithril" in block]
+    project = Project.of_example(tmp_path, cloud, EXAMPLES / "01-cluster")
+    (project.folder / "check.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "check.py"],
+        cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not cloud.mutations, "it must use its own fake"
+
+
+@pytest.mark.engine
+def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: FakeMithril) -> None:
+    """A missing and a wrong passphrase."""
+    project = Project.of_example(tmp_path, cloud, EXAMPLES / "01-cluster")
+    del project.env["PULUMI_CONFIG_PASSPHRASE"]
+    messages = re.findall(r"^\| `([^`]*passphrase[^`]*)`", README.read_text(), re.MULTILINE)
+    printed = project.preview().failed().text
+    project.env["PULUMI_CONFIG_PASSPHRASE"] = "another"
+    printed += project.preview().failed().text
+    assert len(messages) == 2
+    for message in messages:
+        assert message in printed

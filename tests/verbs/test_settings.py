@@ -1,0 +1,83 @@
+"""Where the settings come from: first found wins, and nothing redirects a stack unseen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flow_resources.cloud.settings import resolve
+from flow_resources.errors import SettingsError
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+
+def test_stack_config_wins_over_the_environment_and_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also for the project, where the SDK itself would let its environment win."""
+    write_file(tmp_path)
+    for name in ("API_KEY", "API_URL", "PROJECT", "REGION"):
+        monkeypatch.setenv(f"MITHRIL_{name}", f"env-{name.lower()}")
+    config = {"flow:apiKey": "a", "flow:apiUrl": "http://b/", "flow:project": "c", "flow:region": "d"}
+    found = resolve(config.get)
+    assert (found.api_key, found.api_url, found.project, found.region) == ("a", "http://b", "c", "d")
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in the SDK."""
+    write_file(tmp_path)
+    monkeypatch.setenv("MITHRIL_API_KEY", "from-env")
+    found = resolve({}.get)
+    assert (found.api_key, found.project, found.region) == ("from-env", "file-project", "file-region")
+
+
+def test_the_file_is_the_last_place(tmp_path: Path) -> None:
+    """What `flow setup` wrote is enough; the service is the real one."""
+    write_file(tmp_path)
+    found = resolve({}.get)
+    assert (found.api_key, found.api_url) == ("file-key", "https://api.mithril.ai")
+
+
+@pytest.mark.parametrize("key", [None, "", "YOUR_API_KEY"])
+def test_no_key_names_the_three_places(monkeypatch: pytest.MonkeyPatch, key: str | None) -> None:
+    """Nothing else is asked of the user."""
+    if key is not None:
+        monkeypatch.setenv("MITHRIL_API_KEY", key)
+    with pytest.raises(SettingsError) as failed:
+        resolve({}.get)
+    for place in ("pulumi config set --secret flow:apiKey", "MITHRIL_API_KEY", "config.yaml"):
+        assert place in str(failed.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("FLOW_PROVIDER", "mock"), ("FLOW_DEMO_MODE", "1")])
+def test_a_mock_of_the_sdk_never_takes_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    """A stack is never sent to a mock unseen."""
+    write_file(tmp_path)
+    monkeypatch.setenv(name, value)
+    assert resolve({}.get).api_url == "https://api.mithril.ai"
+
+
+def test_the_key_shows_in_no_repr() -> None:
+    """Neither in a log nor in a traceback."""
+    assert "canary" not in repr(resolve({"flow:apiKey": "canary"}.get))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan"])
+def test_a_bad_limit_for_answers_is_said(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """With the variable's name."""
+    monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", value)
+    with pytest.raises(SettingsError, match="FLOW_RESOURCES_HTTP_SECONDS"):
+        resolve({"flow:apiKey": "a"}.get)
+
+
+def test_a_broken_file_is_said_in_one_line(tmp_path: Path) -> None:
+    """The SDK's own words, as our error."""
+    (tmp_path / "flow" / "config.yaml").write_text("api_key: [")
+    with pytest.raises(SettingsError, match="settings cannot be read"):
+        resolve({}.get)
+
+
+def write_file(tmp_path: Path) -> None:
+    text = "api_key: file-key\nmithril:\n  project: file-project\n  region: file-region\n"
+    (tmp_path / "flow" / "config.yaml").write_text(text)
