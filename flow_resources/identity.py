@@ -24,7 +24,9 @@ def owner() -> str:
 
 def hidden(type_token: str, name: str, opts: pulumi.ResourceOptions, *, ask_state: bool) -> dict[str, Any]:
     """Return the hidden inputs of a resource."""
-    urn = pulumi.create_urn(name, type_token, opts.parent)
+    # Not the Output itself: it depends on the parent, and a child's input must not.
+    future: Any = pulumi.create_urn(name, type_token, opts.parent).future()
+    urn: pulumi.Output[str] = pulumi.Output.from_input(future)
     props: dict[str, Any] = {"__owner": owner(), "__urn": urn}
     if ask_state:
         props["__recorded"] = pulumi.Output.all(urn, _state()).apply(lambda both: _recorded(*both))

@@ -66,7 +66,8 @@ def end(cloud: Cloud, bid: Bid, deadline: Deadline) -> None:
 
 
 def latest(cloud: Cloud, seen: Sighting) -> Sighting:
-    """Return the newest sighting that can be had, for the state of something that is not ready."""
-    with contextlib.suppress(FlowResourcesError):
+    """Return the newest sighting that can be had, for the state of something that is not ready; never raises."""
+    try:
         return cloud.sight(seen.bid.id, session.current().clock.now() - 10) or seen
-    return seen
+    except Exception:  # noqa: BLE001 - the id must be recorded, whatever else goes wrong
+        return seen

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import dataclasses
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from docs.pages import EXAMPLES, README, ROOT, blocks, missing, transcript
+from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, transcript
 from support.engine import Project, environment
 
 from flow_resources.testing import FakeMithril
@@ -65,13 +66,25 @@ def test_the_readmes_test_against_the_fake_runs(tmp_path: Path, cloud: FakeMithr
 
 @pytest.mark.engine
 def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: FakeMithril) -> None:
-    """A missing and a wrong passphrase."""
+    """No passphrase, a wrong one, a reference to a stack that is not there, and a stack that is locked."""
+    (_, table) = tables(section(README, "Troubleshooting"))
+    messages = [message for row in table[1:] for message in ticked(row[0]) if "No module" not in message]
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
+    printed = training.preview().failed().text
     project = Project.of_example(tmp_path, cloud, EXAMPLES / "01-cluster")
-    del project.env["PULUMI_CONFIG_PASSPHRASE"]
-    messages = re.findall(r"^\| `([^`]*passphrase[^`]*)`", README.read_text(), re.MULTILINE)
-    printed = project.preview().failed().text
-    project.env["PULUMI_CONFIG_PASSPHRASE"] = "another"
+    passphrase = project.env.pop("PULUMI_CONFIG_PASSPHRASE")
     printed += project.preview().failed().text
-    assert len(messages) == 2
+    printed += (
+        dataclasses.replace(project, env={**project.env, "PULUMI_CONFIG_PASSPHRASE": "another"}).preview().failed().text
+    )
+    project.env["PULUMI_CONFIG_PASSPHRASE"] = passphrase
+    cloud.boot_seconds = 6
+    running = project.start("up", "--yes", "--skip-preview")
+    while not cloud.live_bids and running.poll() is None:
+        time.sleep(0.1)
+    printed += project.up().failed().text
+    assert running.wait(timeout=120) == 0
+    assert running.stdout
+    running.stdout.close()
     for message in messages:
         assert message in printed

@@ -1,0 +1,177 @@
+"""Promises that only the real engine can break: proof of absence, secrets, many at once, odd parents."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+
+from support.engine import Project
+
+from flow_resources.testing import FakeMithril
+
+ONE = """
+    from flow_resources import GpuCluster, Volume
+
+    Volume("data", size_gb=100, region="us-central5-a")
+    GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a")
+"""
+
+
+def test_no_answer_without_proof_drops_anything_from_the_state(tmp_path: Path, cloud: FakeMithril) -> None:
+    """Error answers, a hang, another account, project or API URL: refresh and destroy fail, nothing is forgotten."""
+    project = Project.make(tmp_path, cloud, ONE, FLOW_RESOURCES_HTTP_SECONDS="0.5")
+    project.up().ok()
+    cloud.add_project("theirs")
+    cloud.add_key("their-key", ["theirs"])
+    cloud.add_project("second", keys=[cloud.key])
+    before = {name: one["id"] for name, one in project.resources().items() if "id" in one}
+    honest = dict(project.env)
+    with FakeMithril() as other:
+        cases: dict[str, tuple[dict[str, str], dict[str, object]]] = {
+            "401": ({}, {"status": 401}),
+            "403": ({}, {"status": 403}),
+            "429": ({}, {"status": 429, "headers": {"Retry-After": "0"}}),
+            "500": ({}, {"status": 500}),
+            "hang": ({}, {"kind": "hang", "seconds": 60}),
+            "account": ({"MITHRIL_API_KEY": "their-key", "MITHRIL_PROJECT": "theirs"}, {}),
+            "project": ({"MITHRIL_PROJECT": "second"}, {}),
+            "url": ({"MITHRIL_API_URL": other.url}, {}),
+        }
+        for name, (env, fault) in cases.items():
+            project.env = honest | env
+            if fault:
+                cloud.faults.add(times=None, **fault)
+            for operation in (project.refresh, project.destroy):
+                assert "error:" in operation("--skip-preview").failed().text, name
+            cloud.faults.clear()
+            project.env = honest
+            assert {n: one["id"] for n, one in project.resources().items() if "id" in one} == before, name
+        assert not other.mutations
+    assert len(cloud.live_bids) == len(cloud.volumes) == 1
+    project.destroy().ok()
+    assert not cloud.live_bids
+
+
+def test_no_secret_leaves_its_place(tmp_path: Path, cloud: FakeMithril) -> None:
+    """Key and env values: not in the state, the output, the bid's name, or what this package writes at -v=9."""
+    key, value = "canary-key-4f1d", "canary-env-93aa"
+    cloud.add_key(key, [cloud.project])
+    program = f"""
+        from flow_resources import GpuCluster
+
+        GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a",
+                   env={{"TOKEN": "{value}"}})
+    """
+    project = Project.make(tmp_path, cloud, program, MITHRIL_API_KEY=key)
+    up = project.up("-v=9", "--logtostderr").ok()
+    ours = [line for line in up.text.splitlines() if "provider_plugin.go" not in line and "RPC" not in line]
+    assert key not in up.text
+    assert not [line for line in ours if value in line and "flow_resources" in line]
+    cloud.faults.add(method="PATCH", status=500, times=None)
+    project.edit("50.0", "51.0")
+    failed = project.up().failed().text
+    state = project.export()
+    for text in (state, failed, json.dumps([one["name"] for one in cloud.bids])):
+        assert key not in text
+        assert value not in text
+    for one in project.resources().values():
+        token = one.get("outputs", {}).get("__provider")
+        if token:
+            assert key.encode() not in base64.b64decode(token)
+
+
+def test_a_refused_or_missing_key_says_where_to_put_one(tmp_path: Path, cloud: FakeMithril) -> None:
+    """At preview, in one line."""
+    project = Project.make(tmp_path, cloud, ONE)
+    for key, words in (("", "the Flow SDK's settings cannot be read"), ("wrong", "refused the API key")):
+        project.env["MITHRIL_API_KEY"] = key
+        text = project.preview().failed().text
+        assert words in text
+        for place in ("flow:apiKey", "MITHRIL_API_KEY", "config.yaml"):
+            assert place in text
+    del project.env["MITHRIL_API_KEY"]
+    assert "there is no API key" in project.preview().failed().text
+    project.run("config", "set", "--secret", "flow:apiKey", cloud.key).ok()
+    project.preview().ok()
+
+
+def test_many_clusters_boot_together(tmp_path: Path, cloud: FakeMithril) -> None:
+    """32 clusters that boot for 3 s, `-p 64`: near one boot, not eight."""
+    cloud.boot_seconds = 3.0
+    program = """
+        from flow_resources import GpuCluster
+
+        for number in range(32):
+            GpuCluster(f"c{number}", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a")
+    """
+    project = Project.make(tmp_path, cloud, program)
+    began = time.monotonic()
+    project.up("--skip-preview", "-p", "64").ok()
+    spent = time.monotonic() - began
+    assert len(cloud.live_bids) == 32
+    assert spent < 8 * 3.0, f"{spent:.1f} s: the boots waited for each other"
+    project.destroy("--skip-preview").ok()
+    assert not cloud.live_bids
+
+
+def test_the_same_name_under_two_parents_is_two_clusters(tmp_path: Path, cloud: FakeMithril) -> None:
+    """The mark is made of the URN as the engine has it."""
+    program = """
+        import pulumi
+        from flow_resources import GpuCluster
+
+        class Team(pulumi.ComponentResource):
+            def __init__(self, kind):
+                super().__init__(f"acme:index:{kind}", "team")
+                GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a",
+                           opts=pulumi.ResourceOptions(parent=self))
+
+        Team("Blue")
+        Team("Red")
+    """
+    project = Project.make(tmp_path, cloud, program)
+    project.up().ok()
+    assert len(cloud.live_bids) == 2
+    names = {one["name"] for one in cloud.live_bids}
+    assert len(names) == 2
+    from flow_resources.core.naming import Mark, take_apart
+
+    states = json.loads(project.export())["deployment"]["resources"]
+    urns = [one["urn"] for one in states if one["type"].endswith("GpuCluster")]
+    owner = "organization/proj/dev"
+    assert {take_apart(name).mark for name in names} == {Mark.of(owner, urn) for urn in urns}
+    project.destroy().ok()
+    assert not cloud.live_bids
+
+
+def test_adoption_by_id_rents_nothing(tmp_path: Path, cloud: FakeMithril) -> None:
+    """Adopt, keep unchanged, refuse what differs."""
+    theirs = cloud.add_bid("by-hand", instance_quantity=2)
+    program = f"""
+        from flow_resources import GpuCluster
+
+        GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a", num_instances=2,
+                   adopt_task_id="{theirs["fid"]}")
+    """
+    project = Project.make(tmp_path, cloud, program)
+    cloud.clear_requests()
+    project.edit("num_instances=2", "num_instances=3")
+    assert "has 2 machines, the program says 3" in project.preview().failed().text
+    project.edit("num_instances=3", "num_instances=2")
+    project.up().ok()
+    assert project.id_of("trainer") == theirs["fid"]
+    assert "2 unchanged" in project.up().ok().text
+    assert not cloud.mutations
+
+
+def test_a_budget_stops_the_preview_and_never_the_destroy(tmp_path: Path, cloud: FakeMithril) -> None:
+    """`flow:maxCostPerHour` over all clusters of the stack."""
+    project = Project.make(tmp_path, cloud, ONE)
+    project.up().ok()
+    project.run("config", "set", "flow:maxCostPerHour", "40").ok()
+    text = project.preview().failed().text
+    assert "exceeds the stack's budget flow:maxCostPerHour of $40.00/h by $10.00/h" in text
+    project.destroy().ok()
+    assert not cloud.live_bids

@@ -1,0 +1,174 @@
+"""The verbs with the cloud door doubled in-process: what they ask, in which order, and what they do when it fails.
+
+The double is autospecced from the real door, so a method that it lacks, or takes other arguments, fails here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from unittest.mock import call
+
+import pytest
+from pytest_mock import MockerFixture
+from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, volume
+
+from flow_resources.cloud import Cloud, Placed, Settings
+from flow_resources.cloud.door import Project
+from flow_resources.core.cluster_inputs import Market
+from flow_resources.core.rows import Bid, InstanceType, Machine, Offer, StoredVolume
+from flow_resources.core.status import Sighting
+from flow_resources.errors import RefusedError, SettingsError, UnheardError
+from flow_resources.providers import session
+
+BID = Bid(
+    "bid_1", "", "proj_1", "Allocated", Decimal("50.00"), 1, "it_a", "us-central5-a", ("inst_1",), (), "2026-01-01"
+)
+MACHINE = Machine("inst_1", "bid_1", "running", "198.51.100.1", 22, "10.0.0.1")
+VOLUME = StoredVolume("vol_1", "", "proj_1", 100, "file", "us-central5-a", (), "2026-01-01", deleted=False)
+MARKET = Market(
+    [InstanceType("it_a", "a100-80gb.sxm.8x", 8, "A100")],
+    [Offer("it_a", "us-central5-a", Decimal("12.00"))],
+    ["us-central5-a"],
+    {},
+)
+
+
+@pytest.fixture
+def door(mocker: MockerFixture) -> Any:
+    """A door that answers like a quiet service."""
+    double = mocker.create_autospec(Cloud, instance=True)
+    double.settings = Settings("key", "http://service", "demo")
+    double.project.return_value = Project("proj_1", "demo")
+    double.market.return_value = MARKET
+    double.live_bids.return_value = {}
+    double.bids_named.return_value = []
+    double.history.return_value = ("Placed", "Allocated")
+    double.bid.return_value = None
+    double.volumes.return_value = []
+    double.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name))
+    double.sight.side_effect = lambda *_: Sighting(replace(BID, name="trainer"), (MACHINE,))
+    double.create_volume.side_effect = lambda name, *_: replace(VOLUME, name=name)
+    return double
+
+
+@pytest.fixture
+def stack(door: Any, clock: FakeClock, mocker: MockerFixture) -> Stack:
+    """A stack whose every operation goes through the double."""
+    mocker.patch.object(session.Session, "settings", return_value=door.settings)
+    mocker.patch.object(session.Session, "cloud", return_value=door)
+    return Stack({}, clock=clock)
+
+
+def effects(door: Any) -> list[str]:
+    """Return the names of the writing calls, in order."""
+    writing = {"place", "set_price", "set_paused", "cancel", "create_volume", "rename_volume", "delete_volume"}
+    return [name for name, *_ in door.method_calls if name in writing]
+
+
+def test_create_looks_for_leftovers_and_namesakes_before_it_places(stack: Stack, door: Any) -> None:
+    """The order is the promise."""
+    stack.up({"trainer": cluster()})
+    asked = [name for name, *_ in door.method_calls]
+    assert asked.index("live_bids") < asked.index("bids_named") < asked.index("place") < asked.index("sight")
+
+
+def test_the_launch_says_what_the_program_says(stack: Stack, door: Any) -> None:
+    """Type by id, region pinned, price as Decimal."""
+    stack.up({"trainer": cluster(num_instances=1, command=["python", "x.py"], env={"A": "b"}, ports=[8080], image="i")})
+    launch = door.place.call_args.args[0]
+    assert (launch.instance_type, launch.region, launch.price) == ("it_a", "us-central5-a", Decimal("50.00"))
+    assert (launch.command, launch.env, launch.ports, launch.image) == (["python", "x.py"], {"A": "b"}, (8080,), "i")
+
+
+def test_a_refusal_to_place_leaves_nothing_in_the_state(stack: Stack, door: Any) -> None:
+    """Proven absent."""
+    door.place.side_effect = RefusedError("quota")
+    with pytest.raises(VerbError, match="quota"):
+        stack.up({"trainer": cluster()})
+    assert not stack.state
+
+
+@pytest.mark.parametrize("step", ["sight", "history", "set_price", "set_paused"])
+def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack, door: Any, step: str) -> None:
+    """Also a mistake of our own."""
+    getattr(door, step).side_effect = UnheardError("down")
+    door.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name, price=Decimal("49.00")))
+    with pytest.raises(VerbError, match="down"):
+        stack.up({"trainer": cluster(paused=True) if step == "set_paused" else cluster()})
+    assert stack.state["trainer"].id == "bid_1"
+    getattr(door, step).side_effect = ZeroDivisionError("ours")
+    stack.state.clear()
+    with pytest.raises(VerbError, match="ours"):
+        stack.up({"trainer": cluster(paused=True) if step == "set_paused" else cluster()})
+    assert stack.state["trainer"].id == "bid_1"
+
+
+def test_a_new_platform_key_is_said_with_where_its_private_half_lies(
+    stack: Stack, door: Any, mocker: MockerFixture
+) -> None:
+    """On the resource's row."""
+    info = mocker.patch("flow_resources.engine.info")
+    door.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name), (Path("/keys/flow-auto-x"),))
+    stack.up({"trainer": cluster()})
+    assert call("the Flow SDK made the platform SSH key 'flow-auto-x'; its private half is /keys/flow-auto-x") in (
+        info.call_args_list
+    )
+
+
+def test_preview_asks_at_most_four_questions_whatever_the_number(stack: Stack, door: Any) -> None:
+    """The door shares its readings; the verbs ask for nothing else and write nothing."""
+    stack.preview({f"c{number}": cluster() for number in range(20)})
+    assert {name for name, *_ in door.method_calls} <= {"market", "project", "ssh_keys"}
+
+
+def test_an_unreachable_service_warns_once_and_passes(
+    stack: Stack, door: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A preview is free of the service."""
+    door.market.side_effect = UnheardError("down")
+    assert stack.preview({"a": cluster(), "b": cluster(), "v": volume()}) == dict.fromkeys(("a", "b", "v"), "create")
+    err = capsys.readouterr().err
+    assert err.count("against the market") == 1
+
+
+def test_a_refused_key_is_a_failure_with_the_three_places(stack: Stack, door: Any) -> None:
+    """It belongs to no single property, and stands beside the others."""
+    door.market.side_effect = SettingsError("refused the API key", "three places")
+    with pytest.raises(CheckError) as failed:
+        stack.preview({"a": cluster(max_price_per_hour=-1)})
+    assert set(failed.value.failures) == {"", "max_price_per_hour"}
+
+
+def test_update_sets_only_what_differs(stack: Stack, door: Any) -> None:
+    """Price and pause are told apart."""
+    stack.up({"trainer": cluster()})
+    door.reset_mock()
+    stack.up({"trainer": cluster(max_price_per_hour=60)})
+    assert effects(door) == ["set_price"]
+    assert door.set_price.call_args == call("bid_1", Decimal("60.00"))
+
+
+def test_delete_cancels_once_and_looks_until_it_is_ended(stack: Stack, door: Any, clock: FakeClock) -> None:
+    """Two looks find it live, the third ended."""
+    stack.up({"trainer": cluster()})
+    name = stack.state["trainer"].outputs["task_name"]
+    live = replace(BID, name=name)
+    door.reset_mock()
+    door.bid.side_effect = [live, live, live, replace(live, status="Terminated")]
+    stack.destroy()
+    assert effects(door) == ["cancel"]
+    assert len(clock.slept) == 2
+
+
+def test_a_volume_is_looked_for_among_the_deleted_too(stack: Stack, door: Any) -> None:
+    """Its name is never used twice."""
+    stack.up({"data": volume()})
+    first = door.create_volume.call_args.args[0]
+    door.volumes.return_value = [replace(VOLUME, id="vol_0", name=first, deleted=True)]
+    stack.state.clear()
+    stack.up({"data": volume()})
+    second = door.create_volume.call_args.args[0]
+    assert (first[-2:], second[-2:]) == ("-1", "-2")
