@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docs.pages import CUT, EXAMPLES, README, ROOT, blocks, section, tables, ticked
+from docs.pages import CUT, EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked
 
 from flow_resources import GpuCluster, Volume
 from flow_resources.core import cluster_inputs, volume_inputs
@@ -207,3 +207,11 @@ def test_the_changelog_has_the_version_of_the_package() -> None:
     assert version
     assert newest
     assert newest[1] == version[1]
+
+
+def test_a_transcript_with_a_line_that_is_not_printed_is_found_out() -> None:
+    """Times, ids and addresses may differ; order, words and prices may not."""
+    printed = "a bid_000007 at 198.18.0.9 (3s)\nmax $20.00/h"
+    assert missing(["a bid_000001 at 10.0.0.1 (0.05s)", "max …/h"], printed) is None
+    assert missing(["max $20.00/h", "a bid_000007 at 198.18.0.9 (3s)"], printed) == "a bid_000007 at 198.18.0.9 (3s)"
+    assert missing(["max $50.00/h"], printed) == "max $50.00/h"

@@ -1,0 +1,162 @@
+"""`make bench`: what the verbs cost, as ratios to the engine's own cost in the same run.
+
+Times jitter on shared machines, so every measured program runs in turn with its floor, and the medians are compared.
+Writes `benchmarks/latest.json` beside what it prints; `benchmarks/RESULTS.md` keeps what was worth keeping.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+
+import programs  # noqa: E402
+from support.engine import Project  # noqa: E402
+
+from flow_resources.testing import FakeMithril  # noqa: E402
+
+OPERATIONS: dict[str, tuple[str, ...]] = {
+    "preview": ("preview",),
+    "up": ("up", "--yes", "--skip-preview"),
+    "up again": ("up", "--yes", "--skip-preview"),
+    "refresh": ("refresh", "--yes", "--skip-preview"),
+    "destroy": ("destroy", "--yes", "--skip-preview"),
+}
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    found: dict[str, Any] = {}
+    for size in chosen.sizes:
+        found[f"verbs at N={size}"] = verbs(size, chosen.rounds)
+    found["32 clusters that boot for 3 s, -p 64"] = boots()
+    found["against flow.run in the program"] = [against_bare(size) for size in (1, 10)]
+    found["sizes"] = sizes()
+    (HERE / "latest.json").write_text(json.dumps(found, indent=2))
+
+
+def verbs(size: int, rounds: int) -> list[dict[str, Any]]:
+    """Time each operation of N clusters and of N no-op resources, in turn."""
+    ours: dict[str, list[float]] = {name: [] for name in OPERATIONS}
+    floor: dict[str, list[float]] = {name: [] for name in OPERATIONS}
+    requests: dict[str, int] = {}
+    for _ in range(rounds):
+        with (
+            project(programs.OURS.format(n=size)) as (mine, cloud),
+            project(programs.FLOOR.format(n=size)) as (noop, _),
+        ):
+            for name, command in OPERATIONS.items():
+                cloud.clear_requests()
+                ours[name].append(timed(mine, *command))
+                requests[name] = len(cloud.requests)
+                floor[name].append(timed(noop, *command))
+    rows = [
+        {
+            "operation": name,
+            "ours_s": round(statistics.median(ours[name]), 2),
+            "floor_s": round(statistics.median(floor[name]), 2),
+            "ratio": round(statistics.median(ours[name]) / statistics.median(floor[name]), 2),
+            "requests": requests[name],
+            "requests_per_cluster": round(requests[name] / size, 2),
+        }
+        for name in OPERATIONS
+    ]
+    show(f"verbs at N = {size} (median of {rounds}, 0 ms service, 0 s boot; floor: no-op dynamic resources)", rows)
+    return rows
+
+
+def boots() -> list[dict[str, Any]]:
+    """Time an `up` whose machines take their time."""
+    with project(programs.OURS.format(n=32)) as (mine, cloud), project(programs.FLOOR.format(n=32)) as (noop, _):
+        cloud.boot_seconds = 3.0
+        spent = timed(mine, *OPERATIONS["up"])
+        floor = timed(noop, *OPERATIONS["up"])
+        mine.destroy("--skip-preview").ok()
+    rows = [{"up_s": round(spent, 1), "floor_s": round(floor, 1), "boots_over_floor": round((spent - floor) / 3.0, 2)}]
+    show("32 clusters that boot for 3 s, -p 64 (one boot is 3 s)", rows)
+    return rows
+
+
+def against_bare(size: int) -> dict[str, Any]:
+    """Count what a program with bare `flow.run` rents in two runs, and what ours does."""
+    row: dict[str, Any] = {"N": size}
+    for label, text in (("bare", programs.BARE), ("ours", programs.OURS)):
+        with project(text.format(n=size)) as (one, cloud):
+            for run in ("first", "second"):
+                cloud.clear_requests()
+                before = len(cloud.bids)
+                row[f"{label}_{run}_s"] = round(timed(one, "up", "--yes"), 1)
+                row[f"{label}_{run}_bids"] = len(cloud.bids) - before
+                row[f"{label}_{run}_requests"] = len(cloud.requests)
+    show(f"`pulumi up` (with its preview) twice: flow.run in the program against GpuCluster, N = {size}", [row])
+    return row
+
+
+def sizes() -> list[dict[str, Any]]:
+    """Measure what a state and an import cost."""
+    with project(programs.OURS.format(n=1)) as (mine, _):
+        mine.up("--skip-preview").ok()
+        outputs = mine.resources()["c0"]["outputs"]
+    beyond = {key: value for key, value in outputs.items() if key.startswith("__") and key != "__provider"}
+    rows = [
+        {
+            "provider_characters": len(outputs["__provider"]),
+            "state_bytes_beyond_inputs_and_outputs": len(json.dumps(beyond)),
+            "import_ms_beyond_pulumi": round(
+                import_ms("import pulumi, flow_resources") - import_ms("import pulumi"), 1
+            ),
+        }
+    ]
+    show("sizes", rows)
+    return rows
+
+
+def import_ms(statement: str) -> float:
+    """Return the fastest of seven imports in fresh interpreters, in ms."""
+    code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(7)]
+    return min(float(run.stdout) for run in runs) * 1000
+
+
+@contextmanager
+def project(program: str) -> Iterator[tuple[Project, FakeMithril]]:
+    """Make a project on a cloud of its own."""
+    with tempfile.TemporaryDirectory() as folder, FakeMithril() as cloud:
+        one = Project.make(Path(folder), cloud, program)
+        (one.folder / "noop.py").write_text(programs.NOOP)
+        yield one, cloud
+
+
+def timed(one: Project, *command: str) -> float:
+    """Return how long a pulumi command takes, in seconds."""
+    began = time.perf_counter()
+    one.run(*command, *(() if command[0] == "preview" else ("-p", "64"))).ok()
+    return time.perf_counter() - began
+
+
+def show(title: str, rows: list[dict[str, Any]]) -> None:
+    """Print a table."""
+    print(f"\n{title}")
+    columns = list(rows[0])
+    widths = [max(len(column), *(len(str(row[column])) for row in rows)) for column in columns]
+    for line in (columns, *([row[column] for column in columns] for row in rows)):
+        print("  " + "  ".join(str(cell).rjust(width) for cell, width in zip(line, widths, strict=True)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
