@@ -106,7 +106,9 @@ def find_call() -> Call:
 
 def row(message: str) -> None:
     """Show a message on the resource's own row while it runs; the next one takes its place."""
-    _log(engine_pb2.INFO, message, ephemeral=True)
+    if getattr(_calls, "row", None) != (current(), message):  # nobody wants to read it again at every poll
+        _calls.row = (current(), message)
+        _log(engine_pb2.INFO, message, ephemeral=True)
 
 
 def info(message: str) -> None:

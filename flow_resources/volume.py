@@ -59,8 +59,8 @@ class Volume(engine.Resource, module="flow", name="Volume"):
                 A change renames in place.
             adopt_volume_id: Take over this existing volume at the first `up` instead of making one.
             allow_replace: Allow changes that lose the data.
-            opts: Pulumi's resource options. A replacement makes the new volume first, so that data can be copied,
-                except where `volume_name` is fixed.
+            opts: Pulumi's resource options. A replacement makes the new volume before it deletes the old one, except
+                where `volume_name` is fixed. To copy data, declare a second volume and delete the first one later.
 
         """
         options = opts or pulumi.ResourceOptions()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.stack import FakeClock, Stack, settings_of
@@ -45,9 +47,10 @@ def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     import tenacity.nap
     from flow.adapters.http import client
 
+    without_sleep = SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None})
     monkeypatch.setattr(tenacity.nap, "sleep", lambda _seconds: None)
     monkeypatch.setattr(tenacity.Retrying, "sleep", lambda *_: None, raising=False)
-    monkeypatch.setattr(client.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(client, "time", without_sleep)  # not the module's own sleep: others wait for real
 
 
 @pytest.fixture

@@ -76,16 +76,13 @@ class Cloud:
         if self._project is None:
             rows = self.projects()
             wanted = self.settings.project
-            found = [row for row in rows if wanted is None or wanted in (row.id, row.name)]
+            found = [row for row in rows if wanted in (None, row.id, row.name)]
             if len(found) != 1:
                 names = ", ".join(sorted(row.name for row in rows)) or "none"
-                said = (
-                    f"project {wanted!r} is not among"
-                    if wanted
-                    else "no project is set, and there is not just one among"
-                )
                 raise AccountError(
-                    f"{said} the projects of this API key ({names}) at {self.settings.api_url}",
+                    f"project {wanted!r} is not among the projects of this API key at {self.settings.api_url} ({names})"
+                    if wanted
+                    else f"no project is set, and this API key at {self.settings.api_url} has several ({names})",
                     "`pulumi config set flow:project ...`, or use the key of the right account",
                 )
             self._project = found[0]

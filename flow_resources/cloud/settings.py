@@ -69,6 +69,8 @@ def _sdk_settings() -> dict[str, Any]:
     path: Path | None = staging_flow_config_path() if staging else None
     try:
         sources = ConfigLoader(config_path=path).load_all_sources()
+        # A variable that is set to nothing (a CI secret that is not there) is not set; the SDK would fail.
+        sources.env_vars = {name: value for name, value in sources.env_vars.items() if value.strip()}
         found: dict[str, Any] = sources.get_mithril_config()
         found["api_key"] = sources.api_key
     except FlowError as error:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, Protocol
 
-from pulumi.dynamic import CheckFailure, CheckResult, ConfigureRequest, CreateResult, ResourceProvider, UpdateResult
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
 
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Settings
 from flow_resources.core.inputs import Checked, Failure, Field
-from flow_resources.core.naming import Mark
-from flow_resources.errors import AccountError, FlowResourcesError, one_line
+from flow_resources.core.naming import Mark, take_apart
+from flow_resources.errors import AccountError, EndedError, FlowResourcesError, UnheardError, one_line
 from flow_resources.providers import session
 
 # Hidden properties: a name that starts with two underscores is shown by no diff. They are written into states.
@@ -20,6 +28,20 @@ MARK, SERVICE = "__mark", "__service"  # in the state: the owner's mark, and the
 NAMED = "__named"  # in a volume's state: the program chose its name
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"  # RECORDED, where the program could not find out
+
+
+_SELF_MANAGED = "organization/"  # the organization of every self-managed backend
+
+
+class Named(Protocol):
+    """A bid or a volume."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def created_at(self) -> str: ...  # noqa: D102
 
 
 class FlowProvider(ResourceProvider):
@@ -36,7 +58,8 @@ class FlowProvider(ResourceProvider):
 def hidden(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     """Read what the program passes along unseen, remember it, and return the mark, pinned once it is in the state."""
     memory, urn = session.current(), str(news.get(URN) or engine.current().urn or "")
-    mark, pinned = str(Mark.of(str(news.get(OWNER) or ""), urn)), olds.get(MARK)
+    memory.owner = str(news.get(OWNER) or "")
+    mark, pinned = str(Mark.of(memory.owner, urn)), olds.get(MARK)
     if olds:
         memory.replaced |= {mark, str(pinned)}
     if RECORDED in news:
@@ -68,6 +91,11 @@ def checked(found: Checked, mark: str, fields: Sequence[Field]) -> CheckResult:
     secret = {one.name for one in fields if one.secret}
     failures = [CheckFailure("" if one.path in secret else one.path, one.text) for one in found.failures]
     return CheckResult(engine.unknowns_out({**inputs, MARK: mark}), failures)
+
+
+def warn_unchecked(error: UnheardError) -> None:
+    """Let a preview go on without the service, with one warning for all its resources."""
+    session.current().warn_once(f"the inputs are checked without the service: {error.message}", about="the service")
 
 
 def fail_with(found: Checked, error: FlowResourcesError) -> None:
@@ -104,6 +132,7 @@ def not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], error: E
     reason = str(error) if isinstance(error, FlowResourcesError) else one_line(f"{type(error).__name__}: {error}")
     token = {TOKEN: props[TOKEN]} if TOKEN in props else {}
     inputs = {name: value for name, value in props.items() if value is not None}
+    engine.row(reason)  # what the engine makes of it on the row is only a count
     engine.fail_initialisation(id_, {**outs, **token}, inputs, reason)
     return CreateResult(id_, outs)
 
@@ -113,6 +142,25 @@ def update_not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], e
     return UpdateResult(not_ready(id_, outs, props, error).outs)
 
 
-def never(message: str) -> NoReturn:  # pragma: no cover - a guard against our own mistakes
-    """Say that something cannot be."""
-    raise AssertionError(message)
+def taking_over(what: Named) -> str:
+    """Say that a leftover is taken over, and what to do where the owner cannot be told from other people's stacks."""
+    owner = session.current().owner
+    shared = owner.startswith(_SELF_MANAGED)
+    doubt = f" (its owner is {owner!r}, as on every self-managed backend: set flow:owner where people share an account)"
+    return f"taking over {what.name} ({what.id}), which an earlier, interrupted `up` left{doubt if shared else ''}"
+
+
+def warn_of_other_owner(adopted: Named, mark: Mark) -> None:
+    """Warn where the name of what is adopted says that another stack of ours made it."""
+    parts = take_apart(adopted.name)
+    if parts and parts.mark.owner != mark.owner:
+        session.current().warn_once(
+            f"{adopted.name} ({adopted.id}) was made by another stack: while both declare it, either can delete it"
+        )
+
+
+def gone(id_: str, what: str, props: Mapping[str, Any]) -> ReadResult:
+    """Report that something is proven gone; raise EndedError where it was only read (`get`), never managed."""
+    if not props.get(MARK):
+        raise EndedError(f"there is no live {what} {id_} in the project", "take the `get` out of the program")
+    return ReadResult(id_="", outs={})

@@ -13,23 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from flow_resources.core.naming import Mark, compose, take_apart
 from flow_resources.providers import session
-from flow_resources.providers.base import NOT_KNOWN
-
-
-class Named(Protocol):
-    """A bid or a volume."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def created_at(self) -> str: ...  # noqa: D102
-
+from flow_resources.providers.base import NOT_KNOWN, Named
 
 T = TypeVar("T", bound=Named)
 

@@ -30,21 +30,23 @@ from flow_resources.providers.base import (
     FlowProvider,
     checked,
     fail_with,
+    gone,
     guard_account,
     hidden,
     is_first_create,
     not_ready,
     pinned_region,
     service_of,
+    taking_over,
     update_not_ready,
     visible,
+    warn_of_other_owner,
+    warn_unchecked,
 )
 from flow_resources.providers.claiming import Claim, claim
 from flow_resources.providers.cluster_check import bid_line, check_costs, differences, read_market
 from flow_resources.providers.cluster_progress import bring_about, end, latest
 from flow_resources.providers.waiting import Deadline
-
-_SELF_MANAGED = "organization/"  # the owner's organization on a self-managed backend, the same for everyone
 
 
 class GpuClusterProvider(FlowProvider):
@@ -67,7 +69,7 @@ class GpuClusterProvider(FlowProvider):
         except (SettingsError, AccountError) as error:
             fail_with(found, error)
         except UnheardError as error:
-            session.current().warn_once(f"the inputs are not checked against the market: {error}", about="")
+            warn_unchecked(error)
         cluster_inputs.settle_region(found, pinned_region(olds, news), region, market)
         if market:
             cluster_inputs.against_market(found, market)
@@ -115,9 +117,11 @@ class GpuClusterProvider(FlowProvider):
         guard_account(cloud, props)
         seen = cloud.sight(id_, session.current().clock.now() - 2)
         if seen is None or seen.bid.ended:
-            return ReadResult(id_="", outs={})
+            return gone(id_, "task", props)
         seen = Sighting(seen.bid, seen.machines, cloud.history(id_))
         _warn_of_detached(seen, props)
+        if props.get("status") not in (None, seen.status):
+            engine.info(f"was {props['status']}, now {seen.message}")
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
         if inputs:  # none for a `GpuCluster.get`
             inputs |= _drifted(seen, inputs) | {MARK: props.get(MARK)}
@@ -172,6 +176,7 @@ class GpuClusterProvider(FlowProvider):
             raise RefusedError(
                 f"adopt_task_id: the task {id_} {problem}", "make the program say the same, or take the line out"
             )
+        warn_of_other_owner(bid, Mark.parse(str(props[MARK])))
         engine.row(f"adopting {bid.name} ({bid.id})")
         return bid
 
@@ -202,7 +207,7 @@ class GpuClusterProvider(FlowProvider):
                     )
             generation += 1
         launch = _launch(cloud, name, props)
-        engine.row(f"placing the bid: {bid_line(props, None)}")
+        engine.row(f"placing: {bid_line(props, None)}")
         placed = cloud.place(launch)
         for key in placed.new_keys:
             engine.info(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}")
@@ -229,9 +234,9 @@ def _drifted(seen: Sighting, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _warn_of_detached(seen: Sighting, props: Mapping[str, Any]) -> None:
     mounted = {str(mount.get("volume_id")) for mount in props.get("volumes") or []}
-    for gone in sorted(mounted - set(seen.bid.volumes)):
+    for detached in sorted(mounted - set(seen.bid.volumes)):
         session.current().warn_once(
-            f"the volume {gone} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
+            f"the volume {detached} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
         )
 
 
@@ -276,7 +281,7 @@ def _taken(bid: Bid, props: Mapping[str, Any]) -> Bid:
             f"the bid {bid.id} has our name {bid.name!r} but is not what the program says",
             f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
         )
-    engine.info(f"taking over {bid.name} ({bid.id}), which an earlier, interrupted `up` left running")
+    engine.info(taking_over(bid))
     return bid
 
 

@@ -79,8 +79,8 @@ def check_costs(found: Checked, urn: str, market: Market | None, budget: Decimal
     engine.row(bid_line(found.inputs, going))
     if going is not None and bid < going and not paused:
         session.current().warn_once(
-            f"the bid {money.usd(bid)}/h is under the market {money.usd(going)}/h: "
-            "the cluster waits in the auction until the price falls"
+            f"the bid {money.usd(bid)}/h is under the market {money.usd(going)}/h: machines that run are preempted, "
+            "and the cluster waits in the auction until the price falls"
         )
     if paused:
         engine.row(f"{bid_line(found.inputs, going)}; paused, after it may have run for moments")

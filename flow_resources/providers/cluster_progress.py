@@ -37,7 +37,8 @@ def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) 
                 f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one"
             )
         if seen.status == "paused" if paused else seen.reached(goal):
-            engine.row(f"{seen.message}, max {money.usd(money.price(props['max_price_per_hour']) * bid.quantity)}/h")
+            cost = money.usd(money.price(props["max_price_per_hour"]) * bid.quantity)
+            engine.row(seen.message if paused else f"{seen.message}, max {cost}/h")
             return Sighting(seen.bid, seen.machines, cloud.history(bid.id))
         waits = seen.status in ("pending", "preempted")
         engine.row(f"{seen.message}: {deadline.minute()}" if waits else seen.message)

@@ -54,6 +54,8 @@ class Session:
     """By URN, the logical name and the most the cluster can cost (USD per hour)."""
     found: Settings | None = None
     door: Cloud | None = None
+    owner: str = ""
+    """Whose stack it is, as the program says."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     said: set[tuple[str, str]] = field(default_factory=set)
     turns: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))

@@ -30,14 +30,18 @@ from flow_resources.providers.base import (
     FlowProvider,
     checked,
     fail_with,
+    gone,
     guard_account,
     hidden,
     is_first_create,
     not_ready,
     pinned_region,
     service_of,
+    taking_over,
     update_not_ready,
     visible,
+    warn_of_other_owner,
+    warn_unchecked,
 )
 from flow_resources.providers.claiming import claim, next_name
 from flow_resources.providers.waiting import Deadline
@@ -61,7 +65,7 @@ class VolumeProvider(FlowProvider):
         except (SettingsError, AccountError) as error:
             fail_with(found, error)
         except UnheardError as error:
-            session.current().warn_once(f"the inputs are not checked against the service: {error}", about="")
+            warn_unchecked(error)
         volume_inputs.settle_region(found, pinned_region(olds, news), region, regions)
         volume_inputs.against_regions(found, regions)
         volume_inputs.guard_data(found, olds)
@@ -93,7 +97,7 @@ class VolumeProvider(FlowProvider):
         guard_account(cloud, props)
         volume = _find(cloud, id_, session.current().clock.now() - 2)
         if volume is None:
-            return ReadResult(id_="", outs={})
+            return gone(id_, "volume", props)
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
         inputs.pop("volume_name", None)
         if inputs:  # none for a `Volume.get`
@@ -156,6 +160,7 @@ class VolumeProvider(FlowProvider):
             if props[name] != live:
                 raise RefusedError(f"adopt_volume_id: {id_} has {name} {live!r}, the program says {props[name]!r}",
                                    "make the program say the same, or take the line out")  # fmt: skip
+        warn_of_other_owner(volume, Mark.parse(str(props[MARK])))
         return volume
 
     def _claimed(self, cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume:
@@ -173,7 +178,7 @@ class VolumeProvider(FlowProvider):
                     f"`flow volume delete {leftover.id}` deletes it, adopt_volume_id takes it over"
                 )
             if found.take:
-                engine.info(f"taking over {found.take.name} ({found.take.id}), which an earlier, interrupted `up` left")
+                engine.info(taking_over(found.take))
                 return found.take
             engine.row(f"creating {int(props['size_gb']):,} GB of {props['interface']} storage in {props['region']}")
             if props.get("volume_name"):

@@ -101,7 +101,7 @@ def test_a_service_that_is_down_fails_in_one_line(tmp_path: Path, cloud: FakeMit
     """Preview goes on with a warning, `up` ends in bounded time without a traceback."""
     project = Project.make(tmp_path, cloud, BOTH)
     cloud.stop()
-    assert "not checked against" in project.preview().ok().text
+    assert "checked without the service" in project.preview().ok().text
     text = project.up().failed().text
     assert "run the same command again" in text
     cloud.start()
