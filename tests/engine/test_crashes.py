@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.engine import Project, kill, plugin_pids
+from support.engine import Project, end_session, kill, plugin_pids
 
 from flow_resources.testing import FakeMithril
 
@@ -59,7 +59,10 @@ def test_a_kill_right_after_acceptance_is_repaired_by_one_more_up(
     cloud.faults.add(method="POST", path=path, when="after", kind="reset", then=strike)
     running.append(project.start("up", "--yes"))
     started.set()
-    output, _ = running[0].communicate(timeout=120)
+    try:
+        output, _ = running[0].communicate(timeout=120)
+    finally:
+        end_session(running[0])
     assert running[0].returncode != 0, output
     if victim != "plugin":
         project.run("cancel", "--yes")

@@ -158,6 +158,12 @@ def plugin_pids(ancestor: int) -> list[int]:
     return found
 
 
+def end_session(process: subprocess.Popen[str]) -> None:
+    """Kill what a killed engine left running: its plugins have process groups of their own, but its session."""
+    table = subprocess.run(["ps", "-eo", "pid=,sess="], capture_output=True, text=True, check=True).stdout
+    kill(*(int(pid) for pid, session in map(str.split, table.splitlines()) if int(session) == process.pid))
+
+
 def kill(*pids: int) -> None:
     """Kill without a chance to clean up."""
     for pid in pids:
