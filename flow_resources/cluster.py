@@ -41,7 +41,8 @@ class VolumeMount:
             return {"volume_id": self.volume, **props}
         # Of a volume that does not exist yet, preview knows these two already.
         hints = {"__region": self.volume.region, "__interface": self.volume.interface}
-        return {"volume_id": self.volume.volume_id, **props, **hints}
+        # Not `volume_id`: of a volume that is renamed a preview knows no outputs, and would replace the cluster.
+        return {"volume_id": self.volume.id, **props, **hints}
 
 
 @pulumi.output_type
@@ -204,8 +205,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
             "adopt_task_id": adopt_task_id,
         }
         props |= dict.fromkeys(_COMPUTED)
-        ask_state = options.delete_before_replace is False or adopt_task_id is not None
-        props |= identity.hidden("pulumi-python:dynamic/flow:GpuCluster", name, options, ask_state=ask_state)
+        props |= identity.hidden("pulumi-python:dynamic/flow:GpuCluster", name, options)
         super().__init__(GpuClusterProvider, name, props, options)
 
     @staticmethod
@@ -213,7 +213,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
         """Read a cluster that Pulumi does not own; `id` is the task's, `bid_...`."""
         cluster = GpuCluster.__new__(GpuCluster)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        known = ("region", "max_price_per_hour")
+        known = ("region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
         engine.Resource.__init__(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
         return cluster
 
@@ -244,5 +244,5 @@ def _mounts(volumes: Any) -> Any:
     if isinstance(volumes, VolumeMount):
         return volumes._to_props()  # noqa: SLF001 - one room
     if isinstance(volumes, Volume):  # a volume without a path: check says what is missing
-        return {"volume_id": volumes.volume_id}
+        return {"volume_id": volumes.id}
     return volumes

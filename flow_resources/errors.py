@@ -23,8 +23,9 @@ from __future__ import annotations
 class FlowResourcesError(Exception):
     """Base of all errors of this package: a message and what to do about it, printed as one line."""
 
-    def __init__(self, message: str, remedy: str = "") -> None:
-        self.message = one_line(message)
+    def __init__(self, message: str, remedy: str = "", status: int = 0) -> None:
+        self.message, self.status = one_line(message), status
+        """`status`: the HTTP status behind it, 0 where there was none."""
         self.remedy = one_line(remedy)
         super().__init__(f"{self.message}: {self.remedy}" if self.remedy else self.message)
 

@@ -1,8 +1,8 @@
 """What the program passes along unseen, because the plugin cannot know it: whose the resource is.
 
-The owner and the URN make the mark in the service's names (see `core.naming`). Where the engine may create before it
-deletes, the id that the state already holds goes along too, so that a create never takes over what is about to be
-deleted; a forced replacement is otherwise not to be told from a first create.
+The owner and the URN make the mark in the service's names (see `core.naming`). The ids that the stack's state already
+holds under that mark go along too, so that a create never takes over, or clears away, what the state records: neither
+what a replacement is about to delete nor what another resource of the stack became by a rename.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 
 from flow_resources import engine
+from flow_resources.core.naming import Mark, take_apart
 
 _states: list[tuple[Any, pulumi.Output[Any]]] = []  # one entry: the engine of this program, what it said
 
@@ -22,22 +23,28 @@ def owner() -> str:
     return own or f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
-def hidden(type_token: str, name: str, opts: pulumi.ResourceOptions, *, ask_state: bool) -> dict[str, Any]:
+def hidden(type_token: str, name: str, opts: pulumi.ResourceOptions) -> dict[str, Any]:
     """Return the hidden inputs of a resource."""
     # Not the Output itself: it depends on the parent, and a child's input must not.
     future: Any = pulumi.create_urn(name, type_token, opts.parent).future()
     urn: pulumi.Output[str] = pulumi.Output.from_input(future)
-    props: dict[str, Any] = {"__owner": owner(), "__urn": urn}
-    if ask_state:
-        props["__recorded"] = pulumi.Output.all(urn, _state()).apply(lambda both: _recorded(*both))
-    return props
+    own = owner()
+    recorded = pulumi.Output.all(urn, _state()).apply(lambda both: _recorded(own, *both))
+    return {"__owner": own, "__urn": urn, "__recorded": recorded}
 
 
-def _recorded(urn: str, state: dict[str, Any] | None) -> str:
+def _recorded(owner_: str, urn: str, state: dict[str, Any] | None) -> str:
+    """Return the ids that this stack's state holds for a resource: under its URN, or under a name with its mark."""
     if state is None:
         return "?"
-    outputs = (state.get(urn) or {}).get("outputs") or {}
-    return str(outputs.get("task_id") or outputs.get("volume_id") or "")
+    mark = Mark.of(owner_, urn)
+    found = []
+    for other, resource in state.items():
+        outputs = resource.get("outputs") or {}
+        parts = take_apart(str(outputs.get("task_name") or outputs.get("volume_name") or ""))
+        if other == urn or (parts and parts.mark == mark):
+            found.append(str(outputs.get("task_id") or outputs.get("volume_id") or ""))
+    return ",".join(filter(None, found))
 
 
 def _state() -> pulumi.Output[Any]:

@@ -75,8 +75,7 @@ class Volume(engine.Resource, module="flow", name="Volume"):
         props |= dict.fromkeys(_COMPUTED)
         if volume_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
-        ask_state = not options.delete_before_replace or adopt_volume_id is not None
-        props |= identity.hidden("pulumi-python:dynamic/flow:Volume", name, options, ask_state=ask_state)
+        props |= identity.hidden("pulumi-python:dynamic/flow:Volume", name, options)
         super().__init__(VolumeProvider, name, props, options)
 
     @staticmethod

@@ -25,13 +25,14 @@ from flow_resources.core import money
 from flow_resources.core.cluster_inputs import Market
 from flow_resources.core.rows import LIVE_MACHINES, LIVE_STATUSES, Bid, InstanceType, Machine, Offer, StoredVolume
 from flow_resources.core.status import Sighting
-from flow_resources.errors import AccountError, NotFoundError, RefusedError, UnheardError
+from flow_resources.errors import AccountError, FlowResourcesError, NotFoundError, UnheardError
 
 if TYPE_CHECKING:
     from flow.sdk.client import Flow
 
     from flow_resources.cloud.transport import Transport
 
+_ROLLBACK_LOOKS, _ROLLBACK_PAUSE = 5, 0.5  # seconds
 PAGE = 100  # the most rows a page holds (openapi.json of flow-compute: limit, maximum)
 # The words with which the SDK asks for a name before it places a bid: the same question is then asked once.
 _NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
@@ -148,8 +149,8 @@ class Cloud:
             with self._asking(f"read the history of bid {bid_id}"):
                 answer = self._http.request("GET", f"/v2/spot/bids/{bid_id}/history")
                 return tuple(str(event["event_type"]) for event in answer["events"])
-        except RefusedError:
-            return None
+        except FlowResourcesError:
+            return None  # it only tells how often; nothing is decided by it
 
     # -- bids: writing ----------------------------------------------------------------------------------------
 
@@ -166,12 +167,21 @@ class Cloud:
             return Placed(Bid.read(seen.bid), self._key_files(seen.keys))
         except Exception:
             # The SDK can fail after the service has accepted the bid; it then cancels it, or could not.
-            bid = self.bid(str(seen.bid["fid"])) if seen.bid else None
-            if bid is None or bid.ended:
+            if seen.bid is None or self._ends(str(seen.bid["fid"])):
                 raise
-            return Placed(bid, self._key_files(seen.keys))
+            return Placed(Bid.read(seen.bid), self._key_files(seen.keys))
         finally:
             self._changed_bids()
+
+    def _ends(self, bid_id: str) -> bool:
+        """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say."""
+        for _ in range(_ROLLBACK_LOOKS):
+            with contextlib.suppress(FlowResourcesError):
+                bid = self.bid(bid_id)
+                if bid is None or bid.ended:
+                    return True
+            time.sleep(_ROLLBACK_PAUSE)
+        return False
 
     def _key_files(self, names: list[str]) -> tuple[Path, ...]:
         folder = Path(self._flow.provider.ctx.ssh_key_mgr._key_dir)  # noqa: SLF001 - the SDK says it nowhere else
@@ -210,13 +220,15 @@ class Cloud:
             return [StoredVolume.read(row) for row in rows]
 
     def create_volume(self, name: str, size_gb: int, interface: str, region: str, key: str) -> StoredVolume:
-        """Make a volume; `key`, which is never used twice, tells the service two sendings of one request."""
+        """Make a volume; `key` tells the service that two sendings are one request.
+
+        A service that knows the key answers with what it made then, whatever that is called now.
+        """
         with self._asking(f"create the volume {name!r}"):
-            made = self._flow.volumes.create(
+            self._flow.volumes.create(
                 size_gb, name=name, interface=interface, region=region, idempotency_key=idempotency_key(key)
             )
-            volume_id = str(made.volume_id)
-        return next(one for one in self.volumes(self._now()) if one.id == volume_id)
+            return StoredVolume.read(self._http.seen.volume)
 
     def rename_volume(self, volume_id: str, name: str) -> None:
         """Change a volume's name."""

@@ -73,7 +73,7 @@ def translate(error: Exception, settings: Settings, what: str) -> FlowResourcesE
     ]
     for holds, kind, message, remedy in meanings:
         if holds:
-            return kind(f"{failed}: {message}", remedy)
+            return kind(f"{failed}: {message}", remedy, status)
     return FlowResourcesError(f"{failed}: {type(error).__name__}: {detail}")
 
 

@@ -32,12 +32,16 @@ class Settings:
     project: str | None = None
     """Name or id; None lets the account's only project be used."""
     region: str | None = None
-    max_cost_per_hour: Decimal | None = None
-    """The stack's budget in USD per hour over all its clusters."""
+    max_cost_per_hour: str | None = None
+    """The stack's budget as it was written; read by `budget`, since a bad one must not stop a destroy."""
     ssh_keys: tuple[str, ...] = ()
     """The SDK's own default keys, used where a cluster names none."""
     http_seconds: float = _HTTP_SECONDS
     """How long to wait for one answer."""
+
+    def budget(self) -> Decimal | None:
+        """Return the stack's budget in USD per hour over all its clusters; raise SettingsError for what is none."""
+        return _budget(self.max_cost_per_hour)
 
 
 def resolve(stack_config: Callable[[str], Any]) -> Settings:
@@ -51,7 +55,7 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
         api_url=(_text(stack_config("flow:apiUrl")) or str(sdk["api_url"])).rstrip("/"),
         project=_text(stack_config("flow:project")) or _text(sdk.get("project")),
         region=_text(stack_config("flow:region")) or _text(sdk.get("region")),
-        max_cost_per_hour=_budget(stack_config("flow:maxCostPerHour")),
+        max_cost_per_hour=_text(stack_config("flow:maxCostPerHour")),
         ssh_keys=tuple(sdk.get("ssh_keys") or ()),
         http_seconds=_seconds(os.environ.get(HTTP_SECONDS_VARIABLE)),
     )
@@ -86,11 +90,11 @@ def _text(value: Any) -> str | None:
     return str(value).strip() or None if value is not None else None
 
 
-def _budget(value: Any) -> Decimal | None:
+def _budget(value: str | None) -> Decimal | None:
     if value is None:
         return None
     try:
-        return money.price(Decimal(str(value).strip().lstrip("$")))
+        return money.price(Decimal(value.lstrip("$").replace(",", "")))
     except (ValueError, ArithmeticError) as error:
         raise SettingsError(
             f"flow:maxCostPerHour is {value!r}, which is no budget",

@@ -21,8 +21,13 @@ class Reading(Generic[T]):
     """A value, or what went wrong, and the moment its fetch began (monotonic seconds)."""
 
     began: float
+    ended: float
     value: T | None = None
     error: BaseException | None = None
+
+    def answers(self, asked: float, begun_after: float) -> bool:
+        """Whether it serves somebody who asked then; a failure only those who asked while it lasted."""
+        return self.began >= begun_after and (self.error is None or self.ended >= asked)
 
 
 class Shared(Generic[T]):
@@ -37,23 +42,26 @@ class Shared(Generic[T]):
 
     def get(self, begun_after: float) -> T:
         """Return a value whose fetch began at or after a moment; share the failure of one that failed."""
+        asked = self._clock()
         with self._turn:
             while True:
-                if self._last is not None and self._last.began >= max(begun_after, self._stale_before):
+                if self._last is not None and self._last.answers(asked, max(begun_after, self._stale_before)):
                     return _open(self._last)
                 if not self._fetching:
                     self._fetching = True
                     break
                 self._turn.wait()
         began = self._clock()
-        reading: Reading[T] = Reading(began, error=RuntimeError("the fetch was cut off"))
+        value: T | None = None
+        error: BaseException | None = RuntimeError("the fetch was cut off")
         try:
-            reading = Reading(began, value=self._fetch())
-        except Exception as error:  # noqa: BLE001 - handed on to everyone who waits, and raised below
-            reading = Reading(began, error=error)
+            value, error = self._fetch(), None
+        except Exception as failure:  # noqa: BLE001 - handed on to everyone who waits, and raised below
+            error = failure
         finally:
             with self._turn:
-                self._last, self._fetching = reading, False
+                reading = self._last = Reading(began, self._clock(), value, error)
+                self._fetching = False
                 self._turn.notify_all()
         return _open(reading)
 

@@ -68,7 +68,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, tuple[Any, ...]], Shared[Any]] = {}
         self.seen = threading.local()
-        """What this thread's last launch brought: `.bid`, the accepted row, and `.keys`, new platform SSH keys."""
+        """What this thread's last creating request brought: `.bid` or `.volume`, the row, and `.keys`, new SSH keys."""
 
     def request(  # noqa: D102 - the stock client's
         self,
@@ -93,8 +93,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         try:
             if method == "POST" and url in (BIDS, VOLUMES):
                 answer = self._create(url, dict(json or {}), send)
-                if url == BIDS:
-                    self.seen.bid = answer
+                setattr(self.seen, "bid" if url == BIDS else "volume", answer)
                 return answer
             answer = send()
             if method == "POST" and url == SSH_KEYS:
@@ -119,7 +118,12 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         """Nothing of ours is on disk, and scanning the SDK's own files at every write is slow."""
 
     def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any]) -> Any:
-        """Send a creating POST until it is answered, looking first for what a lost one made."""
+        """Send a creating POST until it is answered, looking first for what a lost one made.
+
+        What was there before the first sending is nobody's lost answer, whatever its name.
+        """
+        # (The verbs have just found that no bid ever had the name; a volume's can be the user's choice.)
+        before = {row["fid"] for row in self._named(url, body)} if url == VOLUMES else set()
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=8),
@@ -128,7 +132,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         try:
             for attempt in retrying:
                 with attempt:
-                    if attempt.retry_state.attempt_number > 1 and (row := self._made(url, body)):
+                    if attempt.retry_state.attempt_number > 1 and (row := self._made(url, body, before)):
                         return row
                     return send()
         except tenacity.RetryError as exhausted:
@@ -139,19 +143,23 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
             ) from exhausted.last_attempt.exception()
         raise AssertionError("unreachable")  # pragma: no cover - tenacity returns or raises
 
-    def _made(self, url: str, body: Mapping[str, Any]) -> Any:
-        """Return the oldest live thing of exactly this name, which a lost answer may have made."""
-        params = {"project": body["project"]}
+    def _made(self, url: str, body: Mapping[str, Any], before: set[str]) -> Any:
+        """Return the oldest live thing of exactly this name that a lost answer may have made."""
+        rows = [row for row in self._named(url, body) if row["fid"] not in before]
+        return min(rows, key=lambda row: str(row.get("created_at")), default=None)
+
+    def _named(self, url: str, body: Mapping[str, Any]) -> list[Any]:
+        """Return the live things of exactly this name."""
+        params: dict[str, Any] = {"project": body["project"]}
         if url == BIDS:
             params |= {"name": body["name"], "sort_by": "created_at", "sort_dir": "asc", "limit": 100}
         answer = super().request("GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True)
         rows = answer.get("data", []) if isinstance(answer, dict) else answer
-        live = [
+        return [
             row
             for row in rows
             if row.get("name") == body["name"] and row.get("status") != "Terminated" and not row.get("deleted_at")
         ]
-        return min(live, key=lambda row: str(row.get("created_at")), default=None)
 
     def _forget(self, url: str) -> None:
         with self._lock:

@@ -134,12 +134,12 @@ FIELDS: tuple[Field, ...] = (
     Field("num_instances", whole(1, MAX_MACHINES), Change.REPLACE, default=1),
     Field("max_price_per_hour", bid, Change.UPDATE, required=True),
     Field("region", text, Change.REPLACE),
-    Field("command", command, Change.REPLACE, default="sleep infinity"),
+    Field("command", command, Change.REPLACE, default="sleep infinity", quiet=True),
     Field("image", text, Change.REPLACE),
-    Field("env", env, Change.REPLACE, secret=True),
-    Field("ports", ports, Change.REPLACE),
-    Field("volumes", volumes, Change.REPLACE),
-    Field("ssh_keys", ssh_keys, Change.REPLACE),
+    Field("env", env, Change.REPLACE, quiet=True),
+    Field("ports", ports, Change.REPLACE, unordered=True),
+    Field("volumes", volumes, Change.REPLACE, unordered=True),
+    Field("ssh_keys", ssh_keys, Change.REPLACE, unordered=True),
     Field("paused", flag, Change.UPDATE, default=False),
     Field("wait_for", word(*WAIT_FOR), Change.UPDATE, default="running"),
     Field("on_preemption", word("keep"), Change.STATE, default="keep"),
@@ -191,18 +191,24 @@ def settle_region(found: Checked, pinned: str | None, default: str | None, marke
         found.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
 
 
-def against_market(found: Checked, market: Market) -> None:
-    """Hold a checked cluster against the catalogue and the project's volumes."""
-    region, spelling = found.known("region"), found.known("instance_type")
-    if region and market.regions and region not in market.regions:
+def against_market(found: Checked, market: Market, olds: Mapping[str, Any] | None = None) -> None:
+    """Hold a checked cluster against the catalogue and the project's volumes.
+
+    What `olds` has already is not judged again: a market that moves on must not fail a cluster that runs.
+    """
+    region, spelling, before = found.known("region"), found.known("instance_type"), olds or {}
+    placed = before.get("region") == region and before.get("instance_type") == spelling
+    if region and market.regions and region not in market.regions and not placed:
         found.fail("region", "is no region of the service", region, near(region, market.regions))
         region = None
-    if spelling:
+    if spelling and not placed:
         _known_type(found, spelling, region, market)
     mounts = found.inputs.get("volumes")
     failed = {failure.path for failure in found.failures}
+    mounted = {mount.get("volume_id") for mount in before.get("volumes") or []} if placed else set()
     for place, mount in enumerate(mounts if isinstance(mounts, list) else []):
-        if isinstance(mount, Mapping) and f"volumes[{place}].volume_id" not in failed:
+        judged = f"volumes[{place}].volume_id" in failed or not isinstance(mount, Mapping)
+        if not judged and mount.get("volume_id") not in mounted:
             _fitting_volume(found, place, mount, region, market)
 
 

@@ -1,7 +1,7 @@
 """How an input is declared and checked: once, in one table a resource.
 
-A `Field` says what a value must be, what a change of it does and whether it is secret; check, diff, the digest in the
-name and the documentation's matrix all read the same table. All failures are collected, each with its property path,
+A `Field` says what a value must be, what a change of it does and whether its values are quiet; check, diff, the digest
+in the name and the documentation matrix all read the same table. All failures are collected, each with its path,
 the value, the rule and the remedy. A value that is not known yet (a volume that the same preview will create) is
 `UNKNOWN` and passes.
 """
@@ -61,7 +61,10 @@ class Field:
     change: Change
     default: Any = None
     required: bool = False
-    secret: bool = False
+    quiet: bool = False
+    """Its values can be secret: they enter no message, and a name only as a keyed hash."""
+    unordered: bool = False
+    """A list whose order means nothing."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def _apply(one: Field, value: Any, result: Checked) -> Any:
     except Invalid as invalid:
         parts = [invalid]
     for part in parts:
-        shown = _NOTHING if one.secret else _inside(value, part.at)
+        shown = _NOTHING if one.quiet else _inside(value, part.at)
         result.fail(one.name + part.at, part.rule, shown, part.remedy)
     return value
 
@@ -203,8 +206,12 @@ def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str,
     """Yield the fields whose value changes; one that is not known yet counts as changing."""
     for one in fields:
         before, after = olds.get(one.name, one.default), news.get(one.name, one.default)
-        if has_unknown(after) or before != after:
+        if has_unknown(after) or _meant(one, before) != _meant(one, after):
             yield one
+
+
+def _meant(one: Field, value: Any) -> Any:
+    return sorted(value, key=repr) if one.unordered and isinstance(value, list) else value
 
 
 def show(value: object) -> str:

@@ -89,7 +89,7 @@ def spec_digest(spec: dict[str, Any], secrets: dict[str, Any], key: str) -> str:
     Secret values enter as a keyed hash alone (the key is the API key, which is written nowhere), so that nobody who
     reads the name can try values against it, and a changed value is still told apart.
     """
-    sealed = hmac.new(key.encode(), _canonical(secrets).encode(), hashlib.sha256).hexdigest()
+    sealed = hmac.new(key.encode(), _canonical(secrets).encode(), hashlib.sha256).hexdigest() if secrets else ""
     return _hex(_canonical(spec) + sealed, 6)
 
 

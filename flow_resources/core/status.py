@@ -42,7 +42,7 @@ class Sighting:
     def present(self) -> tuple[Machine, ...]:
         """The machines that the bid holds, in its own order, without those that are gone for good."""
         order = {id_: place for place, id_ in enumerate(self.bid.instances)}
-        alive = (machine for machine in self.machines if not machine.gone)
+        alive = (one for one in self.machines if not one.gone and (not order or one.id in order))
         return tuple(sorted(alive, key=lambda machine: (order.get(machine.id, len(order)), machine.id)))
 
     @property
@@ -111,7 +111,6 @@ def outputs(seen: Sighting) -> dict[str, Any]:
         "project": bid.project,
         "status": seen.status,
         "status_message": seen.message,
-        "region": bid.region,
         "max_price_per_hour": None if price is None else float(price),
         "max_cost_per_hour": None if price is None else float(price * bid.quantity),
         "instances": machines,
@@ -121,6 +120,8 @@ def outputs(seen: Sighting) -> dict[str, Any]:
         "volume_ids": list(bid.volumes),
         "created_at": bid.created_at,
     }
+    if bid.region is not None:  # else it is what the program says
+        result["region"] = bid.region
     if seen.preemptions is not None:
         result["preemptions"] = seen.preemptions
     return result

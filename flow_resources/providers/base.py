@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pulumi.dynamic import (
@@ -19,12 +20,13 @@ from flow_resources import engine
 from flow_resources.cloud import Cloud, Settings
 from flow_resources.core.inputs import Checked, Failure, Field
 from flow_resources.core.naming import Mark, take_apart
-from flow_resources.errors import AccountError, EndedError, FlowResourcesError, UnheardError, one_line
+from flow_resources.errors import AccountError, EndedError, FlowResourcesError, RefusedError, UnheardError, one_line
 from flow_resources.providers import session
 
 # Hidden properties: a name that starts with two underscores is shown by no diff. They are written into states.
 OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"  # from the program, taken out by check
 MARK, SERVICE = "__mark", "__service"  # in the state: the owner's mark, and the API URL it was made at
+UNREADY = "__unready"  # in the state: the last verb ended before it was ready, and the next `up` goes on
 NAMED = "__named"  # in a volume's state: the program chose its name
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"  # RECORDED, where the program could not find out
@@ -57,22 +59,36 @@ class FlowProvider(ResourceProvider):
 
 def hidden(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     """Read what the program passes along unseen, remember it, and return the mark, pinned once it is in the state."""
-    memory, urn = session.current(), str(news.get(URN) or engine.current().urn or "")
+    memory, seen = session.current(), engine.current().urn
+    said = str(news.get(URN) or "")
     memory.owner = str(news.get(OWNER) or "")
-    mark, pinned = str(Mark.of(memory.owner, urn)), olds.get(MARK)
+    mark, pinned = str(Mark.of(memory.owner, seen or said)), olds.get(MARK)
     if olds:
         memory.replaced |= {mark, str(pinned)}
-    if RECORDED in news:
-        # The state holds something, and the program found nothing (an alias, a rename): then nothing is known.
-        memory.recorded[mark] = str(news[RECORDED]) or (NOT_KNOWN if mark in memory.replaced else "")
+    recorded = {id_ for id_ in str(news.get(RECORDED) or "").split(",") if id_}
+    if (olds and not recorded) or (seen and said and seen != said):
+        recorded = {NOT_KNOWN}  # the program looked under another URN than the engine's (an alias, a transformation)
+    memory.recorded[mark] = recorded
     return str(pinned or mark)
 
 
-def is_first_create(mark: str, wanted: str) -> bool:
-    """Whether a create is the first of its resource, which alone adopts `wanted`; a replacement never does."""
+def still_recorded(mark: str) -> set[str]:
+    """Return what the state holds for a mark, beyond what this operation has deleted; NOT_KNOWN among it for doubt."""
     memory = session.current()
-    recorded = memory.recorded.get(mark, "")
-    return mark not in memory.replaced and wanted not in memory.deleted and recorded in ("", NOT_KNOWN)
+    return memory.recorded.get(mark, set()) - memory.deleted
+
+
+def adopts(mark: str, wanted: str) -> bool:
+    """Whether this create adopts what the program names: the first create of a resource alone, one resource alone.
+
+    Raises RefusedError where two resources of the program name the same.
+    """
+    memory = session.current()
+    if mark in memory.replaced or wanted in memory.deleted | still_recorded(mark):
+        return False
+    if memory.adopted.setdefault(wanted, mark) != mark:
+        raise RefusedError(f"two resources adopt {wanted}", "take the line out of one of them")
+    return True
 
 
 def pinned_region(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
@@ -88,19 +104,20 @@ def visible(props: Mapping[str, Any]) -> dict[str, Any]:
 def checked(found: Checked, mark: str, fields: Sequence[Field]) -> CheckResult:
     """Return check's verdict to the engine, which prints the value of a failed property unless it is a secret's."""
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
-    secret = {one.name for one in fields if one.secret}
-    failures = [CheckFailure("" if one.path in secret else one.path, one.text) for one in found.failures]
+    quiet = {one.name for one in fields if one.quiet}
+    failures = [CheckFailure("" if one.path in quiet else one.path, one.text) for one in found.failures]
     return CheckResult(engine.unknowns_out({**inputs, MARK: mark}), failures)
 
 
-def warn_unchecked(error: UnheardError) -> None:
-    """Let a preview go on without the service, with one warning for all its resources."""
-    session.current().warn_once(f"the inputs are checked without the service: {error.message}", about="the service")
-
-
-def fail_with(found: Checked, error: FlowResourcesError) -> None:
-    """Report an error that belongs to no single input."""
-    found.failures.append(Failure("", str(error)))
+@contextlib.contextmanager
+def asking_the_service(found: Checked) -> Iterator[None]:
+    """Let a check ask: silence costs one warning for all resources, anything else is a failure beside the others."""
+    try:
+        yield
+    except UnheardError as error:
+        session.current().warn_once(f"the inputs are checked without the service: {error.message}", about="the service")
+    except FlowResourcesError as error:
+        found.failures.append(Failure("", str(error)))
 
 
 def guard_account(cloud: Cloud, props: Mapping[str, Any]) -> None:
@@ -130,6 +147,7 @@ def service_of(settings: Settings) -> dict[str, Any]:
 def not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], error: Exception) -> CreateResult:
     """End a create whose thing exists but is not ready: the id is recorded, and the next `up` goes on."""
     reason = str(error) if isinstance(error, FlowResourcesError) else one_line(f"{type(error).__name__}: {error}")
+    outs = {**outs, UNREADY: True}
     token = {TOKEN: props[TOKEN]} if TOKEN in props else {}
     inputs = {name: value for name, value in props.items() if value is not None}
     engine.row(reason)  # what the engine makes of it on the row is only a count
@@ -142,12 +160,17 @@ def update_not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], e
     return UpdateResult(not_ready(id_, outs, props, error).outs)
 
 
+def owner_is_shared() -> bool:
+    """Whether other people's stacks can have the same owner: self-managed backends all say "organization"."""
+    return session.current().owner.startswith(_SELF_MANAGED)
+
+
 def taking_over(what: Named) -> str:
     """Say that a leftover is taken over, and what to do where the owner cannot be told from other people's stacks."""
     owner = session.current().owner
-    shared = owner.startswith(_SELF_MANAGED)
+    said = f"taking over {what.name} ({what.id}), which an earlier, interrupted `up` left"
     doubt = f" (its owner is {owner!r}, as on every self-managed backend: set flow:owner where people share an account)"
-    return f"taking over {what.name} ({what.id}), which an earlier, interrupted `up` left{doubt if shared else ''}"
+    return said + doubt if owner_is_shared() else said
 
 
 def warn_of_other_owner(adopted: Named, mark: Mark) -> None:

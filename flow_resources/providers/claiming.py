@@ -1,23 +1,25 @@
-"""What already stands where something new should: ours to take over, ours to clear away, or a stranger's.
+"""What already stands where something new should: ours to take over, ours to clear away, or nobody's business.
 
 A create that was cut off (a lost answer, a killed plugin, a killed engine) leaves something that no state records; the
 mark in its name says whose it is. The rules, for bids and volumes alike:
 
-* what a state records is never taken: neither the thing that a replacement is about to delete (`recorded`) ...
-* a leftover of ours with the same specification is taken over, the oldest of several;
-* any other leftover of ours is cleared away before something new is made;
-* the next name has the next generation: a name is never used twice.
+* while the state records anything under the mark, this is a replacement, and nothing is taken over or cleared away;
+* else a leftover with the same specification is taken over, the oldest of several;
+* any other leftover is for the caller to judge: `clear`.
+
+A mark is only as good as the owner in it: a stack that was renamed, or two people's stacks on self-managed backends,
+can share one. So what is older than a cut-off create plausibly is, is never touched (`too_old`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
 from flow_resources.core.naming import Mark, compose, take_apart
-from flow_resources.providers import session
-from flow_resources.providers.base import NOT_KNOWN, Named
+from flow_resources.providers.base import Named, still_recorded
 
 T = TypeVar("T", bound=Named)
 
@@ -38,15 +40,21 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     """Judge the live things of a project for one resource."""
     ours = [(parts, one) for one in live if (parts := take_apart(one.name)) and parts.mark == mark]
     generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
-    recorded = session.current().recorded.get(str(mark))
-    if recorded == NOT_KNOWN:
-        return Claim(None, (), generation)  # taking over what may be about to be deleted would be worse than a surplus
-    left = sorted(
-        ((p, one) for p, one in ours if one.id != recorded), key=lambda pair: (pair[1].created_at, pair[1].id)
-    )
+    if still_recorded(str(mark)):
+        return Claim(None, (), generation)
+    left = sorted(ours, key=lambda pair: (pair[1].created_at, pair[1].id))
     same = [one for parts, one in left if parts.spec == spec]
     take = same[0] if same else None
     return Claim(take, tuple(one for _, one in left if one is not take), generation)
+
+
+def too_old(what: Named, hours: float) -> bool:
+    """Whether something is older than so many hours; an age that cannot be read is young."""
+    try:
+        born = datetime.fromisoformat(what.created_at.replace("Z", "+00:00"))
+    except ValueError:
+        return False
+    return datetime.now(timezone.utc) - born > timedelta(hours=hours)
 
 
 def next_name(prefix: str, mark: Mark, spec: str, generation: int, used: Iterable[str]) -> str:

@@ -11,42 +11,45 @@ from flow_resources import engine
 from flow_resources.cloud import Cloud, Launch
 from flow_resources.core import cluster_inputs, money, naming
 from flow_resources.core.changes import decide, touched
-from flow_resources.core.cluster_inputs import FIELDS, SPEC, Market
+from flow_resources.core.cluster_inputs import FIELDS, SPEC, WAIT_FOR, Market
 from flow_resources.core.naming import Mark
 from flow_resources.core.rows import Bid
 from flow_resources.core.status import Sighting, outputs
 from flow_resources.errors import (
-    AccountError,
     EndedError,
     NamesakeError,
     RefusedError,
-    SettingsError,
-    UnheardError,
 )
 from flow_resources.providers import session
 from flow_resources.providers.base import (
     MARK,
+    UNREADY,
     URN,
     FlowProvider,
+    adopts,
+    asking_the_service,
     checked,
-    fail_with,
     gone,
     guard_account,
     hidden,
-    is_first_create,
     not_ready,
+    owner_is_shared,
     pinned_region,
     service_of,
+    still_recorded,
     taking_over,
     update_not_ready,
     visible,
     warn_of_other_owner,
-    warn_unchecked,
 )
-from flow_resources.providers.claiming import Claim, claim
-from flow_resources.providers.cluster_check import bid_line, check_costs, differences, read_market
+from flow_resources.providers.claiming import Claim, claim, too_old
+from flow_resources.providers.cluster_check import bid_line, check_against, check_costs, differences, read_market
 from flow_resources.providers.cluster_progress import bring_about, end, latest
 from flow_resources.providers.waiting import Deadline
+
+# Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
+# is older may be the cluster of a stack that was renamed, and is for a person to judge.
+TAKE_OVER_WITHIN, CLEAR_WITHIN = 24, 1
 
 
 class GpuClusterProvider(FlowProvider):
@@ -62,17 +65,14 @@ class GpuClusterProvider(FlowProvider):
         mark = hidden(olds, news)
         found = cluster_inputs.check_cluster(visible(news))
         region, market, budget = None, None, None
-        try:
+        with asking_the_service(found):
             settings = session.current().settings()
-            region, budget = settings.region, settings.max_cost_per_hour
-            market = read_market(found, mark)
-        except (SettingsError, AccountError) as error:
-            fail_with(found, error)
-        except UnheardError as error:
-            warn_unchecked(error)
+            region, budget = settings.region, settings.budget()
+            market = read_market(found)
         cluster_inputs.settle_region(found, pinned_region(olds, news), region, market)
         if market:
-            cluster_inputs.against_market(found, market)
+            with asking_the_service(found):
+                check_against(found, market, olds, mark)
         cluster_inputs.drop_hints(found.inputs)
         check_costs(found, str(news.get(URN)), market, budget)
         return checked(found, mark, FIELDS)
@@ -82,6 +82,8 @@ class GpuClusterProvider(FlowProvider):
         """Say what a change does; nothing is asked of the service."""
         olds, news = engine.unknowns_in(_olds), engine.unknowns_in(_news)
         decision = decide(FIELDS, olds, news)
+        if olds.get(UNREADY) and not decision.changes:
+            return DiffResult(changes=True, replaces=[])
         if decision.replaces:
             session.current().warn_once(
                 f"replaced because of {', '.join(decision.replaces)}: what is on the machines' own disks is lost"
@@ -125,7 +127,15 @@ class GpuClusterProvider(FlowProvider):
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
         if inputs:  # none for a `GpuCluster.get`
             inputs |= _drifted(seen, inputs) | {MARK: props.get(MARK)}
-        return ReadResult(id_, _outs(cloud, seen, {**props, **inputs}), inputs)
+            unready = props.get(UNREADY) and not seen.reached(str(props.get("wait_for") or WAIT_FOR[-1]))
+            more: dict[str, Any] = {UNREADY: True} if unready else {}
+        else:
+            more = {
+                "num_instances": seen.bid.quantity,
+                "instance_type": seen.bid.instance_type,
+                "paused": seen.bid.status == "Paused",
+            }
+        return ReadResult(id_, _outs(cloud, seen, {**props, **inputs}) | more, inputs)
 
     @engine.verb
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -135,12 +145,12 @@ class GpuClusterProvider(FlowProvider):
         seen = cloud.sight(_id, session.current().clock.now())
         if seen is None or seen.bid.ended:
             raise EndedError(f"the bid {_id} has ended", "`pulumi up --refresh` places a new one")
-        changes = touched(FIELDS, _olds, _news)
-        decision = decide(FIELDS, _olds, _news)
-        if decision.changes and not changes:  # state only
+        changes, unready = touched(FIELDS, _olds, _news), bool(_olds.get(UNREADY))
+        if decide(FIELDS, _olds, _news).changes and not changes and not unready:  # state only
             return UpdateResult(_outs(cloud, seen, _news))
+        waits = unready or changes != {"max_price_per_hour"}  # a price alone is set, and the auction takes its course
         try:
-            seen = bring_about(cloud, seen.bid, _news, deadline)
+            seen = bring_about(cloud, seen.bid, _news, deadline, waits=waits)
         except Exception as error:  # noqa: BLE001 - as in create
             return update_not_ready(_id, _outs(cloud, latest(cloud, seen), _news), _news, error)
         return UpdateResult(_outs(cloud, seen, _news))
@@ -167,12 +177,12 @@ class GpuClusterProvider(FlowProvider):
     def _adopted(self, cloud: Cloud, props: Mapping[str, Any]) -> Bid | None:
         """Return the task that the program wants adopted; the first create alone asks for it."""
         id_ = props.get("adopt_task_id")
-        if not id_ or not is_first_create(str(props.get(MARK)), str(id_)):
+        if not id_ or not adopts(str(props.get(MARK)), str(id_)):
             return None
         bid = cloud.bid(str(id_))
         if bid is None:
             raise RefusedError(f"adopt_task_id: there is no task {id_}", "take the line out to place a new bid")
-        if problem := differences(bid, props, cloud.market()):
+        if problem := differences(bid, props, cloud.market(), cloud.project().id):
             raise RefusedError(
                 f"adopt_task_id: the task {id_} {problem}", "make the program say the same, or take the line out"
             )
@@ -188,6 +198,7 @@ class GpuClusterProvider(FlowProvider):
             live = cloud.live_bids(session.current().clock.now()).values()
             found = claim(live, mark, spec)
             for leftover in found.clear:
+                _refuse_to_end(leftover)
                 engine.info(f"ending {leftover.name} ({leftover.id}), which an earlier, interrupted `up` left running")
                 end(cloud, leftover, deadline)
             if found.take:
@@ -200,7 +211,7 @@ class GpuClusterProvider(FlowProvider):
         generation = found.generation
         while namesakes := cloud.bids_named(name := naming.compose(prefix, mark, spec, generation)):
             for one in namesakes:
-                if not one.ended and session.current().recorded.get(str(mark)) != one.id:
+                if not one.ended and one.id not in still_recorded(str(mark)):
                     raise NamesakeError(
                         f"the bid {one.id} has the name {name!r} already and is not ours",
                         f"`flow cancel {one.id}` ends it; adopt_task_id={one.id!r} takes it over",
@@ -281,11 +292,29 @@ def _taken(bid: Bid, props: Mapping[str, Any]) -> Bid:
             f"the bid {bid.id} has our name {bid.name!r} but is not what the program says",
             f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
         )
+    if too_old(bid, TAKE_OVER_WITHIN):
+        raise _not_sure(bid)
     engine.info(taking_over(bid))
     return bid
 
 
+def _refuse_to_end(bid: Bid) -> None:
+    """Raise NamesakeError for a leftover that may be another stack's: ending a cluster that runs cannot be undone."""
+    if too_old(bid, CLEAR_WITHIN) or owner_is_shared():
+        raise _not_sure(bid)
+
+
+def _not_sure(bid: Bid) -> NamesakeError:
+    return NamesakeError(
+        f"the bid {bid.id} ({bid.name}, of {bid.created_at}) carries this resource's mark, "
+        "but this stack's state does not record it",
+        f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
+    )
+
+
 def _digest(props: Mapping[str, Any], key: str) -> str:
-    spec = {one.name: props.get(one.name) for one in SPEC if not one.secret}
-    sealed = {one.name: props.get(one.name) for one in SPEC if one.secret}
+    spec = {one.name: props.get(one.name) for one in SPEC if not one.quiet}
+    sealed = {
+        one.name: value for one in SPEC if one.quiet and (value := props.get(one.name)) not in (None, one.default)
+    }
     return naming.spec_digest(spec, sealed, key)

@@ -13,53 +13,59 @@ from flow_resources.core.cluster_inputs import Market
 from flow_resources.core.inputs import Checked, has_unknown
 from flow_resources.core.rows import Bid
 from flow_resources.providers import session
-from flow_resources.providers.base import is_first_create
+from flow_resources.providers.base import adopts
 
 
-def read_market(found: Checked, mark: str) -> Market:
-    """Read the market, and hold against the account what only the service knows: SSH keys and the task to adopt.
+def read_market(found: Checked) -> Market:
+    """Read the market.
 
     Raises SettingsError or AccountError, which are failures of the preview, and UnheardError, which is none.
     """
     cloud = session.current().cloud()
-    market = cloud.market(volumes=bool(found.inputs.get("volumes")))
-    if not found.inputs.get("volumes"):
-        cloud.project()  # a key of the wrong account is a failure of the preview, not of the `up`
-    keys = found.known("ssh_keys")
+    cloud.project()  # a key of the wrong account is a failure of the preview, not of the `up`
+    return cloud.market(volumes=bool(found.inputs.get("volumes")))
+
+
+def check_against(found: Checked, market: Market, olds: Mapping[str, Any], mark: str) -> None:
+    """Hold what is new in the program against the market and the account."""
+    cluster_inputs.against_market(found, market, olds)
+    cloud = session.current().cloud()
+    keys = [key for key in found.known("ssh_keys") or [] if key not in (olds.get("ssh_keys") or [])]
     if keys:
         known = cloud.ssh_keys()
-        for place, key in enumerate(keys):
-            if key not in known:
+        for place, key in enumerate(found.inputs["ssh_keys"]):
+            if key in keys and key not in known:
                 names = ", ".join(sorted(name for name in known if not name.startswith("sshkey_"))) or "none"
                 found.fail(f"ssh_keys[{place}]", "is no platform SSH key of the project", key, f"it has {names}")
     _check_adoption(found, mark, cloud, market)
-    return market
 
 
 def _check_adoption(found: Checked, mark: str, cloud: Cloud, market: Market) -> None:
     id_ = found.known("adopt_task_id")
-    if not id_ or not is_first_create(mark, id_):
+    if not id_ or not adopts(mark, id_):
         return
     bid = cloud.bid(id_)
     if bid is None:
         found.fail("adopt_task_id", "is no task of this account", id_, "take the line out to place a new bid")
-    elif problem := differences(bid, found.inputs, market):
+    elif problem := differences(bid, found.inputs, market, cloud.project().id):
         found.fail(
             "adopt_task_id", f"names a task that {problem}", id_, "make the program say the same, or take the line out"
         )
 
 
-def differences(bid: Bid, props: Mapping[str, Any], market: Market) -> str:
+def differences(bid: Bid, props: Mapping[str, Any], market: Market, project: str) -> str:
     """Say how a task differs from the program in what only a replacement can change; empty where it does not."""
     problems = ["has ended"] if bid.ended else []
+    if bid.project != project:
+        problems.append(f"is in project {bid.project}, the settings point at {project}")
     spelling = props.get("instance_type")
     if isinstance(spelling, str) and bid.instance_type not in {
         one.id for one in cluster_inputs.named(spelling, market.types)
     }:
         is_a = next((one.spelling for one in market.types if one.id == bid.instance_type), bid.instance_type)
         problems.append(f"is of type {is_a}, the program says {spelling}")
-    if isinstance(props.get("num_instances"), int) and bid.quantity != props["num_instances"]:
-        problems.append(f"has {bid.quantity} machines, the program says {props['num_instances']}")
+    if isinstance(props.get("num_instances"), (int, float)) and bid.quantity != props["num_instances"]:
+        problems.append(f"has {bid.quantity} machines, the program says {int(props['num_instances'])}")
     if isinstance(props.get("region"), str) and bid.region != props["region"]:
         problems.append(f"is in {bid.region}, the program says {props['region']}")
     return " and ".join(problems)

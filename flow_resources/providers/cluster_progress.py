@@ -12,37 +12,56 @@ from flow_resources.core import money
 from flow_resources.core.cluster_inputs import WAIT_FOR
 from flow_resources.core.rows import Bid
 from flow_resources.core.status import Sighting
-from flow_resources.errors import EndedError, FlowResourcesError, NotReadyError
+from flow_resources.errors import EndedError, FlowResourcesError, NotReadyError, UnheardError
 from flow_resources.providers import session
 from flow_resources.providers.waiting import Deadline
 
 
-def bring_about(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) -> Sighting:
+def bring_about(
+    cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline, *, waits: bool = True
+) -> Sighting:
     """Set price and pause where they differ, then wait as far as `wait_for` asks."""
     price, paused = money.price(props["max_price_per_hour"]), bool(props.get("paused"))
     if bid.price != price:
         cloud.set_price(bid.id, price)
     if paused != (bid.status == "Paused"):
         cloud.set_paused(bid.id, paused=paused)
-    return _wait(cloud, bid, props, deadline)
+    if waits:
+        return _wait(cloud, bid, props, deadline)
+    return _with_history(cloud, _look(cloud, bid, session.current().clock.now()))
 
 
 def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) -> Sighting:
     goal, paused = str(props.get("wait_for") or WAIT_FOR[-1]), bool(props.get("paused"))
     seen: Sighting | None = None
+    silence: UnheardError | None = None
     for moment in deadline.looks():
-        seen = cloud.sight(bid.id, moment)
-        if seen is None or seen.bid.ended:
-            raise EndedError(
-                f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one"
-            )
+        try:
+            seen, silence = _look(cloud, bid, moment), None
+        except UnheardError as error:  # one bad answer does not end a wait; the limit does
+            silence = error
+            engine.row(error.message)
+            continue
         if seen.status == "paused" if paused else seen.reached(goal):
             cost = money.usd(money.price(props["max_price_per_hour"]) * bid.quantity)
             engine.row(seen.message if paused else f"{seen.message}, max {cost}/h")
-            return Sighting(seen.bid, seen.machines, cloud.history(bid.id))
+            return _with_history(cloud, seen)
         waits = seen.status in ("pending", "preempted")
         engine.row(f"{seen.message}: {deadline.minute()}" if waits else seen.message)
+    if silence:
+        raise silence
     raise NotReadyError(_unready(cloud, bid, seen, props), "raise the bid or wait; run `pulumi up` again to go on")
+
+
+def _look(cloud: Cloud, bid: Bid, moment: float) -> Sighting:
+    seen = cloud.sight(bid.id, moment)
+    if seen is None or seen.bid.ended:
+        raise EndedError(f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one")
+    return seen
+
+
+def _with_history(cloud: Cloud, seen: Sighting) -> Sighting:
+    return Sighting(seen.bid, seen.machines, cloud.history(seen.bid.id))
 
 
 def _unready(cloud: Cloud, bid: Bid, seen: Sighting | None, props: Mapping[str, Any]) -> str:
@@ -58,11 +77,19 @@ def _unready(cloud: Cloud, bid: Bid, seen: Sighting | None, props: Mapping[str, 
 def end(cloud: Cloud, bid: Bid, deadline: Deadline) -> None:
     """Cancel a bid and see it ended."""
     cloud.cancel(bid.id)
+    silence: UnheardError | None = None
     for _ in deadline.looks():
-        now = cloud.bid(bid.id)
+        try:
+            now, silence = cloud.bid(bid.id), None
+        except UnheardError as error:
+            silence = error
+            engine.row(error.message)
+            continue
         if now is None or now.ended:
             return
         engine.row(f"ending: the service still calls it {now.status}")
+    if silence:
+        raise silence
     raise NotReadyError(f"the bid {bid.id} was cancelled but is not ended yet", "run the same command again to go on")
 
 

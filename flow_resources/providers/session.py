@@ -44,12 +44,14 @@ class Session:
 
     config: Callable[[str], Any] = field(default=lambda _: None)
     clock: Clock = field(default_factory=Clock)
-    recorded: dict[str, str] = field(default_factory=dict)
-    """By mark, the id that the state holds for it, where the program looked it up (see `identity`)."""
+    recorded: dict[str, set[str]] = field(default_factory=dict)
+    """By mark, the ids that the state holds for it, as the program found them (see `identity`)."""
     replaced: set[str] = field(default_factory=set)
     """Marks whose state held something when this operation began: a create of one is a replacement."""
     deleted: set[str] = field(default_factory=set)
     """Ids that this process has deleted."""
+    adopted: dict[str, str] = field(default_factory=dict)
+    """By id, the mark of the resource that adopts it."""
     spending: dict[str, tuple[str, Decimal]] = field(default_factory=dict)
     """By URN, the logical name and the most the cluster can cost (USD per hour)."""
     found: Settings | None = None
@@ -59,7 +61,7 @@ class Session:
     lock: threading.Lock = field(default_factory=threading.Lock)
     said: set[tuple[str, str]] = field(default_factory=set)
     turns: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
-    """By owner's mark: creates of one owner take turns."""
+    """By mark: whoever creates the same resource twice at once finds, the second time, what the first one made."""
 
     def settings(self) -> Settings:
         """Return the settings of the stack; raises SettingsError where there is no key."""

@@ -11,29 +11,28 @@ from flow_resources import engine
 from flow_resources.cloud import Cloud
 from flow_resources.core import naming, volume_inputs
 from flow_resources.core.changes import decide
+from flow_resources.core.inputs import Checked, has_unknown, show
 from flow_resources.core.naming import Mark
 from flow_resources.core.rows import StoredVolume
 from flow_resources.core.volume_inputs import FIELDS, SPEC
 from flow_resources.errors import (
-    AccountError,
     EndedError,
+    FlowResourcesError,
     NamesakeError,
     NotReadyError,
     RefusedError,
-    SettingsError,
-    UnheardError,
 )
 from flow_resources.providers import session
 from flow_resources.providers.base import (
     MARK,
     NAMED,
     FlowProvider,
+    adopts,
+    asking_the_service,
     checked,
-    fail_with,
     gone,
     guard_account,
     hidden,
-    is_first_create,
     not_ready,
     pinned_region,
     service_of,
@@ -41,10 +40,12 @@ from flow_resources.providers.base import (
     update_not_ready,
     visible,
     warn_of_other_owner,
-    warn_unchecked,
 )
-from flow_resources.providers.claiming import claim, next_name
+from flow_resources.providers.claiming import claim, next_name, too_old
 from flow_resources.providers.waiting import Deadline
+
+TAKE_OVER_WITHIN = 24  # hours; what is older may be the volume of a stack that was renamed
+_HELD = (400, 409, 422)  # what the service may answer while something holds a volume
 
 
 class VolumeProvider(FlowProvider):
@@ -57,18 +58,15 @@ class VolumeProvider(FlowProvider):
         mark = hidden(olds, news)
         found = volume_inputs.check_volume(visible(news))
         region, regions = None, []
-        try:
+        with asking_the_service(found):
             region = session.current().settings().region
-            cloud = session.current().cloud()
-            cloud.project()
-            regions = list(cloud.market().regions)
-        except (SettingsError, AccountError) as error:
-            fail_with(found, error)
-        except UnheardError as error:
-            warn_unchecked(error)
+            session.current().cloud().project()
+            regions = list(session.current().cloud().market().regions)
         volume_inputs.settle_region(found, pinned_region(olds, news), region, regions)
         volume_inputs.against_regions(found, regions)
         volume_inputs.guard_data(found, olds)
+        with asking_the_service(found):
+            _check_adoption(found, mark)
         return checked(found, mark, FIELDS)
 
     @engine.verb
@@ -101,6 +99,7 @@ class VolumeProvider(FlowProvider):
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
         inputs.pop("volume_name", None)
         if inputs:  # none for a `Volume.get`
+            inputs |= {"size_gb": volume.size_gb, "interface": volume.interface, "region": volume.region}
             inputs |= {MARK: props.get(MARK)} | ({"volume_name": volume.name} if props.get(NAMED) else {})
         return ReadResult(id_, _outs(cloud, volume, inputs), inputs)
 
@@ -141,6 +140,8 @@ class VolumeProvider(FlowProvider):
             try:
                 cloud.delete_volume(_id)
             except RefusedError as error:
+                if error.status not in _HELD:
+                    raise
                 refusal = str(error)
                 engine.row(f"waiting: {refusal}")
         raise NotReadyError(f"the volume {_id} could not be deleted: {refusal or 'it is still listed'}",
@@ -149,17 +150,14 @@ class VolumeProvider(FlowProvider):
     def _adopted(self, cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume | None:
         """Return the volume that the program wants adopted; the first create alone asks for it."""
         id_ = props.get("adopt_volume_id")
-        if not id_ or not is_first_create(str(props.get(MARK)), str(id_)):
+        if not id_ or not adopts(str(props.get(MARK)), str(id_)):
             return None
         volume = _find(cloud, str(id_), session.current().clock.now())
-        if volume is None:
+        if problem := _differences(volume, props):
             raise RefusedError(
-                f"adopt_volume_id: the project has no volume {id_}", "take the line out to make a new one"
+                f"adopt_volume_id: {id_} {problem}", "make the program say the same, or take the line out"
             )
-        for name, live in (("size_gb", volume.size_gb), ("interface", volume.interface), ("region", volume.region)):
-            if props[name] != live:
-                raise RefusedError(f"adopt_volume_id: {id_} has {name} {live!r}, the program says {props[name]!r}",
-                                   "make the program say the same, or take the line out")  # fmt: skip
+        assert volume is not None  # noqa: S101 - a difference otherwise
         warn_of_other_owner(volume, Mark.parse(str(props[MARK])))
         return volume
 
@@ -177,15 +175,33 @@ class VolumeProvider(FlowProvider):
                     f"it is left as it is: "
                     f"`flow volume delete {leftover.id}` deletes it, adopt_volume_id takes it over"
                 )
+            if found.take and too_old(found.take, TAKE_OVER_WITHIN):
+                raise NamesakeError(
+                    f"the volume {found.take.id} ({found.take.name}, of {found.take.created_at}) carries this "
+                    "resource's mark, but this stack's state does not record it",
+                    f"adopt_volume_id={found.take.id!r} takes it over; `flow volume delete {found.take.id}` deletes it",
+                )
             if found.take:
                 engine.info(taking_over(found.take))
                 return found.take
             engine.row(f"creating {int(props['size_gb']):,} GB of {props['interface']} storage in {props['region']}")
             if props.get("volume_name"):
                 return _with_fixed_name(cloud, every, mark, spec, props)
-            prefix = naming.fit(naming.logical_name(engine.current().urn or "volume"))
-            name = next_name(prefix, mark, spec, found.generation, (one.name for one in every))
-            return _create(cloud, name, name, props)
+            return _with_marked_name(cloud, every, mark, spec, found.generation, props)
+
+
+def _with_marked_name(
+    cloud: Cloud, every: list[StoredVolume], mark: Mark, spec: str, generation: int, props: Mapping[str, Any]
+) -> StoredVolume:
+    """Make a volume under a name that was never used."""
+    prefix, known = naming.fit(naming.logical_name(engine.current().urn or "volume")), {one.id for one in every}
+    used = {one.name for one in every}
+    while True:
+        name = next_name(prefix, mark, spec, generation, used)
+        made = _create(cloud, name, name, props)
+        if made.id not in known:
+            return made
+        used.add(name)  # the service still knows the key of a volume that was renamed since
 
 
 def _create(cloud: Cloud, name: str, key: str, props: Mapping[str, Any]) -> StoredVolume:
@@ -198,26 +214,56 @@ def _with_fixed_name(
     """Make a volume whose name the user chose, which carries no mark of ours.
 
     A live namesake is a stranger's, unless the service knows our key for it: then a create of ours made it whose
-    answer was lost. The key counts the deleted volumes of the name, so that it is never used twice.
+    answer was lost. The key counts what the name was used for; an answer that was there before, under whatever name,
+    is never deleted.
     """
-    name = str(props["volume_name"])
-    namesakes = [one for one in every if one.name == name]
-    key = naming.compose(name, mark, spec, 1 + sum(one.deleted for one in namesakes))
-    stranger = next((one for one in namesakes if not one.deleted), None)
-    if stranger is None:
-        return _create(cloud, name, key, props)
-    refusal = NamesakeError(
-        f"the project has a volume {name!r} already ({stranger.id})",
-        f"choose another volume_name, or take it over with adopt_volume_id={stranger.id!r}",
+    name, known = str(props["volume_name"]), {one.id for one in every}
+    namesake = next((one for one in every if one.name == name and not one.deleted), None)
+    generation = 1 + sum(one.deleted for one in every if one.name == name)
+    while True:
+        try:
+            made = _create(cloud, name, naming.compose(name, mark, spec, generation), props)
+        except RefusedError as error:
+            raise _taken_name(namesake, name, error) from error
+        if namesake and made.id == namesake.id:
+            return made
+        if made.id in known:  # the service still knows the key of a volume that was renamed since
+            generation += 1
+        elif namesake:
+            cloud.delete_volume(made.id)  # the service takes a name twice; this one was made a moment ago
+            raise _taken_name(namesake, name)
+        else:
+            return made
+
+
+def _taken_name(namesake: StoredVolume | None, name: str, error: RefusedError | None = None) -> FlowResourcesError:
+    if namesake is None:
+        return error or NamesakeError(f"the project has a volume {name!r} already", "choose another volume_name")
+    return NamesakeError(
+        f"the project has a volume {name!r} already ({namesake.id})",
+        f"choose another volume_name, or take it over with adopt_volume_id={namesake.id!r}",
     )
-    try:
-        made = _create(cloud, name, key, props)
-    except RefusedError as error:
-        raise refusal from error
-    if made.id == stranger.id:
-        return made
-    cloud.delete_volume(made.id)  # the service takes a name twice: this one is new and empty
-    raise refusal
+
+
+def _check_adoption(found: Checked, mark: str) -> None:
+    id_ = found.known("adopt_volume_id")
+    if not id_ or found.failures or not adopts(mark, id_):
+        return
+    volume = _find(session.current().cloud(), id_, session.current().clock.now() - 5)
+    if problem := _differences(volume, found.inputs):
+        found.fail("adopt_volume_id", problem, id_, "make the program say the same, or take the line out")
+
+
+def _differences(volume: StoredVolume | None, props: Mapping[str, Any]) -> str:
+    """Say how a volume differs from the program in what cannot be changed; empty where it does not."""
+    if volume is None:
+        return "is no volume of the project"
+    live = {"size_gb": volume.size_gb, "interface": volume.interface, "region": volume.region}
+    return " and ".join(
+        f"has {name} {value!r}, the program says {show(props[name]) if name in props else 'nothing'}"
+        for name, value in live.items()
+        if name in props and not has_unknown(props[name]) and props[name] != value
+    )
 
 
 def _find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:

@@ -85,7 +85,7 @@ def test_no_secret_leaves_its_place(tmp_path: Path, cloud: FakeMithril) -> None:
 def test_a_refused_or_missing_key_says_where_to_put_one(tmp_path: Path, cloud: FakeMithril) -> None:
     """At preview, in one line."""
     project = Project.make(tmp_path, cloud, ONE)
-    for key, words in (("", "the Flow SDK's settings cannot be read"), ("wrong", "refused the API key")):
+    for key, words in (("", "there is no API key"), ("wrong", "refused the API key")):
         project.env["MITHRIL_API_KEY"] = key
         text = project.preview().failed().text
         assert words in text

@@ -138,14 +138,14 @@ def test_a_failed_initialisation_records_the_id() -> None:
     partial = provider_pb2.ErrorResourceInitFailed()
     assert context.status().details[0].Unpack(partial)
     assert (partial.id, list(partial.reasons)) == ("bid_1", ["not yet: wait"])
-    assert json_format.MessageToDict(partial.properties) == {"x": 2.0, "__provider": "token"}
+    assert json_format.MessageToDict(partial.properties) == {"x": 2.0, "__provider": "token", "__unready": True}
 
 
 def test_where_it_cannot_be_said_the_id_is_kept_by_a_success_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     """Losing the id would orphan a paid cluster."""
     result = in_a_verb(lambda: not_ready("bid_1", {"x": 2}, {}, RefusedError("not yet")), context=SimpleNamespace())
     assert isinstance(result, CreateResult)
-    assert (result.id, result.outs) == ("bid_1", {"x": 2})
+    assert (result.id, result.outs) == ("bid_1", {"x": 2, "__unready": True})
     assert "not yet (recorded as bid_1)" in capsys.readouterr().err
 
 

@@ -131,8 +131,8 @@ def test_a_volume_whose_chosen_name_is_taken_is_refused(stack: Stack, cloud: Fak
 def test_an_adopted_volume_must_be_what_the_program_says(stack: Stack, cloud: FakeMithril) -> None:
     """Size, interface and region cannot be changed, so they must agree."""
     theirs = cloud.add_volume("corpus", size_gb=200)
-    with pytest.raises(VerbError, match="size_gb 200, the program says 100"):
-        stack.up({"data": volume(adopt_volume_id=theirs["fid"])})
+    with pytest.raises(CheckError, match="size_gb 200, the program says 100"):
+        stack.preview({"data": volume(adopt_volume_id=theirs["fid"])})
     assert not stack.state
 
 
