@@ -8,12 +8,10 @@ from typing import Any
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult
 
 from flow_resources import engine
-from flow_resources.cloud import Cloud, Launch
-from flow_resources.core import cluster_inputs, money, naming
+from flow_resources.cloud import Cloud
+from flow_resources.core import cluster_inputs
 from flow_resources.core.changes import decide, touched
-from flow_resources.core.cluster_inputs import FIELDS, SPEC, WAIT_FOR, Market
-from flow_resources.core.naming import Mark
-from flow_resources.core.rows import Bid
+from flow_resources.core.cluster_inputs import FIELDS, WAIT_FOR
 from flow_resources.core.status import Sighting, outputs
 from flow_resources.errors import (
     EndedError,
@@ -26,30 +24,21 @@ from flow_resources.providers.base import (
     UNREADY,
     URN,
     FlowProvider,
-    adopts,
     asking_the_service,
     checked,
     gone,
     guard_account,
     hidden,
     not_ready,
-    owner_is_shared,
     pinned_region,
     service_of,
-    still_recorded,
-    taking_over,
     update_not_ready,
     visible,
-    warn_of_other_owner,
 )
-from flow_resources.providers.claiming import Claim, claim, too_old
-from flow_resources.providers.cluster_check import bid_line, check_against, check_costs, differences, read_market
+from flow_resources.providers.cluster_check import check_against, check_costs, read_market
+from flow_resources.providers.cluster_placing import adopted, claimed
 from flow_resources.providers.cluster_progress import bring_about, end, latest
 from flow_resources.providers.waiting import Deadline
-
-# Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
-# is older may be the cluster of a stack that was renamed, and is for a person to judge.
-TAKE_OVER_WITHIN, CLEAR_WITHIN = 24, 1
 
 
 class GpuClusterProvider(FlowProvider):
@@ -104,7 +93,7 @@ class GpuClusterProvider(FlowProvider):
             raise RefusedError(
                 "the region could not be settled while the service was out of reach", "run `pulumi up` again"
             )
-        bid = self._adopted(cloud, props) or self._claimed(cloud, props, deadline)
+        bid = adopted(cloud, props) or claimed(cloud, props, deadline)
         seen = Sighting(bid, ())
         try:
             seen = bring_about(cloud, bid, props, deadline)
@@ -160,69 +149,16 @@ class GpuClusterProvider(FlowProvider):
         """End the bid and see it ended. Absent counts as deleted; a stranger under the recorded id is refused."""
         deadline, cloud = Deadline.of_verb(), session.current().cloud()
         guard_account(cloud, _props)
-        session.current().deleted.add(_id)
         bid = cloud.bid(_id)
-        if bid is None or bid.ended:
-            return
         recorded = _props.get("task_name")
-        if recorded and bid.name != recorded:
+        if bid and not bid.ended and recorded and bid.name != recorded:
             raise NamesakeError(
                 f"the bid {_id} is named {bid.name!r} but the state records {recorded!r}",
                 f"it is not ours to cancel: `pulumi state delete` forgets it, `flow cancel {_id}` ends it",
             )
-        end(cloud, bid, deadline)
-
-    # -- create ---------------------------------------------------------------------------------------------------
-
-    def _adopted(self, cloud: Cloud, props: Mapping[str, Any]) -> Bid | None:
-        """Return the task that the program wants adopted; the first create alone asks for it."""
-        id_ = props.get("adopt_task_id")
-        if not id_ or not adopts(str(props.get(MARK)), str(id_)):
-            return None
-        bid = cloud.bid(str(id_))
-        if bid is None:
-            raise RefusedError(f"adopt_task_id: there is no task {id_}", "take the line out to place a new bid")
-        if problem := differences(bid, props, cloud.market(), cloud.project().id):
-            raise RefusedError(
-                f"adopt_task_id: the task {id_} {problem}", "make the program say the same, or take the line out"
-            )
-        warn_of_other_owner(bid, Mark.parse(str(props[MARK])))
-        engine.row(f"adopting {bid.name} ({bid.id})")
-        return bid
-
-    def _claimed(self, cloud: Cloud, props: Mapping[str, Any], deadline: Deadline) -> Bid:
-        """Return the one bid of this resource: a leftover of ours, or a new one."""
-        mark = Mark.parse(str(props[MARK]))
-        spec = _digest(props, cloud.settings.api_key)
-        with session.current().turns[str(mark)]:
-            live = cloud.live_bids(session.current().clock.now()).values()
-            found = claim(live, mark, spec)
-            for leftover in found.clear:
-                _refuse_to_end(leftover)
-                engine.info(f"ending {leftover.name} ({leftover.id}), which an earlier, interrupted `up` left running")
-                end(cloud, leftover, deadline)
-            if found.take:
-                return _taken(found.take, props)
-            return self._placed(cloud, props, found, mark, spec)
-
-    def _placed(self, cloud: Cloud, props: Mapping[str, Any], found: Claim[Bid], mark: Mark, spec: str) -> Bid:
-        """Place a bid under a name that was never used."""
-        prefix = str(props.get("name_prefix") or naming.fit(naming.logical_name(engine.current().urn or "cluster")))
-        generation = found.generation
-        while namesakes := cloud.bids_named(name := naming.compose(prefix, mark, spec, generation)):
-            for one in namesakes:
-                if not one.ended and one.id not in still_recorded(str(mark)):
-                    raise NamesakeError(
-                        f"the bid {one.id} has the name {name!r} already and is not ours",
-                        f"`flow cancel {one.id}` ends it; adopt_task_id={one.id!r} takes it over",
-                    )
-            generation += 1
-        launch = _launch(cloud, name, props)
-        engine.row(f"placing: {bid_line(props, None)}")
-        placed = cloud.place(launch)
-        for key in placed.new_keys:
-            engine.info(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}")
-        return placed.bid
+        if bid and not bid.ended:
+            end(cloud, bid, deadline)
+        session.current().deleted.add(_id)
 
 
 # -- what goes into the state ------------------------------------------------------------------------------------------
@@ -249,72 +185,3 @@ def _warn_of_detached(seen: Sighting, props: Mapping[str, Any]) -> None:
         session.current().warn_once(
             f"the volume {detached} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
         )
-
-
-# -- launching ---------------------------------------------------------------------------------------------------------
-
-
-def _launch(cloud: Cloud, name: str, props: Mapping[str, Any]) -> Launch:
-    region, mounts = str(props["region"]), props.get("volumes") or []
-    market = cloud.market(volumes=bool(mounts))
-    offer = market.offer(str(props["instance_type"]), region)
-    if offer is None:
-        raise RefusedError(
-            f"{props['instance_type']} is not on offer in {region} now", "choose another region or instance type"
-        )
-    keys = {} if not props.get("ssh_keys") else cloud.ssh_keys()
-    return Launch(
-        name=name,
-        instance_type=offer.instance_type,
-        num_instances=int(props.get("num_instances") or 1),
-        price=money.price(props["max_price_per_hour"]),
-        region=region,
-        command=props.get("command") or "sleep infinity",
-        image=props.get("image"),
-        env=props.get("env") or {},
-        ports=tuple(int(port) for port in props.get("ports") or ()),
-        volumes=tuple(
-            (mount["volume_id"], mount["mount_path"], _interface(market, mount["volume_id"])) for mount in mounts
-        ),
-        ssh_keys=tuple(keys[key] for key in props.get("ssh_keys") or ()),
-    )
-
-
-def _interface(market: Market, volume_id: str) -> str:
-    stored = market.volumes.get(volume_id)
-    return stored.interface if stored else "file"
-
-
-def _taken(bid: Bid, props: Mapping[str, Any]) -> Bid:
-    """Check that a leftover is what its name says, and say that it is taken over."""
-    if bid.quantity != int(props.get("num_instances") or 1) or bid.region != props.get("region"):
-        raise NamesakeError(
-            f"the bid {bid.id} has our name {bid.name!r} but is not what the program says",
-            f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
-        )
-    if too_old(bid, TAKE_OVER_WITHIN):
-        raise _not_sure(bid)
-    engine.info(taking_over(bid))
-    return bid
-
-
-def _refuse_to_end(bid: Bid) -> None:
-    """Raise NamesakeError for a leftover that may be another stack's: ending a cluster that runs cannot be undone."""
-    if too_old(bid, CLEAR_WITHIN) or owner_is_shared():
-        raise _not_sure(bid)
-
-
-def _not_sure(bid: Bid) -> NamesakeError:
-    return NamesakeError(
-        f"the bid {bid.id} ({bid.name}, of {bid.created_at}) carries this resource's mark, "
-        "but this stack's state does not record it",
-        f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
-    )
-
-
-def _digest(props: Mapping[str, Any], key: str) -> str:
-    spec = {one.name: props.get(one.name) for one in SPEC if not one.quiet}
-    sealed = {
-        one.name: value for one in SPEC if one.quiet and (value := props.get(one.name)) not in (None, one.default)
-    }
-    return naming.spec_digest(spec, sealed, key)

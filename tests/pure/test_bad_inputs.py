@@ -14,6 +14,7 @@ from flow_resources.core.inputs import Checked
 CLUSTER = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a"}
 VOLUME = {"size_gb": 100.0, "region": "us-central5-a"}
 CANARY = "hunter2-canary"
+QUIET = ("command", "env")
 ABSENT = object()
 
 
@@ -192,10 +193,12 @@ BAD_CLUSTERS = [
     ),
     row("region-number", {"region": 5.0}, "region", "must be a string", "got 5"),
     row("region-empty", {"region": ""}, "region", "must not be empty", "got ''", "leave it out for the default"),
-    row("command-empty", {"command": ""}, "command", "must not be empty", "got ''", "leave it out"),
-    row("command-no-arguments", {"command": []}, "command", "at least one argument", "got []", "leave it out"),
-    row("command-argument-number", {"command": ["sleep", 5.0]}, "command[1]", "must be a string", "got 5"),
-    row("command-mapping", {"command": {"run": "x"}}, "command", "must be a string", "{'run': 'x'}"),
+    row("command-empty", {"command": ""}, "command", "must not be empty", "leave it out"),
+    row("command-no-arguments", {"command": []}, "command", "at least one argument", "leave it out"),
+    row("command-argument-number", {"command": [CANARY, 5.0]}, "command[1]", "must be a string", "put it in quotes"),
+    row("command-argument-list", {"command": ["sh", [CANARY]]}, "command[1]", "must be a string", "put it in quotes"),
+    row("command-number", {"command": 5.0}, "command", "must be a string"),
+    row("command-mapping", {"command": {"run": CANARY}}, "command", "must be a string"),
     row("image-empty", {"image": "  "}, "image", "must not be empty"),
     row("image-list", {"image": ["a"]}, "image", "must be a string", "got ['a']"),
     row("env-list", {"env": [CANARY]}, "env", "must be a mapping of names to strings"),
@@ -493,6 +496,7 @@ def shows(found: Checked, path: str, parts: tuple[str, ...]) -> None:
     for failure in found.failures:
         assert failure.text.startswith(f"{failure.path} ")
         assert CANARY not in failure.text
+        assert not failure.path.startswith(QUIET) or ", got " not in failure.text
         assert len(failure.text) < 600
 
 
@@ -700,12 +704,36 @@ def test_no_shape_of_volumes_breaks_the_check_of_a_missing_region(market: Market
     assert any(path.startswith("volumes") for path in paths)
 
 
-@pytest.mark.parametrize("secret", [CANARY, [CANARY], {"1": CANARY}, {"A": [CANARY]}, {"A": {"B": CANARY}}], ids=repr)
-def test_a_secret_value_stands_in_no_failure(market: Market, secret: Any) -> None:
-    """Whatever is wrong with env, its values are not shown."""
-    found = judge_cluster(market, env=secret)
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("env", CANARY),
+        ("env", [CANARY]),
+        ("env", {"1": CANARY}),
+        ("env", {"A": [CANARY]}),
+        ("env", {"A": {"B": CANARY}}),
+        ("command", [CANARY, 5.0]),
+        ("command", [5.0, CANARY]),
+        ("command", [[CANARY]]),
+        ("command", ["sh", {"A": CANARY}]),
+        ("command", {"run": CANARY}),
+        ("command", {CANARY: 5.0}),
+    ],
+    ids=repr,
+)
+def test_a_value_that_can_be_secret_stands_in_no_failure(market: Market, name: str, secret: Any) -> None:
+    """Whatever is wrong with env or with the command, its values are not shown, nor what is beside them."""
+    found = judge_cluster(market, **{name: secret})
     assert found.failures
     assert CANARY not in str(found.failures)
+    assert ", got " not in str(found.failures)
+
+
+def test_a_value_that_is_not_quiet_is_shown(market: Market) -> None:
+    """The tables say which values can be secret; all the others help to find the mistake."""
+    assert tuple(one.name for one in cluster_inputs.FIELDS if one.quiet) == QUIET
+    assert not [one.name for one in volume_inputs.FIELDS if one.quiet]
+    assert "got ['shown']" in texts(judge_cluster(market, image=["shown"]), "image")[0]
 
 
 def test_a_long_value_is_cut_in_the_message(market: Market) -> None:

@@ -15,9 +15,9 @@ CENTRAL, EAST, NORTH = "us-central5-a", "us-east1-a", "eu-north1-a"
 GOOD = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": CENTRAL}
 
 
-def judged(market: Market, **changes: Any) -> Checked:
+def judged(market: Market, olds: Any = None, /, **changes: Any) -> Checked:
     found = cluster_inputs.check_cluster({**GOOD, **changes})
-    cluster_inputs.against_market(found, market)
+    cluster_inputs.against_market(found, market, olds)
     return found
 
 
@@ -264,6 +264,63 @@ def test_every_volume_that_does_not_fit_is_reported(market: Market) -> None:
     mounts = [mount("vol_east"), mount("vol_gone", "/mnt/a"), mount(UNKNOWN, "/mnt/b", region=NORTH, interface="block")]
     found = judged(market, num_instances=2.0, volumes=mounts)
     assert [one.path for one in found.failures] == [f"volumes[{place}].volume_id" for place in (0, 1, 2, 2)]
+
+
+# -- what is there already ---------------------------------------------------------------------------------------------
+
+MOVED_ON = {
+    "region": {"region": "mars-1"},
+    "catalogue": {"instance_type": "8xgone"},
+    "offer": {"instance_type": "8xh100"},
+    "no-offer": {"instance_type": "4xv100"},
+    "volume": {"volumes": [mount("vol_gone")]},
+    "volume-moved": {"volumes": [mount(), mount("vol_east", "/mnt/x")]},
+}
+
+
+@pytest.mark.parametrize("said", MOVED_ON.values(), ids=MOVED_ON)
+def test_what_a_cluster_has_already_is_not_judged_again(market: Market, said: Any) -> None:
+    """A market that moves on fails no cluster that runs; without one, everything is judged."""
+    assert not judged(market, {**GOOD, **said}, **said).failures
+    assert not judged(market, {**GOOD, **said}, **said, max_price_per_hour=60.0, paused=True).failures
+    first = judged(market, **said).failures
+    assert first
+    assert judged(market, None, **said).failures == judged(market, {}, **said).failures == first
+
+
+@pytest.mark.parametrize("said", MOVED_ON.values(), ids=MOVED_ON)
+@pytest.mark.parametrize("other", [{"region": EAST}, {"instance_type": "1xa100"}], ids=["region", "type"])
+def test_a_cluster_that_moves_is_judged_whole(market: Market, said: Any, other: Any) -> None:
+    """Another region or another type before is another place: nothing of it is taken for granted."""
+    assert judged(market, {**GOOD, **said, **other}, **said).failures == judged(market, **said).failures
+
+
+def test_a_new_type_or_region_beside_an_old_one_is_judged(market: Market) -> None:
+    """The new one fails, though the state's is in the same market."""
+    assert list(lines(judged(market, GOOD, instance_type="8xh100"))) == ["instance_type"]
+    assert list(lines(judged(market, GOOD, region="mars-1"))) == ["region"]
+    assert list(lines(judged(market, GOOD, region=NORTH))) == ["instance_type"]
+
+
+def test_only_the_volumes_that_are_mounted_already_are_passed_over(market: Market) -> None:
+    """Wherever they stand now, and wherever they are mounted; a new one beside them is judged."""
+    olds = {**GOOD, "volumes": [mount("vol_gone"), mount("vol_east", "/mnt/b")]}
+    mounts = [mount("vol_lost", "/mnt/a"), mount("vol_east", "/mnt/c"), mount("vol_gone", "/mnt/d")]
+    assert list(lines(judged(market, olds, volumes=mounts))) == ["volumes[0].volume_id"]
+    mounts[0] = mount(UNKNOWN, "/mnt/a", region=EAST)
+    assert list(lines(judged(market, olds, volumes=mounts))) == ["volumes[0].volume_id"]
+    for before in (None, []):
+        found = judged(market, {**GOOD, "volumes": before}, volumes=[mount("vol_gone")])
+        assert list(lines(found)) == ["volumes[0].volume_id"]
+    assert list(lines(judged(market, GOOD, volumes=[mount("vol_gone")]))) == ["volumes[0].volume_id"]
+
+
+def test_what_breaks_its_own_rule_fails_beside_what_is_there_already(market: Market) -> None:
+    """Only the market is not asked again."""
+    olds = {**GOOD, "volumes": [mount("vol_gone")]}
+    found = judged(market, olds, volumes=[mount("nonsense", "/mnt/x"), mount("vol_gone")])
+    assert list(lines(found)) == ["volumes[0].volume_id"]
+    assert "must be a Volume" in lines(found)["volumes[0].volume_id"]
 
 
 def test_hints_are_dropped_before_anything_is_recorded(market: Market) -> None:

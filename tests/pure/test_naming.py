@@ -162,6 +162,21 @@ def test_a_changed_secret_is_told_apart_but_only_with_the_key() -> None:
     assert spec_digest(SPEC, {"env": {"T": "a"}}, KEY) == spec_digest(SPEC, {"env": {"T": "a"}}, KEY)
 
 
+def test_a_rotated_key_changes_no_name_that_has_no_secrets() -> None:
+    """The key seals secrets, and nothing where there are none: what is named stays found after a rotation."""
+    assert spec_digest(SPEC, {}, KEY) == spec_digest(SPEC, {}, "fkey_rotated") == spec_digest(SPEC, {}, "") == "37deae"
+    for secrets in ({"env": {"T": "a"}}, {"env": {}}, {"command": "train"}):
+        digests = [spec_digest(SPEC, secrets, key) for key in (KEY, "fkey_rotated")]
+        assert len({*digests, spec_digest(SPEC, {}, KEY)}) == 3
+
+
+@quick
+@given(spec=specs, key=st.text("abc", max_size=4), other=st.text("xyz", max_size=4))
+def test_without_secrets_no_key_enters_a_name(spec: Any, key: str, other: str) -> None:
+    """Whatever is specified."""
+    assert spec_digest(spec, {}, key) == spec_digest(spec, {}, other)
+
+
 @quick
 @given(secret=st.text("ghijklmnop", min_size=4, max_size=12))
 def test_no_secret_stands_in_a_name(secret: Any) -> None:

@@ -4,24 +4,26 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from flow_resources.cloud.shared import Shared
+from flow_resources.cloud.shared import Reading, Shared
 
 PATIENCE = 5.0  # seconds: what a test waits for something that comes at once
 
 
 class Clock:
-    """A clock that goes on by one at every look, so that no two moments are the same."""
+    """A clock that goes on by one at every look, of whatever thread, so that no two moments are the same."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now, self._guard = 0.0, threading.Lock()
 
     def __call__(self) -> float:
         """Look at the clock."""
-        self.now += 1.0
-        return self.now
+        with self._guard:
+            self.now += 1.0
+            return self.now
 
 
 class Source:
@@ -171,16 +173,95 @@ def test_forgetting_during_a_fetch_makes_its_result_unusable_for_others(shared: 
     assert source.calls == 2
 
 
-def test_a_failure_is_forgotten_like_a_value(shared: Shared[int], source: Source) -> None:
-    """The next asker, of whatever patience, tries again."""
+def test_a_failure_answers_nobody_who_asks_after_it(shared: Shared[int], source: Source, clock: Clock) -> None:
+    """The next asker, of whatever patience, tries again; a value answers again as before."""
+    before = clock()
     source.failing = OSError("down")
-    for _ in range(2):
+    for calls in (1, 2, 3):
         with pytest.raises(OSError, match="down"):
-            shared.get(float("-inf"))
-    assert source.calls == 1
+            shared.get(float("-inf") if calls == 2 else before)
+        assert source.calls == calls
     source.failing = None
-    shared.forget()
-    assert shared.get(float("-inf")) == 2
+    assert shared.get(before) == 4
+    assert [shared.get(before), shared.get(float("-inf"))] == [4, 4]
+    assert source.calls == 4
+
+
+def test_a_failure_takes_the_place_of_an_older_value(shared: Shared[int], source: Source, clock: Clock) -> None:
+    """Whoever asks after it gets a new fetch, also where the older value would have done."""
+    before = clock()
+    assert shared.get(before) == 1
+    source.failing = OSError("down")
+    with pytest.raises(OSError, match="down"):
+        shared.get(clock())
+    source.failing = None
+    assert shared.get(before) == 3
+
+
+def test_one_new_fetch_serves_all_who_ask_after_a_failure(shared: Shared[int], source: Source, clock: Clock) -> None:
+    """The failure went to those who asked while it lasted; the later ones share the next fetch."""
+    moment = clock()
+    with running(shared, source) as ask:
+        source.failing = OSError("down")
+        during = [ask(moment) for _ in range(4)]
+        source.go.release()
+        assert [one.exception(PATIENCE) for one in during] == [source.failing] * 4
+        source.failing = None
+        later = [ask(moment) for _ in range(4)]
+        source.go.release()
+        assert [one.result(PATIENCE) for one in later] == [2] * 4
+    assert source.calls == 2
+
+
+def test_who_needs_a_newer_reading_than_the_failed_one_gets_it(
+    shared: Shared[int], source: Source, clock: Clock
+) -> None:
+    """Asked while the failing fetch ran, but it began too early for the asker: it is no answer, good or bad."""
+    moment, failing = clock(), OSError("down")
+    with running(shared, source) as ask:
+        source.failing = failing
+        first, patient, newest = ask(moment), ask(moment), ask(clock())
+        source.failing = None
+        source.go.release()
+        assert first.exception(PATIENCE) is patient.exception(PATIENCE) is failing
+        source.go.release()
+        assert newest.result(PATIENCE) == 2
+
+
+@pytest.mark.parametrize("error", [None, OSError("down")], ids=["value", "failure"])
+@pytest.mark.parametrize(
+    ("asked", "begun_after", "good", "bad"),
+    [
+        (5.0, 5.0, True, True),
+        (5.0, 10.0, True, True),
+        (15.0, 10.0, True, True),
+        (15.0, 5.0, True, True),
+        (15.0, 15.0, False, False),
+        (5.0, 10.5, False, False),
+        (25.0, 5.0, True, False),
+        (25.0, float("-inf"), True, False),
+        (20.5, 10.0, True, False),
+        (25.0, 25.0, False, False),
+    ],
+)
+def test_a_reading_answers_by_its_age_and_a_failure_until_it_ends(
+    asked: float, begun_after: float, good: Any, bad: Any, error: Any
+) -> None:
+    """A fetch from 10 to 20: old enough for the asker, and, where it failed, not over when he asked."""
+    assert Reading(10.0, 20.0, 1, error).answers(asked, begun_after) is (bad if error else good)
+
+
+def test_a_failure_that_is_forgotten_while_it_lasts_answers_nobody_else(shared: Shared[int], source: Source) -> None:
+    """Who waits for it gets the fetch that began afterwards."""
+    with running(shared, source) as ask:
+        source.failing = OSError("down")
+        first, waiting = ask(float("-inf")), ask(float("-inf"))
+        shared.forget()
+        source.failing = None
+        source.go.release()
+        assert isinstance(first.exception(PATIENCE), OSError)
+        source.go.release()
+        assert waiting.result(PATIENCE) == 2
 
 
 def test_only_one_fetch_runs_at_a_time(clock: Clock) -> None:
@@ -197,15 +278,9 @@ def test_only_one_fetch_runs_at_a_time(clock: Clock) -> None:
             running_now -= 1
         return 0
 
-    ticking = threading.Lock()
-
-    def tick() -> float:
-        with ticking:
-            return clock()
-
-    shared = Shared(fetch, tick)
+    shared = Shared(fetch, clock)
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: shared.get(tick()), range(40))) == {0}
+        assert set(pool.map(lambda _: shared.get(clock()), range(40))) == {0}
     assert most == 1
 
 

@@ -1,5 +1,6 @@
 """What a cluster's rows mean."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +31,13 @@ def seen(status: str, *statuses: str, history: tuple[str, ...] | None = None) ->
     return Sighting(bid(status), tuple(machine(place, word) for place, word in enumerate(statuses)), history)
 
 
+def held(ids: tuple[str, ...], *statuses: str) -> Sighting:
+    """See an allocated bid that holds these machines."""
+    sighting = seen("Allocated", *statuses)
+    return replace(sighting, bid=replace(sighting.bid, instances=ids))
+
+
+UP_AGAIN, ONE_OF_TWO = ("preempted", "running", "running"), "1/2 machines running"
 TABLE = [
     ("new", seen("Open", history=(PLACED,)), "pending", "waiting in the auction"),
     ("new-without-history", seen("Open"), "pending", "waiting in the auction"),
@@ -37,7 +45,12 @@ TABLE = [
     ("won", seen("Allocated"), "starting", "0/2 machines running"),
     ("booting", seen("Allocated", "running", "starting"), "starting", "1/2 machines running"),
     ("up", seen("Allocated", "running", "running"), "running", "2/2 machines running"),
-    ("up-with-an-old-one", seen("Allocated", "preempted", "running", "running"), "running", "2/2 machines running"),
+    ("up-with-an-old-one", held(("inst_1", "inst_2"), *UP_AGAIN), "running", "2/2 machines running"),
+    ("up-with-a-strange-one", held(("inst_0", "inst_2"), *UP_AGAIN), "starting", "1/2 machines running"),
+    ("booting-with-a-strange-one", seen("Allocated", "running", "starting", "running"), "starting", ONE_OF_TWO),
+    ("a-strange-one-broken", seen("Allocated", "running", "running", "error"), "running", "2/2 machines running"),
+    ("nothing-listed", held((), "running", "running"), "running", "2/2 machines running"),
+    ("nothing-listed-one-broken", held((), "running", "error"), "failed", f"a machine is in error, {ONE_OF_TWO}"),
     ("one-replaced", seen("Allocated", "running", "replaced"), "starting", "1/2 machines running"),
     ("broken", seen("Allocated", "running", "error"), "failed", "a machine is in error, 1/2 machines running"),
     ("notice", seen("Preempting", "running", "preempting"), "preempting", "losing its machines, 1/2 machines running"),
@@ -120,11 +133,33 @@ def test_preemptions_are_counted_by_the_history_or_not_at_all(history: Any, coun
 
 
 def test_machines_stand_in_the_bids_order_without_those_that_are_gone() -> None:
-    """So that the first machine stays the first; a machine that the bid does not list comes last."""
+    """So that the first machine stays the first; a machine that the bid does not hold is not one of the cluster's."""
     shuffled = (machine(7), machine(1), machine(0), machine(2, "terminated"), machine(5))
-    sighting = Sighting(bid(), shuffled)
+    for ids, present in (
+        (("inst_0", "inst_1"), ["inst_0", "inst_1"]),
+        (("inst_7", "inst_2", "inst_0"), ["inst_7", "inst_0"]),
+        (("inst_9",), []),
+        (("inst_2",), []),
+    ):
+        sighting = Sighting(replace(bid(), instances=ids), shuffled)
+        assert [one.id for one in sighting.present] == present
+        assert [one["id"] for one in outputs(sighting)["instances"]] == present
+        assert sighting.up == len(outputs(sighting)["public_ips"]) == len(present)
+
+
+def test_a_bid_that_lists_no_machines_has_all_that_are_not_gone() -> None:
+    """By their ids: no list is no proof that there are none."""
+    shuffled = (machine(7), machine(1), machine(0), machine(2, "terminated"), machine(5))
+    sighting = Sighting(replace(bid(), instances=()), shuffled)
     assert [one.id for one in sighting.present] == ["inst_0", "inst_1", "inst_5", "inst_7"]
     assert sighting.up == 4
+
+
+def test_a_region_that_the_service_does_not_say_is_no_output() -> None:
+    """It is what the program says then, which an empty one would overwrite; all the other outputs are there."""
+    said, unsaid = outputs(Sighting(bid(), ())), outputs(Sighting(replace(bid(), region=None), ()))
+    assert said["region"] == "us-central5-a"
+    assert unsaid == {name: value for name, value in said.items() if name != "region"}
 
 
 def test_outputs_are_what_the_service_decides() -> None:

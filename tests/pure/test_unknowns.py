@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core import cluster_inputs, volume_inputs
-from flow_resources.core.changes import decide, touched
+from flow_resources.core.changes import Decision, decide, touched
 from flow_resources.core.cluster_inputs import Market
 from flow_resources.core.inputs import UNKNOWN, Checked, changed, has_unknown
 
@@ -197,8 +197,8 @@ def test_an_unknown_region_refuses_no_volume_and_no_type(market: Market) -> None
 
 @pytest.mark.parametrize("fields", [cluster_inputs.FIELDS, volume_inputs.FIELDS], ids=["cluster", "volume"])
 def test_an_unknown_counts_as_changing(fields: Any) -> None:
-    """The preview shows what may happen: a possible replacement is shown as one."""
-    olds = CLUSTER if fields is cluster_inputs.FIELDS else VOLUME
+    """The preview shows what may happen: a possible replacement is shown as one, where the program allows it."""
+    olds = CLUSTER if fields is cluster_inputs.FIELDS else {**VOLUME, "allow_replace": True}
     for one in fields:
         news = {**olds, one.name: UNKNOWN}
         assert list(changed(fields, olds, news)) == [one]
@@ -208,6 +208,14 @@ def test_an_unknown_counts_as_changing(fields: Any) -> None:
         assert touched(fields, olds, news) == ({one.name} if one.change.name == "UPDATE" else set())
     everything = dict.fromkeys(olds, UNKNOWN)
     assert list(changed(fields, olds, everything)) == list(fields)
+
+
+@pytest.mark.parametrize("name", ["size_gb", "interface", "region"])
+def test_an_unknown_that_could_lose_data_is_no_change_without_permission(name: str) -> None:
+    """The check that knows it refuses it, if it differs."""
+    news = {**VOLUME, name: UNKNOWN}
+    assert [one.name for one in changed(volume_inputs.FIELDS, VOLUME, news)] == [name]
+    assert decide(volume_inputs.FIELDS, VOLUME, news) == Decision(changes=False)
 
 
 @pytest.mark.parametrize("inside", NESTED, ids=repr)
