@@ -211,7 +211,11 @@ def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str,
 
 
 def _meant(one: Field, value: Any) -> Any:
-    return sorted(value, key=repr) if one.unordered and isinstance(value, list) else value
+    return sorted(value, key=_rank) if one.unordered and isinstance(value, list) else value
+
+
+def _rank(value: Any) -> str:
+    return repr(sorted(value.items(), key=repr) if isinstance(value, Mapping) else value)
 
 
 def show(value: object) -> str:

@@ -213,7 +213,6 @@ def test_what_is_added_to_a_list_without_order_or_taken_out_is_a_change(name: st
     assert effect("cluster", {**CLUSTER, name: whole}, without) == REPLACE
 
 
-@pytest.mark.xfail(strict=True, reason="mounts are sorted by repr, in which the order of a mount's keys shows")
 def test_the_order_of_the_keys_of_mounts_and_of_the_mounts_is_no_change() -> None:
     """Both at once: the keys of a mount come in any order, whatever the mounts are sorted by."""
     flipped = [dict(reversed(one.items())) for one in LISTS["volumes"]]

@@ -248,3 +248,19 @@ def test_a_stack_that_was_renamed_refreshes_and_destroys(stack: Stack, cloud: Fa
     stack.refresh()
     stack.destroy()
     assert not cloud.live_bids
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 403}, {"kind": "reset"}], ids=["500", "403", "reset"])
+def test_a_bid_that_no_listing_shows_is_gone_only_when_the_service_says_so(
+    stack: Stack, cloud: FakeMithril, fault: dict[str, Any]
+) -> None:
+    """Absence from the live bids is a question, not an answer."""
+    stack.up({"trainer": cluster()})
+    cloud.terminate(stack.state["trainer"].id)
+    cloud.faults.add(method="GET", path=r"/v2/spot/bids/bid_\w+$", when="before", times=None, **fault)
+    with pytest.raises(VerbError):
+        stack.refresh()
+    assert "trainer" in stack.state
+    cloud.faults.clear()
+    stack.refresh()
+    assert not stack.state
