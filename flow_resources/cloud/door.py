@@ -315,6 +315,8 @@ class Cloud:
             yield from page.rows
             if not page.next_cursor:
                 return
+            if page.next_cursor == asked.get("next_cursor"):
+                raise UnheardError("a listing of the service does not end", "run the same command again")
             asked["next_cursor"] = page.next_cursor
 
     @staticmethod
