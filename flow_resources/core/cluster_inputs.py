@@ -21,6 +21,7 @@ from flow_resources.core.inputs import (
     Invalid,
     Several,
     Unknown,
+    changed,
     check,
     each,
     flag,
@@ -146,7 +147,8 @@ FIELDS: tuple[Field, ...] = (
     Field("name_prefix", name_prefix, Change.REPLACE),
     Field("adopt_task_id", bid_id, Change.CREATE_ONLY),
 )
-SPEC = tuple(one for one in FIELDS if one.change is Change.REPLACE and one.name != "name_prefix")
+REPLACING = tuple(one for one in FIELDS if one.change is Change.REPLACE)
+SPEC = tuple(one for one in REPLACING if one.name != "name_prefix")
 
 
 @dataclass(frozen=True)
@@ -191,25 +193,24 @@ def settle_region(found: Checked, pinned: str | None, default: str | None, marke
         found.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
 
 
-def against_market(found: Checked, market: Market, olds: Mapping[str, Any] | None = None) -> None:
-    """Hold a checked cluster against the catalogue and the project's volumes.
-
-    What `olds` has already is not judged again: a market that moves on must not fail a cluster that runs.
-    """
-    region, spelling, before = found.known("region"), found.known("instance_type"), olds or {}
-    placed = before.get("region") == region and before.get("instance_type") == spelling
-    if region and market.regions and region not in market.regions and not placed:
+def against_market(found: Checked, market: Market) -> None:
+    """Hold a checked cluster against the catalogue and the project's volumes."""
+    region, spelling = found.known("region"), found.known("instance_type")
+    if region and market.regions and region not in market.regions:
         found.fail("region", "is no region of the service", region, near(region, market.regions))
         region = None
-    if spelling and not placed:
+    if spelling:
         _known_type(found, spelling, region, market)
     mounts = found.inputs.get("volumes")
     failed = {failure.path for failure in found.failures}
-    mounted = {mount.get("volume_id") for mount in before.get("volumes") or []} if placed else set()
     for place, mount in enumerate(mounts if isinstance(mounts, list) else []):
-        judged = f"volumes[{place}].volume_id" in failed or not isinstance(mount, Mapping)
-        if not judged and mount.get("volume_id") not in mounted:
+        if isinstance(mount, Mapping) and f"volumes[{place}].volume_id" not in failed:
             _fitting_volume(found, place, mount, region, market)
+
+
+def stays(found: Checked, olds: Mapping[str, Any]) -> bool:
+    """Whether a cluster that exists stays as it is: a market that moves on must not fail it then."""
+    return bool(olds) and not any(changed(REPLACING, olds, found.inputs))
 
 
 def drop_hints(inputs: dict[str, Any]) -> None:

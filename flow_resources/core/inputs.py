@@ -206,16 +206,23 @@ def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str,
     """Yield the fields whose value changes; one that is not known yet counts as changing."""
     for one in fields:
         before, after = olds.get(one.name, one.default), news.get(one.name, one.default)
-        if has_unknown(after) or _meant(one, before) != _meant(one, after):
+        if has_unknown(after) or meant(one, before) != meant(one, after):
             yield one
 
 
-def _meant(one: Field, value: Any) -> Any:
-    return sorted(value, key=_rank) if one.unordered and isinstance(value, list) else value
+def meant(one: Field, value: Any) -> Any:
+    """Return a value as it is compared: without the order of a list whose order means nothing, and without hints."""
+    return sorted(map(_plain, value), key=_rank) if one.unordered and isinstance(value, list) else value
 
 
 def _rank(value: Any) -> str:
     return repr(sorted(value.items(), key=repr) if isinstance(value, Mapping) else value)
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: one for key, one in value.items() if not str(key).startswith("__")}
 
 
 def show(value: object) -> str:

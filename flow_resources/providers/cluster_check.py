@@ -27,14 +27,15 @@ def read_market(found: Checked) -> Market:
 
 
 def check_against(found: Checked, market: Market, olds: Mapping[str, Any], mark: str) -> None:
-    """Hold what is new in the program against the market and the account."""
-    cluster_inputs.against_market(found, market, olds)
+    """Hold a cluster that is to be placed against the market and the account."""
+    if cluster_inputs.stays(found, olds):
+        return
+    cluster_inputs.against_market(found, market)
     cloud = session.current().cloud()
-    keys = [key for key in found.known("ssh_keys") or [] if key not in (olds.get("ssh_keys") or [])]
-    if keys:
+    if keys := found.known("ssh_keys"):
         known = cloud.ssh_keys()
-        for place, key in enumerate(found.inputs["ssh_keys"]):
-            if key in keys and key not in known:
+        for place, key in enumerate(keys):
+            if key not in known:
                 names = ", ".join(sorted(name for name in known if not name.startswith("sshkey_"))) or "none"
                 found.fail(f"ssh_keys[{place}]", "is no platform SSH key of the project", key, f"it has {names}")
     _check_adoption(found, mark, cloud, market)

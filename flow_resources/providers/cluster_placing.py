@@ -9,6 +9,7 @@ from flow_resources import engine
 from flow_resources.cloud import Cloud, Launch
 from flow_resources.core import money, naming
 from flow_resources.core.cluster_inputs import SPEC, Market
+from flow_resources.core.inputs import meant
 from flow_resources.core.naming import Mark
 from flow_resources.core.rows import Bid
 from flow_resources.errors import NamesakeError, RefusedError
@@ -143,7 +144,7 @@ def _not_sure(bid: Bid) -> NamesakeError:
 
 
 def _digest(props: Mapping[str, Any], key: str) -> str:
-    spec = {one.name: props.get(one.name) for one in SPEC if not one.quiet}
+    spec = {one.name: meant(one, props.get(one.name)) for one in SPEC if not one.quiet}
     sealed = {
         one.name: value for one in SPEC if one.quiet and (value := props.get(one.name)) not in (None, one.default)
     }

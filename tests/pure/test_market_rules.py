@@ -16,8 +16,10 @@ GOOD = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": CENTRAL
 
 
 def judged(market: Market, olds: Any = None, /, **changes: Any) -> Checked:
+    """Judge as check does: a cluster that stays as it is, is not judged again."""
     found = cluster_inputs.check_cluster({**GOOD, **changes})
-    cluster_inputs.against_market(found, market, olds)
+    if not cluster_inputs.stays(found, olds or {}):
+        cluster_inputs.against_market(found, market)
     return found
 
 
@@ -302,25 +304,19 @@ def test_a_new_type_or_region_beside_an_old_one_is_judged(market: Market) -> Non
     assert list(lines(judged(market, GOOD, region=NORTH))) == ["instance_type"]
 
 
-def test_only_the_volumes_that_are_mounted_already_are_passed_over(market: Market) -> None:
-    """Wherever they stand now, and wherever they are mounted; a new one beside them is judged."""
-    olds = {**GOOD, "volumes": [mount("vol_gone"), mount("vol_east", "/mnt/b")]}
-    mounts = [mount("vol_lost", "/mnt/a"), mount("vol_east", "/mnt/c"), mount("vol_gone", "/mnt/d")]
-    assert list(lines(judged(market, olds, volumes=mounts))) == ["volumes[0].volume_id"]
-    mounts[0] = mount(UNKNOWN, "/mnt/a", region=EAST)
-    assert list(lines(judged(market, olds, volumes=mounts))) == ["volumes[0].volume_id"]
-    for before in (None, []):
-        found = judged(market, {**GOOD, "volumes": before}, volumes=[mount("vol_gone")])
-        assert list(lines(found)) == ["volumes[0].volume_id"]
-    assert list(lines(judged(market, GOOD, volumes=[mount("vol_gone")]))) == ["volumes[0].volume_id"]
+@pytest.mark.parametrize("more", [{"num_instances": 2.0}, {"command": "sleep 1"}, {"name_prefix": "other"}])
+def test_a_cluster_that_will_be_replaced_is_judged_whole(market: Market, more: Any) -> None:
+    """A new bid is placed: a block volume on two machines, or a volume that is gone, is told before."""
+    volumes = {"volumes": [mount("vol_gone")]}
+    assert not judged(market, {**GOOD, **volumes}, **volumes).failures
+    assert list(lines(judged(market, {**GOOD, **volumes}, **volumes, **more))) == ["volumes[0].volume_id"]
 
 
-def test_what_breaks_its_own_rule_fails_beside_what_is_there_already(market: Market) -> None:
-    """Only the market is not asked again."""
-    olds = {**GOOD, "volumes": [mount("vol_gone")]}
-    found = judged(market, olds, volumes=[mount("nonsense", "/mnt/x"), mount("vol_gone")])
-    assert list(lines(found)) == ["volumes[0].volume_id"]
-    assert "must be a Volume" in lines(found)["volumes[0].volume_id"]
+def test_the_order_of_mounts_and_their_hints_replace_nothing(market: Market) -> None:
+    """Neither is a reason to judge a cluster that runs."""
+    olds = {**GOOD, "volumes": [mount("vol_gone"), mount("vol_lost", "/mnt/b")]}
+    turned = [mount("vol_lost", "/mnt/b", region=EAST), mount("vol_gone", interface="block")]
+    assert not judged(market, olds, volumes=turned).failures
 
 
 def test_hints_are_dropped_before_anything_is_recorded(market: Market) -> None:
