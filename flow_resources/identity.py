@@ -7,6 +7,7 @@ what a replacement is about to delete nor what another resource of the stack bec
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pulumi
@@ -14,7 +15,12 @@ import pulumi
 from flow_resources import engine
 from flow_resources.core.naming import Mark, take_apart
 
-_states: list[tuple[Any, pulumi.Output[Any]]] = []  # one entry: the engine of this program, what it said
+Index = dict[str, list[str]]
+"""The ids that the stack's state holds, by URN and by mark."""
+
+# One entry: the engine of this program, and what it said. A task and no Output: an Output takes its value apart, which
+# for the state of a hundred clusters is minutes.
+_asked: list[tuple[Any, asyncio.Task[Index | None]]] = []
 
 
 def owner() -> str:
@@ -25,37 +31,49 @@ def owner() -> str:
 
 def hidden(type_token: str, name: str, opts: pulumi.ResourceOptions) -> dict[str, Any]:
     """Return the hidden inputs of a resource."""
-    # Not the Output itself: it depends on the parent, and a child's input must not.
-    future: Any = pulumi.create_urn(name, type_token, opts.parent).future()
-    urn: pulumi.Output[str] = pulumi.Output.from_input(future)
+    urn: Any = pulumi.create_urn(name, type_token, opts.parent)
     own = owner()
-    recorded = pulumi.Output.all(urn, _state()).apply(lambda both: _recorded(own, *both))
-    return {"__owner": own, "__urn": urn, "__recorded": recorded}
+    # Not the URN's Output itself: it depends on the parent, and a child's input must not.
+    return {
+        "__owner": own,
+        "__urn": pulumi.Output.from_input(urn.future()),
+        "__recorded": pulumi.Output.from_input(_recorded(own, urn)),
+    }
 
 
-def _recorded(owner_: str, urn: str, state: dict[str, Any] | None) -> str:
+async def _recorded(own: str, urn: Any) -> str:
     """Return the ids that this stack's state holds for a resource: under its URN, or under a name with its mark."""
-    if state is None:
-        return "?"
-    mark = Mark.of(owner_, urn)
-    found = []
-    for other, resource in state.items():
+    index, known = await _index(), await urn.future()
+    return "?" if index is None else found_in(index, own, known)
+
+
+def found_in(index: Index, own: str, urn: str) -> str:
+    """Look a resource up in the index."""
+    return ",".join(dict.fromkeys([*index.get(urn, []), *index.get(str(Mark.of(own, urn)), [])]))
+
+
+def index_of(state: dict[str, Any]) -> Index:
+    """Index the outputs of a state's resources, as the engine gives them."""
+    index: Index = {}
+    for urn, resource in state.items():
         outputs = resource.get("outputs") or {}
-        parts = take_apart(str(outputs.get("task_name") or outputs.get("volume_name") or ""))
-        if other == urn or (parts and parts.mark == mark):
-            found.append(str(outputs.get("task_id") or outputs.get("volume_id") or ""))
-    return ",".join(filter(None, found))
+        id_ = outputs.get("task_id") or outputs.get("volume_id")
+        if id_:
+            index.setdefault(urn, []).append(str(id_))
+            if parts := take_apart(str(outputs.get("task_name") or outputs.get("volume_name") or "")):
+                index.setdefault(str(parts.mark), []).append(str(id_))
+    return index
 
 
-def _state() -> pulumi.Output[Any]:
+async def _index() -> Index | None:
     """Ask the backend, once a program, what the stack holds; None when it does not say."""
     monitor = pulumi.runtime.settings.get_monitor()
-    if not _states or _states[0][0] is not monitor:
-        _states[:] = [(monitor, pulumi.Output.from_input(_read_state()))]
-    return _states[0][1]
+    if not _asked or _asked[0][0] is not monitor:
+        _asked[:] = [(monitor, asyncio.ensure_future(_read_state()))]
+    return await _asked[0][1]
 
 
-async def _read_state() -> Any:
+async def _read_state() -> Index | None:
     if engine.is_mocked():
         return None
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
@@ -65,4 +83,4 @@ async def _read_state() -> Any:
         pulumi.log.debug(f"flow_resources: the stack's own state could not be read: {error}")
         return None
     outputs = (answer or {}).get("outputs")
-    return outputs if isinstance(outputs, dict) else None
+    return index_of(outputs) if isinstance(outputs, dict) else None

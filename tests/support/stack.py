@@ -17,7 +17,7 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from flow_resources.core.inputs import UNKNOWN, Unknown
 from flow_resources.engine import token
-from flow_resources.identity import _recorded
+from flow_resources.identity import found_in, index_of
 from flow_resources.providers import session
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
@@ -173,7 +173,7 @@ class Stack:
         urn = self.urn(name, declared.type)
         news = {**declared.inputs, "__owner": self.owner, "__urn": urn, "__provider": token(PROVIDERS[declared.type])}
         outputs = {self.urn(other, one.type): {"outputs": one.outputs} for other, one in self.state.items()}
-        news["__recorded"] = _recorded(self.owner, urn, outputs)
+        news["__recorded"] = found_in(index_of(outputs), self.owner, urn)
         olds = dict(saved.inputs) if saved else {}
         result = self._call(declared.type, "Check", urn, lambda one: one.check(wire(olds), wire(news)))
         if result.failures:
