@@ -18,8 +18,8 @@ from flow_resources.core.naming import Mark, take_apart
 Index = dict[str, list[str]]
 """The ids that the stack's state holds, by URN and by mark."""
 
-# One entry: the engine of this program, and what it said. A task and no Output: an Output takes its value apart, which
-# for the state of a hundred clusters is minutes.
+# One entry: the engine of this program, and what it said. A task and no Output: an Output takes its value apart for
+# everyone who asks (32 clusters: 7 s for an `up` without changes instead of 3.5 s).
 _asked: list[tuple[Any, asyncio.Task[Index | None]]] = []
 
 
