@@ -1,6 +1,6 @@
 """The engine room: the only place that knows Pulumi's insides.
 
-The Python dynamic host gives a provider its properties and little else. Five things are taken from its insides, each
+The Python dynamic host gives a provider its properties and little else. Six things are taken from its insides, each
 feature-detected, each with a stock behaviour to fall back on, each with a test for both ways:
 
 ========================  ============================================  ======================================

@@ -22,6 +22,9 @@ from flow_resources.core.naming import Mark, compose, take_apart
 from flow_resources.providers.base import Named, still_recorded
 
 T = TypeVar("T", bound=Named)
+# Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
+# is older may belong to a stack that was renamed, and is for a person to judge.
+TAKE_OVER_WITHIN, CLEAR_WITHIN = 24, 1
 
 
 @dataclass(frozen=True)

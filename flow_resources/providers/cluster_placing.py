@@ -22,14 +22,10 @@ from flow_resources.providers.base import (
     taking_over,
     warn_of_other_owner,
 )
-from flow_resources.providers.claiming import Claim, claim, too_old
+from flow_resources.providers.claiming import CLEAR_WITHIN, TAKE_OVER_WITHIN, Claim, claim, too_old
 from flow_resources.providers.cluster_check import bid_line, differences
 from flow_resources.providers.cluster_progress import end
 from flow_resources.providers.waiting import Deadline
-
-# Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
-# is older may be the cluster of a stack that was renamed, and is for a person to judge.
-TAKE_OVER_WITHIN, CLEAR_WITHIN = 24, 1
 
 
 def adopted(cloud: Cloud, props: Mapping[str, Any]) -> Bid | None:

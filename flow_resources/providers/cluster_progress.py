@@ -12,7 +12,7 @@ from flow_resources.core import money
 from flow_resources.core.cluster_inputs import WAIT_FOR
 from flow_resources.core.rows import Bid
 from flow_resources.core.status import Sighting
-from flow_resources.errors import EndedError, FlowResourcesError, NotReadyError, UnheardError
+from flow_resources.errors import EndedError, FlowResourcesError, NotReadyError
 from flow_resources.providers import session
 from flow_resources.providers.waiting import Deadline
 
@@ -34,22 +34,13 @@ def bring_about(
 def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) -> Sighting:
     goal, paused = str(props.get("wait_for") or WAIT_FOR[-1]), bool(props.get("paused"))
     seen: Sighting | None = None
-    silence: UnheardError | None = None
-    for moment in deadline.looks():
-        try:
-            seen, silence = _look(cloud, bid, moment), None
-        except UnheardError as error:  # one bad answer does not end a wait; the limit does
-            silence = error
-            engine.row(error.message)
-            continue
+    for seen in deadline.watch(lambda moment: _look(cloud, bid, moment)):
         if seen.status == "paused" if paused else seen.reached(goal):
             cost = money.usd(money.price(props["max_price_per_hour"]) * bid.quantity)
             engine.row(seen.message if paused else f"{seen.message}, max {cost}/h")
             return _with_history(cloud, seen)
         waits = seen.status in ("pending", "preempted")
         engine.row(f"{seen.message}: {deadline.minute()}" if waits else seen.message)
-    if silence:
-        raise silence
     raise NotReadyError(_unready(cloud, bid, seen, props), "raise the bid or wait; run `pulumi up` again to go on")
 
 
@@ -77,19 +68,10 @@ def _unready(cloud: Cloud, bid: Bid, seen: Sighting | None, props: Mapping[str, 
 def end(cloud: Cloud, bid: Bid, deadline: Deadline) -> None:
     """Cancel a bid and see it ended."""
     cloud.cancel(bid.id)
-    silence: UnheardError | None = None
-    for _ in deadline.looks():
-        try:
-            now, silence = cloud.bid(bid.id), None
-        except UnheardError as error:
-            silence = error
-            engine.row(error.message)
-            continue
+    for now in deadline.watch(lambda _: cloud.bid(bid.id)):
         if now is None or now.ended:
             return
         engine.row(f"ending: the service still calls it {now.status}")
-    if silence:
-        raise silence
     raise NotReadyError(f"the bid {bid.id} was cancelled but is not ended yet", "run the same command again to go on")
 
 

@@ -15,9 +15,7 @@ from flow_resources.core.volume_inputs import SPEC
 from flow_resources.errors import FlowResourcesError, NamesakeError, RefusedError
 from flow_resources.providers import session
 from flow_resources.providers.base import MARK, adopts, taking_over, warn_of_other_owner
-from flow_resources.providers.claiming import claim, next_name, too_old
-
-TAKE_OVER_WITHIN = 24  # hours; what is older may be the volume of a stack that was renamed
+from flow_resources.providers.claiming import TAKE_OVER_WITHIN, claim, next_name, too_old
 
 
 def adopted(cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from flow_resources import engine
+from flow_resources.errors import UnheardError
 from flow_resources.providers import session
+
+T = TypeVar("T")
 
 DEFAULT_SECONDS = 30 * 60.0
 _EAGER = 30.0  # for so many seconds polls are quick, then they are a listing each 5 s or less
@@ -50,6 +54,23 @@ class Deadline:
             slept = min(pause * clock.jitter(), max(self.seconds - self.spent, 0.01))
             clock.sleep(slept)
             age = slept / 2
+
+    def watch(self, look: Callable[[float], T]) -> Iterator[T]:
+        """Look again and again and yield what was seen; one bad answer does not end a wait, the limit does.
+
+        Raises the last UnheardError where the limit came in the middle of silence.
+        """
+        silence: UnheardError | None = None
+        for moment in self.looks():
+            try:
+                seen, silence = look(moment), None
+            except UnheardError as error:
+                silence = error
+                engine.row(error.message)
+                continue
+            yield seen
+        if silence:
+            raise silence
 
     def minute(self) -> str:
         """Say which minute of waiting this is."""
