@@ -9,24 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flow_resources.testing.clock import Clock, ManualClock, RealClock
     from flow_resources.testing.fake import FakeMithril
-    from flow_resources.testing.faults import FaultRule
-    from flow_resources.testing.journal import Request
-    from flow_resources.testing.mocks import FlowMocks
-    from flow_resources.testing.store import StateError
+    from flow_resources.testing.program_mocks import FlowMocks
+    from flow_resources.testing.service.clock import Clock, ManualClock, RealClock
+    from flow_resources.testing.service.store import StateError
+    from flow_resources.testing.web.faults import FaultRule
+    from flow_resources.testing.web.journal import Request
 
 __all__ = ["Clock", "FakeMithril", "FaultRule", "FlowMocks", "ManualClock", "RealClock", "Request", "StateError"]
 
 _ROOMS = {
-    "Clock": "clock",
+    "Clock": "service.clock",
     "FakeMithril": "fake",
-    "FaultRule": "faults",
-    "FlowMocks": "mocks",
-    "ManualClock": "clock",
-    "RealClock": "clock",
-    "Request": "journal",
-    "StateError": "store",
+    "FaultRule": "web.faults",
+    "FlowMocks": "program_mocks",
+    "ManualClock": "service.clock",
+    "RealClock": "service.clock",
+    "Request": "web.journal",
+    "StateError": "service.store",
 }
 
 

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
-from flow_resources.testing.catalog import REGIONS
 from flow_resources.testing.fake import FakeMithril
-from flow_resources.testing.store import StateError
+from flow_resources.testing.service.catalog import REGIONS
+from flow_resources.testing.service.store import StateError
 
 
 class _Parser(argparse.ArgumentParser):

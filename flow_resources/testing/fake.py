@@ -8,17 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from flow_resources.testing.accounts import OPERATOR, project_row
-from flow_resources.testing.backend import Backend
-from flow_resources.testing.catalog import BY_FID, check_region, find_types
-from flow_resources.testing.clock import Clock, RealClock
-from flow_resources.testing.errors import ApiError
-from flow_resources.testing.faults import Faults
-from flow_resources.testing.journal import MUTATING, Journal, Request
-from flow_resources.testing.market import Place
-from flow_resources.testing.options import Idempotency, Options
-from flow_resources.testing.server import HOST, Server
-from flow_resources.testing.store import Store
+from flow_resources.testing.service.accounts import OPERATOR, project_row
+from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.service.catalog import BY_FID, check_region, find_types
+from flow_resources.testing.service.clock import Clock, RealClock
+from flow_resources.testing.service.errors import ApiError
+from flow_resources.testing.service.market import Place
+from flow_resources.testing.service.options import Idempotency, Options
+from flow_resources.testing.service.store import Store
+from flow_resources.testing.web.faults import Faults
+from flow_resources.testing.web.journal import MUTATING, Journal, Request
+from flow_resources.testing.web.server import HOST, Server
 
 if TYPE_CHECKING:
     from typing_extensions import Self

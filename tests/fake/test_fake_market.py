@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flow_resources.testing.market import Bidder, winners
+from flow_resources.testing.service.market import Bidder, winners
 
 TYPE = "8xa100"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flow_resources.testing.inputs import PAGE_MAX, Query, write_cursor
-from flow_resources.testing.store import Row, Store, marks
+from flow_resources.testing.service.inputs import PAGE_MAX, Query, write_cursor
+from flow_resources.testing.service.store import Row, Store, marks
 
 
 @dataclass

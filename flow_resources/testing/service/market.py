@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from flow_resources.testing.catalog import CAPACITY, REGIONS, TYPES, InstanceType
-from flow_resources.testing.inputs import write_price
-from flow_resources.testing.store import Store
+from flow_resources.testing.service.catalog import CAPACITY, REGIONS, TYPES, InstanceType
+from flow_resources.testing.service.inputs import write_price
+from flow_resources.testing.service.store import Store
 
 
 class Place(NamedTuple):

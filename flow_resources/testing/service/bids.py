@@ -6,17 +6,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from flow_resources.testing.accounts import Accounts, User
-from flow_resources.testing.catalog import BY_FID, check_region
-from flow_resources.testing.clock import wire_time
-from flow_resources.testing.errors import BadRequestError, NotFoundError
-from flow_resources.testing.inputs import Body, Query, write_price
-from flow_resources.testing.lifecycle import Lifecycle
-from flow_resources.testing.listing import Listing
-from flow_resources.testing.machines import Machines
-from flow_resources.testing.options import Options
-from flow_resources.testing.store import Row, Store
-from flow_resources.testing.volumes import Volumes
+from flow_resources.testing.service.accounts import Accounts, User
+from flow_resources.testing.service.catalog import BY_FID, check_region
+from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.errors import BadRequestError, NotFoundError
+from flow_resources.testing.service.inputs import Body, Query, write_price
+from flow_resources.testing.service.lifecycle import Lifecycle
+from flow_resources.testing.service.listing import Listing
+from flow_resources.testing.service.machines import Machines
+from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.store import Row, Store
+from flow_resources.testing.service.volumes import Volumes
 
 STATUSES = ("Open", "Allocated", "Preempting", "Terminated", "Paused")
 _SORTS = {"created_at": "seq", "status": "status"}

@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable
 
-from flow_resources.testing.accounts import User
-from flow_resources.testing.errors import ConflictError
-from flow_resources.testing.options import Options
-from flow_resources.testing.store import Store
+from flow_resources.testing.service.accounts import User
+from flow_resources.testing.service.errors import ConflictError
+from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.store import Store
 
 
 class Replays:

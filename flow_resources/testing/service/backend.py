@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flow_resources.testing.accounts import Accounts, User
-from flow_resources.testing.bids import Bids
-from flow_resources.testing.clock import Clock
-from flow_resources.testing.lifecycle import Lifecycle
-from flow_resources.testing.machines import Machines
-from flow_resources.testing.market import Market
-from flow_resources.testing.options import Options
-from flow_resources.testing.replays import Replays
-from flow_resources.testing.store import Store
-from flow_resources.testing.volumes import Volumes
+from flow_resources.testing.service.accounts import Accounts, User
+from flow_resources.testing.service.bids import Bids
+from flow_resources.testing.service.clock import Clock
+from flow_resources.testing.service.lifecycle import Lifecycle
+from flow_resources.testing.service.machines import Machines
+from flow_resources.testing.service.market import Market
+from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.replays import Replays
+from flow_resources.testing.service.store import Store
+from flow_resources.testing.service.volumes import Volumes
 
 
 class Backend:

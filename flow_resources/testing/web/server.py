@@ -8,10 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
-from flow_resources.testing.backend import Backend
-from flow_resources.testing.faults import Faults
-from flow_resources.testing.journal import Journal
-from flow_resources.testing.serving import Serving
+from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.web.faults import Faults
+from flow_resources.testing.web.journal import Journal
+from flow_resources.testing.web.serving import Serving
 
 HOST = "127.0.0.1"
 _GRACE_SECONDS = 0.05

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flow_resources.testing.errors import InvalidError, problem
+from flow_resources.testing.service.errors import InvalidError, problem
 
 _PRICE = re.compile(r"\$(\d{1,9})(?:\.(\d{1,2}))?")
 _MISSING = object()

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flow_resources.testing.accounts import User
-from flow_resources.testing.clock import wire_time
-from flow_resources.testing.errors import NotFoundError
-from flow_resources.testing.inputs import Query
-from flow_resources.testing.listing import Listing
-from flow_resources.testing.store import Row, Store, marks
+from flow_resources.testing.service.accounts import User
+from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.errors import NotFoundError
+from flow_resources.testing.service.inputs import Query
+from flow_resources.testing.service.listing import Listing
+from flow_resources.testing.service.store import Row, Store, marks
 
 STATUSES = (
     "STATUS_NEW",

@@ -7,12 +7,12 @@ any of them ──cancel──> Terminated
 
 from __future__ import annotations
 
-from flow_resources.testing.accounts import User
-from flow_resources.testing.catalog import BY_FID
-from flow_resources.testing.machines import Machines
-from flow_resources.testing.market import Bidder, Market, Place, winners
-from flow_resources.testing.options import Options
-from flow_resources.testing.store import Row, Store
+from flow_resources.testing.service.accounts import User
+from flow_resources.testing.service.catalog import BY_FID
+from flow_resources.testing.service.machines import Machines
+from flow_resources.testing.service.market import Bidder, Market, Place, winners
+from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.store import Row, Store
 
 
 class Lifecycle:

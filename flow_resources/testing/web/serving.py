@@ -12,12 +12,12 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from flow_resources.testing.backend import Backend
-from flow_resources.testing.errors import ApiError, InvalidError, problem
-from flow_resources.testing.faults import FaultRule, Faults
-from flow_resources.testing.inputs import Query
-from flow_resources.testing.journal import MUTATING, Journal, Request
-from flow_resources.testing.routes import Answer, Call, find
+from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.service.errors import ApiError, InvalidError, problem
+from flow_resources.testing.service.inputs import Query
+from flow_resources.testing.web.faults import FaultRule, Faults
+from flow_resources.testing.web.journal import MUTATING, Journal, Request
+from flow_resources.testing.web.routes import Answer, Call, find
 
 log = logging.getLogger(__name__)
 _NOT_JSON = b'{"fid": "bid_'

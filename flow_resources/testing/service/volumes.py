@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flow_resources.testing.accounts import Accounts, User
-from flow_resources.testing.catalog import check_region
-from flow_resources.testing.clock import wire_time
-from flow_resources.testing.errors import BadRequestError, ConflictError, NotFoundError
-from flow_resources.testing.inputs import Body
-from flow_resources.testing.store import Row, Store, marks
+from flow_resources.testing.service.accounts import Accounts, User
+from flow_resources.testing.service.catalog import check_region
+from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.errors import BadRequestError, ConflictError, NotFoundError
+from flow_resources.testing.service.inputs import Body
+from flow_resources.testing.service.store import Row, Store, marks
 
 NAME = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _NAME_MAX = 64

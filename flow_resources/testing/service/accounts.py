@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.testing.clock import wire_time
-from flow_resources.testing.errors import BadRequestError, ForbiddenError, NotFoundError, UnauthorizedError
-from flow_resources.testing.inputs import Body
-from flow_resources.testing.keypair import make_key_pair
-from flow_resources.testing.store import Row, Store
+from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.errors import BadRequestError, ForbiddenError, NotFoundError, UnauthorizedError
+from flow_resources.testing.service.inputs import Body
+from flow_resources.testing.service.keypair import make_key_pair
+from flow_resources.testing.service.store import Row, Store
 
 _PUBLIC_KEY = r"(ssh-[a-z0-9]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( .*)?\s*"
 ORGANIZATION = "org_000001"

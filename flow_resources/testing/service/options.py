@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
-from flow_resources.testing.inputs import PAGE_MAX
+from flow_resources.testing.service.inputs import PAGE_MAX
 
 Idempotency = Literal["dedupe", "ignore", "terminated"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from flow_resources.testing.journal import Request
+from flow_resources.testing.web.journal import Request
 
 Kind = Literal["status", "reset", "hang", "truncate", "malformed", "slow", "pass"]
 When = Literal["before", "after"]

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.testing.accounts import User
-from flow_resources.testing.backend import Backend
-from flow_resources.testing.errors import InvalidError, MethodNotAllowedError, NotFoundError, problem
-from flow_resources.testing.inputs import Query
-
-from . import catalog
+from flow_resources.testing.service import catalog
+from flow_resources.testing.service.accounts import User
+from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.service.errors import InvalidError, MethodNotAllowedError, NotFoundError, problem
+from flow_resources.testing.service.inputs import Query
 
 Answer = tuple[int, Any]
 NO_CONTENT: Answer = (204, None)
