@@ -9,22 +9,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flow_resources.testing.console import Console
     from flow_resources.testing.fake import FakeMithril
     from flow_resources.testing.program_mocks import FlowMocks
-    from flow_resources.testing.service.clock import Clock, ManualClock, RealClock
+    from flow_resources.testing.remote import RemoteMithril
+    from flow_resources.testing.service.clock import Clock
+    from flow_resources.testing.service.options import MANUAL
     from flow_resources.testing.service.store import StateError
     from flow_resources.testing.web.faults import FaultRule
     from flow_resources.testing.web.journal import Request
 
-__all__ = ["Clock", "FakeMithril", "FaultRule", "FlowMocks", "ManualClock", "RealClock", "Request", "StateError"]
+__all__ = [
+    "MANUAL",
+    "Clock",
+    "Console",
+    "FakeMithril",
+    "FaultRule",
+    "FlowMocks",
+    "RemoteMithril",
+    "Request",
+    "StateError",
+]
 
 _ROOMS = {
+    "MANUAL": "service.options",
     "Clock": "service.clock",
+    "Console": "console",
     "FakeMithril": "fake",
     "FaultRule": "web.faults",
     "FlowMocks": "program_mocks",
-    "ManualClock": "service.clock",
-    "RealClock": "service.clock",
+    "RemoteMithril": "remote",
     "Request": "web.journal",
     "StateError": "service.store",
 }

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from flow_resources.testing import FakeMithril, ManualClock
+from flow_resources.testing import Clock, FakeMithril
 
 _A100 = "it_Sg1nDx1I8NFep60J"
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"
@@ -156,13 +156,13 @@ def contract() -> Contract:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
+def clock() -> Clock:
     """Return a clock that stands still."""
-    return ManualClock(1_800_000_000.0)
+    return Clock(1_800_000_000.0, speed=0)
 
 
 @pytest.fixture
-def cloud(clock: ManualClock) -> Iterator[Callable[..., FakeMithril]]:
+def cloud(clock: Clock) -> Iterator[Callable[..., FakeMithril]]:
     """Return a function that starts clouds with switches of their own."""
     started: list[FakeMithril] = []
 

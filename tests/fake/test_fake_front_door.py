@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 import flow_resources.testing as front
-from flow_resources.testing import FakeMithril, ManualClock, RealClock
+from flow_resources.testing import Clock, FakeMithril
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_public_name_is_there():
-    """__all__ is sorted and true."""
-    assert list(front.__all__) == sorted(front.__all__)
+    """__all__ is true, and dir() knows it; the linter keeps its order."""
     for name in front.__all__:
         assert getattr(front, name) is not None
         assert name in dir(front)
@@ -29,7 +28,7 @@ def test_every_public_name_is_there():
 def test_the_front_door_does_not_import_the_server():
     """Somebody who only wants the mocks needs no web server, and nobody here needs the SDK or the engine."""
     code = (
-        "import sys, flow_resources.testing as t; t.ManualClock; print('aiohttp' in sys.modules);"
+        "import sys, flow_resources.testing as t; t.Clock; print('aiohttp' in sys.modules);"
         "t.FakeMithril; print(sorted({'flow', 'pulumi', 'httpx'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -37,14 +36,38 @@ def test_the_front_door_does_not_import_the_server():
     assert done.stdout.split("\n") == ["False", "[]", ""]
 
 
-def test_a_manual_clock_only_moves_forward_and_only_when_told():
+def test_a_clock_that_stands_still_only_moves_forward_and_only_when_told():
     """Seconds, minutes, hours."""
-    clock = ManualClock(100.0)
+    clock = Clock(100.0, speed=0)
     assert clock.now() == clock.now() == 100.0
     assert clock.advance(seconds=1, minutes=1, hours=1) == 3761.0
-    with pytest.raises(ValueError, match="backwards"):
-        clock.advance(seconds=-1)
-    assert abs(RealClock().now() - time.time()) < 1
+    for step in (-1, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="only runs forward"):
+            clock.advance(seconds=step)
+    assert clock.now() == 3761.0
+
+
+def test_a_clock_runs_as_fast_as_it_is_told_and_never_backwards(mocker):
+    """Real time, an hour a minute, a change of speed on the way, and a system clock that somebody sets back."""
+    real = mocker.patch("flow_resources.testing.service.clock.time.time", return_value=1000.0)
+    clock = Clock()
+    assert clock.now() == 1000.0
+    real.return_value = 1060.0
+    assert clock.now() == 1060.0
+    clock.speed = 60.0
+    real.return_value = 1120.0
+    assert clock.now() == 1060.0 + 3600.0
+    real.return_value = 1000.0
+    assert clock.now() == 1060.0 + 3600.0
+    clock.advance(minutes=1)
+    real.return_value = 1001.0
+    assert clock.now() == 1060.0 + 3600.0 + 60.0 + 60.0
+    clock.not_before(0.0)
+    clock.not_before(10_000.0)
+    assert clock.now() == 10_000.0
+    for speed in (-1.0, 2e6, float("nan")):
+        with pytest.raises(ValueError, match="speed"):
+            clock.speed = speed
 
 
 def test_the_environment_sends_a_client_here(mithril):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flow_resources.testing.service.market import Bidder, winners
+from flow_resources.testing.service.auction import Bidder, hold
 
 TYPE = "8xa100"
 
@@ -12,18 +12,18 @@ TYPE = "8xa100"
 def test_higher_limits_win_and_ties_go_by_order():
     """Three places for four bids of one machine."""
     bidders = [Bidder("late", 9, 500, 1), Bidder("early", 1, 500, 1), Bidder("rich", 5, 900, 1), Bidder("x", 4, 500, 1)]
-    assert winners(bidders, 100, 3) == {"rich", "early", "x"}
+    assert hold(bidders, 100, 3).winners == {"rich", "early", "x"}
 
 
 def test_a_bid_wins_with_all_its_machines_or_with_none():
     """A big bid that does not fit leaves the room to a smaller one."""
     bidders = [Bidder("big", 1, 900, 4), Bidder("small", 2, 500, 2)]
-    assert winners(bidders, 100, 3) == {"small"}
+    assert hold(bidders, 100, 3).winners == {"small"}
 
 
 def test_a_limit_equal_to_the_price_wins_and_a_cent_less_loses():
     """The limit is inclusive."""
-    assert winners([Bidder("a", 1, 100, 1), Bidder("b", 2, 99, 1)], 100, 8) == {"a"}
+    assert hold([Bidder("a", 1, 100, 1), Bidder("b", 2, 99, 1)], 100, 8).winners == {"a"}
 
 
 def test_a_price_above_the_limit_takes_the_machines_and_a_lower_one_brings_new_ones(mithril, client):

@@ -228,9 +228,9 @@ def test_a_strangers_bid_under_a_recorded_id_is_refused(stack: Stack, cloud: Fak
 
 def test_a_delete_sees_the_bid_ended_before_it_returns(cloud: FakeMithril, clock: Any) -> None:
     """A cancel that takes its time is waited for."""
-    from flow_resources.testing import ManualClock
+    from flow_resources.testing import Clock
 
-    time = ManualClock()
+    time = Clock(speed=0)
     with FakeMithril(clock=time, cancel_seconds=3.0) as slow:
         stack = Stack(settings_of(slow), clock=clock)
         clock.meanwhile = lambda: time.advance(1)

@@ -12,24 +12,24 @@ from support.stack import PROVIDERS, Context, Create, FakeClock, Stack, VerbErro
 
 from flow_resources import engine
 from flow_resources.providers import session
-from flow_resources.testing import FakeMithril, ManualClock
+from flow_resources.testing import Clock, FakeMithril
 
 
 @pytest.fixture
-def time() -> ManualClock:
+def time() -> Clock:
     """The cloud's clock, which moves as the waiter sleeps."""
-    return ManualClock()
+    return Clock(speed=0)
 
 
 @pytest.fixture
-def slow(clean_environment: None, time: ManualClock) -> Iterator[FakeMithril]:
+def slow(clean_environment: None, time: Clock) -> Iterator[FakeMithril]:
     """A cloud whose machines boot for 20 s."""
     with FakeMithril(boot_seconds=20.0, clock=time) as fake:
         yield fake
 
 
 @pytest.fixture
-def waiting(slow: FakeMithril, time: ManualClock, clock: FakeClock) -> Iterator[Stack]:
+def waiting(slow: FakeMithril, time: Clock, clock: FakeClock) -> Iterator[Stack]:
     """A stack on it."""
     clock.meanwhile = lambda: time.advance(clock.slept[-1])
     yield Stack(settings_of(slow), clock=clock)
@@ -59,9 +59,7 @@ def test_weaker_goals_do_not_wait_for_machines(waiting: Stack, clock: FakeClock,
     assert sum(clock.slept) < 1
 
 
-def test_allocated_waits_for_the_auction(
-    waiting: Stack, slow: FakeMithril, clock: FakeClock, time: ManualClock
-) -> None:
+def test_allocated_waits_for_the_auction(waiting: Stack, slow: FakeMithril, clock: FakeClock, time: Clock) -> None:
     """A bid under the market waits until the price falls."""
     slow.set_price("8xa100", "us-central5-a", 61.0)
 
@@ -137,7 +135,7 @@ def test_a_service_that_fails_while_waiting_leaves_the_id_recorded(
 
 
 def test_the_row_tells_what_is_seen(
-    waiting: Stack, slow: FakeMithril, clock: FakeClock, time: ManualClock, rows: list[str]
+    waiting: Stack, slow: FakeMithril, clock: FakeClock, time: Clock, rows: list[str]
 ) -> None:
     """From the bid over the auction's minutes to the result."""
     slow.set_price("8xa100", "us-central5-a", 61.0)

@@ -12,33 +12,53 @@ from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
 from flow_resources.testing.service.bids import Bids
+from flow_resources.testing.service.billing import Billing
 from flow_resources.testing.service.clock import Clock
+from flow_resources.testing.service.histories import Histories
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.machines import Machines
-from flow_resources.testing.service.market import Market
+from flow_resources.testing.service.market import Market, Place
 from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.replays import Replays
-from flow_resources.testing.service.store import Store
+from flow_resources.testing.service.store import StateError, Store
 from flow_resources.testing.service.volumes import Volumes
 
 
 class Backend:
     """The rooms, put together."""
 
-    def __init__(self, store: Store, clock: Clock, options: Options) -> None:
-        """Start from whatever `store` holds."""
+    def __init__(self, store: Store, clock: Clock, options: Options, seed: int | None = None) -> None:
+        """Start from whatever `store` holds. Raises StateError when that is the story of another seed."""
         self.store = store
         self.clock = clock
         self.options = options
-        self.accounts = Accounts(store)
-        self.volumes = Volumes(store, self.accounts)
-        self.machines = Machines(store)
-        self.market = Market(store)
-        self.lifecycle = Lifecycle(store, options, self.market, self.machines)
-        self.bids = Bids(store, options, self.accounts, self.volumes, self.machines, self.lifecycle)
-        self.replays = Replays(store, options)
+        with store.lock, store.transaction():
+            _begin(store, clock, seed)
         self._due: float | None = None
+        self._furnish()
+
+    def _furnish(self) -> None:
+        store, options = self.store, self.options
+        settled = store.fact("settled") or 0.0
+        self.clock.not_before(settled)
+        self.accounts = Accounts(store)
+        self.quotas = Quotas(store)
+        self.volumes = Volumes(store, options, self.accounts, self.quotas)
+        self.machines = Machines(store, options)
+        self.market = Market(store, options)
+        self.billing = Billing(store)
+        self.lifecycle = Lifecycle(store, options, self.market, self.machines, self.billing, settled)
+        self.bids = Bids(store, options, self.accounts, self.volumes, self.machines, self.lifecycle, self.quotas)
+        self.histories = Histories(store, self.market, self.billing)
+        self.replays = Replays(store, options)
         self._due_known = False
+
+    def reset(self, seed: int | None) -> None:
+        """Begin a story anew, inside a session; accounts, their keys and projects stay."""
+        self.store.clear(but=("users", "grants", "projects"), counters=("user", "proj"))
+        _begin(self.store, self.clock, seed)
+        self._furnish()
 
     @contextmanager
     def session(self) -> Iterator[float]:
@@ -56,6 +76,7 @@ class Backend:
                     if self.store.changes != before:
                         self._due_known = False
                         self._settle(now)
+                        self.store.learn("settled", now)
             except BaseException:
                 if self.store.changes != before:
                     self._due_known = False
@@ -66,17 +87,31 @@ class Backend:
         """Do everything that was due up to now, each thing at its own moment."""
         while (due := self._next_due()) is not None and due <= now:
             self.lifecycle.step(due)
-            self.lifecycle.auction(due)
+            self.lifecycle.settled(due)
+            self.store.learn("settled", due)
             self._due_known = False
         if self.lifecycle.changed:
-            self.lifecycle.auction(now)
             self._due_known = False
+        self.lifecycle.settled(now)
 
     def _next_due(self) -> float | None:
         if not self._due_known:
             self._due = self.lifecycle.next_due()
             self._due_known = True
         return self._due
+
+    def look_again(self) -> None:
+        """Let what was changed without a request, such as an option, take effect."""
+        self.lifecycle.look_again()
+        self._due_known = False
+
+    def reopen(self, place: Place) -> None:
+        """Let the bids of a place that are held out of the auction in again, and hold it anew."""
+        self.store.run(
+            "UPDATE bids SET held = 0 WHERE instance_type = ? AND region = ? AND status != 'Terminated'", *place
+        )
+        self.lifecycle.changed.add(place)
+        self._due_known = False
 
     def create_bid(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
         """Place a bid, once per Idempotency-Key, and return it as it is after the auction."""
@@ -106,3 +141,13 @@ class Backend:
 
         fid = self.replays.once(user, "/v2/volumes", key, raw, lambda: self.volumes.create(user, raw, now), lives)
         return self.volumes.wire(fid)
+
+
+def _begin(store: Store, clock: Clock, seed: int | None) -> None:
+    """Write down when the story begins and what its seed is, unless it is under way."""
+    if store.fact("born") is None:
+        store.learn("born", clock.now())
+        store.learn("seed", seed)
+    elif seed is not None and seed != store.fact("seed"):
+        msg = f"the state file tells the story of seed {store.fact('seed')}, not of {seed}"
+        raise StateError(msg)

@@ -15,6 +15,7 @@ from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.machines import Machines
 from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.store import Row, Store
 from flow_resources.testing.service.volumes import Volumes
 
@@ -46,6 +47,7 @@ class Bids:
         volumes: Volumes,
         machines: Machines,
         lifecycle: Lifecycle,
+        quotas: Quotas,
     ) -> None:
         """Work on the tables of `store`."""
         self._store = store
@@ -54,6 +56,7 @@ class Bids:
         self._volumes = volumes
         self._machines = machines
         self._lifecycle = lifecycle
+        self._quotas = quotas
 
     def create(self, user: User, raw: object, now: float) -> str:
         """Place a bid and return its id; whether it wins is decided right after."""
@@ -68,6 +71,7 @@ class Bids:
                 msg = f"SSH key {key} not found"
                 raise NotFoundError(msg)
         self._volumes.check(user, volumes, None, project, region, wanted["quantity"])
+        self._quotas.check_machines(project, wanted["instance_type"], wanted["quantity"])
         fid = self._store.next_fid("bid")
         self._store.run(
             f"INSERT INTO bids (fid, created_by, created_at, status, {', '.join(_COLUMNS)})"  # noqa: S608
@@ -140,7 +144,9 @@ class Bids:
             listing.only("project", [project])
         elif not user.everything:
             listing.only("project", sorted(user.projects))
-        for column in ("name", "instance_type", "region"):
+        if name := query.text("name"):
+            listing.named(name, prefix=self._options.name_filter == "prefix")
+        for column in ("instance_type", "region"):
             if value := query.text(column):
                 listing.only(column, [value])
         if status := query.choice("status", STATUSES):

@@ -1,48 +1,87 @@
-"""Where the fake gets its time from: the only room that may look at a real clock."""
+"""Where the fake gets its time from: the only room that looks at a real clock.
+
+Time is data: it runs as everybody else's, faster, or only when told, and it can be moved forward at any speed.
+"""
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 from datetime import datetime, timezone
-from typing import Protocol
+
+SPEED_MAX = 1_000_000.0
 
 
-class Clock(Protocol):
-    """Anything that can say how many seconds have passed since 1970."""
+class Clock:
+    """The time of one cloud, or of several that share it; it never runs backwards."""
 
-    def now(self) -> float:
-        """Return the present as seconds since 1970."""
+    def __init__(self, start: float | None = None, *, speed: float = 1.0) -> None:
+        """Start at `start` (seconds since 1970; by default now).
 
-
-class RealClock:
-    """The time everybody else has."""
-
-    def now(self) -> float:
-        """Return the present as seconds since 1970."""
-        return time.time()
-
-
-class ManualClock:
-    """A clock that only moves when told to, so that a test never sleeps."""
-
-    def __init__(self, start: float | None = None) -> None:
-        """Start at `start` (seconds since 1970), by default now."""
-        self._now = time.time() if start is None else start
+        `speed` is how many seconds pass here in a real one: 1 is real time, 60 an hour a minute, and with 0 the clock
+        stands still until `advance`. Raises ValueError for a speed below 0 or above a million.
+        """
+        self._lock = threading.Lock()
+        self._at = time.time() if start is None else start
+        self._mark = time.time()
+        self._speed = _checked(speed)
 
     def now(self) -> float:
         """Return the present as seconds since 1970."""
-        return self._now
+        with self._lock:
+            return self._catch_up()
+
+    @property
+    def speed(self) -> float:
+        """How many seconds pass here in a real one; it may be set at any time."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        with self._lock:
+            self._catch_up()
+            self._speed = _checked(speed)
 
     def advance(self, seconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0) -> float:
-        """Move forward and return the new present."""
+        """Move forward and return the new present. Raises ValueError for a step that is negative or not finite."""
         step = seconds + 60.0 * minutes + 3600.0 * hours
-        if step < 0:
-            msg = f"a clock does not run backwards, got {step} seconds"
+        if not 0 <= step < math.inf:
+            msg = f"a clock only runs forward, by a finite step, got {step} seconds"
             raise ValueError(msg)
-        self._now += step
-        return self._now
+        with self._lock:
+            self._at = self._catch_up() + step
+            return self._at
+
+    def not_before(self, moment: float) -> None:
+        """Move forward to `moment` unless that is past: a state file may come from a clock that was ahead."""
+        with self._lock:
+            self._at = max(self._catch_up(), moment)
+
+    def _catch_up(self) -> float:
+        mark = time.time()
+        # The system's clock may be set back; ours is not.
+        self._at += max(0.0, mark - self._mark) * self._speed
+        self._mark = mark
+        return self._at
 
 
 def wire_time(at: float) -> str:
     """Write a moment as the service does: ISO 8601 with a zone."""
     return datetime.fromtimestamp(at, tz=timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def read_time(text: str) -> float:
+    """Return the seconds since 1970 of an ISO 8601 moment with a zone. Raises ValueError when it is not one."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
+    if moment.tzinfo is None:
+        msg = f"a moment needs a zone, got {text!r}"
+        raise ValueError(msg)
+    return moment.timestamp()
+
+
+def _checked(speed: float) -> float:
+    if not 0 <= speed <= SPEED_MAX:
+        msg = f"speed must be from 0 to {SPEED_MAX:,.0f} seconds a second, got {speed!r}"
+        raise ValueError(msg)
+    return speed

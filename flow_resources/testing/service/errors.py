@@ -73,6 +73,15 @@ class InvalidError(ApiError):
         self.detail = problems
 
 
+class FieldError(ValueError):
+    """A value of a setting means nothing: which one, what it must be, and what it was."""
+
+    def __init__(self, field: str, rule: str, got: object) -> None:
+        """Say all three in one sentence."""
+        super().__init__(f"{field} must be {rule}, got {got!r}")
+        self.field = field
+
+
 def problem(loc: tuple[str | int, ...], msg: str, kind: str = "value_error") -> dict[str, Any]:
     """Return one entry of the 422 envelope."""
     return {"loc": list(loc), "msg": msg, "type": kind}

@@ -9,8 +9,9 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
+from flow_resources.testing.service.clock import read_time
 from flow_resources.testing.service.errors import InvalidError, problem
 
 _PRICE = re.compile(r"\$(\d{1,9})(?:\.(\d{1,2}))?")
@@ -35,6 +36,11 @@ def write_price(cents: int) -> str:
     return f"${cents // 100}.{cents % 100:02d}"
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Say whether JSON had a number there; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 class Body:
     """The fields of one JSON object. Readers return a harmless value for a wrong field; `done` raises for them all."""
 
@@ -45,6 +51,7 @@ class Body:
         self._loc = loc
         self._problems: list[dict[str, Any]] = [] if problems is None else problems
         self._raw: Mapping[str, Any] = {}
+        self._read: set[str] = set()
         if isinstance(raw, dict):
             self._raw = raw
         else:
@@ -52,6 +59,7 @@ class Body:
 
     def has(self, name: str) -> bool:
         """Say whether the field was sent with a value."""
+        self._read.add(name)
         return self._raw.get(name) is not None
 
     def text(self, name: str, *, pattern: str | None = None, longest: int = 10_000_000, shortest: int = 1) -> str:
@@ -93,6 +101,7 @@ class Body:
 
     def flag(self, name: str, *, default: bool | None = None) -> bool:
         """Read true or false; required where there is no default."""
+        self._read.add(name)
         if default is not None and name not in self._raw:
             return default
         return self._take(name, bool, "boolean") is True
@@ -118,6 +127,7 @@ class Body:
 
     def inner(self, name: str) -> Body:
         """Read an object inside this one; its problems are reported with ours."""
+        self._read.add(name)
         raw = self._raw.get(name, _MISSING)
         if raw is _MISSING:
             self.wrong(name, "Field required", "missing")
@@ -128,16 +138,64 @@ class Body:
         """Note that a field is wrong."""
         self._add((*self._loc, name), msg, kind)
 
+    def decimal(self, name: str, *, least: float = 0.0, most: float = float("inf")) -> float:
+        """Read a number within bounds, which may be a fraction; the upper bound itself is out."""
+        value = self._take(name, (int, float), "number")
+        if not isinstance(value, (int, float)):
+            return least
+        if not least <= value < most:
+            self.wrong(name, f"Input should be at least {least:g} and below {most:g}", "out_of_range")
+        return float(value)
+
+    def decimal_or_none(self, name: str) -> float | None:
+        """Read a number that may be missing or null."""
+        return self.decimal(name) if self.has(name) else None
+
+    def anything(self, name: str) -> Any:
+        """Read whatever the field holds, None when it is missing."""
+        self._read.add(name)
+        return self._raw.get(name)
+
+    def is_null(self, name: str) -> bool:
+        """Say whether the field was sent as null."""
+        return name in self._raw and self._raw[name] is None
+
+    def pairs(self, name: str) -> list[tuple[float, float | None]]:
+        """Read a list of [number, number or null]."""
+        items = self._take(name, list, "list")
+        pairs: list[tuple[float, float | None]] = []
+        for item in items if isinstance(items, list) else ():
+            first, second = item if isinstance(item, list) and len(item) == 2 else (None, None)  # noqa: PLR2004
+            if is_number(first) and (second is None or is_number(second)):
+                pairs.append((first, second))
+            else:
+                self.wrong(name, f"Input should be a pair of numbers, got {item!r}", "tuple_type")
+        return pairs
+
+    def rest(self) -> dict[str, Any]:
+        """Return the fields that nobody has read yet, as they came, for another reader."""
+        rest = {name: value for name, value in self._raw.items() if name not in self._read}
+        self._read.update(rest)
+        return rest
+
+    def nothing_else(self) -> None:
+        """Raise InvalidError if anything was wrong, or was sent that nobody has asked for."""
+        for name in self._raw:
+            if name not in self._read:
+                self.wrong(name, "Extra inputs are not permitted", "extra_forbidden")
+        self.done()
+
     def done(self) -> None:
         """Raise InvalidError if anything was wrong."""
         if self._problems:
             raise InvalidError(self._problems)
 
-    def _take(self, name: str, wanted: type, word: str) -> object:
+    def _take(self, name: str, wanted: type | tuple[type, ...], word: str) -> object:
+        self._read.add(name)
         value = self._raw.get(name, _MISSING)
         if value is _MISSING:
             self.wrong(name, "Field required", "missing")
-        elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        elif not isinstance(value, wanted) or (wanted is not bool and isinstance(value, bool)):
             self.wrong(name, f"Input should be a valid {word}", f"{word}_type")
             return None
         return value
@@ -193,6 +251,26 @@ class Query:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
             raise _wrong(name, f"Input should be an integer from 1 to {most}", "int_parsing")
         return int(value)
+
+    def number(self, name: str, *, least: int, most: int, default: int) -> int:
+        """Return an integer within bounds, which may be negative."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if not re.fullmatch(r"-?[0-9]{1,9}", value) or not least <= int(value) <= most:
+            raise _wrong(name, f"Input should be an integer from {least} to {most}", "int_parsing")
+        return int(value)
+
+    def moment(self, name: str) -> float | None:
+        """Return a moment, in seconds since 1970."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            # A plus sign in a query string is a blank unless it was escaped; clients forget.
+            return read_time(value.replace(" ", "+"))
+        except (ValueError, OverflowError) as error:
+            raise _wrong(name, "Input should be an ISO 8601 moment with a zone", "datetime_parsing") from error
 
     def flag(self, name: str) -> bool:
         """Return true or false, false when missing."""

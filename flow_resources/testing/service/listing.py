@@ -35,6 +35,14 @@ class Listing:
         self.where.append(f"{column} IN ({marks(values)})")
         self.values.extend(values)
 
+    def named(self, name: str, *, prefix: bool) -> None:
+        """Keep the rows of that name, or those whose name begins so."""
+        if prefix:
+            self.where.append("substr(name, 1, ?) = ?")
+            self.values.extend((len(name), name))
+        else:
+            self.only("name", [name])
+
     def page(self, store: Store) -> tuple[list[Row], str | None]:
         """Return one page and the cursor of the next, None after the last."""
         where, values = list(self.where), list(self.values)

@@ -6,6 +6,7 @@ Phases are moved by the clock, in SQL, so that a thousand machines cost as much 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from flow_resources.testing.service.accounts import User
@@ -13,6 +14,7 @@ from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.errors import NotFoundError
 from flow_resources.testing.service.inputs import Query
 from flow_resources.testing.service.listing import Listing
+from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.store import Row, Store, marks
 
 STATUSES = (
@@ -30,6 +32,10 @@ STATUSES = (
     "STATUS_PAUSED",
     "STATUS_ERROR",
 )
+_COLUMNS = (
+    *("fid", "name", "project", "bid", "instance_type", "region", "created_by", "created_at"),
+    *("status", "status_at", "boots_from", "ready_at", "due_at", "fails"),
+)
 _REACHABLE = ("STATUS_RUNNING", "STATUS_PREEMPTING")
 _SORTS = {"created_at": "seq", "instance_status": "status", "instance_type_fid": "instance_type"}
 
@@ -37,37 +43,41 @@ _SORTS = {"created_at": "seq", "instance_status": "status", "instance_type_fid":
 class Machines:
     """Instances, as rows of one table."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, options: Options) -> None:
         """Work on the tables of `store`."""
         self._store = store
+        self._options = options
 
-    def allocate(self, bid: Row, now: float, boot_seconds: float) -> None:
+    def allocate(self, bid: Row, now: float) -> None:
         """Boot the machines of a bid: those it still holds, or new ones."""
-        held = self._store.value("SELECT count(*) FROM instances WHERE bid = ? AND current", bid["fid"])
-        boot = _boot(now, boot_seconds)
+        held = self._store.rows("SELECT seq FROM instances WHERE bid = ? AND current", bid["fid"])
         if held:
-            self._store.run(
-                "UPDATE instances SET status = ?, boots_from = ?, ready_at = ?, due_at = ? WHERE bid = ? AND current",
-                *(*boot, bid["fid"]),
+            boots = [(*self._boot(now, f"{row['seq']}/{now}"), row["seq"]) for row in held]
+            self._store.run_many(
+                "UPDATE instances SET status = ?, status_at = ?, boots_from = ?, ready_at = ?, due_at = ?, fails = ?"
+                " WHERE seq = ?",
+                boots,
             )
             return
         shared = (bid["project"], bid["fid"], bid["instance_type"], bid["region"], bid["created_by"], now)
         self._store.run_many(
-            "INSERT INTO instances (fid, name, project, bid, instance_type, region, created_by, created_at,"
-            " status, boots_from, ready_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO instances ({', '.join(_COLUMNS)}) VALUES ({marks(_COLUMNS)})",  # noqa: S608
             [
-                (self._store.next_fid("inst"), f"{bid['name']}-{index}", *shared, *boot)
+                (fid, f"{bid['name']}-{index}", *shared, *self._boot(now, fid))
                 for index in range(1, bid["quantity"] + 1)
+                for fid in [self._store.next_fid("inst")]
             ],
         )
 
-    def mark(self, bid: str, status: str) -> None:
+    def mark(self, bid: str, status: str, now: float) -> None:
         """Give all machines that a bid holds one status; their boot, if any, is over."""
-        self._store.run("UPDATE instances SET status = ?, due_at = NULL WHERE bid = ? AND current", status, bid)
+        self._store.run(
+            "UPDATE instances SET status = ?, status_at = ?, due_at = NULL WHERE bid = ? AND current", status, now, bid
+        )
 
     def end(self, bid: str, status: str, now: float) -> None:
         """Mark the machines of a bid as gone for good."""
-        self.mark(bid, status)
+        self.mark(bid, status, now)
         self._store.run("UPDATE instances SET ended_at = ? WHERE bid = ? AND current", now, bid)
 
     def let_go(self, bid: str) -> None:
@@ -81,21 +91,35 @@ class Machines:
 
     def boot(self, now: float) -> None:
         """Move every boot that is due one phase on; the last phase first, so that nothing moves twice."""
+        self._finish("due_at <= ? AND status = 'STATUS_STARTING'", now, now)
+        for status, follows, due in (
+            ("STATUS_INITIALIZING", "STATUS_STARTING", "ready_at"),
+            ("STATUS_NEW", "STATUS_INITIALIZING", "(boots_from + ready_at) / 2"),
+        ):
+            self._store.run(
+                f"UPDATE instances SET status = ?, status_at = ?, due_at = {due}"  # noqa: S608
+                " WHERE due_at <= ? AND status = ?",
+                *(follows, now, now, status),
+            )
+
+    def finish_boot(self, bid: str | None, now: float) -> None:
+        """End the boots of a bid, or all of them."""
+        self._finish("due_at IS NOT NULL AND bid = coalesce(?, bid)", now, bid)
+
+    def _finish(self, which: str, now: float, *values: object) -> None:
         self._store.run(
-            "UPDATE instances SET status = 'STATUS_RUNNING', due_at = NULL"
-            " WHERE due_at <= ? AND status = 'STATUS_STARTING'",
-            now,
+            "UPDATE instances SET status = CASE WHEN fails THEN 'STATUS_ERROR' ELSE 'STATUS_RUNNING' END,"  # noqa: S608
+            f" status_at = ?, due_at = NULL WHERE {which}",
+            *(now, *values),
         )
-        self._store.run(
-            "UPDATE instances SET status = 'STATUS_STARTING', due_at = ready_at"
-            " WHERE due_at <= ? AND status = 'STATUS_INITIALIZING'",
-            now,
-        )
-        self._store.run(
-            "UPDATE instances SET status = 'STATUS_INITIALIZING', due_at = (boots_from + ready_at) / 2"
-            " WHERE due_at <= ? AND status = 'STATUS_NEW'",
-            now,
-        )
+
+    def _boot(self, now: float, lot: str) -> tuple[str, float, float, float, float | None, bool]:
+        """Return status, status_at, boots_from, ready_at, due_at and fails of a machine that starts to boot."""
+        seconds, rate = self._options.boot_seconds, self._options.boot_failure_rate
+        fails = rate > 0 and Random(f"{self._store.fact('seed')}/{lot}").random() < rate
+        if seconds <= 0:
+            return "STATUS_ERROR" if fails else "STATUS_RUNNING", now, now, now, None, fails
+        return "STATUS_NEW", now, now, now + seconds, now + seconds / 4, fails
 
     def held_by(self, bids: Sequence[str]) -> dict[str, list[str]]:
         """Return the ids of the machines that each bid holds, or held when it ended."""
@@ -160,13 +184,6 @@ def instance_row(row: Row) -> dict[str, Any]:
         "private_ip": _address("10.0", row["seq"]) if reachable else None,
         "status": row["status"],
     }
-
-
-def _boot(now: float, seconds: float) -> tuple[str, float, float, float | None]:
-    """Return status, boots_from, ready_at and due_at of a machine that starts to boot."""
-    if seconds <= 0:
-        return "STATUS_RUNNING", now, now, None
-    return "STATUS_NEW", now, now + seconds, now + seconds / 4
 
 
 def _address(network: str, number: int) -> str:

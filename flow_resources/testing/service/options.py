@@ -1,49 +1,117 @@
-"""How this cloud behaves where a test may choose; most fields stand for a guess about the real service."""
+"""How this cloud behaves where a test may choose: how long things take, and what is a guess about the real service.
+
+Each switch is declared once, with its rule and what it means; `docs/fake-cloud.md` lists the guesses.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal, get_args
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
+from flow_resources.testing.service.errors import FieldError
 from flow_resources.testing.service.inputs import PAGE_MAX
 
+MANUAL = math.inf
+"""A duration that never ends by itself: `finish` ends it. Written as "manual" where JSON is spoken."""
 Idempotency = Literal["dedupe", "ignore", "terminated"]
+NameFilter = Literal["exact", "prefix"]
+AttachedStatus = Literal[400, 409, 422]
+LIVING: Mapping[str, float] = {"auction_seconds": 120.0, "boot_seconds": 90.0, "preemption_notice_seconds": 300.0}
+"""How long things take where nothing else is said and a seed makes the market live: the auction and the notice as
+Mithril's documentation tells them, the boot a guess."""
+
+
+def _seconds(name: str, value: Any) -> float:
+    given = MANUAL if value == "manual" else value
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given >= 0:
+        raise FieldError(name, 'not negative, in seconds, or "manual"', value)
+    return float(given)
+
+
+def _rate(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise FieldError(name, "from 0 to 1", value)
+    return float(value)
+
+
+def _page(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= PAGE_MAX:
+        raise FieldError(name, f"from 1 to {PAGE_MAX}", value)
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise FieldError(name, "true or false", value)
+    return value
+
+
+def _one_of(words: Any) -> Callable[[str, Any], Any]:
+    allowed = get_args(words)
+
+    def check(name: str, value: Any) -> Any:
+        if value not in allowed:
+            raise FieldError(name, f"one of {', '.join(map(str, allowed))}", value)
+        return value
+
+    return check
+
+
+def _option(default: Any, rule: Callable[[str, Any], Any]) -> Any:
+    return field(default=default, metadata={"rule": rule})
 
 
 @dataclass
 class Options:
-    """Switches of one cloud; they may be changed while it runs and count from the next transition on."""
+    """Switches of one cloud; they may be changed while it runs and count from the next transition on.
 
-    boot_seconds: float = 0.0
+    A duration is a number of seconds of the cloud's clock; 0 means at once, and MANUAL that only `finish` ends it.
+    Setting what means nothing raises ValueError, naming the switch.
+    """
+
+    auction_seconds: float = _option(0.0, _seconds)
+    """The time from one auction to the next; 0 holds one whenever something changes."""
+    boot_seconds: float = _option(0.0, _seconds)
     """From the win to STATUS_RUNNING, for machines that start to boot from now on."""
-    preemption_notice_seconds: float = 0.0
+    preemption_notice_seconds: float = _option(0.0, _seconds)
     """How long a bid that lost is Preempting before it is Open."""
-    cancel_seconds: float = 0.0
+    cancel_seconds: float = _option(0.0, _seconds)
     """How long a cancelled bid stays listed as it was."""
-    page_limit: int = 100
+    detach_seconds: float = _option(0.0, _seconds)
+    """How long the volumes of a bid stay attached to it after it has ended."""
+    boot_failure_rate: float = _option(0.0, _rate)
+    """How many of the machines that boot end in STATUS_ERROR, from 0 to 1; which ones, the seed says."""
+    page_limit: int = _option(100, _page)
     """The longest page of a list, and the length of one where the client names none."""
-    idempotency: Idempotency = "dedupe"
+    idempotency: Idempotency = _option("dedupe", _one_of(Idempotency))
     """What an Idempotency-Key that was seen before does. dedupe: it gives back what it made, as that is now, and is
     free again once that ended. terminated: the same, and the key stays bound for ever, so that a bid which ended is
     answered as if it had just been made. ignore: nothing, the key is not read."""
-    unique_bid_names: bool = False
+    name_filter: NameFilter = _option("exact", _one_of(NameFilter))
+    """Whether `?name=` of the list of bids means the whole name or how it begins."""
+    unique_bid_names: bool = _option(default=False, rule=_flag)
     """Refuse a name that a live bid of the project has."""
-    keep_instance_ids: bool = False
+    keep_instance_ids: bool = _option(default=False, rule=_flag)
     """After a preemption, win back the same machines instead of new ones."""
-    volumes_need_pause: bool = False
+    volumes_need_pause: bool = _option(default=False, rule=_flag)
     """Refuse to change the volumes of a bid that is not paused."""
+    attached_volume_status: AttachedStatus = _option(400, _one_of(AttachedStatus))
+    """The status that refuses to delete a volume which a live bid holds."""
 
-    def __post_init__(self) -> None:
-        """Refuse values that mean nothing, naming the field."""
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if one.name.endswith("_seconds") and not 0 <= value < float("inf"):
-                raise _wrong(one.name, "not negative", value)
-        if not 1 <= self.page_limit <= PAGE_MAX:
-            raise _wrong("page_limit", f"from 1 to {PAGE_MAX}", self.page_limit)
-        if self.idempotency not in get_args(Idempotency):
-            raise _wrong("idempotency", f"one of {', '.join(get_args(Idempotency))}", self.idempotency)
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set one switch, if the value means something."""
+        object.__setattr__(self, name, _RULES[name](name, value) if name in _RULES else _unknown(name))
+
+    def wire(self) -> dict[str, Any]:
+        """Return all switches as JSON can say them."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: "manual" if value == MANUAL else value for name, value in values.items()}
 
 
-def _wrong(name: str, rule: str, got: object) -> ValueError:
-    return ValueError(f"{name} must be {rule}, got {got!r}")
+_RULES: Mapping[str, Callable[[str, Any], Any]] = {one.name: one.metadata["rule"] for one in fields(Options)}
+
+
+def _unknown(name: str) -> object:
+    raise FieldError(name, f"one of {', '.join(_RULES)}", name)

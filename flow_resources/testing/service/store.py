@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 Row = sqlite3.Row
-VERSION = 1
+VERSION = 2
 _APPLICATION_ID = 0x464C574D
 
 _SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value);
 CREATE TABLE counters (kind TEXT PRIMARY KEY, last INTEGER NOT NULL);
 CREATE TABLE projects (fid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at REAL NOT NULL);
 CREATE TABLE users (fid TEXT PRIMARY KEY, key_hash TEXT NOT NULL UNIQUE);
@@ -33,12 +34,13 @@ CREATE TABLE bids (
     instance_type TEXT NOT NULL, region TEXT NOT NULL, quantity INTEGER NOT NULL, limit_cents INTEGER NOT NULL,
     created_by TEXT NOT NULL, created_at REAL NOT NULL, deactivated_at REAL,
     ssh_keys TEXT NOT NULL, startup_script TEXT, kubernetes_cluster TEXT, image_version TEXT, memory_gb INTEGER,
-    notice_until REAL, cancel_at REAL, held INTEGER NOT NULL DEFAULT 0);
+    notice_until REAL, cancel_at REAL, detach_at REAL, held INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX bids_by_project ON bids (project, seq);
 CREATE INDEX bids_by_name ON bids (name, seq);
 CREATE INDEX live_bids ON bids (instance_type, region) WHERE status != 'Terminated';
 CREATE INDEX bid_notices ON bids (notice_until) WHERE notice_until IS NOT NULL;
 CREATE INDEX bid_cancels ON bids (cancel_at) WHERE cancel_at IS NOT NULL;
+CREATE INDEX bid_detachments ON bids (detach_at) WHERE detach_at IS NOT NULL;
 CREATE TABLE attachments (bid TEXT NOT NULL, volume TEXT NOT NULL, UNIQUE (bid, volume));
 CREATE INDEX attachments_by_volume ON attachments (volume);
 CREATE TABLE events (
@@ -48,14 +50,30 @@ CREATE INDEX events_by_bid ON events (bid, seq);
 CREATE TABLE instances (
     seq INTEGER PRIMARY KEY, fid TEXT NOT NULL UNIQUE, name TEXT NOT NULL, project TEXT NOT NULL, bid TEXT NOT NULL,
     instance_type TEXT NOT NULL, region TEXT NOT NULL, created_by TEXT NOT NULL, created_at REAL NOT NULL,
-    status TEXT NOT NULL, boots_from REAL NOT NULL, ready_at REAL NOT NULL, due_at REAL, ended_at REAL,
-    current INTEGER NOT NULL DEFAULT 1);
+    status TEXT NOT NULL, status_at REAL NOT NULL, boots_from REAL NOT NULL, ready_at REAL NOT NULL, due_at REAL,
+    fails INTEGER NOT NULL DEFAULT 0, ended_at REAL, current INTEGER NOT NULL DEFAULT 1);
 CREATE INDEX instances_by_bid ON instances (bid, current);
 CREATE INDEX instances_by_project ON instances (project, seq);
 CREATE INDEX instances_due ON instances (due_at) WHERE due_at IS NOT NULL;
-CREATE TABLE markets (
-    instance_type TEXT NOT NULL, region TEXT NOT NULL, price_cents INTEGER, capacity INTEGER,
-    PRIMARY KEY (instance_type, region));
+CREATE TABLE phases (instance INTEGER NOT NULL, at REAL NOT NULL, status TEXT NOT NULL);
+CREATE INDEX phases_by_instance ON phases (instance);
+CREATE TRIGGER first_phase AFTER INSERT ON instances BEGIN
+    INSERT INTO phases VALUES (NEW.seq, NEW.status_at, NEW.status); END;
+CREATE TRIGGER next_phase AFTER UPDATE OF status ON instances WHEN NEW.status != OLD.status BEGIN
+    INSERT INTO phases VALUES (NEW.seq, NEW.status_at, NEW.status); END;
+CREATE TABLE rates (seq INTEGER PRIMARY KEY, bid TEXT NOT NULL, at REAL NOT NULL, cents INTEGER);
+CREATE INDEX rates_by_bid ON rates (bid, seq);
+CREATE TABLE capacities (
+    instance_type TEXT NOT NULL, region TEXT NOT NULL, machines INTEGER NOT NULL, PRIMARY KEY (instance_type, region));
+CREATE TABLE paths (
+    instance_type TEXT NOT NULL, region TEXT NOT NULL, at REAL NOT NULL, cents INTEGER,
+    PRIMARY KEY (instance_type, region, at));
+CREATE INDEX paths_by_time ON paths (at);
+CREATE TABLE prices (
+    instance_type TEXT NOT NULL, region TEXT NOT NULL, at REAL NOT NULL, cents INTEGER NOT NULL,
+    PRIMARY KEY (instance_type, region, at)) WITHOUT ROWID;
+CREATE TABLE quotas (
+    project TEXT NOT NULL, product TEXT NOT NULL, total INTEGER NOT NULL, PRIMARY KEY (project, product));
 CREATE TABLE replays (
     user TEXT NOT NULL, path TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, fid TEXT NOT NULL,
     PRIMARY KEY (user, path, key));
@@ -124,6 +142,21 @@ class Store:
         """Return the first column of the first row, or None."""
         found = self.row(sql, *values)
         return None if found is None else found[0]
+
+    def fact(self, name: str) -> Any:
+        """Return what is known of the cloud as a whole under this name, or None."""
+        return self.value("SELECT value FROM facts WHERE name = ?", name)
+
+    def learn(self, name: str, value: float | str | None) -> None:
+        """Keep one thing that is true of the cloud as a whole."""
+        self.run("INSERT OR REPLACE INTO facts VALUES (?, ?)", name, value)
+
+    def clear(self, *, but: Sequence[str], counters: Sequence[str]) -> None:
+        """Empty every table but these, and every counter of ids but these."""
+        for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+            if row["name"] not in (*but, "counters"):
+                self.run(f"DELETE FROM {row['name']}")  # noqa: S608
+        self.run(f"DELETE FROM counters WHERE kind NOT IN ({marks(counters)})", *counters)  # noqa: S608
 
     def next_fid(self, prefix: str) -> str:
         """Return an id nobody had before, such as bid_000001: the same story gives the same ids."""

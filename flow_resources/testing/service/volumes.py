@@ -8,8 +8,17 @@ from typing import Any
 from flow_resources.testing.service.accounts import Accounts, User
 from flow_resources.testing.service.catalog import check_region
 from flow_resources.testing.service.clock import wire_time
-from flow_resources.testing.service.errors import BadRequestError, ConflictError, NotFoundError
+from flow_resources.testing.service.errors import (
+    ApiError,
+    BadRequestError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    problem,
+)
 from flow_resources.testing.service.inputs import Body
+from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.store import Row, Store, marks
 
 NAME = r"[a-z]([-a-z0-9]*[a-z0-9])?"
@@ -18,16 +27,18 @@ _SIZE_MAX = 32_768
 """32 TB, the limit that the regions announce."""
 _USERS = (
     "SELECT a.volume, a.bid FROM attachments a JOIN bids b ON b.fid = a.bid"
-    " WHERE b.status != 'Terminated' AND a.volume IN ({}) ORDER BY a.rowid"
+    " WHERE (b.status != 'Terminated' OR b.detach_at IS NOT NULL) AND a.volume IN ({}) ORDER BY a.rowid"
 )
 
 
 class Volumes:
     """Volumes, as rows of one table; who uses them is read from the live bids."""
 
-    def __init__(self, store: Store, accounts: Accounts) -> None:
+    def __init__(self, store: Store, options: Options, accounts: Accounts, quotas: Quotas) -> None:
         """Work on the tables of `store`."""
+        self._quotas = quotas
         self._store = store
+        self._options = options
         self._accounts = accounts
 
     def create(self, user: User, raw: object, now: float) -> str:
@@ -44,6 +55,7 @@ class Volumes:
         body.done()
         self._accounts.require_project(user, project)
         self._name_must_be_free(project, name)
+        self._quotas.check_storage(project, size)
         fid = self._store.next_fid("vol")
         self._store.run(
             "INSERT INTO volumes (fid, project, name, region, capacity_gb, interface, created_at)"
@@ -79,8 +91,7 @@ class Volumes:
         self.get(user, fid)
         bids = self.users([fid])[fid]
         if bids and not force:
-            msg = f"Volume is attached to {', '.join(bids)}"
-            raise BadRequestError(msg)
+            raise _in_use(f"Volume is attached to {', '.join(bids)}", self._options.attached_volume_status)
         self._store.run("UPDATE volumes SET deleted_at = ? WHERE fid = ?", now, fid)
 
     def listing(
@@ -125,7 +136,7 @@ class Volumes:
         return attached
 
     def users(self, fids: Sequence[str]) -> dict[str, list[str]]:
-        """Return the live bids that use each volume."""
+        """Return the bids that use each volume: live ones, and ended ones that have not let go yet."""
         users: dict[str, list[str]] = {fid: [] for fid in fids}
         for row in self._store.rows(_USERS.format(marks(fids)), *fids):
             users[row["volume"]].append(row["bid"])
@@ -140,6 +151,12 @@ class Volumes:
     def _rows(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         users = self.users([row["fid"] for row in rows])
         return [volume_row(row, users[row["fid"]]) for row in rows]
+
+
+def _in_use(why: str, status: int) -> ApiError:
+    if status == InvalidError.status:
+        return InvalidError([problem(("path", "volume_fid"), why)])
+    return ConflictError(why) if status == ConflictError.status else BadRequestError(why)
 
 
 def volume_row(row: Row, bids: list[str]) -> dict[str, Any]:

@@ -8,111 +8,167 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from random import Random
 from typing import Any, Literal, get_args
 
+from flow_resources.testing.service.errors import FieldError
 from flow_resources.testing.web.journal import Request
 
-Kind = Literal["status", "reset", "hang", "truncate", "malformed", "slow", "pass"]
+Kind = Literal["status", "reset", "hang", "truncate", "malformed", "slow", "drip", "refuse", "pass"]
 When = Literal["before", "after"]
+_HARMLESS = ("slow", "drip", "pass")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class FaultRule:
     """One thing that goes wrong.
 
     kind: `status` answers with `status`, `body` and `headers`; `reset` cuts the connection with a TCP RST; `hang` keeps
     the client waiting for `seconds` (None: until the rules are cleared or the server stops) and then cuts; `truncate`
     sends half of the body it announced; `malformed` sends a body that is not JSON; `slow` answers properly, `seconds`
-    late; `pass` answers properly, for rules that only want `then`.
+    late; `drip` answers properly, with the body in pieces over `seconds`; `refuse` cuts, or with `after` answers, and
+    then refuses every connection for `seconds` (real ones, 1 where none are given), also to the control API; `pass`
+    answers properly, for rules that only want `then` or `kill`.
     when: `before` means that the service never did anything; `after` that the effect is stored and only the answer
-    suffers. `slow` and `pass` always have their effect.
+    suffers. `slow`, `drip` and `pass` always have their effect.
     """
 
     kind: Kind = "status"
     method: str | None = None
+    """The method it is about; None for all."""
     path: str | None = None
+    """A regular expression found anywhere in the path; None for all."""
     nth: int = 1
+    """The first matching request that suffers, counted from when the rule was added."""
     times: int | None = 1
+    """How many suffer in all; None for no end."""
+    rate: float | None = None
+    """The share of the matching requests that suffer, from 0 to 1, drawn with the seed; None for all."""
+    lasts: float | None = None
+    """Seconds of the cloud's clock after which the rule is over; None for never."""
     when: When = "before"
     status: int | None = None
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None
+    kill: int | None = None
+    """The id of a process to kill with SIGKILL, after the effect and before the answer."""
     then: Callable[[Request], object] | None = None
+    """Called after the effect and before the answer, in a thread of its own; only in the fake's own process."""
+    id: int = 0
+    until: float | None = None
+    """The moment at which it is over, by the cloud's clock; `lasts` sets it."""
     seen: int = 0
+    """How many requests matched."""
     fired: int = 0
+    """How many suffered."""
 
     def __post_init__(self) -> None:
-        """Refuse what could never fire, naming the field."""
+        """Raise FieldError for what could never fire, naming the field."""
         if self.kind not in get_args(Kind):
-            raise _wrong("kind", f"one of {', '.join(get_args(Kind))}", self.kind)
+            raise FieldError("kind", f"one of {', '.join(get_args(Kind))}", self.kind)
         if self.when not in get_args(When):
-            raise _wrong("when", "before or after", self.when)
-        if self.nth < 1:
-            raise _wrong("nth", "at least 1 (the next matching request)", self.nth)
-        if self.times is not None and self.times < 1:
-            raise _wrong("times", "at least 1, or None for ever", self.times)
-        if self.seconds is not None and self.seconds < 0:
-            raise _wrong("seconds", "not negative", self.seconds)
-        if self.status is not None and not 200 <= self.status <= 599:  # noqa: PLR2004
-            raise _wrong("status", "an HTTP status from 200 to 599", self.status)
-        if self.path is not None:
-            re.compile(self.path)
+            raise FieldError("when", "before or after", self.when)
+        for name, rule, holds in (
+            ("nth", "at least 1 (the next matching request)", self.nth >= 1),
+            ("times", "at least 1, or None for ever", self.times is None or self.times >= 1),
+            ("rate", "from 0 to 1", self.rate is None or 0 <= self.rate <= 1),
+            ("lasts", "not negative, in seconds", self.lasts is None or self.lasts >= 0),
+            ("seconds", "not negative", self.seconds is None or self.seconds >= 0),
+            ("status", "an HTTP status from 200 to 599", self.status is None or 200 <= self.status <= 599),  # noqa: PLR2004
+            ("kill", "the id of a process, above 1", self.kill is None or self.kill > 1),
+        ):
+            if not holds:
+                raise FieldError(name, rule, getattr(self, name))
+        try:
+            re.compile(self.path or "")
+        except re.error as error:
+            raise FieldError("path", f"a regular expression ({error})", self.path) from error
 
     @property
     def acts(self) -> bool:
         """Say whether the request still has its effect."""
-        return self.when == "after" or self.kind in ("slow", "pass")
+        return self.when == "after" or self.kind in _HARMLESS
 
     def matches(self, request: Request) -> bool:
-        """Say whether the rule is about this request at all; `path` is a regular expression found anywhere in it."""
+        """Say whether the rule is about this request at all, now."""
+        if self.until is not None and request.at >= self.until:
+            return False
         if self.method is not None and self.method.upper() != request.method:
             return False
         return self.path is None or re.search(self.path, request.path) is not None
 
-    def fires(self) -> bool:
-        """Count one matching request and say whether it is one of those that suffer."""
+    def fires(self, lot: float) -> bool:
+        """Count one matching request and say whether it is one of those that suffer; `lot` is drawn from [0, 1)."""
         self.seen += 1
-        return self.seen >= self.nth and (self.times is None or self.fired < self.times)
+        due = self.seen >= self.nth and (self.times is None or self.fired < self.times)
+        return due and (self.rate is None or lot < self.rate)
+
+    def wire(self) -> dict[str, Any]:
+        """Return the rule as JSON can say it."""
+        rule = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "then"}
+        return {**rule, "headers": dict(self.headers), "body": None if isinstance(self.body, bytes) else self.body}
 
 
 class Faults:
     """The rules in force, in the order they were added; the first that fires wins."""
 
-    def __init__(self) -> None:
-        """Start with nothing going wrong."""
+    def __init__(self, now: Callable[[], float], seed: int | None = None) -> None:
+        """Start with nothing going wrong. `now` is the cloud's clock; the seed decides what a rate strikes."""
         self._lock = threading.Lock()
         self._rules: list[FaultRule] = []
+        self._now = now
+        self._draw = Random(seed)
+        self._last = 0
         self.on_clear: Callable[[], None] = lambda: None
 
     def add(
         self,
         *,
+        kind: Kind | None = None,
         method: str | None = None,
         path: str | None = None,
         nth: int = 1,
         times: int | None = 1,
+        rate: float | None = None,
+        lasts: float | None = None,
         when: When = "before",
-        kind: Kind | None = None,
         status: int | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        kill: int | None = None,
         then: Callable[[Request], object] | None = None,
     ) -> FaultRule:
-        """Add a rule and return it; `rule.fired` says later how often it struck.
+        """Add a rule and return it; `rule.fired` says later how often it struck. The fields are those of `FaultRule`.
 
-        `nth` counts matching requests from now on: 1 is the next one. Without `kind` the rule answers `status` (500),
-        or, when it only has `then`, lets the request pass. `then` is called after the effect and before the answer,
-        in a thread of its own, so that it may stop the server, kill a process, or ask the fake itself.
+        Without `kind` the rule answers `status` (500), or, when it only has `then` or `kill`, lets the request pass.
+        A `rate` or `lasts` without `times` strikes as often as it applies. Raises ValueError, naming the field.
         """
         if kind is None:
-            kind = "pass" if then is not None and status is None and body is None else "status"
-        rule = FaultRule(kind, method, path, nth, times, when, status, body, headers or {}, seconds, then)
+            only = (then is not None or kill is not None) and status is None and body is None
+            kind = "pass" if only else "status"
+        endless = times == 1 and (rate is not None or lasts is not None)
+        rule = FaultRule(
+            kind=kind, method=method, path=path, nth=nth, times=None if endless else times, rate=rate, lasts=lasts,
+            when=when, status=status, body=body, headers=headers or {}, seconds=seconds, kill=kill, then=then,
+        )  # fmt: skip
+        rule.until = None if lasts is None else self._now() + lasts
         with self._lock:
+            self._last += 1
+            rule.id = self._last
             self._rules.append(rule)
         return rule
+
+    def outage(self, minutes: float, *, kind: Kind = "status", status: int = 503) -> FaultRule:
+        """Take the whole service down for so many minutes of its clock: every request suffers, without effect."""
+        return self.add(kind=kind, status=status if kind == "status" else None, lasts=60.0 * minutes)
+
+    def all(self) -> list[FaultRule]:
+        """Return the rules in force, and those that are over but were not cleared."""
+        with self._lock:
+            return list(self._rules)
 
     def clear(self) -> None:
         """Forget every rule and let go of the clients that hang."""
@@ -123,12 +179,11 @@ class Faults:
     def strike(self, request: Request) -> FaultRule | None:
         """Return the rule that this request falls under. Every matching rule counts it, also those that come second."""
         with self._lock:
-            firing = [rule for rule in self._rules if rule.matches(request) and rule.fires()]
+            firing = [rule for rule in self._rules if rule.matches(request) and rule.fires(self._lot(rule))]
             if not firing:
                 return None
             firing[0].fired += 1
             return firing[0]
 
-
-def _wrong(name: str, rule: str, got: object) -> ValueError:
-    return ValueError(f"fault: {name} must be {rule}, got {got!r}")
+    def _lot(self, rule: FaultRule) -> float:
+        return 0.0 if rule.rate is None else self._draw.random()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 MUTATING = frozenset({"POST", "PATCH", "PUT", "DELETE"})
@@ -22,11 +24,16 @@ class Request:
     body: Any
     """Parsed JSON; the text itself when it is not JSON; None when there was none."""
     idempotency_key: str | None
-    at: float
     status: int | None = None
     """None while nothing was answered, and for ever where no answer was sent."""
     effect: bool = False
     """True when the request changed the state; a refusal or a replay does not."""
+    key: str | None = None
+    """The first characters of a hash of the API key, to tell keys apart; never the key. None where there was none."""
+    fault: str | None = None
+    """The kind of the fault that struck it."""
+    at: float = 0.0
+    """When it came, in seconds since 1970 by the cloud's clock."""
 
 
 class Journal:
@@ -42,6 +49,11 @@ class Journal:
         with self._lock:
             self._requests.append(request)
 
+    def latest(self, most: int) -> list[Request]:
+        """Return the last requests, the newest first."""
+        with self._lock:
+            return list(islice(reversed(self._requests), most))
+
     def all(self) -> list[Request]:
         """Return a copy of the list."""
         with self._lock:
@@ -51,3 +63,9 @@ class Journal:
         """Forget everything."""
         with self._lock:
             self._requests.clear()
+
+
+def fingerprint(authorization: str | None) -> str | None:
+    """Return what tells one key from another without giving it away."""
+    key = (authorization or "").partition(" ")[2].strip()
+    return hashlib.sha256(key.encode()).hexdigest()[:8] if key else None

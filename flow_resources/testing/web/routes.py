@@ -136,7 +136,7 @@ def availability(call: Call) -> Answer:
     """List the auctions; a project in the query changes nothing, but must be the caller's."""
     if call.query.text("project"):
         call.project()
-    return 200, call.backend.market.auctions()
+    return 200, call.backend.market.auctions(call.now)
 
 
 @route("GET", "/v2/pricing/current")
@@ -150,7 +150,19 @@ def current_prices(call: Call) -> Answer:
         raise NotFoundError(msg)
     if region is not None and region not in catalog.REGIONS:
         raise InvalidError([problem(("query", "region"), f"Region {region} does not exist")])
-    return 200, call.backend.market.quote(kind, region, quantity)
+    return 200, call.backend.market.quote(kind, region, quantity, call.now)
+
+
+@route("GET", "/v2/pricing/history")
+def price_history(call: Call) -> Answer:
+    """Say what types have cost."""
+    return 200, call.backend.histories.prices(call.query, call.now)
+
+
+@route("GET", "/v2/quotas")
+def quotas(call: Call) -> Answer:
+    """Say how much a project may hold, and holds."""
+    return 200, call.backend.quotas.rows(call.project())
 
 
 @route("GET", "/marketplace/v1/regions")
@@ -219,6 +231,18 @@ def instance_status(call: Call) -> Answer:
     return 200, call.backend.machines.status(call.user, call.fid)
 
 
+@route("GET", "/v2/instances/status/history")
+def machine_statuses(call: Call) -> Answer:
+    """Say what machines went through."""
+    return 200, call.backend.histories.machine_statuses(call.query, call.project(), call.backend.options.page_limit)
+
+
+@route("GET", "/v2/instances/pricing/history")
+def machine_prices(call: Call) -> Answer:
+    """Say what machines have cost."""
+    return 200, call.backend.histories.machine_prices(call.query, call.project(), call.backend.options.page_limit)
+
+
 # --- volumes ---------------------------------------------------------------------------------------------------------
 
 
@@ -259,7 +283,6 @@ def reservations(call: Call) -> Answer:
     return 200, {"data": [], "next_cursor": None}
 
 
-@route("GET", "/v2/quotas")
 @route("GET", "/v2/kubernetes/clusters")
 def nothing_in_project(call: Call) -> Answer:
     """List nothing, for a project that the caller may see."""

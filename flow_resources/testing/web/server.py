@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
 from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.web.control import Perform
 from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import Journal
 from flow_resources.testing.web.serving import Serving
@@ -20,14 +22,15 @@ _GRACE_SECONDS = 0.05
 class Server:
     """One listening socket on loopback. A stopped server keeps its port number and may be started again."""
 
-    def __init__(self, backend: Backend, journal: Journal, faults: Faults, port: int) -> None:
+    def __init__(self, backend: Backend, journal: Journal, faults: Faults, control: Perform, port: int) -> None:
         """Prepare; nothing listens yet. Port 0 takes a free one at the first start."""
-        self._parts = (backend, journal, faults)
+        self._parts = (backend, journal, faults, control)
         self._faults = faults
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serving: Serving | None = None
         self._halt: asyncio.Event | None = None
+        self._door: _Door | None = None
         self._latency = 0.0
         self.port = port
 
@@ -75,27 +78,73 @@ class Server:
     async def _serve(
         self, loop: asyncio.AbstractEventLoop, listening: threading.Event, ready: list[OSError | None]
     ) -> None:
-        serving = Serving(*self._parts)
+        door = _Door(self.port)
+        serving = Serving(*self._parts, door)
         serving.latency = self._latency
-        options: dict[str, Any] = {"access_log": None, "keepalive_timeout": 75.0}
-        runner = web.ServerRunner(web.Server(serving.handle, **options), shutdown_timeout=_GRACE_SECONDS)
-        await runner.setup()
-        site = web.TCPSite(runner, HOST, self.port, backlog=512)
         try:
-            await site.start()
+            self.port = await door.open(serving.handle)
         except OSError as error:
-            await runner.cleanup()
+            await door.close()
             ready.append(error)
             return
-        self.port = runner.addresses[0][1]
         self._loop, self._serving, self._halt = loop, serving, asyncio.Event()
         self._faults.on_clear = lambda: _call(loop, serving)
         listening.set()
         await self._halt.wait()
         self._faults.on_clear = lambda: None
-        await site.stop()
+        await door.shut()
         serving.release()
-        await runner.cleanup()
+        await door.close()
+
+
+class _Door:
+    """The listening socket and the connections behind it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._runner: web.ServerRunner | None = None
+        self._site: web.TCPSite | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    async def open(self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> int:
+        """Listen and return the port. Raises OSError when it is taken."""
+        options: dict[str, Any] = {"access_log": None, "keepalive_timeout": 75.0}
+        self._runner = web.ServerRunner(web.Server(handle, **options), shutdown_timeout=_GRACE_SECONDS)
+        await self._runner.setup()
+        await self._listen()
+        self._port = self._runner.addresses[0][1]
+        return self._port
+
+    async def refuse(self, seconds: float) -> None:
+        """Accept no connection for so many seconds, and drop those that are idle."""
+        if self._opening is not None:
+            self._opening.cancel()
+        await self.shut()
+        if self._runner is not None and self._runner.server is not None:
+            self._runner.server.pre_shutdown()
+        self._opening = asyncio.create_task(self._open_again(seconds))
+
+    async def shut(self) -> None:
+        """Stop listening; connections that are busy go on."""
+        site, self._site = self._site, None
+        if site is not None:
+            await site.stop()
+
+    async def close(self) -> None:
+        """Stop for good and cut what is left."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _listen(self) -> None:
+        if self._runner is not None:
+            self._site = web.TCPSite(self._runner, HOST, self._port, backlog=512)
+            await self._site.start()
+
+    async def _open_again(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self._listen()
 
 
 def _call(loop: asyncio.AbstractEventLoop, serving: Serving) -> None:

@@ -1,13 +1,16 @@
-"""One request over HTTP: note it, let the rules break it, carry it out, answer. The only room that handles sockets."""
+"""One request over HTTP: note it, let the rules break it, carry it out, answer."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
+import os
+import signal
 import socket
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -15,22 +18,33 @@ from aiohttp import web
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import ApiError, InvalidError, problem
 from flow_resources.testing.service.inputs import Query
+from flow_resources.testing.web.control import CONTROL, Perform, answer_control
 from flow_resources.testing.web.faults import FaultRule, Faults
-from flow_resources.testing.web.journal import MUTATING, Journal, Request
+from flow_resources.testing.web.journal import MUTATING, Journal, Request, fingerprint
 from flow_resources.testing.web.routes import Answer, Call, find
 
 log = logging.getLogger(__name__)
 _NOT_JSON = b'{"fid": "bid_'
+_DROPS = 5
+
+
+class Door(Protocol):
+    """Whoever listens: it can be shut for a while."""
+
+    async def refuse(self, seconds: float) -> None:
+        """Accept no connection for so many real seconds."""
 
 
 class Serving:
     """The handler behind every connection; one per running server, since its events belong to one event loop."""
 
-    def __init__(self, backend: Backend, journal: Journal, faults: Faults) -> None:
-        """Answer from `backend`, note in `journal`, break by `faults`."""
+    def __init__(self, backend: Backend, journal: Journal, faults: Faults, control: Perform, door: Door) -> None:
+        """Answer from `backend`, note in `journal`, break by `faults`; `control` performs what only a fake can do."""
         self._backend = backend
         self._journal = journal
         self._faults = faults
+        self._control = control
+        self._door = door
         self._released = asyncio.Event()
         self.latency = 0.0
 
@@ -41,26 +55,36 @@ class Serving:
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
         """Take one request from the first byte to the last of its answer."""
+        if http.path.startswith(CONTROL):
+            return await answer_control(http, self._control)
         raw = await http.read()
-        query = Query(http.query.items())
         body, parsed = _parse(raw)
-        key = http.headers.get("Idempotency-Key")
-        path = unquote(http.path)
-        request = Request(http.method, path, query.plain(), body, key, self._backend.clock.now())
+        authorization = http.headers.get("Authorization")
+        query = Query(http.query.items())
+        request = Request(
+            http.method, unquote(http.path), query.plain(), body, http.headers.get("Idempotency-Key"),
+            key=fingerprint(authorization), at=self._backend.clock.now(),
+        )  # fmt: skip
         self._journal.record(request)
         rule = self._faults.strike(request)
         if self.latency > 0:
             await asyncio.sleep(self.latency)
-        if rule is not None and rule.kind == "slow" and rule.when == "before":
+        if rule is None:
+            return self._answer(request, self._carry_out(request, query, parsed, authorization))
+        return await self._suffer(http, request, rule, lambda: self._carry_out(request, query, parsed, authorization))
+
+    async def _suffer(
+        self, http: web.BaseRequest, request: Request, rule: FaultRule, act: Callable[[], Answer]
+    ) -> web.StreamResponse:
+        request.fault = rule.kind
+        if rule.kind == "slow" and rule.when == "before":
             await asyncio.sleep(rule.seconds or 0.0)
-        answer: Answer | None = None
-        if rule is None or rule.acts:
-            answer = self._carry_out(request, query, parsed, http.headers.get("Authorization"))
-        if rule is not None and rule.then is not None:
+        answer = act() if rule.acts else None
+        if rule.then is not None:
             await asyncio.get_running_loop().run_in_executor(None, rule.then, request)
-        if rule is not None:
-            return await self._break(http, request, rule, answer)
-        return self._answer(request, answer or (500, None))
+        if rule.kill is not None:
+            _kill(rule.kill)
+        return await self._break(http, request, rule, answer)
 
     def _carry_out(self, request: Request, query: Query, parsed: bool, authorization: str | None) -> Answer:
         backend = self._backend
@@ -92,13 +116,18 @@ class Serving:
     async def _break(
         self, http: web.BaseRequest, request: Request, rule: FaultRule, answer: Answer | None
     ) -> web.StreamResponse:
-        if rule.kind in ("slow", "pass"):
-            if rule.when == "after":
-                await asyncio.sleep(rule.seconds or 0.0)
-            return self._answer(request, answer or (500, None))
         if rule.kind == "hang":
             await _wait(self._released, rule.seconds)
-        if rule.kind in ("hang", "reset"):
+        if rule.kind == "refuse":
+            await self._door.refuse(1.0 if rule.seconds is None else rule.seconds)
+        if answer is not None and rule.kind in ("slow", "drip", "pass", "refuse"):
+            if rule.kind == "slow" and rule.when == "after":
+                await asyncio.sleep(rule.seconds or 0.0)
+            proper = self._answer(request, answer)
+            if rule.kind == "refuse":
+                proper.force_close()
+            return await _drip(http, proper, rule.seconds or 0.0) if rule.kind == "drip" else proper
+        if rule.kind in ("hang", "reset", "refuse"):
             _cut(http)
             return web.Response()
         status, text = _spoiled(rule, answer)
@@ -144,6 +173,25 @@ def _spoiled(rule: FaultRule, answer: Answer | None) -> tuple[int, bytes]:
     if isinstance(body, bytes):
         return status, body
     return status, (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
+def _kill(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        log.warning("the process %s that a fault was to kill is gone already", process)
+
+
+async def _drip(http: web.BaseRequest, proper: web.Response, seconds: float) -> web.StreamResponse:
+    text = proper.body if isinstance(proper.body, bytes) else b""
+    response = web.StreamResponse(status=proper.status, headers={"Content-Length": str(len(text))})
+    response.content_type = "application/json"
+    await response.prepare(http)
+    for index in range(_DROPS):
+        await asyncio.sleep(seconds / _DROPS)
+        await response.write(text[index * len(text) // _DROPS : (index + 1) * len(text) // _DROPS])
+    await response.write_eof()
+    return response
 
 
 async def _send_half(http: web.BaseRequest, status: int, text: bytes, headers: dict[str, str]) -> web.StreamResponse:

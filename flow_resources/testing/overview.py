@@ -1,0 +1,116 @@
+"""Everything that the page in the browser shows, in one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flow_resources.testing.service.accounts import OPERATOR, project_row
+from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.service.catalog import BY_FID, REGIONS, TYPES
+from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.inputs import Body
+from flow_resources.testing.service.machines import instance_row
+from flow_resources.testing.service.market import Place
+from flow_resources.testing.service.options import MANUAL
+from flow_resources.testing.service.store import Row, marks
+from flow_resources.testing.web.faults import Faults
+from flow_resources.testing.web.journal import Journal, Request
+
+_ENDED, _REQUESTS, _POINTS = 20, 50, 180
+_CHARTS = 6
+
+
+def overview(backend: Backend, journal: Journal, faults: Faults, project: str, ask: Body, now: float) -> dict[str, Any]:
+    """Return the state of the cloud; `place` names the price lines that are wanted, `hours` how far they go back."""
+    spec, hours = ask.text_or_none("place") or "", ask.decimal_or_none("hours") or 6.0
+    ask.nothing_else()
+    bids = _bids(backend)
+    spent = backend.billing.spent(now)
+    auction = backend.options.auction_seconds
+    return {
+        "clock": {"now": wire_time(now), "speed": backend.clock.speed},
+        "story": None if backend.market.seed is None else {"seed": backend.market.seed},
+        "auction": {
+            "seconds": None if auction == MANUAL else auction,
+            "next": wire_time(backend.market.moment_of(backend.market.tick_at(now) + 1))
+            if 0 < auction < MANUAL
+            else None,
+        },
+        "project": project_row(backend.accounts.find_project(project)),
+        "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
+        "markets": list(markets(backend, now)),
+        "charts": [_chart(backend, place, bids, hours, now) for place in _places(spec, bids)],
+        "bids": [_bid(backend, row, wire, spent, now) for row, wire in zip(bids, backend.bids.wire(bids), strict=True)],
+        "volumes": backend.volumes.listing(),
+        "requests": [_request(request) for request in journal.latest(_REQUESTS)],
+        "faults": [rule.wire() for rule in faults.all()],
+    }
+
+
+def markets(backend: Backend, now: float) -> Iterable[dict[str, Any]]:
+    """Yield price and capacity of every place."""
+    market = backend.market
+    for kind in TYPES:
+        for place in (Place(kind.fid, region) for region in kind.regions):
+            yield {
+                "instance_type": kind.fid,
+                "type": kind.short,
+                "full_name": kind.name,
+                "region": place.region,
+                "price": market.price(place, now) / 100,
+                "by_hand": market.by_hand(place, now) is not None,
+                "capacity": market.capacity(place),
+                "used": market.used(place),
+                "free": market.free(place, now),
+            }
+
+
+def _bids(backend: Backend) -> list[Row]:
+    """Return the live bids and the last that ended, the newest first."""
+    return backend.store.rows(
+        "SELECT * FROM bids WHERE status != 'Terminated' OR seq IN"
+        " (SELECT seq FROM bids WHERE status = 'Terminated' ORDER BY deactivated_at DESC LIMIT ?) ORDER BY seq DESC",
+        _ENDED,
+    )
+
+
+def _places(spec: str, bids: Sequence[Row]) -> list[Place]:
+    """Read `type:region,...`; where nothing is asked for, the places with live bids, else the first of the catalog."""
+    asked = [Place(*one.split(":", 1)) for one in spec.split(",") if ":" in one]
+    known = [place for place in asked if place.instance_type in BY_FID and place.region in REGIONS]
+    lively = dict.fromkeys(Place(row["instance_type"], row["region"]) for row in bids if row["status"] != "Terminated")
+    usual = next(kind for kind in TYPES if kind.short == "8xa100")
+    return known or list(lively)[:_CHARTS] or [Place(usual.fid, "us-central5-a")]
+
+
+def _chart(backend: Backend, place: Place, bids: Sequence[Row], hours: float, now: float) -> dict[str, Any]:
+    points = backend.histories.points(place, now - 3600 * hours, now, _POINTS)
+    return {
+        "instance_type": place.instance_type,
+        "region": place.region,
+        "points": [[wire_time(at), cents / 100] for at, cents in points],
+        "bids": [row["fid"] for row in bids if (row["instance_type"], row["region"]) == place],
+    }
+
+
+def _bid(backend: Backend, row: Row, wire: dict[str, Any], spent: dict[str, float], now: float) -> dict[str, Any]:
+    held = wire["instances"]
+    machines = backend.store.rows(f"SELECT * FROM instances WHERE fid IN ({marks(held)}) ORDER BY seq", *held)  # noqa: S608
+    shown = ("fid", "name", "status", "ssh_destination")
+    place = Place(row["instance_type"], row["region"])
+    return {
+        **{name: wire[name] for name in wire if name != "launch_specification"},
+        "type": BY_FID[row["instance_type"]].short,
+        "held": bool(row["held"]),
+        "price": backend.market.price(place, now) / 100,
+        "spent_usd": round(spent.get(row["fid"], 0.0), 2),
+        "volumes": wire["launch_specification"]["volumes"],
+        "instances": [{name: one[name] for name in shown} for one in map(instance_row, machines)],
+        "events": backend.bids.history(OPERATOR, row["fid"])["events"],
+    }
+
+
+def _request(request: Request) -> dict[str, Any]:
+    names = ("method", "path", "status", "effect", "fault")
+    return {"at": wire_time(request.at), **{name: getattr(request, name) for name in names}}

@@ -1,0 +1,108 @@
+"""The rows that the fake shows, as the API writes them: plain dicts, typed for editors and checkers."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+BidStatus = Literal["Open", "Allocated", "Preempting", "Terminated", "Paused"]
+
+
+class LaunchSpecification(TypedDict):
+    """What the machines of a bid start with."""
+
+    volumes: list[str]
+    ssh_keys: list[str]
+    startup_script: str | None
+    kubernetes_cluster: str | None
+    image_version: str | None
+    memory_gb: int | None
+
+
+class Bid(TypedDict):
+    """A bid; `limit_price` is written like "$50.00", per machine and hour."""
+
+    fid: str
+    name: str
+    project: str
+    created_by: str
+    created_at: str
+    deactivated_at: str | None
+    limit_price: str
+    instance_quantity: int
+    instance_type: str
+    region: str
+    instances: list[str]
+    launch_specification: LaunchSpecification
+    status: BidStatus
+
+
+class Instance(TypedDict):
+    """A machine; addresses are there only while it can be reached."""
+
+    fid: str
+    name: str
+    project: str
+    created_at: str
+    created_by: str
+    instance_type: str
+    region: str
+    bid: str | None
+    reservation: str | None
+    ssh_destination: str | None
+    private_ip: str | None
+    status: str
+
+
+class Volume(TypedDict):
+    """A volume, with the live bids that hold it."""
+
+    fid: str
+    name: str
+    region: str
+    created_at: str
+    deleted_at: str | None
+    capacity_gb: int
+    project: str
+    interface: Literal["Block", "File"]
+    bids: list[str]
+    reservations: list[str]
+    attachments: dict[str, object]
+
+
+class SshKey(TypedDict):
+    """An SSH key of a project."""
+
+    fid: str
+    name: str
+    project: str
+    public_key: str
+    created_at: str
+    required: bool
+
+
+class NewSshKey(SshKey):
+    """An SSH key as it is shown once: with the private half, where the cloud made the pair."""
+
+    private_key: str | None
+
+
+class Project(TypedDict):
+    """A project."""
+
+    fid: str
+    name: str
+    created_at: str
+
+
+class MarketRow(TypedDict):
+    """One place of the market: prices in USD per machine and hour, machines in all, held by bids, held by nobody."""
+
+    instance_type: str
+    type: str
+    full_name: str
+    region: str
+    price: float
+    by_hand: bool
+    capacity: int
+    used: int
+    free: int

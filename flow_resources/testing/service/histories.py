@@ -1,0 +1,130 @@
+"""What was, as the API tells it: the prices of the market, and the statuses and prices of machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from flow_resources.testing.service.billing import Billing
+from flow_resources.testing.service.catalog import BY_FID, TYPES
+from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.inputs import Query, write_price
+from flow_resources.testing.service.listing import Listing
+from flow_resources.testing.service.market import Market, Place
+from flow_resources.testing.service.store import Row, Store
+
+_WEEK = 7 * 86_400.0
+_SAMPLES = 100
+_SAMPLES_MAX = 1_000
+
+
+class Histories:
+    """Answers the three endpoints that look back."""
+
+    def __init__(self, store: Store, market: Market, billing: Billing) -> None:
+        """Read what the other rooms wrote down."""
+        self._store = store
+        self._market = market
+        self._billing = billing
+
+    def prices(self, query: Query, now: float) -> dict[str, Any]:
+        """Answer GET /v2/pricing/history: the last seven days unless the query says otherwise.
+
+        A price holds until the next timestamp. `num_samples` is how many points each series has at most, evenly spread;
+        -1 gives every change.
+        """
+        samples = query.number("num_samples", least=-1, most=_SAMPLES_MAX, default=_SAMPLES)
+        end = min(query.moment("end_time") or now, now)
+        start = min(query.moment("start_time") or end - _WEEK, end)
+        wanted, region = query.many("instance_types", list(BY_FID)), query.text("region")
+        places = [
+            Place(kind.fid, one)
+            for kind in TYPES
+            for one in kind.regions
+            if (not wanted or kind.fid in wanted) and region in (None, one)
+        ]
+        series = [_series(place, self.points(place, start, end, samples)) for place in places]
+        return {"series": series, "complete": samples == -1, "show_disabled_regions": False}
+
+    def points(self, place: Place, start: float, end: float, samples: int) -> list[tuple[float, int]]:
+        """Return (moment, cents): every change when `samples` is -1, else that many moments, evenly spread."""
+        changes = list(self._market.changes(place, start, end))
+        if samples < 0:
+            return changes
+        step = (end - start) / max(1, samples - 1)
+        moments = [start + step * index for index in range(samples)] if end > start else [start][:samples]
+        points, latest = [], 0
+        for moment in moments:
+            while latest + 1 < len(changes) and changes[latest + 1][0] <= moment:
+                latest += 1
+            points.append((moment, changes[latest][1]))
+        return points
+
+    def machine_prices(self, query: Query, project: str, page_limit: int) -> dict[str, Any]:
+        """Answer GET /v2/instances/pricing/history: what each machine cost an hour, and from when to when."""
+
+        def events(machine: Row, start: float, end: float) -> list[dict[str, Any]]:
+            return [
+                {
+                    "price_cents": period["cents"],
+                    "start_time": wire_time(period["start"]),
+                    "end_time": None if period["end"] is None else wire_time(period["end"]),
+                }
+                for period in self._billing.history(machine)
+                if period["start"] <= end and (period["end"] is None or period["end"] >= start)
+            ]
+
+        return self._of_machines(query, project, page_limit, events)
+
+    def machine_statuses(self, query: Query, project: str, page_limit: int) -> dict[str, Any]:
+        """Answer GET /v2/instances/status/history: what each machine went through."""
+
+        def events(machine: Row, start: float, end: float) -> list[dict[str, Any]]:
+            rows = self._store.rows("SELECT * FROM phases WHERE instance = ? ORDER BY rowid", machine["seq"])
+            return [
+                {"timestamp": wire_time(row["at"]), "status": row["status"]}
+                for row in rows
+                if start <= row["at"] <= end
+            ]
+
+        return self._of_machines(query, project, page_limit, events)
+
+    def _of_machines(
+        self,
+        query: Query,
+        project: str,
+        page_limit: int,
+        events: Callable[[Row, float, float], Sequence[dict[str, Any]]],
+    ) -> dict[str, Any]:
+        start, end = query.moment("start_time") or 0.0, query.moment("end_time") or float("inf")
+        listing = replace(Listing.read("instances", query, {"created_at": "seq"}, page_limit), descending=False)
+        listing.only("project", [project])
+        for name, column in (("instance_fid", "fid"), ("bid_fid", "bid")):
+            if value := query.text(name):
+                listing.only(column, [value])
+        if query.text("reservation_fid"):
+            listing.where.append("0")
+        rows, cursor = listing.page(self._store)
+        machines = [
+            {
+                "instance_fid": row["fid"],
+                "events": events(row, start, end),
+                "bid_fid": row["bid"],
+                "reservation_fid": None,
+            }
+            for row in rows
+        ]
+        return {"instances": machines, "next_cursor": cursor}
+
+
+def _series(place: Place, points: Sequence[tuple[float, int]]) -> dict[str, Any]:
+    prices = [write_price(cents) for _, cents in points]
+    return {
+        "instance_type": place.instance_type,
+        "region": place.region,
+        "timestamps": [wire_time(at) for at, _ in points],
+        "spot_prices": prices,
+        "reserved_prices": [],
+        "region_disabled": False,
+    }

@@ -1,0 +1,83 @@
+"""How much a project may hold: machines of each type in the spot market, and storage.
+
+That a request beyond it is refused with 400 is a guess about the service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flow_resources.testing.service.catalog import BY_FID, TYPES
+from flow_resources.testing.service.errors import BadRequestError
+from flow_resources.testing.service.store import Store
+
+STORAGE = "storage"
+MACHINES_TOTAL, STORAGE_TOTAL_GB = 1_000, 1_000_000
+"""What a project may hold unless somebody sets it."""
+
+
+class Quotas:
+    """Totals that were set by hand, and what of them is in use."""
+
+    def __init__(self, store: Store) -> None:
+        """Work on the tables of `store`."""
+        self._store = store
+
+    def set_total(self, project: str, product: str, total: int) -> None:
+        """Set how many machines of a type (its id), or GB of STORAGE, a project may hold."""
+        self._store.run("INSERT OR REPLACE INTO quotas VALUES (?, ?, ?)", project, product, total)
+
+    def check_machines(self, project: str, instance_type: str, quantity: int) -> None:
+        """Raise BadRequestError when a project cannot have that many more machines."""
+        total, used = self._total(project, instance_type, MACHINES_TOTAL), self._machines(project, instance_type)
+        if used + quantity > total:
+            name = BY_FID[instance_type].short
+            msg = f"Quota exceeded for {name}: {quantity} more than {used} in use, of {total} instances"
+            raise BadRequestError(msg)
+
+    def check_storage(self, project: str, gigabytes: int) -> None:
+        """Raise BadRequestError when a project cannot have that much more storage."""
+        total, used = self._total(project, STORAGE, STORAGE_TOTAL_GB), self._gigabytes(project)
+        if used + gigabytes > total:
+            msg = f"Quota exceeded for storage: {gigabytes} GB more than {used} GB in use, of {total} GB"
+            raise BadRequestError(msg)
+
+    def rows(self, project: str) -> list[dict[str, Any]]:
+        """Answer GET /v2/quotas."""
+        machines = [
+            _row(project, kind.fid, kind.short, "Spot", self._total(project, kind.fid, MACHINES_TOTAL), used)
+            for kind in TYPES
+            for used in [self._machines(project, kind.fid)]
+        ]
+        storage = self._total(project, STORAGE, STORAGE_TOTAL_GB)
+        return [*machines, _row(project, None, "Storage", "Storage", storage, self._gigabytes(project))]
+
+    def _total(self, project: str, product: str, otherwise: int) -> int:
+        total = self._store.value("SELECT total FROM quotas WHERE project = ? AND product = ?", project, product)
+        return otherwise if total is None else int(total)
+
+    def _machines(self, project: str, instance_type: str) -> int:
+        return int(
+            self._store.value(
+                "SELECT coalesce(sum(quantity), 0) FROM bids WHERE status != 'Terminated'"
+                " AND instance_type = ? AND project = ?",
+                *(instance_type, project),
+            )
+        )
+
+    def _gigabytes(self, project: str) -> int:
+        sql = "SELECT coalesce(sum(capacity_gb), 0) FROM volumes WHERE deleted_at IS NULL AND project = ?"
+        return int(self._store.value(sql, project))
+
+
+def _row(project: str, instance_type: str | None, name: str, product: str, total: int, used: int) -> dict[str, Any]:
+    return {
+        "fid": f"quota_{project[5:]}_{(instance_type or 'it_storage')[3:]}",
+        "project": project,
+        "instance_type": instance_type,
+        "product_type": product,
+        "total_quantity": total,
+        "used_quantity": used,
+        "units": "GB" if instance_type is None else "instances",
+        "name": name,
+    }

@@ -1,0 +1,76 @@
+"""The control API over HTTP: what only a fake can do, for tests in other processes and for the page in the browser.
+
+`GET /mithril-fake/<noun>` reads, `POST /mithril-fake/<verb>` with a JSON object acts. There is no key: whoever is on
+this machine may do everything. A page from elsewhere may not: it can neither name this host nor send JSON unasked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from flow_resources.testing.service.errors import (
+    ApiError,
+    ForbiddenError,
+    InvalidError,
+    MethodNotAllowedError,
+    problem,
+)
+from flow_resources.testing.service.inputs import Query
+
+CONTROL = "/mithril-fake/"
+Perform = Callable[[str, str, Mapping[str, Any]], Any]
+"""Takes the method, the verb and its arguments; returns what JSON can say, or raises ApiError."""
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+log = logging.getLogger(__name__)
+
+
+async def answer_control(http: web.BaseRequest, perform: Perform) -> web.Response:
+    """Read one request, have it performed, and answer."""
+    try:
+        verb, arguments = http.path.removeprefix(CONTROL), await _arguments(http)
+        # Not in the event loop: an advance over a month of auctions must not keep everybody else waiting.
+        result = await asyncio.get_running_loop().run_in_executor(None, perform, http.method, verb, arguments)
+        return _json(200, result)
+    except ApiError as error:
+        return _json(error.status, {"detail": error.detail})
+    except Exception:
+        log.exception("the control API failed on %s %s", http.method, http.path)
+        return _json(500, {"detail": "Internal Server Error"})
+
+
+async def _arguments(http: web.BaseRequest) -> Mapping[str, Any]:
+    if urlsplit(f"//{http.host}").hostname not in _LOOPBACK:
+        msg = f"the control API is for this machine only, not for {http.host}"
+        raise ForbiddenError(msg)
+    if http.method == "GET":
+        return {name: _plain(value) for name, value in Query(http.query.items()).plain().items()}
+    if http.method != "POST":
+        msg = "Method Not Allowed"
+        raise MethodNotAllowedError(msg)
+    if http.content_type != "application/json":
+        raise InvalidError([problem(("header", "Content-Type"), "Input should be application/json", "value_error")])
+    try:
+        arguments = json.loads(await http.read() or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise InvalidError([problem(("body",), "JSON decode error", "json_invalid")]) from error
+    if not isinstance(arguments, dict):
+        raise InvalidError([problem(("body",), "Input should be a valid dictionary", "dict_type")])
+    return arguments
+
+
+def _plain(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _json(status: int, body: Any) -> web.Response:
+    return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
