@@ -15,10 +15,16 @@ def test_higher_limits_win_and_ties_go_by_order():
     assert hold(bidders, 100, 3).winners == {"rich", "early", "x"}
 
 
-def test_a_bid_wins_with_all_its_machines_or_with_none():
-    """A big bid that does not fit leaves the room to a smaller one."""
-    bidders = [Bidder("big", 1, 900, 4), Bidder("small", 2, 500, 2)]
-    assert hold(bidders, 100, 3).winners == {"small"}
+def test_a_bid_wins_with_all_its_machines_or_with_none_and_closes_the_auction():
+    """The first that does not fit sets the price, and nobody below it wins, however small."""
+    bidders = [Bidder("first", 1, 900, 2), Bidder("big", 2, 700, 2), Bidder("small", 3, 500, 1)]
+    assert hold(bidders, 100, 3) == (frozenset({"first"}), 700, 0)
+    assert hold(bidders, 100, 5) == (frozenset({"first", "big", "small"}), 100, 0)
+
+
+def test_a_bid_for_more_machines_than_there_are_keeps_nobody_from_winning():
+    """It can never win, so it is not in the auction."""
+    assert hold([Bidder("big", 1, 900, 4), Bidder("small", 2, 500, 2)], 100, 3) == (frozenset({"small"}), 100, 0)
 
 
 def test_a_limit_equal_to_the_price_wins_and_a_cent_less_loses():

@@ -29,26 +29,23 @@ class Outcome(NamedTuple):
 def hold(bidders: Sequence[Bidder], floor_cents: int, capacity: int) -> Outcome:
     """Hold an auction.
 
-    A bid wins with all of its machines or with none, when its limit is at least the floor and there is room left after
-    the higher limits; equal limits are served in the order of submission. A bid too big for the room does not keep a
-    smaller one behind it from winning. Everybody pays the same: the highest limit that went without, as far as it does
-    not lie above a winner's, and the floor at least.
+    Bids win in the order of their limits, equal ones in the order of submission, each with all of its machines or with
+    none, as long as its limit is at least the floor. The first for which there is not room enough closes the auction:
+    nobody below it wins, and its limit is what every winner pays; if there is room for all, they pay the floor. So a
+    bid above the price holds machines. Whoever wants more machines than there are at all is left out.
     """
     won: set[str] = set()
-    room, others, price = capacity, 0, floor_cents
-    contenders = [one for one in bidders if one.limit_cents >= floor_cents]
+    room, others = capacity, 0
+    contenders = [one for one in bidders if one.limit_cents >= floor_cents and one.quantity <= capacity]
     for bidder in sorted(contenders, key=lambda one: (-one.limit_cents, one.seq)):
         if bidder.quantity > room:
-            price = max(price, bidder.limit_cents)
-            continue
-        # Whoever went without and bid more wanted more machines than there were: that says nothing about the price.
-        price = floor_cents
+            return Outcome(frozenset(won), bidder.limit_cents, others)
         room -= bidder.quantity
         if bidder.fid is None:
             others += bidder.quantity
         else:
             won.add(bidder.fid)
-    return Outcome(frozenset(won), price, others)
+    return Outcome(frozenset(won), floor_cents, others)
 
 
 def price_to_win(bidders: Sequence[Bidder], floor_cents: int, capacity: int, quantity: int) -> int | None:
