@@ -148,6 +148,14 @@ def test_the_command_prints_what_a_shell_can_evaluate_and_ends_cleanly(spawn, nu
         (["--boot-seconds", "-1"], "--boot-seconds"),
         (["--boot-seconds", "nan"], "--boot-seconds"),
         (["--bogus"], "--bogus"),
+        (["--seed", "-1"], "--seed"),
+        (["--seed", "seven"], "--seed"),
+        (["--speed", "-1"], "--speed"),
+        (["--speed", "inf"], "--speed"),
+        (["--set", "idempotency"], "NAME=VALUE"),
+        (["--set", "idempotency=maybe"], "idempotency must be one of"),
+        (["--set", "colour=red"], "colour"),
+        (["--set", "cancel_seconds=-1"], "cancel_seconds"),
         (["--state", "{tmp}/none/state.db"], "state.db"),
         (["--state", "{tmp}"], "cannot"),
         (["--state", "{tmp}/text"], "text"),
@@ -157,7 +165,7 @@ def test_the_command_prints_what_a_shell_can_evaluate_and_ends_cleanly(spawn, nu
 )
 def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, said):
     """Never a half-started server, and never a file that was written over."""
-    from flow_resources.testing.__main__ import main
+    from flow_resources.cli import main
 
     (tmp_path / "text").write_text("these are my notes, not a state file\n" * 50)
     database = sqlite3.connect(tmp_path / "other.db")
@@ -172,7 +180,7 @@ def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, sa
             arguments = [argument.replace(word, value) for argument in arguments]
             said = said.replace(word, value)
         try:
-            code = main(arguments)
+            code = main(["fake", *arguments])
         except SystemExit as error:
             code = error.code
     out, errors = capsys.readouterr()

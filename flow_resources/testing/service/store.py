@@ -80,7 +80,7 @@ CREATE TABLE replays (
 """
 
 
-class StateError(Exception):
+class StateError(ValueError):
     """The state file cannot be used; the message is one line for a person."""
 
 
