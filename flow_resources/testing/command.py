@@ -35,6 +35,7 @@ class LineParser(argparse.ArgumentParser):
     """A parser whose complaints are one line and exit code 2."""
 
     def error(self, message: str) -> NoReturn:
+        """Print it and leave."""
         self.exit(2, f"error: {message}\n")
 
 

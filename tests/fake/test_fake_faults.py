@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -215,3 +218,109 @@ def test_requests_in_parallel_all_get_their_answer(mithril, client):
         thread.join()
     assert {answer.status_code for answer in failures} == {201}
     assert len({bid["fid"] for bid in mithril.bids}) == 80
+
+
+def test_a_rate_strikes_about_as_often_as_it_says_and_the_seed_says_when(cloud, connect):
+    """Thirty percent of a hundred, the same ones for the same seed."""
+
+    def struck(seed):
+        mithril = cloud(seed=seed)
+        client = connect(mithril)
+        client.contract.check, kept = lambda _: None, client.contract.check
+        mithril.faults.add(rate=0.3, status=429)
+        seen = [client.get("/v2/me").status_code for _ in range(100)]
+        client.contract.check = kept
+        return seen
+
+    assert struck(7) == struck(7) != struck(8)
+    assert 15 < struck(7).count(429) < 45
+
+
+def test_an_outage_lasts_as_long_as_it_should_by_the_clouds_clock(mithril, raw, clock):
+    """Everything fails, without effect, and then everything works."""
+    mithril.faults.outage(minutes=5)
+    assert place(raw).status_code == raw.get("/v2/me").status_code == 503
+    clock.advance(seconds=299)
+    assert place(raw).status_code == 503
+    assert mithril.bids == []
+    clock.advance(seconds=1)
+    assert place(raw).status_code == 201
+
+
+def test_an_outage_may_be_of_any_kind(mithril, raw, clock):
+    """Such as a service that cuts every connection."""
+    rule = mithril.faults.outage(minutes=1, kind="reset")
+    for _ in range(3):
+        with pytest.raises(httpx.TransportError):
+            place(raw)
+    assert rule.fired == 3
+    clock.advance(minutes=1)
+    assert place(raw).status_code == 201
+
+
+@pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
+def test_a_connection_is_refused(mithril, raw, when, bids):
+    """Cut before the effect, or answered and then the door is shut; it opens again by itself."""
+    mithril.faults.add(method="POST", kind="refuse", when=when, seconds=0.2)
+    if when == "before":
+        with pytest.raises(httpx.ReadError):
+            place(raw)
+    else:
+        assert place(raw).status_code == 201
+    assert len(mithril.bids) == bids
+    with pytest.raises(httpx.ConnectError):
+        place(raw)
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            assert raw.get("/v2/me").status_code == 200
+            break
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert len(mithril.mutations) == 1
+
+
+def test_a_cloud_can_be_closed_while_it_refuses(mithril, raw):
+    """Nothing is left waiting to open again."""
+    mithril.faults.add(kind="refuse", seconds=3600)
+    with pytest.raises(httpx.TransportError):
+        raw.get("/v2/me")
+    started = time.monotonic()
+    mithril.stop()
+    assert time.monotonic() - started < 2
+    mithril.start()
+    assert raw.get("/v2/me").status_code == 200
+
+
+def test_a_body_comes_in_drips(mithril, client):
+    """All of it, late."""
+    mithril.faults.add(kind="drip", seconds=0.1)
+    started = time.monotonic()
+    assert client.get("/v2/instance-types").json()
+    assert time.monotonic() - started >= 0.1
+
+
+def test_a_process_is_killed_after_the_nth_accepted_call(mithril, client):
+    """After the effect; a process that is gone already is no mistake of ours."""
+    victim = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    mithril.faults.add(method="POST", path=BIDS, nth=2, kill=victim.pid)
+    place(client)
+    assert victim.poll() is None
+    place(client)
+    assert victim.wait(10) == -signal.SIGKILL
+    assert len(mithril.bids) == 2
+    victim.communicate()
+
+
+def test_keys_are_told_apart_but_never_shown(mithril, raw):
+    """A fingerprint in the journal; and which fault struck."""
+    mithril.faults.add(nth=2, status=401)
+    for key in ("test-key", "test-key", "other-key"):
+        raw.get("/v2/me", headers={"Authorization": f"Bearer {key}"})
+    raw.get("/v2/me", headers={"Authorization": ""})
+    prints = [request.key for request in mithril.requests]
+    assert prints[0] == prints[1] != prints[2]
+    assert (prints[3], [request.fault for request in mithril.requests]) == (None, [None, "status", None, None])
+    assert "key" not in "".join(map(str, prints))
+    assert "test-key" not in repr(mithril.requests)
