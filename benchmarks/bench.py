@@ -21,6 +21,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
+import cloud  # noqa: E402
 import programs  # noqa: E402
 from support.engine import Project  # noqa: E402
 
@@ -40,8 +41,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only-cloud", action="store_true", help="measure the fake cloud and nothing else")
     chosen = parser.parse_args()
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"the fake cloud": cloud.measure()}
+    show("the fake cloud: 128 clients, in a process of its own", found["the fake cloud"])
+    if chosen.only_cloud:
+        return
     for size in chosen.sizes:
         found[f"verbs at N={size}"] = verbs(size, chosen.rounds)
     found["32 clusters that boot for 3 s, -p 64"] = boots()
@@ -57,13 +62,13 @@ def verbs(size: int, rounds: int) -> list[dict[str, Any]]:
     requests: dict[str, int] = {}
     for _ in range(rounds):
         with (
-            project(programs.OURS.format(n=size)) as (mine, cloud),
+            project(programs.OURS.format(n=size)) as (mine, mithril),
             project(programs.FLOOR.format(n=size)) as (noop, _),
         ):
             for name, command in OPERATIONS.items():
-                cloud.clear_requests()
+                mithril.clear_requests()
                 ours[name].append(timed(mine, *command))
-                requests[name] = len(cloud.requests)
+                requests[name] = len(mithril.requests)
                 floor[name].append(timed(noop, *command))
     rows = [
         {
@@ -82,8 +87,8 @@ def verbs(size: int, rounds: int) -> list[dict[str, Any]]:
 
 def boots() -> list[dict[str, Any]]:
     """Time an `up` whose machines take their time."""
-    with project(programs.OURS.format(n=32)) as (mine, cloud), project(programs.FLOOR.format(n=32)) as (noop, _):
-        cloud.boot_seconds = 3.0
+    with project(programs.OURS.format(n=32)) as (mine, mithril), project(programs.FLOOR.format(n=32)) as (noop, _):
+        mithril.boot_seconds = 3.0
         spent = timed(mine, *OPERATIONS["up"])
         floor = timed(noop, *OPERATIONS["up"])
         mine.destroy("--skip-preview").ok()
@@ -96,13 +101,13 @@ def against_bare(size: int) -> dict[str, Any]:
     """Count what a program with bare `flow.run` rents in two runs, and what ours does."""
     row: dict[str, Any] = {"N": size}
     for label, text in (("bare", programs.BARE), ("ours", programs.OURS)):
-        with project(text.format(n=size)) as (one, cloud):
+        with project(text.format(n=size)) as (one, mithril):
             for run in ("first", "second"):
-                cloud.clear_requests()
-                before = len(cloud.bids)
+                mithril.clear_requests()
+                before = len(mithril.bids)
                 row[f"{label}_{run}_s"] = round(timed(one, "up", "--yes"), 1)
-                row[f"{label}_{run}_bids"] = len(cloud.bids) - before
-                row[f"{label}_{run}_requests"] = len(cloud.requests)
+                row[f"{label}_{run}_bids"] = len(mithril.bids) - before
+                row[f"{label}_{run}_requests"] = len(mithril.requests)
     show(f"`pulumi up` (with its preview) twice: flow.run in the program against GpuCluster, N = {size}", [row])
     return row
 
@@ -136,10 +141,10 @@ def import_ms(statement: str) -> float:
 @contextmanager
 def project(program: str) -> Iterator[tuple[Project, FakeMithril]]:
     """Make a project on a cloud of its own."""
-    with tempfile.TemporaryDirectory() as folder, FakeMithril() as cloud:
-        one = Project.make(Path(folder), cloud, program)
+    with tempfile.TemporaryDirectory() as folder, FakeMithril() as mithril:
+        one = Project.make(Path(folder), mithril, program)
         (one.folder / "noop.py").write_text(programs.NOOP)
-        yield one, cloud
+        yield one, mithril
 
 
 def timed(one: Project, *command: str) -> float:
