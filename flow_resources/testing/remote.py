@@ -11,8 +11,9 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from flow_resources.testing.console import Console
 from flow_resources.testing.operator import python_error
+from flow_resources.testing.service.errors import FieldError
 from flow_resources.testing.web.control import CONTROL
-from flow_resources.testing.web.faults import FaultRule, Kind, When
+from flow_resources.testing.web.faults import FaultConsole, FaultRule
 from flow_resources.testing.web.journal import MUTATING
 from flow_resources.testing.web.journal import Request as Asked
 
@@ -98,7 +99,7 @@ class RemoteClock:
         return float(self._ask("advance", seconds=seconds + 60.0 * minutes + 3600.0 * hours)["now"])
 
 
-class RemoteFaults:
+class RemoteFaults(FaultConsole):
     """The faults of a cloud in another process.
 
     A rule that `add` returned stays as it was then; `all` shows how often each has struck by now.
@@ -108,34 +109,10 @@ class RemoteFaults:
         """Ask through the console."""
         self._ask = ask
 
-    def add(
-        self,
-        *,
-        kind: Kind | None = None,
-        method: str | None = None,
-        path: str | None = None,
-        nth: int = 1,
-        times: int | None = 1,
-        rate: float | None = None,
-        lasts: float | None = None,
-        when: When = "before",
-        status: int | None = None,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-        seconds: float | None = None,
-        kill: int | None = None,
-    ) -> FaultRule:
-        """Add a rule and return it. The fields are those of `FaultRule`."""
-        rule = {
-            "kind": kind, "method": method, "path": path, "nth": nth, "times": times, "rate": rate, "lasts": lasts,
-            "when": when, "status": status, "body": body, "headers": dict(headers or {}), "seconds": seconds,
-            "kill": kill,
-        }  # fmt: skip
+    def _add(self, rule: dict[str, Any]) -> FaultRule:
+        if "then" in rule:
+            raise FieldError("then", "left out: a function cannot travel to another process", rule["then"])
         return _rule(self._ask("add-fault", **rule))
-
-    def outage(self, minutes: float, *, kind: Kind = "status", status: int = 503) -> FaultRule:
-        """Take the whole service down for so many minutes of its clock: every request suffers, without effect."""
-        return self.add(kind=kind, status=status if kind == "status" else None, lasts=60.0 * minutes)
 
     def all(self) -> list[FaultRule]:
         """Return the rules in force, and those that are over but were not cleared."""

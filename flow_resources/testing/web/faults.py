@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from random import Random
@@ -111,17 +112,12 @@ class FaultRule:
         return {**rule, "headers": dict(self.headers), "body": None if isinstance(self.body, bytes) else self.body}
 
 
-class Faults:
-    """The rules in force, in the order they were added; the first that fires wins."""
+class FaultConsole(ABC):
+    """How a test adds rules, to a cloud in its own process or in another."""
 
-    def __init__(self, now: Callable[[], float], seed: int | None = None) -> None:
-        """Start with nothing going wrong. `now` is the cloud's clock; the seed decides what a rate strikes."""
-        self._lock = threading.Lock()
-        self._rules: list[FaultRule] = []
-        self._now = now
-        self._draw = Random(seed)
-        self._last = 0
-        self.on_clear: Callable[[], None] = lambda: None
+    @abstractmethod
+    def _add(self, rule: dict[str, Any]) -> FaultRule:
+        """Put a rule with these fields into force."""
 
     def add(
         self,
@@ -141,7 +137,7 @@ class Faults:
         kill: int | None = None,
         then: Callable[[Request], object] | None = None,
     ) -> FaultRule:
-        """Add a rule and return it; `rule.fired` says later how often it struck. The fields are those of `FaultRule`.
+        """Add a rule and return it; `rule.fired` says how often it struck. The fields are those of `FaultRule`.
 
         Without `kind` the rule answers `status` (500), or, when it only has `then` or `kill`, lets the request pass.
         A `rate` or `lasts` without `times` strikes as often as it applies. Raises ValueError, naming the field.
@@ -149,21 +145,40 @@ class Faults:
         if kind is None:
             only = (then is not None or kill is not None) and status is None and body is None
             kind = "pass" if only else "status"
-        endless = times == 1 and (rate is not None or lasts is not None)
-        rule = FaultRule(
-            kind=kind, method=method, path=path, nth=nth, times=None if endless else times, rate=rate, lasts=lasts,
-            when=when, status=status, body=body, headers=headers or {}, seconds=seconds, kill=kill, then=then,
-        )  # fmt: skip
-        rule.until = None if lasts is None else self._now() + lasts
-        with self._lock:
-            self._last += 1
-            rule.id = self._last
-            self._rules.append(rule)
-        return rule
+        if times == 1 and (rate is not None or lasts is not None):
+            times = None
+        rule = {
+            "kind": kind, "method": method, "path": path, "nth": nth, "times": times, "rate": rate, "lasts": lasts,
+            "when": when, "status": status, "body": body, "headers": dict(headers or {}), "seconds": seconds,
+            "kill": kill,
+        }  # fmt: skip
+        return self._add(rule if then is None else {**rule, "then": then})
 
     def outage(self, minutes: float, *, kind: Kind = "status", status: int = 503) -> FaultRule:
         """Take the whole service down for so many minutes of its clock: every request suffers, without effect."""
         return self.add(kind=kind, status=status if kind == "status" else None, lasts=60.0 * minutes)
+
+
+class Faults(FaultConsole):
+    """The rules in force, in the order they were added; the first that fires wins."""
+
+    def __init__(self, now: Callable[[], float], seed: int | None = None) -> None:
+        """Start with nothing going wrong. `now` is the cloud's clock; the seed decides what a rate strikes."""
+        self._lock = threading.Lock()
+        self._rules: list[FaultRule] = []
+        self._now = now
+        self._draw = Random(seed)
+        self._last = 0
+        self.on_clear: Callable[[], None] = lambda: None
+
+    def _add(self, rule: dict[str, Any]) -> FaultRule:
+        added = FaultRule(**rule)
+        added.until = None if added.lasts is None else self._now() + added.lasts
+        with self._lock:
+            self._last += 1
+            added.id = self._last
+            self._rules.append(added)
+        return added
 
     def all(self) -> list[FaultRule]:
         """Return the rules in force, and those that are over but were not cleared."""
