@@ -85,6 +85,7 @@ class Demo:
         self.headline(
             f"A stack on a fake Mithril, where an 8xa100 costs ${MARKET:.2f}/h and boots for {BOOT_SECONDS:.0f} s"
         )
+        print(f"Watch it in a browser while it runs: {mithril.url}")
         self.pulumi("stack", "init", "demo")
 
         self.headline("Look before you rent: a preview rents nothing")
