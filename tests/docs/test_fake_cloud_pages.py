@@ -84,7 +84,7 @@ def test_the_table_of_durations_is_that_of_the_options():
     _, durations = tables(section(CLOUD, "Time"))
     told = {ticked(row[0])[0]: (float(row[2]), float(row[3]), ticked(row[4])[0].strip('"')) for row in durations[1:]}
     still = Options()
-    assert [name for name in told] == [one.name for one in fields(Options) if one.name.endswith("_seconds")]
+    assert list(told) == [one.name for one in fields(Options) if one.name.endswith("_seconds")]
     for name, (default, living, _) in told.items():
         assert default == getattr(still, name)
         assert living == LIVING.get(name, getattr(still, name))
