@@ -224,6 +224,7 @@ def test_it_follows_what_happens_without_being_loaded_again(visit: Visit, mithri
     expect(visit.cluster("trainer")).to_contain_text("Allocated")
     mithril.terminate(fid)
     visit.hurry()
+    expect(page.locator("#clusters > li")).to_have_count(0)
     expect(page.get_by_text("1 ended")).to_be_visible()
     expect(page.get_by_text("No cluster has been asked for yet.")).to_be_visible()
     assert [url for url in visit.asked if url.endswith("/page.js")] == loaded
@@ -278,6 +279,7 @@ def test_the_buttons_of_a_cluster(visit: Visit, mithril: FakeMithril) -> None:
     """Each posts its verb about this bid, and shows at once what came of it."""
     fid = mithril.add_bid("trainer")["fid"]
     page = visit.open()
+    page.clock.pause_at("2100-01-01")  # nothing is shown any more because a second was over
     row = visit.cluster("trainer")
     assert visit.press("Fail boot trainer") == ("fail-boot", {"bid_id": fid})
     expect(row).to_contain_text("1 failed")
@@ -291,8 +293,19 @@ def test_the_buttons_of_a_cluster(visit: Visit, mithril: FakeMithril) -> None:
     expect(row).to_contain_text("Preempting")
     expect(row.locator(".machine.leaving").first).to_be_visible()
     assert visit.press("Terminate trainer") == ("terminate", {"bid_id": fid})
+    expect(page.get_by_role("heading", name="Clusters")).to_be_focused()
     expect(page.get_by_text("1 ended")).to_be_visible()
     assert mithril.bid(fid)["status"] == "Terminated"
+
+
+def test_a_double_click_is_one_click(visit: Visit, mithril: FakeMithril) -> None:
+    """Its second half would find the button turned into its own opposite."""
+    fid = mithril.add_bid("trainer")["fid"]
+    page = visit.open()
+    visit.press("Preempt trainer")
+    page.get_by_role("button", name="Release trainer").dispatch_event("click", {"detail": 2})
+    visit.see_next_update()
+    assert visit.verbs == [("preempt", {"bid_id": fid, "notice_seconds": None})]
 
 
 def test_a_price_and_a_capacity_are_set_and_the_price_given_back(visit: Visit, mithril: FakeMithril) -> None:
@@ -429,7 +442,7 @@ def test_a_hostile_name_stays_text(visit: Visit, mithril: FakeMithril) -> None:
 def test_nothing_leaves_loopback_and_the_console_stays_clean(
     visits: Callable[..., Visit], mithril: FakeMithril
 ) -> None:
-    """Over a walk through the whole page, favicon included."""
+    """Over a walk through the whole page."""
     mithril.add_bid("trainer")
     visit = visits()
     page = visit.open()

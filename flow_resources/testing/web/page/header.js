@@ -16,7 +16,7 @@ export function createHeader() {
   let shownAt = -Infinity;
   const showSpeed = segments($("speed"), SPEEDS, async (speed) => {
     await act("set-clock", { speed }, { control: $("speed"), complaint });
-    if (known) drawSpeed(known.overview.clock.speed);
+    drawSpeed(known.overview.clock.speed);
   });
   const press = (button, request) => button.addEventListener("click", () => act(...request(), { control: button, complaint }));
   for (const button of document.querySelectorAll("[data-advance]")) {
@@ -61,7 +61,8 @@ export function createHeader() {
       text($("per-hour"), usd(spend.per_hour_usd));
       show($("next-auction"), auction.next !== null);
       show($("hold-auction"), auction.seconds !== 0);
-      drawSpeed(overview.clock.speed);
+      // What was just picked is not taken back by an answer that is older than it.
+      if (!$("speed").hasAttribute("aria-busy")) drawSpeed(overview.clock.speed);
       tick();
     },
     stop() {

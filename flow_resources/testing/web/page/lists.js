@@ -34,8 +34,7 @@ function createRequest({ at, method, path }) {
       attribute(status, "data-class", request.status === null ? "none" : Math.floor(request.status / 100));
       show(fault, request.fault !== null && request.fault !== false);
       text(fault, request.fault === true ? "fault" : (request.fault ?? ""));
-      attribute(effect, "class", request.effect ? "effect" : "effect not");
-      attribute(effect, "aria-hidden", request.effect ? null : "true");
+      show(effect, request.effect);
     },
   };
 }
