@@ -51,7 +51,7 @@ def test_whatever_a_file_refers_to_is_there() -> None:
     """Every script, style sheet and import leads to another file of the page."""
     html = _read("/")
     wanted = set(re.findall(r'(?:src|href)="([^"#:]+)"', html))
-    assert wanted == {"page.css", "page.js"}
+    assert "page.js" in wanted
     assert '<link rel="icon" href="data:' in html, "browsers ask for /favicon.ico otherwise"
     reached, ahead = {"index.html"}, list(wanted)
     while ahead:

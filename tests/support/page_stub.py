@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         if found is not None:
             self._answer(200, *found)
         elif url.path == "/mithril-fake/overview":
-            self._json(200, self.site.overview(query.get("place", []), float(query["hours"][0])))
+            self._overview(query.get("place", []), float(query["hours"][0]))
         else:
             self._json(404, {"detail": "Not Found"})
 
@@ -182,6 +182,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(400, {"detail": str(error)})
         else:
             self._json(200, {})
+
+    def _overview(self, places: list[str], hours: float) -> None:
+        try:
+            self._json(200, self.site.overview(places, hours))
+        except KeyError as error:
+            self._json(404, {"detail": f"no market {error}"})
 
     def _json(self, status: int, body: Wire) -> None:
         self._answer(status, json.dumps(body, default=str).encode(), "application/json")

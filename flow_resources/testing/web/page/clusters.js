@@ -14,12 +14,11 @@ export function createClusters(highlight) {
     setTimeout(() => text($("copy"), "Copy"), 2000);
   });
   return (overview) => {
-    const items = overview.bids.map((bid) => ({ bid, ...surroundings(bid, overview) }));
+    const items = overview.bids.map((bid) => ({ fid: bid.fid, bid, ...surroundings(bid, overview) }));
     const live = items.filter(({ bid }) => bid.status !== "Terminated");
     const over = items.filter(({ bid }) => bid.status === "Terminated");
-    const keyOf = ({ bid }) => bid.fid;
-    keyed($("clusters"), live, keyOf, ({ bid }) => createRow(bid.fid, highlight));
-    keyed($("ended-clusters"), over, keyOf, ({ bid }) => createRow(bid.fid, highlight));
+    keyed($("clusters"), live, "fid", ({ fid }) => createRow(fid, highlight));
+    keyed($("ended-clusters"), over, "fid", ({ fid }) => createRow(fid, highlight));
     show($("no-clusters"), live.length === 0);
     show($("ended"), over.length > 0);
     text($("ended-sum"), `${over.length} ended`);
@@ -30,10 +29,17 @@ export function createClusters(highlight) {
 }
 
 function exportsOf(project) {
-  const values = { MITHRIL_API_URL: location.origin, MITHRIL_API_KEY: "test-key", MITHRIL_PROJECT: project, MITHRIL_REGION: "us-central5-a" };
+  const values = {
+    MITHRIL_API_URL: location.origin,
+    MITHRIL_API_KEY: "test-key",
+    MITHRIL_PROJECT: project,
+    MITHRIL_REGION: "us-central5-a",
+  };
   // A project's name is whatever somebody typed: what is pasted into a shell is quoted for it.
   const quoted = (value) => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'"'"'`)}'`);
-  return Object.entries(values).map(([name, value]) => `export ${name}=${quoted(value)}`).join("\n");
+  return Object.entries(values)
+    .map(([name, value]) => `export ${name}=${quoted(value)}`)
+    .join("\n");
 }
 
 function surroundings(bid, { markets, volumes, auction }) {
@@ -52,7 +58,8 @@ function reason({ bid, market, auction }) {
   if (bid.status !== "Open") return "";
   if (bid.held) return "preempted by hand, until released";
   if (bid.price > price(bid.limit_price)) return "the price is above its limit";
-  if (market !== null && market.free < bid.instance_quantity) return `needs ${bid.instance_quantity}, ${market.free} free`;
+  if (market !== null && market.free < bid.instance_quantity)
+    return `needs ${bid.instance_quantity}, ${market.free} free`;
   return auction.seconds === 0 ? "waits for machines" : "waits for the next auction";
 }
 
@@ -75,11 +82,20 @@ function createRow(fid, highlight) {
     opener.setAttribute("aria-expanded", String(!more.node.hidden));
     more.update(shown);
   });
-  const node = h("li", { class: "row" },
-    h("div", { class: "line" },
+  const node = h(
+    "li",
+    { class: "row" },
+    h(
+      "div",
+      { class: "line" },
       h("div", { class: "who" }, opener, h("p", {}, status, why), what, volumes),
-      h("div", {}, machines, sum), ...money.nodes, actions.node),
-    complaint, more.node);
+      h("div", {}, machines, sum),
+      ...money.nodes,
+      actions.node,
+    ),
+    complaint,
+    more.node,
+  );
   for (const event of ["pointerenter", "focusin"]) node.addEventListener(event, () => highlight(fid));
   for (const event of ["pointerleave", "focusout"]) node.addEventListener(event, () => highlight(null));
   return {
@@ -93,7 +109,12 @@ function createRow(fid, highlight) {
       const because = reason(item);
       text(why, because && ` · ${because}`);
       text(what, `${bid.instance_quantity} × ${bid.type} · ${bid.region} · ${bid.fid}`);
-      text(volumes, item.volumes.map((one) => (one.gone ? `${one.fid} (deleted)` : `${one.name}, ${one.capacity_gb} GB`)).join(" · "));
+      text(
+        volumes,
+        item.volumes
+          .map((one) => (one.gone ? `${one.fid} (deleted)` : `${one.name}, ${one.capacity_gb} GB`))
+          .join(" · "),
+      );
       show(volumes, item.volumes.length > 0);
       attribute(machines, "aria-label", `Machines of ${bid.name}: ${sumOf(bid.instances)}`);
       drawMachines(machines, bid.instances);
@@ -156,7 +177,9 @@ function createActions(fid, complaint) {
     update(bid) {
       held = bid.held;
       text(market, held ? "Release" : "Preempt");
-      market.dataset.tip = held ? "Let it back into the auction" : "Take its machines away, and keep it out of the auction";
+      market.dataset.tip = held
+        ? "Let it back into the auction"
+        : "Take its machines away, and keep it out of the auction";
       attribute(market, "disabled", !held && bid.status !== "Allocated");
       attribute(fail, "disabled", bid.status !== "Allocated");
       for (const one of node.children) attribute(one, "aria-label", `${one.textContent} ${bid.name}`);
@@ -176,14 +199,19 @@ function createHistory(fid, complaint) {
     act("preempt", { bid_id: fid, notice_seconds: number(seconds.value) }, { control: submit, complaint });
   });
   const none = h("p", { class: "dim" }, "It holds no machines.");
-  const node = h("div", { class: "more", hidden: true },
-    h("div", {}, h("h4", {}, "History"), events), h("div", {}, h("h4", {}, "Machines"), machines, none, notice));
+  const node = h(
+    "div",
+    { class: "more", hidden: true },
+    h("div", {}, h("h4", {}, "History"), events),
+    h("div", {}, h("h4", {}, "Machines"), machines, none, notice),
+  );
   return {
     node,
     update(bid) {
       if (node.hidden) return;
-      keyed(events, bid.events.map((event, index) => ({ ...event, index })).reverse(), (event) => event.index, createEvent);
-      keyed(machines, bid.instances, (machine) => machine.fid, () => createMachine());
+      const history = bid.events.map((event, index) => ({ ...event, index }));
+      keyed(events, history.toReversed(), "index", createEvent);
+      keyed(machines, bid.instances, "fid", createMachine);
       show(none, bid.instances.length === 0);
       show(notice, bid.status === "Allocated");
     },
@@ -193,7 +221,12 @@ function createHistory(fid, complaint) {
 function createEvent(event) {
   const at = moment(event.timestamp);
   const limit = event.limit_price ? h("span", { class: "number" }, ` ${event.limit_price}`) : "";
-  const node = h("li", { "data-event": event.event_type }, h("time", { title: day(at) }, time(at)), h("span", {}, event.event_type, limit));
+  const node = h(
+    "li",
+    { "data-event": event.event_type },
+    h("time", { title: day(at) }, time(at)),
+    h("span", {}, event.event_type, limit),
+  );
   return { node, update() {} };
 }
 

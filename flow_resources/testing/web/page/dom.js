@@ -44,22 +44,21 @@ export function show(node, visible) {
 const rowsOf = new WeakMap();
 
 /**
- * Make the children of `parent` be one row per item: a row is made once per key by `create(item)`, which returns
- * {node, update}, and is told the newest item from then on. Rows that stay are not moved.
+ * Make the children of `parent` be one row per item. Items are known by their property `key`: the first time `create`
+ * makes {node, update} of one, from then on `update` is told the newest. Rows that stay are not moved.
  */
-export function keyed(parent, items, keyOf, create) {
+export function keyed(parent, items, key, create) {
   const rows = rowsOf.get(parent) ?? new Map();
   rowsOf.set(parent, rows);
-  const wanted = new Set(items.map(keyOf));
-  for (const [key, row] of rows) {
-    if (wanted.has(key)) continue;
+  const wanted = new Set(items.map((item) => item[key]));
+  for (const [known, row] of rows) {
+    if (wanted.has(known)) continue;
     row.node.remove();
-    rows.delete(key);
+    rows.delete(known);
   }
   items.forEach((item, index) => {
-    const key = keyOf(item);
-    if (!rows.has(key)) rows.set(key, create(item));
-    const row = rows.get(key);
+    if (!rows.has(item[key])) rows.set(item[key], create(item));
+    const row = rows.get(item[key]);
     row.update(item);
     if (parent.children[index] !== row.node) parent.insertBefore(row.node, parent.children[index] ?? null);
   });
@@ -96,7 +95,10 @@ export function tooltips(tip) {
     text(tip, under.dataset.tip);
     show(tip, true);
     const box = under.getBoundingClientRect();
-    const left = Math.min(Math.max(box.left + box.width / 2 - tip.offsetWidth / 2, 8), innerWidth - tip.offsetWidth - 8);
+    const left = Math.min(
+      Math.max(box.left + box.width / 2 - tip.offsetWidth / 2, 8),
+      innerWidth - tip.offsetWidth - 8,
+    );
     const above = box.top - tip.offsetHeight - 6;
     tip.style.transform = `translate(${left}px, ${above > 4 ? above : box.bottom + 6}px)`;
   });

@@ -45,7 +45,8 @@ export function createFaults() {
 
   function tell() {
     complaint.textContent = "";
-    for (const field of form.querySelectorAll("[data-for]")) show(field, field.dataset.for.split(" ").includes(form.elements.kind.value));
+    for (const field of form.querySelectorAll("[data-for]"))
+      show(field, field.dataset.for.split(" ").includes(form.elements.kind.value));
     text($("fault-sentence"), sentence(read(form)));
   }
 
@@ -62,12 +63,16 @@ export function createFaults() {
   return ({ faults }) => {
     show($("clear-faults"), faults.length > 0);
     show($("no-faults"), faults.length === 0);
-    keyed($("faults"), faults, (fault) => fault.id, createRule);
+    keyed($("faults"), faults, "id", createRule);
   };
 }
 
 function read(form) {
-  const rule = { kind: form.elements.kind.value, method: form.elements.method.value || null, path: form.elements.path.value || null };
+  const rule = {
+    kind: form.elements.kind.value,
+    method: form.elements.method.value || null,
+    path: form.elements.path.value || null,
+  };
   for (const name of ["nth", "times", "status", "seconds", "rate"]) {
     const field = form.elements[name];
     rule[name] = field.closest("[hidden]") ? null : number(field.value);
@@ -104,7 +109,7 @@ function effect({ kind, status, seconds }) {
 }
 
 function ordinal(n) {
-  const ending = n % 100 > 10 && n % 100 < 14 ? "th" : { 1: "st", 2: "nd", 3: "rd" }[n % 10] ?? "th";
+  const ending = n % 100 > 10 && n % 100 < 14 ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[n % 10] ?? "th");
   return `${n}${ending}`;
 }
 
@@ -114,10 +119,10 @@ function createRule(rule) {
   return {
     node,
     update(newest) {
-      const spent = newest.times !== null && newest.fired >= newest.times;
-      node.classList.toggle("spent", spent);
+      const usedUp = newest.times !== null && newest.fired >= newest.times;
+      node.classList.toggle("used-up", usedUp);
       const often = `Struck ${newest.fired} of ${count(newest.seen, "matching request")}`;
-      text(struck, newest.seen === 0 ? "No request has matched yet" : spent ? `${often}, and is over` : often);
+      text(struck, newest.seen === 0 ? "No request has matched yet" : usedUp ? `${often}, and is over` : often);
     },
   };
 }

@@ -1,7 +1,12 @@
 // How values are written: money, moments (always UTC, the service's own time), spans and counts.
 
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
-const dayAndYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+const dayAndYear = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  timeZone: "UTC",
+});
 const dayOnly = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 
 export const usd = (amount) => money.format(amount);

@@ -4,7 +4,13 @@ import { $, segments, show, text } from "./dom.js";
 import { day, moment, span, stopwatch, time, usd } from "./format.js";
 import { act } from "./wire.js";
 
-const SPEEDS = [[0, "Stopped"], [1, "1×"], [60, "60×"], [600, "600×"], [3600, "3600×"]];
+const SPEEDS = [
+  [0, "Stopped"],
+  [1, "1×"],
+  [60, "60×"],
+  [600, "600×"],
+  [3600, "3600×"],
+];
 const TICK_MS = 100;
 const BACKWARDS_MS = 500;
 const ARMED_MS = 4000;
@@ -18,7 +24,8 @@ export function createHeader() {
     await act("set-clock", { speed }, { control: $("speed"), complaint });
     drawSpeed(known.overview.clock.speed);
   });
-  const press = (button, request) => button.addEventListener("click", () => act(...request(), { control: button, complaint }));
+  const press = (button, request) =>
+    button.addEventListener("click", () => act(...request(), { control: button, complaint }));
   for (const button of document.querySelectorAll("[data-advance]")) {
     press(button, () => ["advance", { seconds: Number(button.dataset.advance) }]);
   }
@@ -56,7 +63,10 @@ export function createHeader() {
     update(overview) {
       known = { overview, at: performance.now(), running: true };
       const { project, story, spend, auction } = overview;
-      text($("identity"), `project ${project.name}, ${story === null ? "a still market" : `market of seed ${story.seed}`}`);
+      text(
+        $("identity"),
+        `project ${project.name}, ${story === null ? "a still market" : `market of seed ${story.seed}`}`,
+      );
       text($("spent"), usd(spend.total_usd));
       text($("per-hour"), usd(spend.per_hour_usd));
       show($("next-auction"), auction.next !== null);

@@ -6,7 +6,7 @@ const TURNS = { Allocated: "holding", Preempted: "waiting", Paused: "paused", Re
 const MARKED = new Set(["Allocated", "Preempted", "Terminated"]);
 
 /**
- * Return {fid, name, live, stretches: [{from, to, limit, state}], marks: [{at, limit, kind}]}, where `state` is
+ * Return {fid, name, live, stretches: [{from, to, limit, state}], marks: [{key, at, limit, kind}]}, where `state` is
  * holding, waiting or paused. Machines under notice count as gone from the moment of the notice.
  */
 export function lifeOf(bid, now) {
@@ -24,7 +24,7 @@ export function lifeOf(bid, now) {
     until(at);
     if (event.limit_price) limit = price(event.limit_price);
     state = TURNS[event.event_type] ?? state;
-    if (MARKED.has(event.event_type)) marks.push({ at, limit, kind: event.event_type });
+    if (MARKED.has(event.event_type)) marks.push({ key: marks.length, at, limit, kind: event.event_type });
   }
   const live = bid.status !== "Terminated";
   if (live) stretches.push({ from, to: Math.max(from, now), limit, state });

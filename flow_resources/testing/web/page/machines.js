@@ -17,7 +17,15 @@ const STATES = {
   STATUS_REPLACED: ["over", "replaced"],
   STATUS_TERMINATED: ["over", "terminated"],
 };
-const LEGEND = { new: "new", booting: "booting", running: "running", leaving: "leaving", paused: "paused", failed: "failed", over: "gone" };
+const LEGEND = {
+  new: "new",
+  booting: "booting",
+  running: "running",
+  leaving: "leaving",
+  paused: "paused",
+  failed: "failed",
+  over: "gone",
+};
 const MANY = 48;
 
 const stateOf = ({ status }) => STATES[status] ?? ["new", status];
@@ -37,13 +45,14 @@ export function sumOf(machines) {
 
 export function drawMachines(parent, machines) {
   attribute(parent, "data-many", machines.length > MANY);
-  keyed(parent, machines, (machine) => machine.fid, () => {
+  keyed(parent, machines, "fid", () => {
     const node = h("i");
     return {
       node,
       update(machine) {
         attribute(node, "class", `machine ${lookOf(machine)}`);
-        attribute(node, "data-tip", [machine.name, wordOf(machine), machine.ssh_destination].filter(Boolean).join(", "));
+        const told = [machine.name, wordOf(machine), machine.ssh_destination].filter(Boolean);
+        attribute(node, "data-tip", told.join(", "));
       },
     };
   });

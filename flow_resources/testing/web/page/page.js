@@ -12,7 +12,14 @@ const EVERY_MS = 1000;
 
 const header = createHeader();
 const market = createMarket(() => refresh());
-const parts = [header.update, market.update, createClusters(market.highlight), createFaults(), updateRequests, updateVolumes];
+const parts = [
+  header.update,
+  market.update,
+  createClusters(market.highlight),
+  createFaults(),
+  updateRequests,
+  updateVolumes,
+];
 let timer = null;
 let asking = Promise.resolve();
 let lastSeen = null;
@@ -31,6 +38,8 @@ async function ask() {
     for (const update of parts) update(newest);
     sayThere();
   } catch (error) {
+    // An address may name a market that this fake does not have.
+    if (error.status >= 400 && error.status < 500 && market.view.places !== null) return market.follow();
     // Whatever went wrong, the next answer gets its chance; what is not the fake's doing is for the console as well.
     if (!(error instanceof Refusal)) console.error(error);
     sayGone(error instanceof Refusal ? error.message : "The fake answered what this page cannot read.");
@@ -56,6 +65,11 @@ function sayThere() {
 }
 
 tooltips($("tip"));
+// A link's own way would put its target where the address keeps what is shown.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  $("clusters-title").focus();
+});
 afterEveryVerb(refresh);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 refresh();

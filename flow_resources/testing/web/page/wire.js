@@ -3,10 +3,11 @@
 const BASE = "/mithril-fake";
 const PATIENCE_MS = 5000;
 
-/** What the fake answered when it would not, with the names of the fields that were wrong. */
+/** What the fake answered when it would not (status null: nothing), with the names of the fields that were wrong. */
 export class Refusal extends Error {
-  constructor(message, fields = []) {
+  constructor(message, status = null, fields = []) {
     super(message);
+    this.status = status;
     this.fields = fields;
   }
 }
@@ -24,10 +25,10 @@ async function call(path, options) {
 }
 
 function refusal(status, detail) {
-  if (typeof detail === "string") return new Refusal(detail);
-  if (!Array.isArray(detail)) return new Refusal(`The fake answered ${status}.`);
+  if (typeof detail === "string") return new Refusal(detail, status);
+  if (!Array.isArray(detail)) return new Refusal(`The fake answered ${status}.`, status);
   const fields = detail.map((one) => String(one.loc?.at(-1) ?? ""));
-  return new Refusal(detail.map((one, index) => `${fields[index]}: ${one.msg}`).join("; "), fields);
+  return new Refusal(detail.map((one, index) => `${fields[index]}: ${one.msg}`).join("; "), status, fields);
 }
 
 export function overview(places, hours) {
