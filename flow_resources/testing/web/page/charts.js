@@ -1,0 +1,124 @@
+// One market drawn over time: the price as steps, and every bid's limit over the time that it lived.
+
+import { attribute, h, keyed, s, show, text } from "./dom.js";
+import { time, usd } from "./format.js";
+import { stretchAt } from "./lives.js";
+import { drawGrid, drawLabels, drawLane, drawLives, layOut, stepPath, TOP } from "./plot.js";
+import { priceAt } from "./scales.js";
+
+const ASIDE = 14;
+const TOLD = 8;
+
+/** Return {node, update({points, lives, now, hours}), highlight(fid)}. */
+export function createChart(label) {
+  const grid = s("g", { class: "grid" });
+  const lane = s("g", { class: "lane" });
+  const area = s("path", { class: "area" });
+  const line = s("path", { class: "price" });
+  const bids = s("g");
+  const labels = s("g");
+  const cross = s("g", { class: "cross", hidden: true }, s("line"), s("circle", { r: 3.5 }));
+  const svg = s("svg", { role: "img", tabindex: 0 }, grid, lane, area, line, bids, labels, cross);
+  const tip = h("div", { class: "chart-tip", hidden: true });
+  const node = h("div", { class: "chart" }, svg, tip);
+  let shown = null;
+  let frame = null;
+  let at = null;
+
+  function draw() {
+    if (shown === null || node.clientWidth === 0) return;
+    frame = layOut(shown, node.clientWidth, node.clientHeight);
+    attribute(svg, "viewBox", `0 0 ${frame.width} ${frame.height}`);
+    drawGrid(grid, frame);
+    drawLane(lane, frame);
+    const steps = stepPath(shown.points, frame);
+    attribute(line, "d", steps);
+    attribute(area, "d", `${steps} V${frame.bottom} H${frame.x(Math.max(shown.points[0][0], frame.from))} Z`);
+    drawLives(bids, shown.lives, frame);
+    drawLabels(labels, shown, frame);
+    point();
+  }
+
+  function point() {
+    show(cross, at !== null);
+    show(tip, at !== null);
+    if (at === null || frame === null) return;
+    const moment = Math.min(Math.max(at, frame.from), frame.to);
+    const price = priceAt(shown.points, moment);
+    const x = frame.x(moment);
+    const [rule, dot] = cross.children;
+    for (const end of ["1", "2"]) attribute(rule, `x${end}`, x);
+    attribute(rule, "y1", TOP);
+    attribute(rule, "y2", frame.bottom);
+    attribute(dot, "cx", x);
+    attribute(dot, "cy", price === null ? -9 : frame.y(price));
+    fillTip(tip, moment, price, shown.lives);
+    const fits = x + ASIDE + tip.offsetWidth <= frame.width;
+    const left = fits ? x + ASIDE : Math.max(0, x - ASIDE - tip.offsetWidth);
+    tip.style.transform = `translate(${left}px, ${TOP}px)`;
+  }
+
+  const pointAt = (moment) => {
+    at = moment;
+    point();
+  };
+  svg.addEventListener(
+    "pointermove",
+    (event) => frame && pointAt(frame.moment(event.clientX - svg.getBoundingClientRect().left)),
+  );
+  svg.addEventListener("pointerleave", () => pointAt(null));
+  svg.addEventListener("blur", () => pointAt(null));
+  svg.addEventListener("keydown", (event) => {
+    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Escape") pointAt(null);
+    if (!way || !frame) return;
+    event.preventDefault();
+    pointAt(Math.min(Math.max((at ?? frame.to) + (way * (frame.to - frame.from)) / 60, frame.from), frame.to));
+  });
+  new ResizeObserver(draw).observe(node);
+
+  return {
+    node,
+    update(state) {
+      shown = state;
+      attribute(svg, "aria-label", describe(label, state));
+      draw();
+    },
+    highlight(fid) {
+      const here = [...bids.children].some((group) => group.dataset.bid === fid);
+      for (const group of bids.children) {
+        group.classList.toggle("chosen", group.dataset.bid === fid);
+        group.classList.toggle("other", here && group.dataset.bid !== fid);
+      }
+    },
+  };
+}
+
+function describe(label, { points, lives }) {
+  const prices = points.map(([, price]) => price);
+  const bids = lives.map((life) => `${life.name} bids ${usd(life.limit)}`);
+  const range = `from ${usd(Math.min(...prices))} to ${usd(Math.max(...prices))}, now ${usd(prices.at(-1))}`;
+  return [`Price of ${label} ${range}`, ...bids].join("; ");
+}
+
+function fillTip(tip, at, price, lives) {
+  const lines = [
+    { key: "at", label: `${time(at)} UTC`, value: "" },
+    { key: "price", label: "price", value: price === null ? "–" : usd(price) },
+  ];
+  for (const life of lives) {
+    const stretch = stretchAt(life, at);
+    if (stretch) lines.push({ key: life.fid, label: `${stretch.state}: ${life.name}`, value: usd(stretch.limit) });
+  }
+  keyed(tip, lines.slice(0, TOLD), "key", () => {
+    const label = h("span");
+    const value = h("b");
+    return {
+      node: h("p", {}, label, value),
+      update(line) {
+        text(label, line.label);
+        text(value, line.value);
+      },
+    };
+  });
+}

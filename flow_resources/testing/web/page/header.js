@@ -1,0 +1,108 @@
+// The top of the page: whose cloud this is, its clock and its auction, and what it has cost so far.
+
+import { $, segments, show, text } from "./dom.js";
+import { day, moment, span, stopwatch, time, usd } from "./format.js";
+import { act } from "./wire.js";
+
+const SPEEDS = [
+  [0, "Stopped"],
+  [1, "1×"],
+  [60, "60×"],
+  [600, "600×"],
+  [3600, "3600×"],
+];
+const TICK_MS = 100;
+const BACKWARDS_MS = 500;
+const ARMED_MS = 4000;
+
+/** Return {update(overview), stop()}: between two updates the clock runs on by itself, until told to stop. */
+export function createHeader() {
+  const complaint = $("clock-refusal");
+  let known = null;
+  let shownAt = -Infinity;
+  const showSpeed = segments($("speed"), SPEEDS, async (speed) => {
+    await act("set-clock", { speed }, { control: $("speed"), complaint });
+    drawSpeed(known.overview.clock.speed);
+  });
+  const press = (button, request) =>
+    button.addEventListener("click", () => act(...request(), { control: button, complaint }));
+  for (const button of document.querySelectorAll("[data-advance]")) {
+    press(button, () => ["advance", { seconds: Number(button.dataset.advance) }]);
+  }
+  press($("hold-auction"), () => ["hold-auction", {}]);
+  press($("next-auction"), () => {
+    const { clock, auction } = known.overview;
+    return ["advance", { seconds: (moment(auction.next) - moment(clock.now)) / 1000 }];
+  });
+  createReset();
+
+  function drawSpeed(speed) {
+    showSpeed(speed, `${Number(speed.toFixed(2))}×`);
+  }
+
+  /** The service's time now, as far as we can tell; it does not jump back by what a late answer took. */
+  function present() {
+    const { at, overview, running } = known;
+    const now = moment(overview.clock.now) + (running ? overview.clock.speed * (performance.now() - at) : 0);
+    const back = shownAt - now;
+    if (back > 0 && back < BACKWARDS_MS * overview.clock.speed) return shownAt;
+    return now;
+  }
+
+  function tick() {
+    if (known === null) return;
+    shownAt = present();
+    text($("time"), time(shownAt));
+    text($("day"), `${day(shownAt)} UTC`);
+    text($("auction"), auctionOf(known.overview.auction, shownAt));
+  }
+
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) setInterval(tick, TICK_MS);
+
+  return {
+    update(overview) {
+      known = { overview, at: performance.now(), running: true };
+      const { project, story, spend, auction } = overview;
+      text(
+        $("identity"),
+        `project ${project.name}, ${story === null ? "a still market" : `market of seed ${story.seed}`}`,
+      );
+      text($("spent"), usd(spend.total_usd));
+      text($("per-hour"), usd(spend.per_hour_usd));
+      show($("next-auction"), auction.next !== null);
+      show($("hold-auction"), auction.seconds !== 0);
+      // What was just picked is not taken back by an answer that is older than it.
+      if (!$("speed").hasAttribute("aria-busy")) drawSpeed(overview.clock.speed);
+      tick();
+    },
+    stop() {
+      if (known) known.running = false;
+    },
+  };
+}
+
+function auctionOf({ seconds, next }, now) {
+  if (next !== null) return `every ${span(seconds)}, next in ${stopwatch((moment(next) - now) / 1000)}`;
+  return seconds === null ? "auctions are held by hand" : "auctions happen at once";
+}
+
+/** Forgetting everything takes two presses: the button asks first, for a while. */
+function createReset() {
+  const button = $("reset");
+  let timer = null;
+  const disarm = () => {
+    clearTimeout(timer);
+    timer = null;
+    text(button, "Start over");
+  };
+  button.addEventListener("click", async () => {
+    if (timer === null) {
+      text(button, "Forget everything?");
+      timer = setTimeout(disarm, ARMED_MS);
+      return;
+    }
+    disarm();
+    await act("reset", {}, { control: button, complaint: $("reset-refusal") });
+  });
+  button.addEventListener("blur", disarm);
+}
