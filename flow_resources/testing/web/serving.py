@@ -21,6 +21,7 @@ from flow_resources.testing.service.inputs import Query
 from flow_resources.testing.web.control import CONTROL, Perform, answer_control
 from flow_resources.testing.web.faults import FaultRule, Faults
 from flow_resources.testing.web.journal import MUTATING, Journal, Request, fingerprint
+from flow_resources.testing.web.page import asset
 from flow_resources.testing.web.routes import Answer, Call, find
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ class Serving:
         """Take one request from the first byte to the last of its answer."""
         if http.path.startswith(CONTROL):
             return await answer_control(http, self._control)
+        page = asset(http.path) if http.method == "GET" and http.path.count("/") == 1 else None
+        if page is not None:
+            return web.Response(body=page[0], headers={"Content-Type": page[1], "Cache-Control": "no-store"})
         raw = await http.read()
         body, parsed = _parse(raw)
         authorization = http.headers.get("Authorization")
