@@ -102,7 +102,7 @@ class Console(ABC):
 
     def hold_auction(self) -> None:
         """Hold an auction everywhere, now, whenever the next one is due."""
-        self.finish("auction")
+        self._ask("hold-auction")
 
     # --- the lives of bids ---
 

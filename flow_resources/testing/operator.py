@@ -273,6 +273,14 @@ def finish(operator: Operator, ask: Body, now: float) -> Any:
 
 
 @acts
+def hold_auction(operator: Operator, ask: Body, now: float) -> Any:
+    """Hold an auction everywhere."""
+    ask.nothing_else()
+    operator.backend.lifecycle.finish("auction", None, now)
+    return {}
+
+
+@acts
 def set_options(operator: Operator, ask: Body, _now: float) -> Any:
     """Change switches; they count from the next transition on."""
     values = ask.rest()

@@ -23,7 +23,7 @@ _CHARTS = 6
 
 def overview(backend: Backend, journal: Journal, faults: Faults, project: str, ask: Body, now: float) -> dict[str, Any]:
     """Return the state of the cloud; `place` names the price lines that are wanted, `hours` how far they go back."""
-    spec, hours = ask.text_or_none("place") or "", ask.decimal_or_none("hours") or 6.0
+    asked, hours = _asked(ask), ask.decimal_or_none("hours") or 6.0
     ask.nothing_else()
     bids = _bids(backend)
     spent = backend.billing.spent(now)
@@ -40,7 +40,7 @@ def overview(backend: Backend, journal: Journal, faults: Faults, project: str, a
         "project": project_row(backend.accounts.find_project(project)),
         "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
         "markets": list(markets(backend, now)),
-        "charts": [_chart(backend, place, bids, hours, now) for place in _places(spec, bids)],
+        "charts": [_chart(backend, place, bids, hours, now) for place in asked or _worth_showing(bids)],
         "bids": [_bid(backend, row, wire, spent, now) for row, wire in zip(bids, backend.bids.wire(bids), strict=True)],
         "volumes": backend.volumes.listing(),
         "requests": [_request(request) for request in journal.latest(_REQUESTS)],
@@ -75,13 +75,20 @@ def _bids(backend: Backend) -> list[Row]:
     )
 
 
-def _places(spec: str, bids: Sequence[Row]) -> list[Place]:
-    """Read `type:region,...`; where nothing is asked for, the places with live bids, else the first of the catalog."""
-    asked = [Place(*one.split(":", 1)) for one in spec.split(",") if ":" in one]
-    known = [place for place in asked if place.instance_type in BY_FID and place.region in REGIONS]
+def _asked(ask: Body) -> list[Place]:
+    """Read `type:region,...`."""
+    places = [Place(*one.partition(":")[::2]) for one in (ask.text_or_none("place") or "").split(",") if one]
+    for place in places:
+        if place.instance_type not in BY_FID or place.region not in REGIONS:
+            ask.wrong("place", f"no market {':'.join(place)!r}")
+    return places
+
+
+def _worth_showing(bids: Sequence[Row]) -> list[Place]:
+    """Return the places with live bids, else one that everybody knows."""
     lively = dict.fromkeys(Place(row["instance_type"], row["region"]) for row in bids if row["status"] != "Terminated")
     usual = next(kind for kind in TYPES if kind.short == "8xa100")
-    return known or list(lively)[:_CHARTS] or [Place(usual.fid, "us-central5-a")]
+    return list(lively)[:_CHARTS] or [Place(usual.fid, "us-central5-a")]
 
 
 def _chart(backend: Backend, place: Place, bids: Sequence[Row], hours: float, now: float) -> dict[str, Any]:

@@ -131,6 +131,7 @@ def test_refusals_are_the_same_on_both_consoles(mithril, remote):
         ("add-volume", {"name": "X"}, 422, ["body", "name"]),
         ("finish", {"what": "lunch"}, 422, ["body", "what"]),
         ("reset", {"seed": "x"}, 422, ["body", "seed"]),
+        ("overview", {"place": "it_gone:nowhere"}, 422, ["body", "place"]),
         ("price-history", {"instance_type": TYPE, "region": "us-east1-a", "hours": "x"}, 422, ["body", "hours"]),
     ],
 )

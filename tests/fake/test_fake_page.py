@@ -11,9 +11,8 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect, sync_playwright
-from support.page_stub import PageStub
 
-from flow_resources.testing import FakeMithril, ManualClock
+from flow_resources.testing import Clock, FakeMithril
 
 _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _QUIET = ("no-first-run", "disable-background-networking", "disable-component-update", "disable-sync")
@@ -27,8 +26,8 @@ pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="no chromium, chromium
 class Visit:
     """Somebody looking at the page, and everything that their browser did and complained about."""
 
-    def __init__(self, context: BrowserContext, site: PageStub) -> None:
-        self.site = site
+    def __init__(self, context: BrowserContext, mithril: FakeMithril) -> None:
+        self.mithril = mithril
         self.asked: list[str] = []
         self.verbs: list[tuple[str, Any]] = []
         self.complaints: list[str] = []
@@ -40,7 +39,7 @@ class Visit:
 
     def open(self) -> Page:
         """Load the page and wait until it has shown the cloud once."""
-        self.page.goto(f"{self.site.url}/")
+        self.page.goto(f"{self.mithril.url}/")
         expect(self.page.get_by_text("project demo")).to_be_visible()
         return self.page
 
@@ -82,22 +81,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(mithril: FakeMithril, clock: ManualClock) -> Iterator[PageStub]:
-    """What serves the page: `url`, `stop()` and `start()`."""
-    stub = PageStub(mithril, clock)
-    yield stub.start()
-    stub.stop()
-
-
-@pytest.fixture
-def visits(browser: Browser, site: PageStub) -> Iterator[Callable[..., Visit]]:
+def visits(browser: Browser, mithril: FakeMithril) -> Iterator[Callable[..., Visit]]:
     """Return a function that lets somebody look at the page, in a window of a given kind."""
     made: list[BrowserContext] = []
 
     def visit(**options: Any) -> Visit:
         made.append(browser.new_context(**{"viewport": {"width": 1440, "height": 1000}, **options}))
         made[-1].set_default_timeout(8000)
-        return Visit(made[-1], site)
+        return Visit(made[-1], mithril)
 
     yield visit
     for context in made:
@@ -153,12 +144,12 @@ def test_the_history_of_a_cluster_unfolds(visit: Visit, mithril: FakeMithril) ->
     expect(row.locator(".machine-list li")).to_contain_text("198.18.0.1")
 
 
-def test_the_chart_follows_what_a_bid_went_through(visit: Visit, mithril: FakeMithril, clock: ManualClock) -> None:
+def test_the_chart_follows_what_a_bid_went_through(visit: Visit, mithril: FakeMithril, clock: Clock) -> None:
     """Solid while it holds machines, dashed while it waits, a step where the limit changed, a mark for each turn."""
     fid = mithril.add_bid("trainer", limit_price="$14.00")["fid"]
     for price in (15.0, 13.0):
         clock.advance(minutes=30)
-        visit.site.act("set-price", {"instance_type": _A100, "region": _REGION, "price": price})
+        visit.mithril.set_price(_A100, _REGION, price)
     clock.advance(minutes=30)
     mithril.update_bid(fid, limit_price="$16.00")
     clock.advance(minutes=30)
@@ -174,9 +165,9 @@ def test_the_chart_follows_what_a_bid_went_through(visit: Visit, mithril: FakeMi
     assert float(after) < float(before), "a higher limit is drawn higher up"
 
 
-def test_pointing_at_a_chart_tells_time_and_price(visit: Visit, clock: ManualClock) -> None:
+def test_pointing_at_a_chart_tells_time_and_price(visit: Visit, clock: Clock) -> None:
     """By pointer, and by arrow keys for those without one."""
-    visit.site.act("set-price", {"instance_type": _A100, "region": _REGION, "price": 9.5})
+    visit.mithril.set_price(_A100, _REGION, 9.5)
     clock.advance(hours=3)
     page = visit.open()
     chart = page.get_by_role("img", name=re.compile("Price of 8xa100 in us-central5-a from"))
@@ -208,7 +199,7 @@ def test_an_empty_cloud_says_what_to_do_next(visit: Visit) -> None:
     """With lines that a shell can take as they are."""
     page = visit.open()
     expect(page.get_by_text("No cluster has been asked for yet.")).to_be_visible()
-    expect(page.locator("#exports")).to_contain_text(f"export MITHRIL_API_URL={visit.site.url}")
+    expect(page.locator("#exports")).to_contain_text(f"export MITHRIL_API_URL={visit.mithril.url}")
     expect(page.get_by_text("Nobody has asked this cloud for anything yet.")).to_be_visible()
 
 
@@ -259,13 +250,13 @@ def test_a_server_that_goes_is_missed_and_welcomed_back(visit: Visit, mithril: F
     """The page says so, keeps what it last saw, and goes on by itself."""
     mithril.add_bid("trainer")
     page = visit.open()
-    visit.site.stop()
+    visit.mithril.stop()
     visit.hurry()
     gone = page.get_by_role("alert").filter(has_text="The fake cannot be reached.")
     expect(gone).to_be_visible()
     expect(visit.cluster("trainer")).to_contain_text("Allocated")
     mithril.add_bid("another")
-    visit.site.start()
+    visit.mithril.start()
     visit.hurry()
     expect(gone).to_be_hidden()
     expect(visit.cluster("another")).to_be_visible()
@@ -328,8 +319,9 @@ def test_a_price_and_a_capacity_are_set_and_the_price_given_back(visit: Visit, m
     expect(card).to_contain_text("1 of 3 taken")
 
 
-def test_the_clock_is_moved_and_set(visit: Visit, clock: ManualClock) -> None:
+def test_the_clock_is_moved_and_set(visit: Visit, mithril: FakeMithril, clock: Clock) -> None:
     """By a minute, five, an hour, to the next auction; stopped or faster than real."""
+    mithril.set_options(auction_seconds=120)
     page = visit.open()
     start = clock.now()
     assert visit.press("+1 min") == ("advance", {"seconds": 60})
@@ -414,7 +406,7 @@ def test_markets_are_found_added_and_kept(visit: Visit) -> None:
 
 def test_an_address_that_names_no_market_of_this_cloud_does_no_harm(visit: Visit) -> None:
     """It was somebody else's, or of an older fake: the page falls back to what the cloud thinks worth showing."""
-    visit.page.goto(f"{visit.site.url}/#place=it_gone:nowhere&hours=6")
+    visit.page.goto(f"{visit.mithril.url}/#place=it_gone:nowhere&hours=6")
     expect(visit.page.get_by_role("article", name="8xa100 in us-central5-a")).to_be_visible()
     expect(visit.page.get_by_role("alert").filter(has_text="no market")).to_be_hidden()
 
@@ -459,7 +451,7 @@ def test_nothing_leaves_loopback_and_the_console_stays_clean(
     for name in ("Preempt trainer", "Release trainer", "Add fault", "Clear all", "+1 min"):
         visit.press(name)
     visit.see_next_update()
-    assert {httpx.URL(url).netloc for url in visit.asked} == {httpx.URL(visit.site.url).netloc}
+    assert {httpx.URL(url).netloc for url in visit.asked} == {httpx.URL(visit.mithril.url).netloc}
     assert visit.complaints == []
 
 
