@@ -180,6 +180,12 @@ class FakeMithril:
             return self._backend.machines.all()
 
     @property
+    def reservations(self) -> list[Wire]:
+        """Every reservation there ever was, in the order of creation."""
+        with self._backend.session():
+            return self._backend.reservations.all()
+
+    @property
     def volumes(self) -> list[Wire]:
         """The volumes that are not deleted."""
         with self._backend.session():

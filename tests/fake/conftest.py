@@ -29,15 +29,23 @@ class Contract:
         assert spec.origin is not None
         path = Path(spec.origin).parent / "adapters/providers/builtin/mithril/api/openapi.json"
         self.document: dict[str, Any] = json.loads(path.read_text())
-        # The service has this list, the document does not.
-        row = {"type": "array", "items": {"$ref": "#/components/schemas/RegionDTO"}}
-        answer = {"200": {"content": {"application/json": {"schema": row}}}}
-        self.document["paths"]["/marketplace/v1/regions"] = {"get": {"responses": answer}}
+        # The service has these two, the document does not.
+        self._add("/marketplace/v1/regions", {"type": "array", "items": {"$ref": "#/components/schemas/RegionDTO"}})
+        self._add("/v2/users/{user_fid}", {"$ref": "#/components/schemas/MeResponse"})
+        # It has schemas for all three modes of this path, and names that of one.
+        modes = ("CheckAvailabilityResponse", "GetLatestEndTimeResponse")
+        content = self.document["paths"]["/v2/reservation/availability"]["get"]["responses"]["200"]["content"]
+        answer = content["application/json"]
+        answer["schema"] = {"anyOf": [answer["schema"], *({"$ref": f"#/components/schemas/{mode}"} for mode in modes)]}
         self._components = {"schemas": _strict(self.document["components"]["schemas"])}
         self._paths = [
             (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)), operations)
             for path, operations in sorted(self.document["paths"].items(), key=lambda item: "{" in item[0])
         ]
+
+    def _add(self, path: str, schema: dict[str, Any]) -> None:
+        answer = {"200": {"content": {"application/json": {"schema": schema}}}}
+        self.document["paths"][path] = {"get": {"responses": answer}}
 
     def check(self, response: httpx.Response) -> None:
         """Fail unless the answer is one that the document allows."""

@@ -9,12 +9,16 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from flow_resources.testing.service.errors import InvalidError, problem
 
-_PRICE = re.compile(r"\$(\d{1,9})(?:\.(\d{1,2}))?")
+_PRICE = re.compile(r"\$(\d{1,9})(?:\.(\d{1,2}))?", re.ASCII)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _MISSING = object()
+_ITEMS_MAX = 1000
+"""No order has that many volumes or keys, and SQLite asks for a limit."""
 PAGE_MAX = 100
 WHOLE_MAX = 2**53
 """The largest number that every JSON reader keeps exact; also well inside a SQLite integer."""
@@ -33,6 +37,18 @@ def parse_price(text: str) -> int:
 def write_price(cents: int) -> str:
     """Return cents as the API writes them: "$50.00"."""
     return f"${cents // 100}.{cents % 100:02d}"
+
+
+def parse_time(text: str) -> float:
+    """Return an ISO 8601 time with a zone as seconds since 1970. Raises ValueError when it is not one."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        msg = f"Input should be a time with a zone, such as 2024-01-01T00:00:00Z, got {text!r}"
+        raise ValueError(msg)
+    second, fraction, zone = match.groups()
+    # Python 3.10 reads neither the Z nor fractions of another length than 3 or 6.
+    micros = (fraction or "")[:6].ljust(6, "0")
+    return datetime.fromisoformat(f"{second}.{micros}{zone.replace('Z', '+00:00')}").timestamp()
 
 
 class Body:
@@ -106,10 +122,22 @@ class Body:
             self.wrong(name, str(error))
             return 1
 
+    def moment(self, name: str) -> float:
+        """Read a time with a zone and return it as seconds since 1970."""
+        value = self.text(name)
+        try:
+            return parse_time(value) if value else 0.0
+        except ValueError as error:
+            self.wrong(name, str(error), "datetime_parsing")
+            return 0.0
+
     def texts(self, name: str) -> list[str]:
         """Read a list of strings that must be there, each kept once."""
         value = self._take(name, list, "list")
         if not isinstance(value, list):
+            return []
+        if len(value) > _ITEMS_MAX:
+            self.wrong(name, f"List should have at most {_ITEMS_MAX} items", "too_long")
             return []
         for index, item in enumerate(value):
             if not isinstance(item, str):
@@ -123,6 +151,11 @@ class Body:
             self.wrong(name, "Field required", "missing")
             raw = {"volumes": [], "ssh_keys": []}
         return Body(raw, (*self._loc, name), self._problems)
+
+    def only(self, *names: str) -> None:
+        """Note every field that is none of these, for the few bodies that may have no others."""
+        for name in self._raw.keys() - set(names):
+            self.wrong(name, "Extra inputs are not permitted", "extra_forbidden")
 
     def wrong(self, name: str, msg: str, kind: str = "value_error") -> None:
         """Note that a field is wrong."""
@@ -193,6 +226,14 @@ class Query:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not 1 <= int(value) <= most:
             raise _wrong(name, f"Input should be an integer from 1 to {most}", "int_parsing")
         return int(value)
+
+    def moment(self, name: str) -> float | None:
+        """Return a time as seconds since 1970, or None when it is missing."""
+        value = self.text(name)
+        try:
+            return None if value is None else parse_time(value)
+        except ValueError as error:
+            raise _wrong(name, str(error), "datetime_parsing") from error
 
     def flag(self, name: str) -> bool:
         """Return true or false, false when missing."""

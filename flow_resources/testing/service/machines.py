@@ -1,4 +1,4 @@
-"""The machines of bids: how they boot, pause and end. A bid decides when; this room only knows how.
+"""The machines of bids and reservations: how they boot, pause and end. The order decides when; this room knows how.
 
 Phases are moved by the clock, in SQL, so that a thousand machines cost as much as one.
 """
@@ -31,6 +31,7 @@ STATUSES = (
     "STATUS_ERROR",
 )
 _REACHABLE = ("STATUS_RUNNING", "STATUS_PREEMPTING")
+_PREFIXES = {"Bid": "bid_", "Reservation": "res_"}
 _SORTS = {"created_at": "seq", "instance_status": "status", "instance_type_fid": "instance_type"}
 
 
@@ -41,8 +42,8 @@ class Machines:
         """Work on the tables of `store`."""
         self._store = store
 
-    def allocate(self, bid: Row, now: float, boot_seconds: float) -> None:
-        """Boot the machines of a bid: those it still holds, or new ones."""
+    def allocate(self, bid: Row, now: float, boot_seconds: float, names: Sequence[str] | None = None) -> None:
+        """Boot the machines of an order: those it still holds, or new ones, which get `names` or numbers."""
         held = self._store.value("SELECT count(*) FROM instances WHERE bid = ? AND current", bid["fid"])
         boot = _boot(now, boot_seconds)
         if held:
@@ -56,8 +57,8 @@ class Machines:
             "INSERT INTO instances (fid, name, project, bid, instance_type, region, created_by, created_at,"
             " status, boots_from, ready_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (self._store.next_fid("inst"), f"{bid['name']}-{index}", *shared, *boot)
-                for index in range(1, bid["quantity"] + 1)
+                (self._store.next_fid("inst"), name, *shared, *boot)
+                for name in names or [f"{bid['name']}-{index}" for index in range(1, bid["quantity"] + 1)]
             ],
         )
 
@@ -115,11 +116,11 @@ class Machines:
         if statuses := query.many("status_in", STATUSES):
             listing.only("status", statuses)
         if bids := query.many("bid_fid_in"):
-            listing.only("bid", bids)
-        # Every machine here belongs to a bid: whoever asks for reservations only gets none.
-        orders = query.many("order_type_in", ("Bid", "Reservation"))
-        if query.many("reservation_fid_in") or (orders and "Bid" not in orders):
-            listing.where.append("0")
+            listing.only("bid", [fid for fid in bids if fid.startswith(_PREFIXES["Bid"])])
+        if reservations := query.many("reservation_fid_in"):
+            listing.only("bid", [fid for fid in reservations if fid.startswith(_PREFIXES["Reservation"])])
+        if orders := query.many("order_type_in", tuple(_PREFIXES)):
+            listing.only("substr(bid, 1, 4)", [_PREFIXES[order] for order in orders])
         rows, cursor = listing.page(self._store)
         return {"data": [instance_row(row) for row in rows], "next_cursor": cursor}
 
@@ -133,10 +134,15 @@ class Machines:
             "fid": row["fid"],
             "name": row["name"],
             "status": row["status"],
-            "bid": row["bid"],
-            "reservation": None,
+            **_order(row),
             "end_time": None if row["ended_at"] is None else wire_time(row["ended_at"]),
         }
+
+    def of_order(self, order: str) -> list[dict[str, Any]]:
+        """Return the machines that an order ever had, as the API shows them."""
+        return [
+            instance_row(row) for row in self._store.rows("SELECT * FROM instances WHERE bid = ? ORDER BY seq", order)
+        ]
 
     def all(self) -> list[dict[str, Any]]:
         """Return every machine there ever was, as the API shows it."""
@@ -154,12 +160,16 @@ def instance_row(row: Row) -> dict[str, Any]:
         "created_by": row["created_by"],
         "instance_type": row["instance_type"],
         "region": row["region"],
-        "bid": row["bid"],
-        "reservation": None,
+        **_order(row),
         "ssh_destination": _address("198.18", row["seq"]) if reachable else None,
         "private_ip": _address("10.0", row["seq"]) if reachable else None,
         "status": row["status"],
     }
+
+
+def _order(row: Row) -> dict[str, str | None]:
+    reserved = row["bid"].startswith(_PREFIXES["Reservation"])
+    return {"bid": None if reserved else row["bid"], "reservation": row["bid"] if reserved else None}
 
 
 def _boot(now: float, seconds: float) -> tuple[str, float, float, float | None]:
