@@ -101,6 +101,7 @@ def test_a_cpu_vm_of_somebody_else_is_not_there(mithril, client, connect, body):
         ({"instance_type": "it_Sg1nDx1I8NFep60J"}, "instance_type"),
         ({"region": "eu-central1-a"}, "region"),
         ({"volumes": "vol_1"}, "volumes"),
+        ({"volumes": None}, "volumes"),
         ({"ssh_keys": [1]}, "ssh_keys"),
         ({"limit_price": "$1.00"}, "limit_price"),
     ],

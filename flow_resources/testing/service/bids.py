@@ -204,6 +204,7 @@ def _read_bid(raw: object) -> tuple[dict[str, Any], list[str]]:
     wanted["limit_cents"] = body.price("limit_price")
     wanted["quantity"] = body.whole("instance_quantity", most=QUANTITY_MAX)
     launch, volumes = read_launch(body)
+    body.text_or_none("notification_email")  # nobody is written to
     body.done()
     return {**wanted, **launch}, volumes
 

@@ -73,7 +73,7 @@ def _read_vm(raw: object) -> tuple[dict[str, Any], list[str]]:
     wanted: dict[str, Any] = {"project": body.text("project"), "name": body.text("name")}
     wanted["instance_type"] = body.choice("instance_type", tuple(_BY_FID))
     wanted["region"] = body.choice("region", REGIONS)
-    volumes = body.texts("volumes") if body.has("volumes") else []
+    volumes = body.texts("volumes") if body.sent("volumes") else []
     ssh_keys = body.texts("ssh_keys") if body.has("ssh_keys") else []
     wanted["image_version"] = body.text_or_none("image_version")
     body.done()

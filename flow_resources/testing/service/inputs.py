@@ -70,6 +70,10 @@ class Body:
         """Say whether the field was sent with a value."""
         return self._raw.get(name) is not None
 
+    def sent(self, name: str) -> bool:
+        """Say whether the field was sent, if only as null."""
+        return name in self._raw
+
     def text(self, name: str, *, pattern: str | None = None, longest: int = 10_000_000, shortest: int = 1) -> str:
         """Read a string that must be there."""
         value = self._take(name, str, "string")

@@ -140,7 +140,7 @@ def read_price(body: Body) -> int | None:
     if not body.has("price_specification"):
         return None
     price = body.inner("price_specification")
-    if price.has("offer_key"):
+    if price.sent("offer_key"):
         price.choice("offer_key", (_OFFER,))
     return price.whole("max_unit_price", least=0) if price.has("max_unit_price") else None
 

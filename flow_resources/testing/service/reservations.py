@@ -257,6 +257,7 @@ def _read_reservation(raw: object) -> tuple[dict[str, Any], list[str], int | Non
     wanted["quantity"] = body.whole("instance_quantity", most=QUANTITY_MAX)
     launch, volumes = read_launch(body)
     most = read_price(body)
+    body.text_or_none("notification_email")  # nobody is written to
     body.done()
     wanted["unit_cents"] = unit_price(BY_FID[wanted["instance_type"]])
     return {**wanted, **launch}, volumes, most

@@ -58,6 +58,15 @@ def find(method: str, path: str) -> tuple[Handler, str]:
     raise NotFoundError(msg)
 
 
+def paths() -> list[tuple[str, str]]:
+    """Return every method and path that is answered, such as GET and /v2/spot/bids/{fid}."""
+    return [
+        (method, pattern.pattern.replace("(?P<fid>[^/]+)", "{fid}"))
+        for pattern, handlers in _ROUTES
+        for method in handlers
+    ]
+
+
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
     """Register a function under a path such as /v2/spot/bids/{fid}."""
     pattern = re.compile(path.replace("{fid}", "(?P<fid>[^/]+)"))
