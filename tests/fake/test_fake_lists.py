@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -110,6 +112,7 @@ def test_machines_come_in_pages_too(mithril, client):
         ("spot/bids", {"status": "Running"}, "status"),
         ("spot/bids", {"next_cursor": "nonsense"}, "next_cursor"),
         ("spot/bids", {"next_cursor": "WzFlOTksIDFd"}, "next_cursor"),
+        ("spot/bids", {"next_cursor": "WyJcdWQ4MDAiLCAxXQ=="}, "next_cursor"),
         ("instances", {}, "project"),
         ("volumes", {}, "project"),
         ("ssh-keys", {}, "project"),
@@ -169,3 +172,6 @@ def test_text_that_cannot_be_stored_is_422(client):
     body = client.bid_body(name="x").copy()
     raw = str(body).replace("'", '"').replace('"x"', '"\\ud800"')
     assert client.post("/v2/spot/bids", content=raw.encode()).status_code == 422
+    for name in ("volumes", "ssh_keys"):
+        raw = json.dumps(client.bid_body(**{name: ["\ud800"]}))
+        assert client.post("/v2/spot/bids", content=raw.encode()).status_code == 422

@@ -217,4 +217,4 @@ def ssh_key_row(row: Row) -> dict[str, Any]:
 def digest_of(key: str) -> str:
     """Return what is stored of a key."""
     # A state file is passed around in bug reports: it should not carry the key itself.
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()

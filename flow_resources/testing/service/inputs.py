@@ -83,7 +83,7 @@ class Body:
             self.wrong(name, f"String should have {shortest} to {longest} characters", "string_length")
         elif pattern is not None and not re.fullmatch(pattern, value):
             self.wrong(name, f"String should match pattern '{pattern}'", "string_pattern_mismatch")
-        elif "\x00" in value or any(0xD800 <= ord(c) <= 0xDFFF for c in value):  # noqa: PLR2004
+        elif not _storable(value):
             self.wrong(name, "String should be text that can be stored", "string_unicode")
         return value
 
@@ -144,7 +144,7 @@ class Body:
             self.wrong(name, f"List should have at most {_ITEMS_MAX} items", "too_long")
             return []
         for index, item in enumerate(value):
-            if not isinstance(item, str):
+            if not isinstance(item, str) or not _storable(item):
                 self._add((*self._loc, name, index), "Input should be a valid string", "string_type")
         return list(dict.fromkeys(item for item in value if isinstance(item, str)))
 
@@ -254,7 +254,7 @@ class Query:
             raise _wrong("next_cursor", "Invalid cursor") from error
         if not isinstance(value, (str, int)) or not isinstance(seq, int) or abs(seq) > WHOLE_MAX:
             raise _wrong("next_cursor", "Invalid cursor")
-        if isinstance(value, int) and abs(value) > WHOLE_MAX:
+        if not _storable(value) if isinstance(value, str) else abs(value) > WHOLE_MAX:
             raise _wrong("next_cursor", "Invalid cursor")
         return value, seq
 
@@ -262,6 +262,11 @@ class Query:
 def write_cursor(value: str | int, seq: int) -> str:
     """Return the text from which `Query.cursor` finds the place again."""
     return base64.urlsafe_b64encode(json.dumps([value, seq]).encode()).decode()
+
+
+def _storable(text: str) -> bool:
+    """Say whether it is text: neither a NUL nor half a surrogate pair is."""
+    return "\x00" not in text and not any(0xD800 <= ord(c) <= 0xDFFF for c in text)  # noqa: PLR2004
 
 
 def _wrong(name: str, msg: str, kind: str = "value_error") -> InvalidError:
