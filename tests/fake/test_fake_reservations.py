@@ -286,10 +286,11 @@ def test_a_reservation_is_extended_where_there_is_room(client, reserve, read, qu
 
 def test_a_reservation_lasts_two_weeks_at_most(client, reserve, query):
     """Extensions included."""
-    row = reserve(0.0, 335.0)
-    path = f"/v2/reservation/{row['fid']}/extend"
-    assert client.post(path, json={"end_time": query(end_time=337)["end_time"]}).status_code == 400
-    assert client.post(path, json={"end_time": query(end_time=336)["end_time"]}).status_code == 200
+    path = f"/v2/reservation/{reserve(0.0, 335.0)['fid']}"
+    last = query(end_time=336)["end_time"]
+    assert client.get(f"{path}/extension-availability").json()["latest_extension_time"] == last
+    assert client.post(f"{path}/extend", json={"end_time": query(end_time=336.1)["end_time"]}).status_code == 400
+    assert client.post(f"{path}/extend", json={"end_time": last}).status_code == 200
 
 
 @pytest.mark.parametrize("window", [(-1.0, 8.0), (1.0, 0.0), (1.0, -1.0), (0.0, 336.1), (8761.0, 8.0)])

@@ -204,7 +204,7 @@ def test_a_preempted_bid_is_preempting_for_the_notice_and_then_open(cloud, conne
 
 def test_volumes_are_changed_while_paused_and_not_while_preempted(cloud, connect):
     """200 and 400."""
-    mithril = cloud(preemption_notice_seconds=300.0, volumes_need_pause=True)
+    mithril = cloud(preemption_notice_seconds=300.0)
     client = connect(mithril)
     bid, volume = client.bid(), client.volume()
     path, change = f"/v2/spot/bids/{bid['fid']}", {"volumes": [volume["fid"]]}
