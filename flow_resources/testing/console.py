@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from flow_resources.testing.rows import Bid, Instance, MarketRow, NewSshKey, Project, SshKey, Volume
+from flow_resources.testing.rows import Bid, Instance, MarketRow, NewSshKey, Project, Reservation, SshKey, Volume
 
 if TYPE_CHECKING:
     from flow_resources.testing.service.lifecycle import Transition
@@ -40,6 +40,11 @@ class Console(ABC):
     def instances(self) -> list[Instance]:
         """Every machine there ever was."""
         return cast("list[Instance]", self._ask("instances"))
+
+    @property
+    def reservations(self) -> list[Reservation]:
+        """Every reservation there ever was, in the order of creation."""
+        return cast("list[Reservation]", self._ask("reservations"))
 
     @property
     def volumes(self) -> list[Volume]:

@@ -160,6 +160,13 @@ def instances(operator: Operator, ask: Body, _now: float) -> Any:
 
 
 @reads
+def reservations(operator: Operator, ask: Body, _now: float) -> Any:
+    """Return every reservation there ever was."""
+    ask.nothing_else()
+    return operator.backend.reservations.all()
+
+
+@reads
 def volumes(operator: Operator, ask: Body, _now: float) -> Any:
     """Return the volumes that are not deleted."""
     ask.nothing_else()
@@ -231,7 +238,7 @@ def faults(operator: Operator, ask: Body, _now: float) -> Any:
 def state(operator: Operator, ask: Body, now: float) -> Any:
     """Return everything at one moment."""
     ask.nothing_else()
-    nouns = (about, clock, options, market, bids, instances, volumes, ssh_keys, spend, faults)
+    nouns = (about, clock, options, market, bids, instances, reservations, volumes, ssh_keys, spend, faults)
     return {noun.__name__: noun(operator, Body({}), now) for noun in nouns}
 
 

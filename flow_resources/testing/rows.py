@@ -53,6 +53,27 @@ class Instance(TypedDict):
     status: str
 
 
+class Reservation(TypedDict):
+    """Machines for a fixed time at a fixed price; prices are written like "$50.00"."""
+
+    fid: str
+    name: str
+    project: str
+    created_by: str
+    created_at: str
+    deactivated_at: str | None
+    instance_quantity: int
+    instance_type: str
+    region: str
+    instances: list[str]
+    launch_specification: LaunchSpecification
+    status: Literal["Pending", "Active", "Paused", "Canceled", "Ended"]
+    start_time: str
+    end_time: str
+    total_price: str
+    unit_price: str
+
+
 class Volume(TypedDict):
     """A volume, with the live bids that hold it."""
 

@@ -3,78 +3,16 @@
 from __future__ import annotations
 
 import copy
-import json
-import re
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
+from contract import Contract
 
 from flow_resources.testing import Clock, FakeMithril
 
 _A100 = "it_Sg1nDx1I8NFep60J"
-_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"
-
-
-class Contract:
-    """The OpenAPI document that flow-compute carries, made strict: every declared key is there, and no other."""
-
-    def __init__(self) -> None:
-        spec = find_spec("flow")
-        assert spec is not None
-        assert spec.origin is not None
-        path = Path(spec.origin).parent / "adapters/providers/builtin/mithril/api/openapi.json"
-        self.document: dict[str, Any] = json.loads(path.read_text())
-        # The service has this list, the document does not.
-        row = {"type": "array", "items": {"$ref": "#/components/schemas/RegionDTO"}}
-        answer = {"200": {"content": {"application/json": {"schema": row}}}}
-        self.document["paths"]["/marketplace/v1/regions"] = {"get": {"responses": answer}}
-        self._components = {"schemas": _strict(self.document["components"]["schemas"])}
-        self._paths = [
-            (re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)), operations)
-            for path, operations in sorted(self.document["paths"].items(), key=lambda item: "{" in item[0])
-        ]
-
-    def check(self, response: httpx.Response) -> None:
-        """Fail unless the answer is one that the document allows."""
-        method, path, status = response.request.method.lower(), response.request.url.path, response.status_code
-        operation = next((ops.get(method) for pattern, ops in self._paths if pattern.fullmatch(path)), None)
-        if status == 204:
-            assert response.content == b""
-            return
-        assert response.headers["content-type"].startswith("application/json")
-        body = response.json()
-        declared = (operation or {}).get("responses", {}).get(str(status), {})
-        schema = declared.get("content", {}).get("application/json", {}).get("schema")
-        if schema is None:
-            assert status >= 400, f"{method} {path} answered {status}, which is not declared"
-            assert list(body) == ["detail"]
-            assert isinstance(body["detail"], str)
-            return
-        problems = [
-            f"{error.json_path}: {error.message}"
-            for error in Draft202012Validator({**_strict(schema), "components": self._components}).iter_errors(body)
-        ]
-        assert problems == []
-
-
-def _strict(schema: Any) -> Any:
-    """Translate OpenAPI's nullable, and close every object."""
-    if isinstance(schema, list):
-        return [_strict(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: _strict(value) for name, value in schema.items() if name != "nullable"}
-    if made.get("format") == "datetime":
-        made["pattern"] = _TIME
-    if isinstance(made.get("properties"), dict) and made.get("type") == "object":
-        made["required"] = sorted(made["properties"])
-        made.setdefault("additionalProperties", False)
-    return {"anyOf": [made, {"type": "null"}]} if schema.get("nullable") is True else made
 
 
 class Client(httpx.Client):
@@ -205,3 +143,11 @@ def client(mithril: FakeMithril, connect: Callable[..., Client]) -> Client:
 def document(contract: Contract) -> dict[str, Any]:
     """Return a copy of the API's document."""
     return copy.deepcopy(contract.document)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the sweeps out unless they are asked for."""
+    if "sweep" not in config.getoption("markexpr"):
+        left_out = [item for item in items if item.get_closest_marker("sweep")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)

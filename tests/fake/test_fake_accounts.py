@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 
-@pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic dGVzdC1rZXk="])
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic dGVzdC1rZXk=", b"Bearer \xff"])
 def test_a_key_nobody_knows_is_401(mithril, header):
-    """Missing, empty, unknown, of another scheme."""
+    """Missing, empty, unknown, of another scheme, no text."""
     headers = {"Authorization": header} if header else {}
     answer = httpx.get(f"{mithril.url}/v2/me", headers=headers, trust_env=False)
     assert answer.status_code == 401

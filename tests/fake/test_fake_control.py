@@ -184,7 +184,8 @@ def test_everything_can_be_read_at_once(mithril, control, client):
     state = control.get("/state").json()
     assert state["bids"] == mithril.bids
     assert sorted(state) == [
-        "about", "bids", "clock", "faults", "instances", "market", "options", "spend", "ssh_keys", "volumes",
+        "about", "bids", "clock", "faults", "instances", "market", "options", "reservations", "spend",
+        "ssh_keys", "volumes",
     ]  # fmt: skip
     assert mithril.key not in json.dumps(state)
 

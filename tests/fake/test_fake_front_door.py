@@ -99,7 +99,7 @@ def test_a_thousand_bids_do_not_slow_a_page_down(mithril, client):
     """A page of a thousand costs about what a page of a hundred costs."""
     body = client.bid_body(limit_price="$1.00")
     with mithril._backend.session() as now:
-        user = mithril._backend.accounts.identify("Bearer test-key")
+        user = mithril._backend.accounts.identify("Bearer test-key", now)
         for n in range(1000):
             mithril._backend.bids.create(user, {**body, "name": f"bid-{n}"}, now)
     started = time.monotonic()

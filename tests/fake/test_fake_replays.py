@@ -90,3 +90,13 @@ def test_a_refused_request_does_not_bind_its_key(client):
     """The corrected request may use it."""
     assert place(client, limit_price="$0").status_code == 422
     assert place(client).status_code == 201
+
+
+def test_a_key_need_not_be_text(mithril, client):
+    """A header is bytes; the same bytes are the same key."""
+    sent = [
+        client.post("/v2/volumes", json=client.volume_body(), headers={"Idempotency-Key": b"\xff\xfe"})
+        for _ in range(2)
+    ]
+    assert [answer.status_code for answer in sent] == [201, 201]
+    assert len(mithril.volumes) == 1

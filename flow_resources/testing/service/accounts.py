@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,14 @@ from flow_resources.testing.service.keypair import make_key_pair
 from flow_resources.testing.service.store import Row, Store
 
 _PUBLIC_KEY = r"(ssh-[a-z0-9]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( .*)?\s*"
+_OWNER = (
+    "SELECT fid FROM users WHERE key_hash = ? UNION ALL"
+    " SELECT user FROM api_keys WHERE key_hash = ? AND deactivated_at IS NULL AND expires_at > ?"
+)
+_KEY_USERS = (
+    "SELECT fid FROM bids WHERE project = ? AND status != 'Terminated' AND instr(ssh_keys, ?) UNION ALL"
+    " SELECT fid FROM reservations WHERE project = ? AND status != 'Ended' AND instr(ssh_keys, ?)"
+)
 ORGANIZATION = "org_000001"
 
 
@@ -41,13 +49,14 @@ class Accounts:
         """Work on the tables of `store`."""
         self._store = store
 
-    def identify(self, authorization: str | None) -> User:
-        """Return whose key it is. Raises UnauthorizedError without one, or with an unknown one."""
+    def identify(self, authorization: str | None, now: float) -> User:
+        """Return whose key it is. Raises UnauthorizedError without a key, or with one that is not good."""
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             msg = "Not authenticated"
             raise UnauthorizedError(msg)
-        user = self._store.value("SELECT fid FROM users WHERE key_hash = ?", _digest(key.strip()))
+        digest = digest_of(key.strip())
+        user = self._store.value(_OWNER, digest, digest, now)
         if user is None:
             msg = "Invalid API key"
             raise UnauthorizedError(msg)
@@ -56,7 +65,7 @@ class Accounts:
 
     def add_key(self, key: str, projects: Iterable[str]) -> str:
         """Let `key` see the projects too, and return its user."""
-        digest = _digest(key)
+        digest = digest_of(key)
         user: str | None = self._store.value("SELECT fid FROM users WHERE key_hash = ?", digest)
         if user is None:
             user = self._store.next_fid("user")
@@ -93,17 +102,32 @@ class Accounts:
         rows = self._store.rows("SELECT * FROM projects ORDER BY fid")
         return [project_row(row) for row in rows if user.may_see(row["fid"])]
 
-    def me(self, user: User) -> dict[str, Any]:
-        """Return the user as /v2/me shows them."""
-        name = user.fid.replace("_", "-")
+    def profile(self, fid: str) -> dict[str, Any]:
+        """Return a user as /v2/me shows them."""
+        name = fid.replace("_", "-")
         return {
-            "id": user.fid,
-            "fid": user.fid,
+            "id": fid,
+            "fid": fid,
             "email": f"{name}@example.com",
             "user_name": name,
             "organization_id": ORGANIZATION,
             "organization_role": "Administrator",
         }
+
+    def person(self, user: User, fid: str) -> dict[str, Any]:
+        """Return the profile of somebody who has a project in common with the user, or of the console."""
+        if fid != OPERATOR.fid and fid not in self._colleagues(user):
+            msg = f"User {fid} not found"
+            raise NotFoundError(msg)
+        return self.profile(fid)
+
+    def teammates(self, user: User) -> list[dict[str, Any]]:
+        """Return everybody who has a project in common with the user, and the user, as TeammateResponse."""
+        names = ("id", "fid", "user_name", "email", "organization_role")
+        return [
+            {**{name: self.profile(fid)[name] for name in names}, "project_ids": shared, "deactivated_at": None}
+            for fid, shared in self._colleagues(user).items()
+        ]
 
     def ssh_keys(self, user: User, project: str | None) -> list[dict[str, Any]]:
         """Return the SSH keys of one project, or of all that the user sees."""
@@ -139,6 +163,13 @@ class Accounts:
             raise NotFoundError(msg)
         return found
 
+    def check_ssh_keys(self, user: User, fids: Sequence[str], project: str) -> None:
+        """Raise NotFoundError for a key that machines of the project cannot be launched with."""
+        for fid in fids:
+            if self.ssh_key(user, fid)["project"] != project:
+                msg = f"SSH key {fid} not found"
+                raise NotFoundError(msg)
+
     def update_ssh_key(self, user: User, fid: str, raw: object) -> dict[str, Any]:
         """Change whether every bid of the project must carry the key."""
         body = Body(raw)
@@ -149,16 +180,21 @@ class Accounts:
         return ssh_key_row(self.ssh_key(user, fid))
 
     def delete_ssh_key(self, user: User, fid: str) -> None:
-        """Forget a key, unless a bid that has not ended was launched with it."""
+        """Forget a key, unless a bid or a reservation that has not ended was launched with it."""
         key = self.ssh_key(user, fid)
-        bid = self._store.value(
-            "SELECT fid FROM bids WHERE project = ? AND status != 'Terminated' AND instr(ssh_keys, ?)",
-            *(key["project"], f'"{fid}"'),
-        )
-        if bid is not None:
-            msg = f"SSH key is in use by {bid}"
+        order = self._store.value(_KEY_USERS, *(key["project"], f'"{fid}"') * 2)
+        if order is not None:
+            msg = f"SSH key is in use by {order}"
             raise BadRequestError(msg)
         self._store.run("DELETE FROM ssh_keys WHERE fid = ?", fid)
+
+    def _colleagues(self, user: User) -> dict[str, list[str]]:
+        """Return the users who share a project with this one, each with the projects that are shared."""
+        shared: dict[str, list[str]] = {} if user.everything else {user.fid: []}
+        for row in self._store.rows("SELECT user, project FROM grants ORDER BY user, project"):
+            if user.may_see(row["project"]):
+                shared.setdefault(row["user"], []).append(row["project"])
+        return shared
 
 
 def project_row(row: Row) -> dict[str, Any]:
@@ -178,6 +214,7 @@ def ssh_key_row(row: Row) -> dict[str, Any]:
     }
 
 
-def _digest(key: str) -> str:
+def digest_of(key: str) -> str:
+    """Return what is stored of a key."""
     # A state file is passed around in bug reports: it should not carry the key itself.
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()

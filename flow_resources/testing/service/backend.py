@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
+from flow_resources.testing.service.api_keys import ApiKeys
 from flow_resources.testing.service.bids import Bids
 from flow_resources.testing.service.billing import Billing
 from flow_resources.testing.service.clock import Clock
+from flow_resources.testing.service.cpu_vms import CpuVms
 from flow_resources.testing.service.histories import Histories
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.machines import Machines
@@ -21,6 +23,8 @@ from flow_resources.testing.service.market import Market, Place
 from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.replays import Replays
+from flow_resources.testing.service.reservation_terms import Terms
+from flow_resources.testing.service.reservations import Reservations
 from flow_resources.testing.service.store import StateError, Store
 from flow_resources.testing.service.volumes import Volumes
 
@@ -52,6 +56,12 @@ class Backend:
         self.bids = Bids(store, options, self.accounts, self.volumes, self.machines, self.lifecycle, self.quotas)
         self.histories = Histories(store, self.market, self.billing)
         self.replays = Replays(store, options)
+        self.api_keys = ApiKeys(store)
+        self.terms = Terms(store)
+        self.reservations = Reservations(
+            store, options, self.accounts, self.volumes, self.machines, self.replays, self.terms
+        )
+        self.cpu_vms = CpuVms(store, self.accounts, self.reservations, self.machines)
         self._due_known = False
 
     def reset(self, seed: int | None) -> None:
@@ -87,6 +97,7 @@ class Backend:
         """Do everything that was due up to now, each thing at its own moment."""
         while (due := self._next_due()) is not None and due <= now:
             self.lifecycle.step(due)
+            self.reservations.step(due)
             self.lifecycle.settled(due)
             self.store.learn("settled", due)
             self._due_known = False
@@ -96,7 +107,8 @@ class Backend:
 
     def _next_due(self) -> float | None:
         if not self._due_known:
-            self._due = self.lifecycle.next_due()
+            moments = (self.lifecycle.next_due(), self.reservations.next_due())
+            self._due = min((moment for moment in moments if moment is not None), default=None)
             self._due_known = True
         return self._due
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
-from flow_resources.testing.service.catalog import BY_FID, check_region
 from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.errors import BadRequestError, NotFoundError
 from flow_resources.testing.service.inputs import Body, Query, write_price
+from flow_resources.testing.service.launch import LAUNCH_COLUMNS, QUANTITY_MAX, launch_row, read_launch, read_place
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.machines import Machines
@@ -28,11 +28,7 @@ _COLUMNS = (
     "region",
     "quantity",
     "limit_cents",
-    "ssh_keys",
-    "startup_script",
-    "kubernetes_cluster",
-    "image_version",
-    "memory_gb",
+    *LAUNCH_COLUMNS,
 )
 
 
@@ -66,10 +62,7 @@ class Bids:
         if self._options.unique_bid_names and self._name_is_used(project, wanted["name"]):
             msg = "name already used"
             raise BadRequestError(msg)
-        for key in json.loads(wanted["ssh_keys"]):
-            if self._accounts.ssh_key(user, key)["project"] != project:
-                msg = f"SSH key {key} not found"
-                raise NotFoundError(msg)
+        self._accounts.check_ssh_keys(user, json.loads(wanted["ssh_keys"]), project)
         self._volumes.check(user, volumes, None, project, region, wanted["quantity"])
         self._quotas.check_machines(project, wanted["instance_type"], wanted["quantity"])
         fid = self._store.next_fid("bid")
@@ -94,7 +87,7 @@ class Bids:
     def wire(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Return bids as the API shows them."""
         fids = [row["fid"] for row in rows]
-        instances, volumes = self._machines.held_by(fids), self._volumes.of_bids(fids)
+        instances, volumes = self._machines.held_by(fids), self._volumes.attached_to(fids)
         return [bid_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
 
     def update(self, user: User, fid: str, raw: object, now: float) -> None:
@@ -170,7 +163,7 @@ class Bids:
 
     def _change_volumes(self, user: User, bid: Row, volumes: list[str], now: float) -> None:
         fid = bid["fid"]
-        before = self._volumes.of_bids([fid])[fid]
+        before = self._volumes.attached_to([fid])[fid]
         if volumes == before:
             return
         if bid["status"] == "Preempting":
@@ -204,14 +197,7 @@ def bid_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any
         "instance_type": row["instance_type"],
         "region": row["region"],
         "instances": instances,
-        "launch_specification": {
-            "volumes": volumes,
-            "ssh_keys": json.loads(row["ssh_keys"]),
-            "startup_script": row["startup_script"],
-            "kubernetes_cluster": row["kubernetes_cluster"],
-            "image_version": row["image_version"],
-            "memory_gb": row["memory_gb"],
-        },
+        "launch_specification": launch_row(row, volumes),
         "status": row["status"],
     }
 
@@ -219,34 +205,14 @@ def bid_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any
 def _read_bid(raw: object) -> tuple[dict[str, Any], list[str]]:
     """Return the columns of a new bid, and its volumes."""
     body = Body(raw)
-    wanted: dict[str, Any] = {name: body.text(name) for name in ("project", "name", "instance_type", "region")}
+    wanted: dict[str, Any] = {"project": body.text("project"), "name": body.text("name")}
+    wanted["instance_type"], wanted["region"] = read_place(body)
     wanted["limit_cents"] = body.price("limit_price")
-    wanted["quantity"] = body.whole("instance_quantity", most=10_000)
-    launch = body.inner("launch_specification")
-    volumes = launch.texts("volumes")
-    wanted["ssh_keys"] = json.dumps(launch.texts("ssh_keys"))
-    for name in ("startup_script", "kubernetes_cluster", "image_version"):
-        wanted[name] = launch.text_or_none(name)
-    wanted["memory_gb"] = launch.whole_or_none("memory_gb")
-    _check_place(body, wanted["instance_type"], wanted["region"])
+    wanted["quantity"] = body.whole("instance_quantity", most=QUANTITY_MAX)
+    launch, volumes = read_launch(body)
+    body.text_or_none("notification_email")  # nobody is written to
     body.done()
-    return wanted, volumes
-
-
-def _check_place(body: Body, instance_type: str, region: str) -> None:
-    """Note a type or a region that does not exist, or a type that is not on offer in the region."""
-    kind = BY_FID.get(instance_type)
-    if instance_type and kind is None:
-        body.wrong("instance_type", f"Instance type {instance_type} does not exist")
-    if not region:
-        return
-    try:
-        check_region(region)
-    except ValueError as error:
-        body.wrong("region", str(error))
-        return
-    if kind is not None and region not in kind.regions:
-        body.wrong("instance_type", f"Instance type {instance_type} ({kind.name}) is not on offer in {region}")
+    return {**wanted, **launch}, volumes
 
 
 def _event_row(row: Row) -> dict[str, Any]:

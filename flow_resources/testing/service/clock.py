@@ -71,15 +71,6 @@ def wire_time(at: float) -> str:
     return datetime.fromtimestamp(at, tz=timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def read_time(text: str) -> float:
-    """Return the seconds since 1970 of an ISO 8601 moment with a zone. Raises ValueError when it is not one."""
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
-    if moment.tzinfo is None:
-        msg = f"a moment needs a zone, got {text!r}"
-        raise ValueError(msg)
-    return moment.timestamp()
-
-
 def _checked(speed: float) -> float:
     if not 0 <= speed <= SPEED_MAX:
         msg = f"speed must be from 0 to {SPEED_MAX:,.0f} seconds a second, got {speed!r}"

@@ -11,6 +11,7 @@ from flow_resources.testing.service.catalog import BY_FID, TYPES
 from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.inputs import Query, write_price
 from flow_resources.testing.service.listing import Listing
+from flow_resources.testing.service.machines import order_of
 from flow_resources.testing.service.market import Market, Place
 from flow_resources.testing.service.store import Row, Store
 
@@ -100,20 +101,19 @@ class Histories:
         start, end = query.moment("start_time") or 0.0, query.moment("end_time") or float("inf")
         listing = replace(Listing.read("instances", query, {"created_at": "seq"}, page_limit), descending=False)
         listing.only("project", [project])
-        for name, column in (("instance_fid", "fid"), ("bid_fid", "bid")):
+        for name, column in (("instance_fid", "fid"), ("bid_fid", "bid"), ("reservation_fid", "bid")):
             if value := query.text(name):
                 listing.only(column, [value])
-        if query.text("reservation_fid"):
-            listing.where.append("0")
         rows, cursor = listing.page(self._store)
         machines = [
             {
                 "instance_fid": row["fid"],
                 "events": events(row, start, end),
-                "bid_fid": row["bid"],
-                "reservation_fid": None,
+                "bid_fid": order["bid"],
+                "reservation_fid": order["reservation"],
             }
             for row in rows
+            for order in [order_of(row)]
         ]
         return {"instances": machines, "next_cursor": cursor}
 

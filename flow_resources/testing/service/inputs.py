@@ -9,13 +9,16 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeGuard
 
-from flow_resources.testing.service.clock import read_time
 from flow_resources.testing.service.errors import InvalidError, problem
 
-_PRICE = re.compile(r"\$(\d{1,9})(?:\.(\d{1,2}))?")
+_PRICE = re.compile(r"\$(\d{1,9})(?:\.(\d{1,2}))?", re.ASCII)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _MISSING = object()
+_ITEMS_MAX = 1000
+"""No order has that many volumes or keys, and SQLite asks for a limit."""
 PAGE_MAX = 100
 WHOLE_MAX = 2**53
 """The largest number that every JSON reader keeps exact; also well inside a SQLite integer."""
@@ -41,6 +44,18 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def parse_time(text: str) -> float:
+    """Return an ISO 8601 time with a zone as seconds since 1970. Raises ValueError when it is not one."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        msg = f"Input should be a time with a zone, such as 2024-01-01T00:00:00Z, got {text!r}"
+        raise ValueError(msg)
+    second, fraction, zone = match.groups()
+    # Python 3.10 reads neither the Z nor fractions of another length than 3 or 6.
+    micros = (fraction or "")[:6].ljust(6, "0")
+    return datetime.fromisoformat(f"{second}.{micros}{zone.replace('Z', '+00:00')}").timestamp()
+
+
 class Body:
     """The fields of one JSON object. Readers return a harmless value for a wrong field; `done` raises for them all."""
 
@@ -62,6 +77,10 @@ class Body:
         self._read.add(name)
         return self._raw.get(name) is not None
 
+    def sent(self, name: str) -> bool:
+        """Say whether the field was sent, if only as null."""
+        return name in self._raw
+
     def text(self, name: str, *, pattern: str | None = None, longest: int = 10_000_000, shortest: int = 1) -> str:
         """Read a string that must be there."""
         value = self._take(name, str, "string")
@@ -71,7 +90,7 @@ class Body:
             self.wrong(name, f"String should have {shortest} to {longest} characters", "string_length")
         elif pattern is not None and not re.fullmatch(pattern, value):
             self.wrong(name, f"String should match pattern '{pattern}'", "string_pattern_mismatch")
-        elif "\x00" in value or any(0xD800 <= ord(c) <= 0xDFFF for c in value):  # noqa: PLR2004
+        elif not _storable(value):
             self.wrong(name, "String should be text that can be stored", "string_unicode")
         return value
 
@@ -115,13 +134,25 @@ class Body:
             self.wrong(name, str(error))
             return 1
 
+    def moment(self, name: str) -> float:
+        """Read a time with a zone and return it as seconds since 1970."""
+        value = self.text(name)
+        try:
+            return parse_time(value) if value else 0.0
+        except ValueError as error:
+            self.wrong(name, str(error), "datetime_parsing")
+            return 0.0
+
     def texts(self, name: str) -> list[str]:
         """Read a list of strings that must be there, each kept once."""
         value = self._take(name, list, "list")
         if not isinstance(value, list):
             return []
+        if len(value) > _ITEMS_MAX:
+            self.wrong(name, f"List should have at most {_ITEMS_MAX} items", "too_long")
+            return []
         for index, item in enumerate(value):
-            if not isinstance(item, str):
+            if not isinstance(item, str) or not _storable(item):
                 self._add((*self._loc, name, index), "Input should be a valid string", "string_type")
         return list(dict.fromkeys(item for item in value if isinstance(item, str)))
 
@@ -133,6 +164,11 @@ class Body:
             self.wrong(name, "Field required", "missing")
             raw = {"volumes": [], "ssh_keys": []}
         return Body(raw, (*self._loc, name), self._problems)
+
+    def only(self, *names: str) -> None:
+        """Note every field that is none of these, for the few bodies that may have no others."""
+        for name in self._raw.keys() - set(names):
+            self.wrong(name, "Extra inputs are not permitted", "extra_forbidden")
 
     def wrong(self, name: str, msg: str, kind: str = "value_error") -> None:
         """Note that a field is wrong."""
@@ -262,15 +298,13 @@ class Query:
         return int(value)
 
     def moment(self, name: str) -> float | None:
-        """Return a moment, in seconds since 1970."""
+        """Return a time as seconds since 1970, or None when it is missing."""
         value = self.text(name)
-        if value is None:
-            return None
         try:
             # A plus sign in a query string is a blank unless it was escaped; clients forget.
-            return read_time(value.replace(" ", "+"))
-        except (ValueError, OverflowError) as error:
-            raise _wrong(name, "Input should be an ISO 8601 moment with a zone", "datetime_parsing") from error
+            return None if value is None else parse_time(value.replace(" ", "+"))
+        except ValueError as error:
+            raise _wrong(name, str(error), "datetime_parsing") from error
 
     def flag(self, name: str) -> bool:
         """Return true or false, false when missing."""
@@ -287,7 +321,7 @@ class Query:
             raise _wrong("next_cursor", "Invalid cursor") from error
         if not isinstance(value, (str, int)) or not isinstance(seq, int) or abs(seq) > WHOLE_MAX:
             raise _wrong("next_cursor", "Invalid cursor")
-        if isinstance(value, int) and abs(value) > WHOLE_MAX:
+        if not _storable(value) if isinstance(value, str) else abs(value) > WHOLE_MAX:
             raise _wrong("next_cursor", "Invalid cursor")
         return value, seq
 
@@ -295,6 +329,11 @@ class Query:
 def write_cursor(value: str | int, seq: int) -> str:
     """Return the text from which `Query.cursor` finds the place again."""
     return base64.urlsafe_b64encode(json.dumps([value, seq]).encode()).decode()
+
+
+def _storable(text: str) -> bool:
+    """Say whether it is text: neither a NUL nor half a surrogate pair is."""
+    return "\x00" not in text and not any(0xD800 <= ord(c) <= 0xDFFF for c in text)  # noqa: PLR2004
 
 
 def _wrong(name: str, msg: str, kind: str = "value_error") -> InvalidError:

@@ -1,4 +1,4 @@
-"""The machines of bids: how they boot, pause and end. A bid decides when; this room only knows how.
+"""The machines of bids and reservations: how they boot, pause and end. The order decides when; this room knows how.
 
 Phases are moved by the clock, in SQL, so that a thousand machines cost as much as one.
 """
@@ -37,6 +37,7 @@ _COLUMNS = (
     *("status", "status_at", "boots_from", "ready_at", "due_at", "fails"),
 )
 _REACHABLE = ("STATUS_RUNNING", "STATUS_PREEMPTING")
+_PREFIXES = {"Bid": "bid_", "Reservation": "res_"}
 _SORTS = {"created_at": "seq", "instance_status": "status", "instance_type_fid": "instance_type"}
 
 
@@ -48,8 +49,8 @@ class Machines:
         self._store = store
         self._options = options
 
-    def allocate(self, bid: Row, now: float) -> None:
-        """Boot the machines of a bid: those it still holds, or new ones."""
+    def allocate(self, bid: Row, now: float, names: Sequence[str] | None = None) -> None:
+        """Boot the machines of an order: those it still holds, or new ones, which get `names` or numbers."""
         held = self._store.rows("SELECT seq FROM instances WHERE bid = ? AND current", bid["fid"])
         if held:
             boots = [(*self._boot(now, f"{row['seq']}/{now}"), row["seq"]) for row in held]
@@ -63,8 +64,8 @@ class Machines:
         self._store.run_many(
             f"INSERT INTO instances ({', '.join(_COLUMNS)}) VALUES ({marks(_COLUMNS)})",  # noqa: S608
             [
-                (fid, f"{bid['name']}-{index}", *shared, *self._boot(now, fid))
-                for index in range(1, bid["quantity"] + 1)
+                (fid, name, *shared, *self._boot(now, fid))
+                for name in names or [f"{bid['name']}-{index}" for index in range(1, bid["quantity"] + 1)]
                 for fid in [self._store.next_fid("inst")]
             ],
         )
@@ -139,11 +140,11 @@ class Machines:
         if statuses := query.many("status_in", STATUSES):
             listing.only("status", statuses)
         if bids := query.many("bid_fid_in"):
-            listing.only("bid", bids)
-        # Every machine here belongs to a bid: whoever asks for reservations only gets none.
-        orders = query.many("order_type_in", ("Bid", "Reservation"))
-        if query.many("reservation_fid_in") or (orders and "Bid" not in orders):
-            listing.where.append("0")
+            listing.only("bid", [fid for fid in bids if fid.startswith(_PREFIXES["Bid"])])
+        if reservations := query.many("reservation_fid_in"):
+            listing.only("bid", [fid for fid in reservations if fid.startswith(_PREFIXES["Reservation"])])
+        if orders := query.many("order_type_in", tuple(_PREFIXES)):
+            listing.only("substr(bid, 1, 4)", [_PREFIXES[order] for order in orders])
         rows, cursor = listing.page(self._store)
         return {"data": [instance_row(row) for row in rows], "next_cursor": cursor}
 
@@ -157,10 +158,15 @@ class Machines:
             "fid": row["fid"],
             "name": row["name"],
             "status": row["status"],
-            "bid": row["bid"],
-            "reservation": None,
+            **order_of(row),
             "end_time": None if row["ended_at"] is None else wire_time(row["ended_at"]),
         }
+
+    def of_order(self, order: str) -> list[dict[str, Any]]:
+        """Return the machines that an order ever had, as the API shows them."""
+        return [
+            instance_row(row) for row in self._store.rows("SELECT * FROM instances WHERE bid = ? ORDER BY seq", order)
+        ]
 
     def all(self) -> list[dict[str, Any]]:
         """Return every machine there ever was, as the API shows it."""
@@ -178,12 +184,17 @@ def instance_row(row: Row) -> dict[str, Any]:
         "created_by": row["created_by"],
         "instance_type": row["instance_type"],
         "region": row["region"],
-        "bid": row["bid"],
-        "reservation": None,
+        **order_of(row),
         "ssh_destination": _address("198.18", row["seq"]) if reachable else None,
         "private_ip": _address("10.0", row["seq"]) if reachable else None,
         "status": row["status"],
     }
+
+
+def order_of(row: Row) -> dict[str, str | None]:
+    """Return what a machine belongs to: a bid or a reservation, by its id."""
+    reserved = row["bid"].startswith(_PREFIXES["Reservation"])
+    return {"bid": None if reserved else row["bid"], "reservation": row["bid"] if reserved else None}
 
 
 def _address(network: str, number: int) -> str:

@@ -32,6 +32,8 @@ class Replays:
         """Return what `make` makes, or the id of what the same key and body made before."""
         if key is None or self._options.idempotency == "ignore":
             return make()
+        # The bytes of a header need not be text.
+        key = key.encode(errors="surrogateescape").decode("latin-1")
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         known = self._store.row(
             "SELECT body, fid FROM replays WHERE user = ? AND path = ? AND key = ?", user.fid, path, key

@@ -16,12 +16,18 @@ Row = sqlite3.Row
 VERSION = 2
 _APPLICATION_ID = 0x464C574D
 
+# An order is whatever rents machines: a bid or a reservation. Attachments, events and instances name it in the column
+# `bid`, whatever it is; the prefix of the id tells the two apart.
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value);
 CREATE TABLE counters (kind TEXT PRIMARY KEY, last INTEGER NOT NULL);
 CREATE TABLE projects (fid TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at REAL NOT NULL);
 CREATE TABLE users (fid TEXT PRIMARY KEY, key_hash TEXT NOT NULL UNIQUE);
 CREATE TABLE grants (user TEXT NOT NULL, project TEXT NOT NULL, PRIMARY KEY (user, project));
+CREATE TABLE api_keys (
+    seq INTEGER PRIMARY KEY, fid TEXT NOT NULL UNIQUE, user TEXT NOT NULL, name TEXT NOT NULL,
+    key_hash TEXT NOT NULL UNIQUE, snippet TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL,
+    deactivated_at REAL);
 CREATE TABLE ssh_keys (
     seq INTEGER PRIMARY KEY, fid TEXT NOT NULL UNIQUE, project TEXT NOT NULL, name TEXT NOT NULL,
     public_key TEXT NOT NULL, required INTEGER NOT NULL, created_at REAL NOT NULL);
@@ -41,6 +47,13 @@ CREATE INDEX live_bids ON bids (instance_type, region) WHERE status != 'Terminat
 CREATE INDEX bid_notices ON bids (notice_until) WHERE notice_until IS NOT NULL;
 CREATE INDEX bid_cancels ON bids (cancel_at) WHERE cancel_at IS NOT NULL;
 CREATE INDEX bid_detachments ON bids (detach_at) WHERE detach_at IS NOT NULL;
+CREATE TABLE reservations (
+    seq INTEGER PRIMARY KEY, fid TEXT NOT NULL UNIQUE, project TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
+    instance_type TEXT NOT NULL, region TEXT NOT NULL, quantity INTEGER NOT NULL, unit_cents INTEGER NOT NULL,
+    start_at REAL NOT NULL, end_at REAL, hidden INTEGER NOT NULL,
+    created_by TEXT NOT NULL, created_at REAL NOT NULL, deactivated_at REAL,
+    ssh_keys TEXT NOT NULL, startup_script TEXT, kubernetes_cluster TEXT, image_version TEXT, memory_gb INTEGER);
+CREATE INDEX live_reservations ON reservations (instance_type, region) WHERE status != 'Ended';
 CREATE TABLE attachments (bid TEXT NOT NULL, volume TEXT NOT NULL, UNIQUE (bid, volume));
 CREATE INDEX attachments_by_volume ON attachments (volume);
 CREATE TABLE events (

@@ -26,13 +26,15 @@ _NAME_MAX = 64
 _SIZE_MAX = 32_768
 """32 TB, the limit that the regions announce."""
 _USERS = (
-    "SELECT a.volume, a.bid FROM attachments a JOIN bids b ON b.fid = a.bid"
-    " WHERE (b.status != 'Terminated' OR b.detach_at IS NOT NULL) AND a.volume IN ({}) ORDER BY a.rowid"
+    "SELECT a.volume, a.bid FROM attachments a"
+    " LEFT JOIN bids b ON b.fid = a.bid LEFT JOIN reservations r ON r.fid = a.bid"
+    " WHERE (coalesce(b.status, r.status) NOT IN ('Terminated', 'Ended') OR b.detach_at IS NOT NULL)"
+    " AND a.volume IN ({}) ORDER BY a.rowid"
 )
 
 
 class Volumes:
-    """Volumes, as rows of one table; who uses them is read from the live bids."""
+    """Volumes, as rows of one table; who uses them is read from the live bids and reservations."""
 
     def __init__(self, store: Store, options: Options, accounts: Accounts, quotas: Quotas) -> None:
         """Work on the tables of `store`."""
@@ -87,11 +89,11 @@ class Volumes:
             self._store.run("UPDATE volumes SET name = ? WHERE fid = ?", name, fid)
 
     def delete(self, user: User, fid: str, now: float, *, force: bool = False) -> None:
-        """Delete a volume, unless a bid that has not ended uses it."""
+        """Delete a volume, unless a bid or a reservation that has not ended uses it."""
         self.get(user, fid)
-        bids = self.users([fid])[fid]
-        if bids and not force:
-            raise _in_use(f"Volume is attached to {', '.join(bids)}", self._options.attached_volume_status)
+        orders = self.users([fid])[fid]
+        if orders and not force:
+            raise _in_use(f"Volume is attached to {', '.join(orders)}", self._options.attached_volume_status)
         self._store.run("UPDATE volumes SET deleted_at = ? WHERE fid = ?", now, fid)
 
     def listing(
@@ -105,8 +107,10 @@ class Volumes:
         )
         return self._rows(rows)
 
-    def check(self, user: User, fids: Sequence[str], bid: Row | None, project: str, region: str, quantity: int) -> None:
-        """Refuse volumes that a bid cannot mount: unknown, elsewhere, or Block ones that would have to be shared."""
+    def check(
+        self, user: User, fids: Sequence[str], order: Row | None, project: str, region: str, quantity: int
+    ) -> None:
+        """Refuse volumes that an order cannot mount: unknown, elsewhere, or Block ones that would have to be shared."""
         users = self.users(fids)
         for fid in fids:
             volume = self.get(user, fid)
@@ -116,27 +120,27 @@ class Volumes:
             if volume["region"] != region:
                 msg = f"Volume {fid} is in region {volume['region']}, not in {region}"
                 raise BadRequestError(msg)
-            others = [one for one in users[fid] if bid is None or one != bid["fid"]]
+            others = [one for one in users[fid] if order is None or one != order["fid"]]
             if volume["interface"] == "Block" and (others or quantity > 1):
                 why = f"is attached to {others[0]}" if others else f"cannot serve {quantity} instances"
                 msg = f"Volume {fid} has the Block interface and {why}"
                 raise BadRequestError(msg)
 
-    def attach(self, bid: str, fids: Sequence[str]) -> None:
-        """Make these the volumes of a bid."""
-        self._store.run("DELETE FROM attachments WHERE bid = ?", bid)
-        self._store.run_many("INSERT INTO attachments VALUES (?, ?)", [(bid, fid) for fid in fids])
+    def attach(self, order: str, fids: Sequence[str]) -> None:
+        """Make these the volumes of a bid or a reservation."""
+        self._store.run("DELETE FROM attachments WHERE bid = ?", order)
+        self._store.run_many("INSERT INTO attachments VALUES (?, ?)", [(order, fid) for fid in fids])
 
-    def of_bids(self, bids: Sequence[str]) -> dict[str, list[str]]:
-        """Return the volumes that each bid was launched with."""
-        attached: dict[str, list[str]] = {bid: [] for bid in bids}
-        sql = f"SELECT bid, volume FROM attachments WHERE bid IN ({marks(bids)}) ORDER BY rowid"  # noqa: S608
-        for row in self._store.rows(sql, *bids):
+    def attached_to(self, orders: Sequence[str]) -> dict[str, list[str]]:
+        """Return the volumes that each bid or reservation has."""
+        attached: dict[str, list[str]] = {order: [] for order in orders}
+        sql = f"SELECT bid, volume FROM attachments WHERE bid IN ({marks(orders)}) ORDER BY rowid"  # noqa: S608
+        for row in self._store.rows(sql, *orders):
             attached[row["bid"]].append(row["volume"])
         return attached
 
     def users(self, fids: Sequence[str]) -> dict[str, list[str]]:
-        """Return the bids that use each volume: live ones, and ended ones that have not let go yet."""
+        """Return the orders that use each volume: live bids and reservations, and ended bids that have not let go."""
         users: dict[str, list[str]] = {fid: [] for fid in fids}
         for row in self._store.rows(_USERS.format(marks(fids)), *fids):
             users[row["volume"]].append(row["bid"])
@@ -159,9 +163,10 @@ def _in_use(why: str, status: int) -> ApiError:
     return ConflictError(why) if status == ConflictError.status else BadRequestError(why)
 
 
-def volume_row(row: Row, bids: list[str]) -> dict[str, Any]:
+def volume_row(row: Row, orders: list[str]) -> dict[str, Any]:
     """Return a VolumeModel."""
     gone = row["deleted_at"] is not None
+    users = [] if gone else orders
     return {
         "fid": row["fid"],
         "name": row["name"],
@@ -171,7 +176,7 @@ def volume_row(row: Row, bids: list[str]) -> dict[str, Any]:
         "capacity_gb": row["capacity_gb"],
         "project": row["project"],
         "interface": row["interface"],
-        "bids": [] if gone else bids,
-        "reservations": [],
+        "bids": [one for one in users if one.startswith("bid_")],
+        "reservations": [one for one in users if one.startswith("res_")],
         "attachments": {},
     }

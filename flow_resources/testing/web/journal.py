@@ -68,4 +68,4 @@ class Journal:
 def fingerprint(authorization: str | None) -> str | None:
     """Return what tells one key from another without giving it away."""
     key = (authorization or "").partition(" ")[2].strip()
-    return hashlib.sha256(key.encode()).hexdigest()[:8] if key else None
+    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:8] if key else None

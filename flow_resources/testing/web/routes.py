@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.testing.service import catalog
+from flow_resources.testing.service import catalog, cpu_vms, images
 from flow_resources.testing.service.accounts import User
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import InvalidError, MethodNotAllowedError, NotFoundError, problem
@@ -58,6 +58,15 @@ def find(method: str, path: str) -> tuple[Handler, str]:
     raise NotFoundError(msg)
 
 
+def paths() -> list[tuple[str, str]]:
+    """Return every method and path that is answered, such as GET and /v2/spot/bids/{fid}."""
+    return [
+        (method, pattern.pattern.replace("(?P<fid>[^/]+)", "{fid}"))
+        for pattern, handlers in _ROUTES
+        for method in handlers
+    ]
+
+
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
     """Register a function under a path such as /v2/spot/bids/{fid}."""
     pattern = re.compile(path.replace("{fid}", "(?P<fid>[^/]+)"))
@@ -79,22 +88,45 @@ def route(method: str, path: str) -> Callable[[Handler], Handler]:
 @route("GET", "/v2/me")
 def me(call: Call) -> Answer:
     """Say whose key this is."""
-    return 200, call.backend.accounts.me(call.user)
+    return 200, call.backend.accounts.profile(call.user.fid)
 
 
 @route("GET", "/v2/me/teammates")
 def teammates(call: Call) -> Answer:
-    """List the people of the organization: one."""
-    known = call.backend.accounts.me(call.user)
-    names = ("id", "fid", "user_name", "email", "organization_role")
-    projects = sorted(call.user.projects)
-    return 200, [{**{name: known[name] for name in names}, "project_ids": projects, "deactivated_at": None}]
+    """List whoever shares a project with the caller."""
+    return 200, call.backend.accounts.teammates(call.user)
+
+
+# Not in the API's document: clients ask it who made a bid.
+@route("GET", "/v2/users/{fid}")
+def user(call: Call) -> Answer:
+    """Say who somebody is."""
+    return 200, call.backend.accounts.person(call.user, call.fid)
 
 
 @route("GET", "/v2/projects")
 def projects(call: Call) -> Answer:
     """List the projects of the key."""
     return 200, call.backend.accounts.projects(call.user)
+
+
+@route("GET", "/v2/api-keys")
+def list_api_keys(call: Call) -> Answer:
+    """List the keys that the caller made."""
+    return 200, call.backend.api_keys.listing(call.user)
+
+
+@route("POST", "/v2/api-keys")
+def create_api_key(call: Call) -> Answer:
+    """Make a key; only this answer has its secret."""
+    return 201, call.backend.api_keys.create(call.user, call.body, call.now)
+
+
+@route("DELETE", "/v2/api-keys/{fid}")
+def revoke_api_key(call: Call) -> Answer:
+    """Revoke a key; revoking it twice is fine."""
+    call.backend.api_keys.revoke(call.user, call.fid, call.now)
+    return NO_CONTENT
 
 
 @route("GET", "/v2/ssh-keys")
@@ -273,26 +305,117 @@ def delete_volume(call: Call) -> Answer:
     return NO_CONTENT
 
 
-# --- what this cloud has none of, but clients ask for ----------------------------------------------------------------
+# --- reservations ----------------------------------------------------------------------------------------------------
 
 
 @route("GET", "/v2/reservation")
-def reservations(call: Call) -> Answer:
-    """List no reservations."""
+def list_reservations(call: Call) -> Answer:
+    """List reservations, ended ones too."""
+    return 200, call.backend.reservations.listing(call.query, call.project())
+
+
+@route("POST", "/v2/reservation")
+def create_reservation(call: Call) -> Answer:
+    """Reserve machines."""
+    return 201, call.backend.reservations.create(call.user, call.body, call.key, call.now)
+
+
+@route("GET", "/v2/reservation/instance-types")
+def reservation_types(_: Call) -> Answer:
+    """List what can be reserved."""
+    return 200, [kind.wire() for kind in catalog.TYPES]
+
+
+@route("GET", "/v2/reservation/availability")
+def reservation_availability(call: Call) -> Answer:
+    """Say when machines can be reserved."""
     call.project()
-    return 200, {"data": [], "next_cursor": None}
+    return 200, call.backend.terms.availability(call.query, call.now)
+
+
+@route("GET", "/v2/reservation/quote")
+def reservation_quote(call: Call) -> Answer:
+    """Say what a reservation would cost."""
+    call.project()
+    return 200, call.backend.terms.quote(call.query)
+
+
+# The service has no GET of one reservation: clients find it in the list.
+@route("PATCH", "/v2/reservation/{fid}")
+def update_reservation(call: Call) -> Answer:
+    """Change pause, volumes."""
+    return 200, call.backend.reservations.update(call.user, call.fid, call.body, call.now)
+
+
+@route("POST", "/v2/reservation/{fid}/extend")
+def extend_reservation(call: Call) -> Answer:
+    """Let a reservation end later."""
+    return 200, call.backend.reservations.extend(call.user, call.fid, call.body, call.now)
+
+
+@route("GET", "/v2/reservation/{fid}/extension-availability")
+def reservation_extension(call: Call) -> Answer:
+    """Say how much later a reservation could end."""
+    return 200, call.backend.terms.extension(call.backend.reservations.get(call.user, call.fid))
+
+
+@route("GET", "/v2/reservation/{fid}/history")
+def reservation_history(call: Call) -> Answer:
+    """Read what happened to a reservation."""
+    return 200, call.backend.reservations.history(call.user, call.fid)
+
+
+# --- CPU VMs ---------------------------------------------------------------------------------------------------------
+
+
+@route("GET", "/v2/cpu/instance-types")
+def cpu_types(_: Call) -> Answer:
+    """List the types of CPU VMs."""
+    return 200, cpu_vms.cpu_type_rows()
+
+
+@route("GET", "/v2/cpu/regions")
+def cpu_regions(_: Call) -> Answer:
+    """List where CPU VMs can be launched."""
+    return 200, cpu_vms.cpu_region_rows()
+
+
+@route("POST", "/v2/cpu/instances")
+def create_cpu_vm(call: Call) -> Answer:
+    """Launch a CPU VM."""
+    return 201, call.backend.cpu_vms.create(call.user, call.body, call.now)
+
+
+@route("DELETE", "/v2/cpu/instances/{fid}")
+def delete_cpu_vm(call: Call) -> Answer:
+    """End a CPU VM; ending it twice is fine."""
+    call.backend.cpu_vms.delete(call.user, call.fid, call.now)
+    return NO_CONTENT
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+
+@route("GET", "/v2/image-versions")
+def image_versions(_: Call) -> Answer:
+    """List the images of GPU machines."""
+    return 200, images.gpu_images()
+
+
+@route("GET", "/v2/mcc-image-versions")
+def mcc_image_versions(call: Call) -> Answer:
+    """List the images of Kubernetes control planes in a region."""
+    region = call.query.required("region")
+    if region not in catalog.REGIONS:
+        raise InvalidError([problem(("query", "region"), f"Region {region} does not exist")])
+    return 200, images.cpu_images()
+
+
+# --- what this cloud has none of, but clients ask for ----------------------------------------------------------------
 
 
 @route("GET", "/v2/kubernetes/clusters")
 def nothing_in_project(call: Call) -> Answer:
     """List nothing, for a project that the caller may see."""
     call.project()
-    return 200, []
-
-
-@route("GET", "/v2/api-keys")
-@route("GET", "/v2/cpu/instance-types")
-@route("GET", "/v2/cpu/regions")
-def nothing(_: Call) -> Answer:
-    """List nothing."""
     return 200, []

@@ -95,7 +95,7 @@ class Serving:
         try:
             handler, fid = find(request.method, request.path)
             with backend.session() as now:
-                user = backend.accounts.identify(authorization)
+                user = backend.accounts.identify(authorization, now)
                 before = backend.store.changes
                 body = _readable(request.body, parsed)
                 call = Call(backend, user, fid, query, body, request.idempotency_key, now)

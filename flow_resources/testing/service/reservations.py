@@ -1,0 +1,274 @@
+"""Reservations: machines for a fixed time at a fixed price, out of a stock of their own that the auction never sees.
+
+Pending ──start time──> Active ──pause──> Paused ──resume──> Active
+any of them ──end time──> Ended; nothing else ends one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from flow_resources.testing.service.accounts import Accounts, User
+from flow_resources.testing.service.catalog import BY_FID
+from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.errors import BadRequestError, NotFoundError
+from flow_resources.testing.service.inputs import Body, Query, write_price
+from flow_resources.testing.service.launch import LAUNCH_COLUMNS, QUANTITY_MAX, launch_row, read_launch, read_place
+from flow_resources.testing.service.listing import Listing
+from flow_resources.testing.service.machines import Machines
+from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.replays import Replays
+from flow_resources.testing.service.reservation_terms import (
+    Terms,
+    check_length,
+    check_price,
+    read_price,
+    total_price,
+    unit_price,
+)
+from flow_resources.testing.service.store import Row, Store
+from flow_resources.testing.service.volumes import Volumes
+
+STATUSES = ("Pending", "Active", "Paused", "Canceled", "Ended")
+_SORTS = {"created_at": "seq", "status": "status"}
+_COLUMNS = (
+    *("project", "name", "instance_type", "region", "quantity", "unit_cents", "start_at", "end_at", "hidden"),
+    *LAUNCH_COLUMNS,
+)
+
+
+class Reservations:
+    """Reservations, as rows of one table. A hidden one stands behind a CPU VM and is shown by no path of this room."""
+
+    def __init__(
+        self,
+        store: Store,
+        options: Options,
+        accounts: Accounts,
+        volumes: Volumes,
+        machines: Machines,
+        replays: Replays,
+        terms: Terms,
+    ) -> None:
+        """Work on the tables of `store`."""
+        self._store = store
+        self._options = options
+        self._accounts = accounts
+        self._volumes = volumes
+        self._machines = machines
+        self._replays = replays
+        self._terms = terms
+
+    # --- what time does ---
+
+    def next_due(self) -> float | None:
+        """Return when time alone will change something."""
+        due: float | None = self._store.value(
+            "SELECT min(CASE status WHEN 'Pending' THEN start_at ELSE end_at END) FROM reservations"
+            " WHERE status != 'Ended'"
+        )
+        return due
+
+    def step(self, now: float) -> None:
+        """Do what time alone does at `now`."""
+        for row in self._store.rows("SELECT * FROM reservations WHERE status = 'Pending' AND start_at <= ?", now):
+            self.begin(row, now)
+        for row in self._store.rows("SELECT * FROM reservations WHERE status != 'Ended' AND end_at <= ?", now):
+            self.end(row, now)
+
+    def begin(self, row: Row, now: float, names: Sequence[str] | None = None) -> None:
+        """Boot the machines, with these names or numbered."""
+        self._set(row, "status = 'Active'")
+        self._machines.allocate(row, now, names)
+        self._note(row["fid"], "Active", now)
+
+    def end(self, row: Row, now: float, user: User | None = None) -> None:
+        """Take the machines away for good."""
+        self._set(row, "status = 'Ended', deactivated_at = ?", now)
+        self._machines.end(row["fid"], "STATUS_TERMINATED", now)
+        self._note(row["fid"], "Ended", now, user)
+
+    # --- what the API offers ---
+
+    def create(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
+        """Reserve machines, once per Idempotency-Key."""
+
+        def make() -> str:
+            wanted, volumes, most = _read_reservation(raw)
+            self._accounts.require_project(user, wanted["project"])
+            self._terms.check_start(wanted["start_at"], wanted["end_at"], now)
+            check_price(wanted["unit_cents"], most)
+            self._terms.check_room(wanted, wanted["start_at"], wanted["end_at"])
+            return self.place(user, wanted, volumes, now)
+
+        def lives(fid: str) -> bool:
+            return bool(self.get(user, fid)["status"] != "Ended")
+
+        fid = self._replays.once(user, "/v2/reservation", key, raw, make, lives)
+        return self.show(user, fid)
+
+    def place(self, user: User, wanted: dict[str, Any], volumes: list[str], now: float) -> str:
+        """Write down a reservation that there is room for, and begin it if it is time."""
+        project, region = wanted["project"], wanted["region"]
+        self._accounts.check_ssh_keys(user, json.loads(wanted["ssh_keys"]), project)
+        self._volumes.check(user, volumes, None, project, region, wanted["quantity"])
+        fid = self._store.next_fid("res")
+        self._store.run(
+            f"INSERT INTO reservations (fid, created_by, created_at, status, {', '.join(_COLUMNS)})"  # noqa: S608
+            f" VALUES (?, ?, ?, 'Pending', {', '.join('?' for _ in _COLUMNS)})",
+            *(fid, user.fid, now, *(wanted[column] for column in _COLUMNS)),
+        )
+        self._volumes.attach(fid, volumes)
+        self._note(fid, "Placed", now, user, wanted["unit_cents"])
+        if not wanted["hidden"]:
+            self.step(now)
+        return fid
+
+    def get(self, user: User, fid: str) -> Row:
+        """Return one reservation that the user may see, ended or not."""
+        found = self._store.row("SELECT * FROM reservations WHERE fid = ? AND NOT hidden", fid)
+        if found is None or not user.may_see(found["project"]):
+            msg = f"Reservation {fid} not found"
+            raise NotFoundError(msg)
+        return found
+
+    def show(self, user: User, fid: str) -> dict[str, Any]:
+        """Return one reservation as the API shows it."""
+        return self._wire([self.get(user, fid)])[0]
+
+    def listing(self, query: Query, project: str) -> dict[str, Any]:
+        """Answer GET /v2/reservation for a project that the caller may see."""
+        listing = Listing.read("reservations", query, _SORTS, self._options.page_limit)
+        listing.only("project", [project])
+        listing.only("hidden", [0])
+        for column in ("instance_type", "region"):
+            if value := query.text(column):
+                listing.only(column, [value])
+        if status := query.choice("status", STATUSES):
+            listing.only("status", [status])
+        rows, cursor = listing.page(self._store)
+        return {"data": self._wire(rows), "next_cursor": cursor}
+
+    def update(self, user: User, fid: str, raw: object, now: float) -> dict[str, Any]:
+        """Change the pause or the volumes of a reservation that has not ended; null means no change."""
+        body = Body(raw)
+        paused = body.flag("paused") if body.has("paused") else None
+        volumes = body.texts("volumes") if body.has("volumes") else None
+        body.done()
+        row = self._get_live(user, fid)
+        if volumes is not None:
+            before = self._volumes.attached_to([fid])[fid]
+            new = [volume for volume in volumes if volume not in before]
+            self._volumes.check(user, new, row, row["project"], row["region"], row["quantity"])
+            self._volumes.attach(fid, volumes)
+        if paused is not None and row["status"] == "Pending":
+            msg = f"Reservation {fid} has not started"
+            raise BadRequestError(msg)
+        if paused is True and row["status"] == "Active":
+            self._set(row, "status = 'Paused'")
+            self._machines.mark(fid, "STATUS_PAUSED", now)
+            self._note(fid, "Paused", now, user)
+        if paused is False and row["status"] == "Paused":
+            self._set(row, "status = 'Active'")
+            self._machines.allocate(row, now)
+            self._note(fid, "Resumed", now, user)
+        return self.show(user, fid)
+
+    def extend(self, user: User, fid: str, raw: object, now: float) -> dict[str, Any]:
+        """Let a reservation that has not ended end later."""
+        body = Body(raw)
+        end, most = body.moment("end_time"), read_price(body)
+        body.done()
+        row = self._get_live(user, fid)
+        if end <= row["end_at"]:
+            msg = f"Reservation {fid} already lasts until {wire_time(row['end_at'])}"
+            raise BadRequestError(msg)
+        check_length(row["start_at"], end)
+        check_price(row["unit_cents"], most)
+        self._terms.check_room(row, row["end_at"], end)
+        self._set(row, "end_at = ?", end)
+        self._note(fid, "Terms Changed", now, user, row["unit_cents"])
+        return self.show(user, fid)
+
+    def history(self, user: User, fid: str) -> dict[str, Any]:
+        """Answer GET /v2/reservation/{fid}/history."""
+        self.get(user, fid)
+        rows = self._store.rows("SELECT * FROM events WHERE bid = ? ORDER BY seq", fid)
+        return {"reservation_fid": fid, "events": [_event_row(row) for row in rows]}
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return every reservation there ever was, in the order of creation."""
+        return self._wire(self._store.rows("SELECT * FROM reservations WHERE NOT hidden ORDER BY seq"))
+
+    def _get_live(self, user: User, fid: str) -> Row:
+        row = self.get(user, fid)
+        if row["status"] == "Ended":
+            msg = f"Reservation {fid} has ended"
+            raise BadRequestError(msg)
+        return row
+
+    def _wire(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        fids = [row["fid"] for row in rows]
+        instances, volumes = self._machines.held_by(fids), self._volumes.attached_to(fids)
+        return [reservation_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
+
+    def _set(self, row: Row, assignment: str, *values: object) -> None:
+        self._store.run(f"UPDATE reservations SET {assignment} WHERE fid = ?", *values, row["fid"])  # noqa: S608
+
+    def _note(self, fid: str, kind: str, now: float, user: User | None = None, unit_cents: int | None = None) -> None:
+        self._store.run(
+            "INSERT INTO events (bid, at, kind, user, limit_cents) VALUES (?, ?, ?, ?, ?)",
+            *(fid, now, kind, user.fid if user else None, unit_cents),
+        )
+
+
+def reservation_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any]:
+    """Return a ReservationModel."""
+    ended = row["deactivated_at"]
+    total = total_price(row["unit_cents"], row["quantity"], row["end_at"] - row["start_at"])
+    return {
+        "fid": row["fid"],
+        "name": row["name"],
+        "project": row["project"],
+        "created_by": row["created_by"],
+        "created_at": wire_time(row["created_at"]),
+        "deactivated_at": None if ended is None else wire_time(ended),
+        "instance_quantity": row["quantity"],
+        "instance_type": row["instance_type"],
+        "region": row["region"],
+        "instances": instances,
+        "launch_specification": launch_row(row, volumes),
+        "status": row["status"],
+        "start_time": wire_time(row["start_at"]),
+        "end_time": wire_time(row["end_at"]),
+        "total_price": write_price(total),
+        "unit_price": write_price(row["unit_cents"]),
+    }
+
+
+def _read_reservation(raw: object) -> tuple[dict[str, Any], list[str], int | None]:
+    """Return the columns of a new reservation, its volumes, and the most that it may cost."""
+    body = Body(raw)
+    wanted: dict[str, Any] = {"project": body.text("project"), "name": body.text("name"), "hidden": False}
+    wanted["instance_type"], wanted["region"] = read_place(body)
+    wanted["start_at"], wanted["end_at"] = body.moment("start_time"), body.moment("end_time")
+    wanted["quantity"] = body.whole("instance_quantity", most=QUANTITY_MAX)
+    launch, volumes = read_launch(body)
+    most = read_price(body)
+    body.text_or_none("notification_email")  # nobody is written to
+    body.done()
+    wanted["unit_cents"] = unit_price(BY_FID[wanted["instance_type"]])
+    return {**wanted, **launch}, volumes, most
+
+
+def _event_row(row: Row) -> dict[str, Any]:
+    return {
+        "timestamp": wire_time(row["at"]),
+        "event_type": row["kind"],
+        "user_id": row["user"],
+        "unit_price_cents": row["limit_cents"],
+        "pause_credit_cents": None,
+        "return_credit_cents": None,
+    }
