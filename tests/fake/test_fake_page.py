@@ -338,6 +338,24 @@ def test_the_clock_is_moved_and_set(visit: Visit, mithril: FakeMithril, clock: C
     expect(page.get_by_role("radio", name=_FASTER, exact=True)).to_be_checked()
 
 
+def test_a_speed_just_picked_is_not_taken_back_by_an_older_answer(visit: Visit) -> None:
+    """While the server thinks about it, updates still tell the old speed."""
+    page = visit.open()
+    waiting: list[Route] = []
+
+    def hold(route: Route) -> None:
+        waiting.append(route)
+
+    page.route("**/set-clock", hold)
+    faster = page.get_by_role("radio", name=_FASTER, exact=True)
+    faster.check(force=True)
+    visit.see_next_update()
+    expect(faster).to_be_checked()
+    waiting[0].fulfill(status=400, json={"detail": "this clock cannot be set"})
+    expect(page.get_by_role("radio", name="Stopped")).to_be_checked()
+    expect(page.get_by_text("this clock cannot be set")).to_be_visible()
+
+
 def test_faults_are_described_added_counted_and_cleared(visit: Visit, mithril: FakeMithril) -> None:
     """A preset fills the form, the form says in words what it will do."""
     page = visit.open()

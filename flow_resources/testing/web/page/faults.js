@@ -11,7 +11,8 @@ const KINDS = {
   truncate: "Send half an answer",
   malformed: "Send what is not JSON",
   slow: "Answer late",
-  refuse: "Refuse connections",
+  drip: "Answer in pieces",
+  refuse: "Go away for a while",
 };
 const METHODS = ["", "GET", "POST", "PATCH", "DELETE"];
 const BIDS = "^/v2/spot/bids$";
@@ -85,7 +86,13 @@ function read(form) {
 /** A rule in words: whom it strikes, how often, and what it does. */
 function sentence(rule) {
   const chance = typeof rule.rate === "number" ? `, with a chance of ${Math.round(rule.rate * 100)} %,` : "";
-  return `${whom(rule)}${chance} ${rule.when === "after" ? "is carried out, but " : ""}${effect(rule)}.`;
+  const done = rule.when === "after";
+  // Here the answer is not what suffers, but whoever comes next.
+  if (rule.kind === "refuse") {
+    const gone = `nobody listens for ${span(rule.seconds ?? 1)}`;
+    return `${whom(rule)}${chance} ${done ? "is answered" : "has its connection cut"}, and then ${gone}.`;
+  }
+  return `${whom(rule)}${chance} ${done ? "is carried out, but " : ""}${effect(rule)}.`;
 }
 
 function whom({ method, path, nth, times }) {
@@ -104,7 +111,7 @@ function effect({ kind, status, seconds }) {
   if (kind === "truncate") return "gets half of its answer";
   if (kind === "malformed") return "gets an answer that is not JSON";
   if (kind === "slow") return `is answered ${limit || "0 s"} late`;
-  if (kind === "refuse") return `finds nobody listening${limit && ` for ${limit}`}`;
+  if (kind === "drip") return `gets its answer in pieces, over ${limit || "0 s"}`;
   return "is answered properly";
 }
 
