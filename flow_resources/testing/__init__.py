@@ -10,13 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flow_resources.testing.fake import FakeMithril
+    from flow_resources.testing.mocking import mock_mithril
     from flow_resources.testing.program_mocks import FlowMocks
     from flow_resources.testing.service.clock import Clock, ManualClock, RealClock
     from flow_resources.testing.service.store import StateError
     from flow_resources.testing.web.faults import FaultRule
     from flow_resources.testing.web.journal import Request
 
-__all__ = ["Clock", "FakeMithril", "FaultRule", "FlowMocks", "ManualClock", "RealClock", "Request", "StateError"]
+__all__ = [
+    "Clock",
+    "FakeMithril",
+    "FaultRule",
+    "FlowMocks",
+    "ManualClock",
+    "RealClock",
+    "Request",
+    "StateError",
+    "mock_mithril",
+]
 
 _ROOMS = {
     "Clock": "service.clock",
@@ -27,6 +38,7 @@ _ROOMS = {
     "RealClock": "service.clock",
     "Request": "web.journal",
     "StateError": "service.store",
+    "mock_mithril": "mocking",
 }
 
 
