@@ -29,7 +29,7 @@ def decorate(mock: Mock, target: Any) -> Any:
         return type(target)(decorate(mock, target.__func__))
     if isinstance(target, type):
         decorated: Any = _decorate_class(target)
-    elif inspect.isroutine(target):
+    elif inspect.isfunction(target) or inspect.ismethod(target) or inspect.isbuiltin(target):
         decorated = _decorate_function(mock, target)
     else:
         msg = f"mock_mithril decorates functions and classes (below any @pytest.fixture), got {target!r}"

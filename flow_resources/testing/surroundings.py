@@ -52,7 +52,8 @@ def taken_over(variables: Mapping[str, str], *, keep_proxies: bool = False) -> I
             if place < len(_layers):
                 _layers[place].found = layer.found
             else:
-                _exchange(*layer.found)
+                _, learnt = _exchange(*layer.found)
+                _close(learnt)
 
 
 class _Layer:
@@ -130,3 +131,11 @@ def _exchange_memory(memory: Mapping[str, Any]) -> dict[str, Any]:
             found[path] = getattr(holder, name)
             setattr(holder, name, memory[path] if path in memory else fresh())
     return found
+
+
+def _close(memory: Mapping[str, Any]) -> None:
+    """Close the clients in what the SDK learnt in a mock that is over."""
+    for kept in memory.values():
+        for one in kept.values() if isinstance(kept, dict) else (kept,):
+            if hasattr(one, "close"):
+                one.close()
