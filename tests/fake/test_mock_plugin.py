@@ -67,7 +67,7 @@ def test_whoever_asks_for_nothing_gets_nothing(run: Run) -> None:
 
 
 def test_the_fixture_is_a_fresh_cloud_around_all_other_fixtures(run: Run) -> None:
-    """Whatever the order of the parameters; async tests too, and fixtures built on it; and nothing is left afterwards."""
+    """Whatever the order of the parameters; also in async tests and in fixtures built on it; nothing is left of it."""
     result = run(
         """
         import os
