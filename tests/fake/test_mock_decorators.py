@@ -9,7 +9,7 @@ import unittest
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import flow
@@ -127,6 +127,7 @@ def test_a_generator_is_a_fixture_as_before(world: FakeMithril) -> None:
 def test_an_async_generator_is_one_as_before() -> None:
     """What is sent or thrown into it arrives, and its end is the mock's."""
     before = environment()
+    ended: list[bool] = []
 
     @mock_mithril
     async def steps(mithril: FakeMithril) -> AsyncIterator[str]:
@@ -135,6 +136,8 @@ def test_an_async_generator_is_one_as_before() -> None:
             yield f"got {got}"
         except KeyError:
             yield "caught"
+        finally:
+            ended.append(os.environ["MITHRIL_API_URL"] == mithril.url)
 
     async def walk() -> None:
         generator = steps()
@@ -147,6 +150,7 @@ def test_an_async_generator_is_one_as_before() -> None:
         closed = steps()
         await anext(closed)
         await closed.aclose()
+        assert ended == [True, True]
         assert environment() == before
         async with asynccontextmanager(steps)() as url:
             assert url == os.environ["MITHRIL_API_URL"]
@@ -347,8 +351,9 @@ class TestSetupMethodElsewhere(TestSetupMethodOfItsOwn):
     """The nearest decorator decides."""
 
     def setup_method(self) -> None:
+        cloud = self.mithril
         super().setup_method()
-        assert self.mithril.boot_seconds == 0
+        assert (self.mithril is cloud, cloud.boot_seconds) == (True, 0)
 
     def test_the_cloud_is_there_in_setup_and_teardown(self) -> None:
         """With the options of this class."""
@@ -378,21 +383,40 @@ def test_a_setup_method_that_fails_leaves_nothing() -> None:
     assert environment() == before
 
 
-def test_a_class_keeps_what_it_does_with_its_subclasses() -> None:
-    """Its own `__init_subclass__`, with its options."""
-    told: list[Any] = []
+class Registered:
+    """Its subclasses are told of themselves."""
 
-    @mock_mithril
-    class Base:
-        def __init_subclass__(cls, *, label: str) -> None:
-            told.append((cls.__name__, label))
+    told: ClassVar[list[Any]] = []
 
-    class Sub(Base, label="x"):
+    def __init_subclass__(cls, *, label: str = "") -> None:
+        cls.told.append((cls.__name__, label))
+
+
+@mock_mithril
+class Inherits(Registered):
+    """Has the hook of its base."""
+
+
+@mock_mithril
+class Defines(Registered):
+    """Has one of its own."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+
+
+@pytest.mark.parametrize("base", [Inherits, Defines])
+def test_a_class_keeps_what_it_does_with_its_subclasses(base: Any) -> None:
+    """Its `__init_subclass__`, its own or its base's, with the options of the class statement."""
+    Registered.told.clear()
+
+    class Sub(base, label="x"):
         def setup_method(self) -> None:
-            told.append(self.mithril.url)
+            self.url = self.mithril.url
 
     sub = Sub()
     sub.setup_method()
-    assert told == [("Sub", "x"), os.environ["MITHRIL_API_URL"]]
+    assert Registered.told == [("Sub", "x")]
+    assert sub.url == os.environ["MITHRIL_API_URL"]
     sub.teardown_method()
     assert "mithril" not in vars(sub)

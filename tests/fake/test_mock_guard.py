@@ -118,7 +118,7 @@ def test_loopback_is_reached(family: int, host: str) -> None:
 def test_all_that_is_near_is_let_through(tmp_path: Any) -> None:
     """Names of loopback, the wildcard that servers look up, datagrams, UNIX sockets and pairs."""
     with loopback_only():
-        for host in ("localhost", "LOCALHOST", "127.1.2.3", b"127.0.0.1", None, "0.0.0.0"):
+        for host in ("localhost", "LOCALHOST", "127.1.2.3", b"127.0.0.1", "::ffff:127.0.0.1", None, "0.0.0.0"):
             assert socket.getaddrinfo(host, 80)
         assert socket.gethostbyname("localhost").startswith("127.")
         with udp() as receiver, udp() as sender:

@@ -180,10 +180,10 @@ def test_what_is_wrong_is_said(run: Run) -> None:
         class TestBoth:
             def test_method(self, mithril): ...
 
-        @pytest.mark.mithril(boot_seconds=3)
+        @pytest.mark.mithril(region="nowhere")
         @mock_mithril
         def test_the_decorator_is_nearer_than_a_marker(mithril):
-            assert mithril.boot_seconds == 0
+            assert mithril.region == "us-central5-a"
         """,
     )
     result.assert_outcomes(errors=4, passed=1)
