@@ -65,9 +65,9 @@ class _Layer:
         self.found: tuple[dict[str, str], dict[str, Any]] = ({}, {})
 
     def goes_on_beside(self, other: _Layer) -> bool:
-        """Say whether its program can run while the other's does, so that each would see the other's cloud."""
+        """Say whether its program can run while the other's does, so that one would see the other's cloud."""
         if self.thread is not other.thread:
-            return True
+            return self.thread.is_alive()
         return self.task is not None and self.task is not other.task and not self.task.done()
 
 

@@ -362,15 +362,18 @@ def test_of_two_concurrent_tasks_the_second_is_refused() -> None:
     assert environment() == before
 
 
-def test_a_mock_of_an_async_fixture_encloses_the_test() -> None:
-    """Its task has ended when the test, another task, enters one of its own."""
+def test_a_mock_whose_thread_or_task_has_ended_encloses_what_follows() -> None:
+    """A fixture may have been set up in one."""
 
-    async def enter(stack: ExitStack) -> FakeMithril:
-        return stack.enter_context(mock_mithril())
+    async def enter(stack: ExitStack) -> None:
+        stack.enter_context(mock_mithril())
 
     with ExitStack() as stack:
-        outer, inner = asyncio.run(enter(stack)), asyncio.run(enter(stack))
-        assert outer.url != inner.url == os.environ["MITHRIL_API_URL"]
+        run_in_thread(lambda: stack.enter_context(mock_mithril()))
+        asyncio.run(enter(stack))
+        asyncio.run(enter(stack))
+        inner = stack.enter_context(mock_mithril())
+        assert inner.url == os.environ["MITHRIL_API_URL"]
 
 
 # --- without aiohttp -------------------------------------------------------------------------------------------------
