@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flow_resources.testing.console import Console
     from flow_resources.testing.fake import FakeMithril
+    from flow_resources.testing.mocking import mock_mithril
     from flow_resources.testing.program_mocks import FlowMocks
     from flow_resources.testing.remote import RemoteMithril
     from flow_resources.testing.service.clock import Clock
@@ -29,6 +30,7 @@ __all__ = [
     "RemoteMithril",
     "Request",
     "StateError",
+    "mock_mithril",
 ]
 
 _ROOMS = {
@@ -41,6 +43,7 @@ _ROOMS = {
     "RemoteMithril": "remote",
     "Request": "web.journal",
     "StateError": "service.store",
+    "mock_mithril": "mocking",
 }
 
 

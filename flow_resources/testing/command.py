@@ -72,9 +72,7 @@ def run(asked: argparse.Namespace) -> int:
     """Print how to reach the cloud, as lines that a shell can evaluate, and serve it; return the exit code."""
     try:
         mithril = _prepare(asked)
-    except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is missing: pip install 'flow-resources[testing]'")
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         return _fail(str(error))
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

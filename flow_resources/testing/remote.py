@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from flow_resources.testing.console import Console
 from flow_resources.testing.operator import python_error
 from flow_resources.testing.service.errors import FieldError
-from flow_resources.testing.web.control import CONTROL
+from flow_resources.testing.web import CONTROL
 from flow_resources.testing.web.faults import FaultConsole, FaultRule
 from flow_resources.testing.web.journal import MUTATING
 from flow_resources.testing.web.journal import Request as Asked

@@ -23,8 +23,8 @@ from flow_resources.testing.service.errors import (
     problem,
 )
 from flow_resources.testing.service.inputs import Query
+from flow_resources.testing.web import CONTROL
 
-CONTROL = "/mithril-fake/"
 Perform = Callable[[str, str, Mapping[str, Any]], Any]
 """Takes the method, the verb and its arguments; returns what JSON can say, or raises ApiError."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -7,7 +7,10 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import web
+try:
+    from aiohttp import web
+except ModuleNotFoundError as error:
+    raise ImportError("a fake Mithril needs aiohttp: pip install 'flow-resources[testing]'") from error
 
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.web.control import Perform

@@ -18,7 +18,8 @@ from aiohttp import web
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import ApiError, InvalidError, problem
 from flow_resources.testing.service.inputs import Query
-from flow_resources.testing.web.control import CONTROL, Perform, answer_control
+from flow_resources.testing.web import CONTROL
+from flow_resources.testing.web.control import Perform, answer_control
 from flow_resources.testing.web.faults import FaultRule, Faults
 from flow_resources.testing.web.journal import MUTATING, Journal, Request, fingerprint
 from flow_resources.testing.web.page import asset

@@ -1,0 +1,70 @@
+"""The pytest plugin: the fixture `mithril` and the marker of the same name, and nothing for whoever asks for neither.
+
+    @pytest.mark.mithril(boot_seconds=3)
+    def test_training_waits_for_its_machines(mithril): ...
+
+Pytest loads this room in every run of everybody who has the package installed: it imports nothing that costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from flow_resources.testing.fake import FakeMithril
+
+_CLOUD = "_mithril_cloud"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        "mithril(**options): run the test against a fake Mithril, with these options of mock_mithril; "
+        "of those on the function, its class and its module the nearest wins",
+    )
+
+
+@pytest.fixture
+def mithril(_mithril_cloud: FakeMithril) -> FakeMithril:
+    """A fresh fake Mithril, which the Flow SDK finds by itself; its options stand in @pytest.mark.mithril(...)."""
+    return _mithril_cloud
+
+
+@pytest.fixture(autouse=True)
+def _mithril_first(request: pytest.FixtureRequest) -> None:
+    """Begin the cloud before the other fixtures of the test, and so end it after them: what they rent is rented there.
+
+    That of somebody's own fixture `mithril` is his business.
+    """
+    decorated = any(hasattr(one, "__mock_mithril__") for one in (request.cls, request.function))
+    asked = _CLOUD in request.fixturenames
+    if decorated and asked:
+        pytest.fail("a test decorated with mock_mithril has its cloud: leave the fixture mithril out", pytrace=False)
+    if asked or (request.node.get_closest_marker("mithril") and not decorated):
+        request.getfixturevalue(_CLOUD)
+
+
+@pytest.fixture
+def _mithril_cloud(request: pytest.FixtureRequest) -> Iterator[FakeMithril]:
+    from flow_resources.testing.mocking import mock_mithril
+
+    with ExitStack() as stack:
+        try:
+            mithril = stack.enter_context(mock_mithril(**_options(request.node)))
+        except ImportError as error:
+            pytest.fail(str(error), pytrace=False)
+        yield mithril
+
+
+def _options(node: pytest.Item) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for mark in node.iter_markers("mithril"):
+        if mark.args:
+            pytest.fail(f"the options of @pytest.mark.mithril are keywords, got {mark.args}", pytrace=False)
+        options = {**mark.kwargs, **options}
+    return options

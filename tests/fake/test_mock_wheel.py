@@ -1,0 +1,58 @@
+"""The ten lines of the page outside this repository: the package from its wheel, the plugin by its entry point."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from docs.pages import ROOT, blocks
+
+TEN_LINES = blocks(ROOT / "docs" / "testing-flow-programs.md", "python")[0]
+WHERE = """
+import flow_resources
+
+def test_the_package_and_the_plugin_are_those_of_the_wheel(pytestconfig):
+    print("package:", flow_resources.__file__)
+    print("plugin:", pytestconfig.pluginmanager.get_plugin("flow_resources").__file__)
+
+def test_the_fixture_is_there(mithril):
+    assert mithril.bids == []
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """Build the wheel and put it, alone, into a folder."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    built, target = tmp_path / "built", tmp_path / "installed"
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(built), str(ROOT)]
+    subprocess.run(build, check=True)
+    (wheel,) = built.glob("*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", str(target), str(wheel)], check=True)
+    return target
+
+
+def run_pytest(folder: Path, installed: Path, *options: str) -> str:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_", "PYTEST_"))}
+    env |= {"PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "pytest", "-rA", "--rootdir", str(folder), "--strict-markers", *options]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return done.stdout + done.stderr
+
+
+def test_ten_lines_pass_outside_the_repository(installed: Path, tmp_path: Path) -> None:
+    """With nothing of this checkout on the path before the wheel; and `-p no:flow_resources` takes the plugin away."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "test_ten_lines.py").write_text(TEN_LINES)
+    (folder / "test_where.py").write_text(WHERE)
+    told = run_pytest(folder, installed)
+    assert "3 passed" in told
+    assert f"package: {installed}/flow_resources/__init__.py" in told
+    assert f"plugin: {installed}/flow_resources/testing/plugin.py" in told
+    without = run_pytest(folder, installed, "-p", "no:flow_resources", "-k", "fixture or preemption")
+    assert "1 passed, 1 deselected, 1 error" in without
+    assert "fixture 'mithril' not found" in without
