@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from docs.pages import ROOT, blocks, missing, section, tables, ticked, transcript
+from docs.pages import README, ROOT, blocks, missing, section, tables, ticked, transcript
 
 from flow_resources.testing import Console, FakeMithril
 from flow_resources.testing.operator import _ACTS, _READS
@@ -22,7 +22,7 @@ from flow_resources.testing.web.routes import _ROUTES
 
 CLOUD = ROOT / "docs" / "fake-cloud.md"
 CONTRACT = ROOT / "docs" / "fake-cloud-contract.md"
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def run(command: list[str], folder: Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -40,9 +40,13 @@ def test_every_program_of_the_page_runs(program, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_command_prints_what_the_page_shows(tmp_path):
+SERVED = [block for page in (README, CLOUD) for block in blocks(page, "console") if block.startswith("$ flow-res")]
+
+
+@pytest.mark.parametrize("block", SERVED, ids=["README", "page"])
+def test_the_command_prints_what_the_pages_show(block, tmp_path):
     """Line by line, up to the port."""
-    (step,) = transcript(blocks(CLOUD, "console")[0])
+    (step,) = transcript(block)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "flow_resources.cli", *step.command[1:]]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:

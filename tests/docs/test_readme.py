@@ -75,6 +75,15 @@ def test_the_unit_test_of_a_program_passes_and_can_fail(tmp_path: Path) -> None:
     plain_pytest(tmp_path, failed=1)
 
 
+def test_the_test_of_a_flow_program_passes_and_can_fail(tmp_path: Path) -> None:
+    """The block with mock_mithril, as a file of its own."""
+    (test,) = [p for p in PYTHON if "mock_mithril" in p]
+    (tmp_path / "test_flow.py").write_text(test)
+    plain_pytest(tmp_path, passed=1)
+    (tmp_path / "test_flow.py").write_text(test.replace("mithril.release(", "mithril.bid("))
+    plain_pytest(tmp_path, failed=1)
+
+
 def plain_pytest(folder: Path, **outcome: int) -> None:
     """Run pytest in a folder, without this repository's settings and without anything of Mithril's."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
