@@ -207,6 +207,7 @@ def test_volumes_of_a_reservation_can_be_changed(mithril, client, reserve):
     changed = client.patch(path, json={"volumes": [b["fid"]]}).json()
     assert changed["launch_specification"]["volumes"] == [b["fid"]]
     assert client.patch(path, json={"volumes": [b["fid"]]}).json() == changed
+    assert mithril.mutations[-1].effect is False
     assert client.post("/v2/spot/bids", json=client.bid_body(volumes=[b["fid"]])).status_code == 400
     assert client.delete(f"/v2/volumes/{a['fid']}").status_code == 204
     assert client.patch(path, json={"volumes": ["vol_nothing"]}).status_code == 404
@@ -377,6 +378,11 @@ def test_a_reservation_of_somebody_else_is_not_there(mithril, client, connect, r
     assert theirs.get("/v2/reservation", params={"project": mithril.project_id}).status_code == 403
     assert theirs.post("/v2/reservation", json=body()).status_code == 403
     assert len(mithril.reservations) == 1
+
+
+def test_one_reservation_is_found_in_the_list_only(client, reserve):
+    """The service answers a GET of one with 405, and clients look through the list."""
+    assert client.get(f"/v2/reservation/{reserve()['fid']}").status_code == 405
 
 
 def test_a_reservation_survives_a_restart(cloud, connect, clock, tmp_path):

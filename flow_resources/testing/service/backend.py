@@ -23,6 +23,7 @@ from flow_resources.testing.service.market import Market, Place
 from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.replays import Replays
+from flow_resources.testing.service.reservation_life import ReservationLife
 from flow_resources.testing.service.reservation_terms import Terms
 from flow_resources.testing.service.reservations import Reservations
 from flow_resources.testing.service.store import StateError, Store
@@ -58,10 +59,10 @@ class Backend:
         self.replays = Replays(store, options)
         self.api_keys = ApiKeys(store)
         self.terms = Terms(store)
-        self.reservations = Reservations(
-            store, options, self.accounts, self.volumes, self.machines, self.replays, self.terms
-        )
-        self.cpu_vms = CpuVms(store, self.accounts, self.reservations, self.machines)
+        self.reservation_life = ReservationLife(store, self.machines)
+        reserving = (self.volumes, self.machines, self.reservation_life, self.terms, self.replays)
+        self.reservations = Reservations(store, options, self.accounts, *reserving)
+        self.cpu_vms = CpuVms(store, self.accounts, self.reservations, self.reservation_life, self.machines)
         self._due_known = False
 
     def reset(self, seed: int | None) -> None:
@@ -97,7 +98,7 @@ class Backend:
         """Do everything that was due up to now, each thing at its own moment."""
         while (due := self._next_due()) is not None and due <= now:
             self.lifecycle.step(due)
-            self.reservations.step(due)
+            self.reservation_life.step(due)
             self.lifecycle.settled(due)
             self.store.learn("settled", due)
             self._due_known = False
@@ -107,7 +108,7 @@ class Backend:
 
     def _next_due(self) -> float | None:
         if not self._due_known:
-            moments = (self.lifecycle.next_due(), self.reservations.next_due())
+            moments = (self.lifecycle.next_due(), self.reservation_life.next_due())
             self._due = min((moment for moment in moments if moment is not None), default=None)
             self._due_known = True
         return self._due

@@ -13,6 +13,7 @@ from flow_resources.testing.service.catalog import InstanceType, region_rows
 from flow_resources.testing.service.errors import NotFoundError
 from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.machines import Machines
+from flow_resources.testing.service.reservation_life import ReservationLife
 from flow_resources.testing.service.reservations import Reservations
 from flow_resources.testing.service.store import Store
 
@@ -28,11 +29,14 @@ _FIELDS = ("name", "project", "instance_type", "region", "volumes", "ssh_keys", 
 class CpuVms:
     """Machines that belong to a hidden reservation."""
 
-    def __init__(self, store: Store, accounts: Accounts, reservations: Reservations, machines: Machines) -> None:
+    def __init__(
+        self, store: Store, accounts: Accounts, reservations: Reservations, life: ReservationLife, machines: Machines
+    ) -> None:
         """Work on the tables of `store`."""
         self._store = store
         self._accounts = accounts
         self._reservations = reservations
+        self._life = life
         self._machines = machines
 
     def create(self, user: User, raw: object, now: float) -> dict[str, Any]:
@@ -41,7 +45,7 @@ class CpuVms:
         self._accounts.require_project(user, wanted["project"])
         order = self._reservations.place(user, {**wanted, "start_at": now}, volumes, now)
         row = self._store.rows("SELECT * FROM reservations WHERE fid = ?", order)[0]
-        self._reservations.begin(row, now, names=[wanted["name"]])
+        self._life.begin(row, now, names=[wanted["name"]])
         return self._machines.of_order(order)[0]
 
     def delete(self, user: User, fid: str, now: float) -> None:
@@ -53,7 +57,7 @@ class CpuVms:
             msg = f"CPU instance {fid} not found"
             raise NotFoundError(msg)
         if row["status"] != "Ended":
-            self._reservations.end(row, now, user)
+            self._life.end(row, now, user)
 
 
 def cpu_type_rows() -> list[dict[str, Any]]:

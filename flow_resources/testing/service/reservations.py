@@ -1,7 +1,6 @@
-"""Reservations: machines for a fixed time at a fixed price, out of a stock of their own that the auction never sees.
+"""Reservations as the API offers them: machines for a fixed time at a fixed price, from a stock of their own.
 
-Pending ──start time──> Active ──pause──> Paused ──resume──> Active
-any of them ──end time──> Ended; nothing else ends one.
+The auction never sees them. What happens to them later is the business of `reservation_life`.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.machines import Machines
 from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.replays import Replays
+from flow_resources.testing.service.reservation_life import ReservationLife
 from flow_resources.testing.service.reservation_terms import (
     Terms,
     check_length,
@@ -49,8 +49,9 @@ class Reservations:
         accounts: Accounts,
         volumes: Volumes,
         machines: Machines,
-        replays: Replays,
+        life: ReservationLife,
         terms: Terms,
+        replays: Replays,
     ) -> None:
         """Work on the tables of `store`."""
         self._store = store
@@ -58,39 +59,9 @@ class Reservations:
         self._accounts = accounts
         self._volumes = volumes
         self._machines = machines
-        self._replays = replays
+        self._life = life
         self._terms = terms
-
-    # --- what time does ---
-
-    def next_due(self) -> float | None:
-        """Return when time alone will change something."""
-        due: float | None = self._store.value(
-            "SELECT min(CASE status WHEN 'Pending' THEN start_at ELSE end_at END) FROM reservations"
-            " WHERE status != 'Ended'"
-        )
-        return due
-
-    def step(self, now: float) -> None:
-        """Do what time alone does at `now`."""
-        for row in self._store.rows("SELECT * FROM reservations WHERE status = 'Pending' AND start_at <= ?", now):
-            self.begin(row, now)
-        for row in self._store.rows("SELECT * FROM reservations WHERE status != 'Ended' AND end_at <= ?", now):
-            self.end(row, now)
-
-    def begin(self, row: Row, now: float, names: Sequence[str] | None = None) -> None:
-        """Boot the machines, with these names or numbered."""
-        self._set(row, "status = 'Active'")
-        self._machines.allocate(row, now, names)
-        self._note(row["fid"], "Active", now)
-
-    def end(self, row: Row, now: float, user: User | None = None) -> None:
-        """Take the machines away for good."""
-        self._set(row, "status = 'Ended', deactivated_at = ?", now)
-        self._machines.end(row["fid"], "STATUS_TERMINATED", now)
-        self._note(row["fid"], "Ended", now, user)
-
-    # --- what the API offers ---
+        self._replays = replays
 
     def create(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
         """Reserve machines, once per Idempotency-Key."""
@@ -121,9 +92,9 @@ class Reservations:
             *(fid, user.fid, now, *(wanted[column] for column in _COLUMNS)),
         )
         self._volumes.attach(fid, volumes)
-        self._note(fid, "Placed", now, user, wanted["unit_cents"])
+        self._life.note(fid, "Placed", now, user, wanted["unit_cents"])
         if not wanted["hidden"]:
-            self.step(now)
+            self._life.step(now)
         return fid
 
     def get(self, user: User, fid: str) -> Row:
@@ -158,8 +129,8 @@ class Reservations:
         volumes = body.texts("volumes") if body.has("volumes") else None
         body.done()
         row = self._get_live(user, fid)
-        if volumes is not None:
-            before = self._volumes.attached_to([fid])[fid]
+        before = self._volumes.attached_to([fid])[fid]
+        if volumes is not None and volumes != before:
             new = [volume for volume in volumes if volume not in before]
             self._volumes.check(user, new, row, row["project"], row["region"], row["quantity"])
             self._volumes.attach(fid, volumes)
@@ -167,13 +138,9 @@ class Reservations:
             msg = f"Reservation {fid} has not started"
             raise BadRequestError(msg)
         if paused is True and row["status"] == "Active":
-            self._set(row, "status = 'Paused'")
-            self._machines.mark(fid, "STATUS_PAUSED", now)
-            self._note(fid, "Paused", now, user)
+            self._life.pause(row, now, user)
         if paused is False and row["status"] == "Paused":
-            self._set(row, "status = 'Active'")
-            self._machines.allocate(row, now)
-            self._note(fid, "Resumed", now, user)
+            self._life.resume(row, now, user)
         return self.show(user, fid)
 
     def extend(self, user: User, fid: str, raw: object, now: float) -> dict[str, Any]:
@@ -188,8 +155,7 @@ class Reservations:
         check_length(row["start_at"], end)
         check_price(row["unit_cents"], most)
         self._terms.check_room(row, row["end_at"], end)
-        self._set(row, "end_at = ?", end)
-        self._note(fid, "Terms Changed", now, user, row["unit_cents"])
+        self._life.extend(row, end, now, user)
         return self.show(user, fid)
 
     def history(self, user: User, fid: str) -> dict[str, Any]:
@@ -213,15 +179,6 @@ class Reservations:
         fids = [row["fid"] for row in rows]
         instances, volumes = self._machines.held_by(fids), self._volumes.attached_to(fids)
         return [reservation_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
-
-    def _set(self, row: Row, assignment: str, *values: object) -> None:
-        self._store.run(f"UPDATE reservations SET {assignment} WHERE fid = ?", *values, row["fid"])  # noqa: S608
-
-    def _note(self, fid: str, kind: str, now: float, user: User | None = None, unit_cents: int | None = None) -> None:
-        self._store.run(
-            "INSERT INTO events (bid, at, kind, user, limit_cents) VALUES (?, ?, ?, ?, ?)",
-            *(fid, now, kind, user.fid if user else None, unit_cents),
-        )
 
 
 def reservation_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any]:
