@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flow_resources.testing.service.catalog import REGIONS
 from flow_resources.testing.service.clock import SPEED_MAX
+from flow_resources.testing.service.inputs import WHOLE_MAX
+from flow_resources.testing.service.options import Options
 
 if TYPE_CHECKING:
     from flow_resources.testing.fake import FakeMithril
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--region", choices=REGIONS, default="us-central5-a", help="default: %(default)s", metavar="R")
     parser.add_argument("--state", type=_word, default=None, metavar="FILE", help="keep the state in this file")
     parser.add_argument(
-        "--seed", type=_number(int, 0), default=None, metavar="N", help="let the market live: its story"
+        "--seed", type=_number(int, 0, WHOLE_MAX), default=None, metavar="N", help="let the market live: its story"
     )
     parser.add_argument(
         "--speed", type=_number(float, 0, SPEED_MAX), default=1.0, metavar="X",
@@ -95,7 +97,8 @@ def run(asked: argparse.Namespace) -> int:
 def _prepare(asked: argparse.Namespace) -> FakeMithril:
     from flow_resources.testing.fake import FakeMithril
 
-    mithril = FakeMithril(
+    switches = {"boot_seconds": asked.boot_seconds, "auction_seconds": asked.auction_seconds, **dict(asked.switches)}
+    return FakeMithril(
         asked.port,
         key=asked.key,
         project=asked.project,
@@ -103,19 +106,12 @@ def _prepare(asked: argparse.Namespace) -> FakeMithril:
         state=asked.state,
         seed=asked.seed,
         speed=asked.speed,
-        boot_seconds=asked.boot_seconds,
-        auction_seconds=asked.auction_seconds,
+        **switches,
     )
-    try:
-        mithril.set_options(**dict(asked.switches))
-    except ValueError:
-        mithril.close()
-        raise
-    return mithril
 
 
 def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:  # noqa: PLR2004
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or int(text) > 65535:  # noqa: PLR2004
         msg = f"must be a number from 0 to 65535, got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     return int(text)
@@ -149,8 +145,8 @@ def _duration(text: str) -> float:
 
 def _switch(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
-    if not name or not equals:
-        msg = f"must be NAME=VALUE, got {text!r}"
+    if not equals or name not in Options.__dataclass_fields__:
+        msg = f"must be NAME=VALUE with one of {', '.join(Options.__dataclass_fields__)}, got {text!r}"
         raise argparse.ArgumentTypeError(msg)
     try:
         return name, json.loads(value)

@@ -21,7 +21,7 @@ class Console(ABC):
     """Everything that can be seen and done; all rows are plain dicts in the API's own form."""
 
     @abstractmethod
-    def _ask(self, verb: str, **arguments: Any) -> Any:
+    def _ask(self, verb: str, /, **arguments: Any) -> Any:
         """Have one verb performed."""
 
     # --- what there is ---

@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.testing.console import Console
-from flow_resources.testing.operator import Operator, perform_here
-from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.service.backend import Backend, told_seed
 from flow_resources.testing.service.catalog import check_region
 from flow_resources.testing.service.clock import Clock
-from flow_resources.testing.service.options import LIVING, AttachedStatus, Idempotency, NameFilter, Options
+from flow_resources.testing.service.options import AttachedStatus, Idempotency, NameFilter, Options
 from flow_resources.testing.service.store import Store
+from flow_resources.testing.verbs import Operator, perform_here
 from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import MUTATING, Journal, Request
 from flow_resources.testing.web.server import HOST, Server
@@ -65,6 +65,7 @@ class FakeMithril(Console):
         a real one, 0 for only when told. Raises ValueError, naming the switch, and StateError for a state file that
         cannot be used.
         """
+        self._closed = False
         self.key = key
         self.project = project
         self._region = check_region(region)
@@ -76,31 +77,30 @@ class FakeMithril(Console):
             "auction_seconds": auction_seconds,
             "boot_seconds": boot_seconds,
             "preemption_notice_seconds": preemption_notice_seconds,
+            "cancel_seconds": cancel_seconds,
+            "detach_seconds": detach_seconds,
+            "boot_failure_rate": boot_failure_rate,
+            "page_limit": page_limit,
+            "idempotency": idempotency,
+            "name_filter": name_filter,
+            "unique_bid_names": unique_bid_names,
+            "keep_instance_ids": keep_instance_ids,
+            "volumes_need_pause": volumes_need_pause,
+            "attached_volume_status": attached_volume_status,
         }
-        self.options = Options(
-            cancel_seconds=cancel_seconds,
-            detach_seconds=detach_seconds,
-            boot_failure_rate=boot_failure_rate,
-            page_limit=page_limit,
-            idempotency=idempotency,
-            name_filter=name_filter,
-            unique_bid_names=unique_bid_names,
-            keep_instance_ids=keep_instance_ids,
-            volumes_need_pause=volumes_need_pause,
-            attached_volume_status=attached_volume_status,
-            **{name: value for name, value in given.items() if value is not None},
-        )
+        said = {name: value for name, value in given.items() if value is not None}
         self._store = Store(state)
         try:
+            seed = told_seed(self._store, seed)
+            self.options = Options.of(living=seed is not None, given=said)
             self._furnish(port, seed)
-            self._take_time({name for name, value in given.items() if value is None})
         except BaseException:
             self._store.close()
             raise
 
     def _furnish(self, port: int, seed: int | None) -> None:
         self._backend = Backend(self._store, self.clock, self.options, seed)
-        self.faults = Faults(self.clock.now, self._backend.market.seed)
+        self.faults = Faults(self.clock.now, seed)
         self._journal = Journal()
         self._operator = Operator(
             self._backend, self._journal, self.faults, self.project, self._region, self._set_latency
@@ -110,18 +110,19 @@ class FakeMithril(Console):
             self.project_id: str = self._backend.accounts.add_project(self.project, now)["fid"]
             self._backend.accounts.add_key(self.key, [self.project])
 
-    def _take_time(self, unsaid: set[str]) -> None:
-        """In a market that lives, things take the time that they take, unless somebody said how long."""
-        if self._backend.market.seed is not None and unsaid:
-            self.set_options(**{name: seconds for name, seconds in LIVING.items() if name in unsaid})
-
-    def _ask(self, verb: str, **arguments: Any) -> Any:
+    def _ask(self, verb: str, /, **arguments: Any) -> Any:
         return perform_here(self._operator, verb, arguments)
 
     # --- running ---
 
     def start(self) -> Self:
-        """Listen, on the same port as before when started again. Raises OSError when it is taken."""
+        """Listen, on the same port as before when started again.
+
+        Raises OSError when it is taken, and RuntimeError after `close`.
+        """
+        if self._closed:
+            msg = "this cloud is closed; make another"
+            raise RuntimeError(msg)
         self._server.start()
         return self
 
@@ -132,7 +133,9 @@ class FakeMithril(Console):
     def close(self) -> None:
         """Stop for good and let the state file go."""
         self._server.stop()
-        self._store.close()
+        if not self._closed:
+            self._closed = True
+            self._backend.close()
 
     def __enter__(self) -> Self:
         """Start."""

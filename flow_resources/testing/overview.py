@@ -14,16 +14,18 @@ from flow_resources.testing.service.machines import instance_row
 from flow_resources.testing.service.market import Place
 from flow_resources.testing.service.options import MANUAL
 from flow_resources.testing.service.store import Row, marks
+from flow_resources.testing.service.ticks import Ticks
 from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import Journal, Request
 
 _ENDED, _REQUESTS, _POINTS = 20, 50, 180
 _CHARTS = 6
+HOURS_MAX = 24.0 * 366
 
 
 def overview(backend: Backend, journal: Journal, faults: Faults, project: str, ask: Body, now: float) -> dict[str, Any]:
     """Return the state of the cloud; `place` names the price lines that are wanted, `hours` how far they go back."""
-    asked, hours = _asked(ask), ask.decimal_or_none("hours") or 6.0
+    asked, hours = _asked(ask), ask.decimal("hours", most=HOURS_MAX) if ask.has("hours") else 6.0
     ask.nothing_else()
     bids = _bids(backend)
     spent = backend.billing.spent(now)
@@ -33,9 +35,7 @@ def overview(backend: Backend, journal: Journal, faults: Faults, project: str, a
         "story": None if backend.market.seed is None else {"seed": backend.market.seed},
         "auction": {
             "seconds": None if auction == MANUAL else auction,
-            "next": wire_time(backend.market.moment_of(backend.market.tick_at(now) + 1))
-            if 0 < auction < MANUAL
-            else None,
+            "next": wire_time(Ticks(backend.market.born, auction).after(now)) if 0 < auction < MANUAL else None,
         },
         "project": project_row(backend.accounts.find_project(project)),
         "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
@@ -60,7 +60,7 @@ def markets(backend: Backend, now: float) -> Iterable[dict[str, Any]]:
                 "region": place.region,
                 "price": market.price(place, now) / 100,
                 "by_hand": market.by_hand(place, now) is not None,
-                "capacity": market.capacity(place),
+                "capacity": market.capacity(place, now),
                 "used": market.used(place),
                 "free": market.free(place, now),
             }

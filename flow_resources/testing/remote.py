@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from flow_resources.testing.console import Console
-from flow_resources.testing.operator import python_error
 from flow_resources.testing.service.errors import FieldError
+from flow_resources.testing.service.options import MANUAL, Options
+from flow_resources.testing.verbs import python_error
 from flow_resources.testing.web import CONTROL
 from flow_resources.testing.web.faults import FaultConsole, FaultRule
 from flow_resources.testing.web.journal import MUTATING
@@ -24,7 +26,8 @@ _open = build_opener(ProxyHandler({})).open
 class RemoteMithril(Console):
     """A cloud that listens at `url`, such as one that `flow-resources fake` started.
 
-    It can do what `FakeMithril` can, but for `then` of a fault. Raises OSError while nobody listens there.
+    Its console is that of `FakeMithril`, and so are `clock`, `faults` (but for `then`), `requests` and `options`, which
+    here are only to be read. Raises OSError while nobody listens there.
     """
 
     def __init__(self, url: str, *, timeout: float = 30.0) -> None:
@@ -34,8 +37,10 @@ class RemoteMithril(Console):
         self.clock = RemoteClock(self._ask)
         self.faults = RemoteFaults(self._ask)
 
-    def _ask(self, verb: str, **arguments: Any) -> Any:
-        body = json.dumps(arguments).encode()
+    def _ask(self, verb: str, /, **arguments: Any) -> Any:
+        # JSON has no word for a duration without an end; the control API has.
+        plain = {name: "manual" if value == MANUAL else value for name, value in arguments.items()}
+        body = json.dumps(plain).encode()
         request = Request(  # noqa: S310 - the scheme is the user's, and loopback has no other
             f"{self.url}{CONTROL}{verb}", data=body, headers={"Content-Type": "application/json"}, method="POST"
         )
@@ -58,9 +63,10 @@ class RemoteMithril(Console):
         return seed
 
     @property
-    def options(self) -> Mapping[str, Any]:
-        """The switches as they are; `set_options` changes them."""
-        options: Mapping[str, Any] = self._ask("options")
+    def options(self) -> Options:
+        """The switches as they are now; `set_options` changes them."""
+        options = Options(**self._ask("options"))
+        options.only_through(_elsewhere)
         return options
 
     @property
@@ -72,6 +78,11 @@ class RemoteMithril(Console):
     def mutations(self) -> list[Asked]:
         """The requests that could change something."""
         return [request for request in self.requests if request.method in MUTATING]
+
+
+def _elsewhere() -> AbstractContextManager[None]:
+    msg = "the options of a cloud in another process are changed with set_options(...)"
+    raise AttributeError(msg)
 
 
 class RemoteClock:

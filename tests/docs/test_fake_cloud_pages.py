@@ -14,9 +14,9 @@ import pytest
 from docs.pages import README, ROOT, blocks, missing, section, tables, ticked, transcript
 
 from flow_resources.testing import Console, FakeMithril
-from flow_resources.testing.operator import _ACTS, _READS
 from flow_resources.testing.service.lifecycle import Transition
 from flow_resources.testing.service.options import LIVING, Options
+from flow_resources.testing.verbs import _ACTS, _READS
 from flow_resources.testing.web.faults import FaultRule, Kind
 from flow_resources.testing.web.routes import _ROUTES
 

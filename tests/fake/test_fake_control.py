@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from flow_resources.testing import Console, FakeMithril, RemoteMithril, Request
-from flow_resources.testing.operator import _ACTS, _READS
+from flow_resources.testing.verbs import _ACTS, _READS
 
 TYPE = "8xa100"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flow_resources.testing.service.auction import Bidder, hold
+from flow_resources.testing.service.auction import Bidder, clear
 
 TYPE = "8xa100"
 
@@ -12,24 +12,24 @@ TYPE = "8xa100"
 def test_higher_limits_win_and_ties_go_by_order():
     """Three places for four bids of one machine."""
     bidders = [Bidder("late", 9, 500, 1), Bidder("early", 1, 500, 1), Bidder("rich", 5, 900, 1), Bidder("x", 4, 500, 1)]
-    assert hold(bidders, 100, 3).winners == {"rich", "early", "x"}
+    assert clear(bidders, 100, 3).winners == {"rich", "early", "x"}
 
 
 def test_a_bid_wins_with_all_its_machines_or_with_none_and_closes_the_auction():
     """The first that does not fit sets the price, and nobody below it wins, however small."""
     bidders = [Bidder("first", 1, 900, 2), Bidder("big", 2, 700, 2), Bidder("small", 3, 500, 1)]
-    assert hold(bidders, 100, 3) == (frozenset({"first"}), 700, 0)
-    assert hold(bidders, 100, 5) == (frozenset({"first", "big", "small"}), 100, 0)
+    assert clear(bidders, 100, 3) == (frozenset({"first"}), 700, 0)
+    assert clear(bidders, 100, 5) == (frozenset({"first", "big", "small"}), 100, 0)
 
 
 def test_a_bid_for_more_machines_than_there_are_keeps_nobody_from_winning():
     """It can never win, so it is not in the auction."""
-    assert hold([Bidder("big", 1, 900, 4), Bidder("small", 2, 500, 2)], 100, 3) == (frozenset({"small"}), 100, 0)
+    assert clear([Bidder("big", 1, 900, 4), Bidder("small", 2, 500, 2)], 100, 3) == (frozenset({"small"}), 100, 0)
 
 
 def test_a_limit_equal_to_the_price_wins_and_a_cent_less_loses():
     """The limit is inclusive."""
-    assert hold([Bidder("a", 1, 100, 1), Bidder("b", 2, 99, 1)], 100, 8).winners == {"a"}
+    assert clear([Bidder("a", 1, 100, 1), Bidder("b", 2, 99, 1)], 100, 8).winners == {"a"}
 
 
 def test_a_price_above_the_limit_takes_the_machines_and_a_lower_one_brings_new_ones(mithril, client):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flow_resources.testing.service.calendar import Period, free, latest_end, slots
 from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.periods import Period, free, latest_end, slots
 
 A100 = "it_Sg1nDx1I8NFep60J"
 HOUR = 3600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flow_resources.testing import Clock
-from flow_resources.testing.service.auction import Bidder, hold, price_to_win
+from flow_resources.testing.service.auction import Bidder, clear, price_to_win
 from flow_resources.testing.service.catalog import CAPACITY, TYPES
 from flow_resources.testing.service.crowd import Crowd
 
@@ -210,7 +210,7 @@ def test_the_crowd_bids_around_the_catalogs_price():
     for kind in TYPES:
         crowd = Crowd(7, (kind.fid, "us-central5-a"), kind.spot_cents, CAPACITY)
         prices = sorted(
-            hold([Bidder(None, 0, *bid) for bid in crowd.bids(tick)], crowd.floor, CAPACITY).price_cents
+            clear([Bidder(None, 0, *bid) for bid in crowd.bids(tick)], crowd.floor, CAPACITY).price_cents
             for tick in range(0, 5040, 5)
         )
         middle = prices[len(prices) // 2]
@@ -238,7 +238,7 @@ def test_the_price_to_win_wins_and_a_cent_less_does_not(quantity):
 
         def wins(limit, others=others):
             newcomer = Bidder("us", 999, limit, quantity)
-            return "us" in hold([*others, newcomer], crowd.floor, CAPACITY).winners
+            return "us" in clear([*others, newcomer], crowd.floor, CAPACITY).winners
 
         assert wins(cents)
         assert not wins(cents - 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -26,20 +27,26 @@ class Outcome(NamedTuple):
     """The machines that those without an id won."""
 
 
-def hold(bidders: Sequence[Bidder], floor_cents: int, capacity: int) -> Outcome:
-    """Hold an auction.
+def clear(bidders: Iterable[Bidder], floor_cents: int, capacity: int) -> Outcome:
+    """Clear the market once.
 
-    Bids win in the order of their limits, equal ones in the order of submission, each with all of its machines or with
-    none, as long as its limit is at least the floor. The first for which there is not room enough closes the auction:
-    nobody below it wins, and its limit is what every winner pays; if there is room for all, they pay the floor. So a
-    bid above the price holds machines. Whoever wants more machines than there are at all is left out.
+    Bids win in the order of their limits, equal ones in the order of submission, as long as their limit is at least the
+    floor: each of ours with all of its machines or with none, somebody else's also with some of them. The first for
+    which there is not room enough closes the auction: nobody below it wins, and its limit is what every winner pays;
+    if there is room for all, they pay the floor. So a bid above the price holds machines. One of ours that wants more
+    machines than there are at all is left out.
     """
     won: set[str] = set()
     room, others = capacity, 0
-    contenders = [one for one in bidders if one.limit_cents >= floor_cents and one.quantity <= capacity]
-    for bidder in sorted(contenders, key=lambda one: (-one.limit_cents, one.seq)):
+    for bidder in sorted(bidders, key=lambda one: (-one.limit_cents, one.seq)):
+        if bidder.limit_cents < floor_cents:
+            break
         if bidder.quantity > room:
-            return Outcome(frozenset(won), bidder.limit_cents, others)
+            if bidder.fid is None:
+                return Outcome(frozenset(won), bidder.limit_cents, others + room)
+            if bidder.quantity <= capacity:
+                return Outcome(frozenset(won), bidder.limit_cents, others)
+            continue
         room -= bidder.quantity
         if bidder.fid is None:
             others += bidder.quantity
@@ -50,9 +57,13 @@ def hold(bidders: Sequence[Bidder], floor_cents: int, capacity: int) -> Outcome:
 
 def price_to_win(bidders: Sequence[Bidder], floor_cents: int, capacity: int, quantity: int) -> int | None:
     """Return the lowest limit with which a new bid for `quantity` machines would win, None when there are too few."""
+
+    def wins(limit: int) -> bool:
+        return (
+            "newcomer" in clear([*bidders, Bidder("newcomer", 2**62, limit, quantity)], floor_cents, capacity).winners
+        )
+
+    # It is the floor or just above somebody's limit, and whoever bids more wins all the more.
     limits = sorted({floor_cents, *(one.limit_cents + 1 for one in bidders if one.limit_cents >= floor_cents)})
-    for limit in limits:
-        newcomer = Bidder("newcomer", 2**62, limit, quantity)
-        if "newcomer" in hold([*bidders, newcomer], floor_cents, capacity).winners:
-            return limit
-    return None
+    place = bisect_left(limits, True, key=wins)
+    return limits[place] if place < len(limits) else None

@@ -16,17 +16,21 @@ from flow_resources.testing.service.bids import Bids
 from flow_resources.testing.service.billing import Billing
 from flow_resources.testing.service.clock import Clock
 from flow_resources.testing.service.cpu_vms import CpuVms
+from flow_resources.testing.service.errors import FieldError
 from flow_resources.testing.service.histories import Histories
+from flow_resources.testing.service.inputs import WHOLE_MAX
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.machines import Machines
-from flow_resources.testing.service.market import Market, Place
+from flow_resources.testing.service.market import Market
 from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.quotas import Quotas
+from flow_resources.testing.service.quotes import Quotes
 from flow_resources.testing.service.replays import Replays
 from flow_resources.testing.service.reservation_life import ReservationLife
 from flow_resources.testing.service.reservation_terms import Terms
 from flow_resources.testing.service.reservations import Reservations
 from flow_resources.testing.service.store import StateError, Store
+from flow_resources.testing.service.timeline import PRESENT, Timeline
 from flow_resources.testing.service.volumes import Volumes
 
 
@@ -34,26 +38,31 @@ class Backend:
     """The rooms, put together."""
 
     def __init__(self, store: Store, clock: Clock, options: Options, seed: int | None = None) -> None:
-        """Start from whatever `store` holds. Raises StateError when that is the story of another seed."""
+        """Start from whatever `store` holds; where it holds nothing yet, with the story of this seed."""
         self.store = store
         self.clock = clock
         self.options = options
         with store.lock, store.transaction():
-            _begin(store, clock, seed)
-        self._due: float | None = None
+            if store.fact("born") is None:
+                self._begin(clock.now(), seed)
+        clock.not_before(store.fact(PRESENT))
         self._furnish()
+        options.only_through(self._changing)
+
+    def _begin(self, now: float, seed: int | None) -> None:
+        for name, value in (("born", now), ("seed", seed), (PRESENT, now)):
+            self.store.learn(name, value)
 
     def _furnish(self) -> None:
         store, options = self.store, self.options
-        settled = store.fact("settled") or 0.0
-        self.clock.not_before(settled)
         self.accounts = Accounts(store)
         self.quotas = Quotas(store)
         self.volumes = Volumes(store, options, self.accounts, self.quotas)
         self.machines = Machines(store, options)
-        self.market = Market(store, options)
+        self.market = Market(store)
+        self.quotes = Quotes(store, self.market)
         self.billing = Billing(store)
-        self.lifecycle = Lifecycle(store, options, self.market, self.machines, self.billing, settled)
+        self.lifecycle = Lifecycle(store, options, self.market, self.machines, self.billing)
         self.bids = Bids(store, options, self.accounts, self.volumes, self.machines, self.lifecycle, self.quotas)
         self.histories = Histories(store, self.market, self.billing)
         self.replays = Replays(store, options)
@@ -63,68 +72,51 @@ class Backend:
         reserving = (self.volumes, self.machines, self.reservation_life, self.terms, self.replays)
         self.reservations = Reservations(store, options, self.accounts, *reserving)
         self.cpu_vms = CpuVms(store, self.accounts, self.reservations, self.reservation_life, self.machines)
-        self._due_known = False
+        self.timeline = Timeline(store, self.clock, self.lifecycle, self.reservation_life)
 
-    def reset(self, seed: int | None) -> None:
+    def reset(self, now: float, seed: int | None) -> None:
         """Begin a story anew, inside a session; accounts, their keys and projects stay."""
         self.store.clear(but=("users", "grants", "projects"), counters=("user", "proj"))
-        _begin(self.store, self.clock, seed)
+        self._begin(now, seed)
         self._furnish()
 
     @contextmanager
     def session(self) -> Iterator[float]:
-        """Do something at one moment, which is given: settle, do it, and let what it changed take effect at once."""
+        """Do something at one moment, which is given: catch up, do it, and let what it changed take effect at once."""
         with self.store.lock:
             # Reading the clock under the lock keeps moments in the order in which they are written down.
             now = self.clock.now()
-            # What time did is stored for itself: a refusal of what follows does not undo it.
-            with self.store.transaction():
-                self._settle(now)
-            before = self.store.changes
+            before = -1
             try:
+                # What time did is stored for itself: a refusal of what follows does not undo it.
+                with self.store.transaction():
+                    self.timeline.catch_up(now)
+                before = self.store.changes
                 with self.store.transaction():
                     yield now
                     if self.store.changes != before:
-                        self._due_known = False
-                        self._settle(now)
-                        self.store.learn("settled", now)
+                        self.timeline.invalidate()
+                        self.timeline.catch_up(now)
+                        self.timeline.save(now)
             except BaseException:
                 if self.store.changes != before:
-                    self._due_known = False
-                    self.lifecycle.look_again()
+                    self.timeline.recover()
                 raise
 
-    def _settle(self, now: float) -> None:
-        """Do everything that was due up to now, each thing at its own moment."""
-        while (due := self._next_due()) is not None and due <= now:
-            self.lifecycle.step(due)
-            self.reservation_life.step(due)
-            self.lifecycle.settled(due)
-            self.store.learn("settled", due)
-            self._due_known = False
-        if self.lifecycle.changed:
-            self._due_known = False
-        self.lifecycle.settled(now)
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let a change of the options count from now on: not before, and not only when somebody looks."""
+        with self.session() as now:
+            yield
+            self.lifecycle.look_again()
+            self.timeline.invalidate()
+            self.timeline.catch_up(now)
 
-    def _next_due(self) -> float | None:
-        if not self._due_known:
-            moments = (self.lifecycle.next_due(), self.reservation_life.next_due())
-            self._due = min((moment for moment in moments if moment is not None), default=None)
-            self._due_known = True
-        return self._due
-
-    def look_again(self) -> None:
-        """Let what was changed without a request, such as an option, take effect."""
-        self.lifecycle.look_again()
-        self._due_known = False
-
-    def reopen(self, place: Place) -> None:
-        """Let the bids of a place that are held out of the auction in again, and hold it anew."""
-        self.store.run(
-            "UPDATE bids SET held = 0 WHERE instance_type = ? AND region = ? AND status != 'Terminated'", *place
-        )
-        self.lifecycle.changed.add(place)
-        self._due_known = False
+    def close(self) -> None:
+        """Write down what time it is, and let the store go."""
+        with self.session() as now:
+            self.timeline.save(now)
+        self.store.close()
 
     def create_bid(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
         """Place a bid, once per Idempotency-Key, and return it as it is after the auction."""
@@ -142,8 +134,8 @@ class Backend:
 
     def show_bid(self, user: User, fid: str, now: float) -> dict[str, Any]:
         """Return one bid, with what was just done to it already settled."""
-        self._due_known = False
-        self._settle(now)
+        self.timeline.invalidate()
+        self.timeline.catch_up(now)
         return self.bids.wire([self.bids.get(user, fid)])[0]
 
     def create_volume(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
@@ -156,11 +148,17 @@ class Backend:
         return self.volumes.wire(fid)
 
 
-def _begin(store: Store, clock: Clock, seed: int | None) -> None:
-    """Write down when the story begins and what its seed is, unless it is under way."""
+def told_seed(store: Store, asked: int | None) -> int | None:
+    """Return the seed of the story: what a state file tells, or what is asked for where it tells none yet.
+
+    Raises StateError when it tells another than is asked for, and FieldError for what is no seed.
+    """
+    if asked is not None and (not isinstance(asked, int) or not 0 <= asked <= WHOLE_MAX):
+        raise FieldError("seed", f"a whole number from 0 to {WHOLE_MAX}", asked)
     if store.fact("born") is None:
-        store.learn("born", clock.now())
-        store.learn("seed", seed)
-    elif seed is not None and seed != store.fact("seed"):
-        msg = f"the state file tells the story of seed {store.fact('seed')}, not of {seed}"
+        return asked
+    told: int | None = store.fact("seed")
+    if asked is not None and asked != told:
+        msg = f"the state file tells the story of seed {told}, not of {asked}"
         raise StateError(msg)
+    return told

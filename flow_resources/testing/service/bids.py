@@ -20,6 +20,8 @@ from flow_resources.testing.service.store import Row, Store
 from flow_resources.testing.service.volumes import Volumes
 
 STATUSES = ("Open", "Allocated", "Preempting", "Terminated", "Paused")
+_AT_ONCE = 500
+"""Bids whose machines and volumes are asked for together: SQLite takes only so many values."""
 _SORTS = {"created_at": "seq", "status": "status"}
 _COLUMNS = (
     "project",
@@ -73,7 +75,7 @@ class Bids:
         )
         self._volumes.attach(fid, volumes)
         self._lifecycle.note(fid, "Placed", now, user, wanted["limit_cents"])
-        self._lifecycle.hold(self.get(user, fid), held=False)
+        self._lifecycle.let_in(self.get(user, fid))
         return fid
 
     def get(self, user: User, fid: str) -> Row:
@@ -86,9 +88,13 @@ class Bids:
 
     def wire(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Return bids as the API shows them."""
-        fids = [row["fid"] for row in rows]
-        instances, volumes = self._machines.held_by(fids), self._volumes.attached_to(fids)
-        return [bid_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
+        wired = []
+        for first in range(0, len(rows), _AT_ONCE):
+            some = rows[first : first + _AT_ONCE]
+            fids = [row["fid"] for row in some]
+            instances, volumes = self._machines.held_by(fids), self._volumes.attached_to(fids)
+            wired += [bid_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in some]
+        return wired
 
     def update(self, user: User, fid: str, raw: object, now: float) -> None:
         """Change the limit, the pause, the volumes or the memory of a bid that has not ended; null means no change."""
@@ -108,10 +114,7 @@ class Bids:
             self._store.run("UPDATE bids SET memory_gb = ? WHERE fid = ?", memory, fid)
             self._lifecycle.note(fid, "Memory Adjusted", now, user)
         if cents is not None and cents != bid["limit_cents"]:
-            self._store.run("UPDATE bids SET limit_cents = ? WHERE fid = ?", cents, fid)
-            self._lifecycle.note(fid, "Limit Price Changed", now, user, cents)
-            # Somebody who pays more is back in the auction, also after a preemption by hand.
-            self._lifecycle.hold(bid, held=bool(bid["held"]) and cents < bid["limit_cents"])
+            self._lifecycle.change_limit(bid, cents, now, user)
         if paused is True and bid["status"] != "Paused":
             self._lifecycle.pause(bid, now, user)
         if paused is False and bid["status"] == "Paused":

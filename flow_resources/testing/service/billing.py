@@ -25,8 +25,8 @@ class Billing:
 
     def charge(self, bid: str, at: float, cents: int | None) -> None:
         """Set what one machine of a bid costs from a moment on; None ends the bill."""
-        last = self._store.row("SELECT cents FROM rates WHERE bid = ? ORDER BY seq DESC LIMIT 1", bid)
-        if (last["cents"] if last else None) != cents:
+        last = self._store.value("SELECT cents FROM rates WHERE bid = ? ORDER BY seq DESC LIMIT 1", bid)
+        if last != cents:
             self._store.run("INSERT INTO rates (bid, at, cents) VALUES (?, ?, ?)", bid, at, cents)
 
     def periods(self, bid: str) -> list[Row]:

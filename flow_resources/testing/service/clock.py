@@ -5,12 +5,16 @@ Time is data: it runs as everybody else's, faster, or only when told, and it can
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from datetime import datetime, timezone
 
-SPEED_MAX = 1_000_000.0
+from flow_resources.testing.service.errors import FieldError
+
+SPEED_MAX = 86_400.0
+"""A day a second: what a living market keeps up with."""
+HORIZON = 4_102_444_800.0
+"""The year 2100: no clock goes further, since nobody can write the time for ever."""
 
 
 class Clock:
@@ -20,10 +24,13 @@ class Clock:
         """Start at `start` (seconds since 1970; by default now).
 
         `speed` is how many seconds pass here in a real one: 1 is real time, 60 an hour a minute, and with 0 the clock
-        stands still until `advance`. Raises ValueError for a speed below 0 or above a million.
+        stands still until `advance`. Raises ValueError for a speed below 0 or above SPEED_MAX, and for a start before
+        1970 or after 2100.
         """
+        if start is not None and not 0 <= start <= HORIZON:
+            raise FieldError("start", "seconds since 1970, up to the year 2100", start)
         self._lock = threading.Lock()
-        self._at = time.time() if start is None else start
+        self._at = time.time() if start is None else float(start)
         self._mark = time.time()
         self._speed = _checked(speed)
 
@@ -44,13 +51,14 @@ class Clock:
             self._speed = _checked(speed)
 
     def advance(self, seconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0) -> float:
-        """Move forward and return the new present. Raises ValueError for a step that is negative or not finite."""
+        """Move forward and return the new present. Raises ValueError for a negative step, or one beyond 2100."""
         step = seconds + 60.0 * minutes + 3600.0 * hours
-        if not 0 <= step < math.inf:
-            msg = f"a clock only runs forward, by a finite step, got {step} seconds"
-            raise ValueError(msg)
         with self._lock:
-            self._at = self._catch_up() + step
+            if not 0 <= step <= HORIZON - self._catch_up():
+                raise FieldError(
+                    "seconds", "not negative, and not beyond the year 2100: a clock only runs forward", step
+                )
+            self._at += step
             return self._at
 
     def not_before(self, moment: float) -> None:
@@ -61,7 +69,7 @@ class Clock:
     def _catch_up(self) -> float:
         mark = time.time()
         # The system's clock may be set back; ours is not.
-        self._at += max(0.0, mark - self._mark) * self._speed
+        self._at = min(HORIZON, self._at + max(0.0, mark - self._mark) * self._speed)
         self._mark = mark
         return self._at
 
@@ -73,6 +81,5 @@ def wire_time(at: float) -> str:
 
 def _checked(speed: float) -> float:
     if not 0 <= speed <= SPEED_MAX:
-        msg = f"speed must be from 0 to {SPEED_MAX:,.0f} seconds a second, got {speed!r}"
-        raise ValueError(msg)
-    return speed
+        raise FieldError("speed", f"from 0 to {SPEED_MAX:,.0f} seconds a second", speed)
+    return float(speed)

@@ -63,6 +63,27 @@ class Crowd:
         level = self.level(tick)
         return [(max(1, round(one.cents * level)), one.quantity) for one in self._offers if one.present(tick)]
 
+    def price(self, tick: int, machines: int) -> int:
+        """Return what the auction comes to when nobody but them bids; the same as `clear` says, only faster."""
+        return self._alone(tick, machines)[0]
+
+    def taken(self, tick: int, machines: int) -> int:
+        """Return how many machines they hold when nobody else bids."""
+        return self._alone(tick, machines)[1]
+
+    def _alone(self, tick: int, machines: int) -> tuple[int, int]:
+        level, room = self.level(tick), machines
+        for one in self._offers:
+            if not one.present(tick):
+                continue
+            limit = max(1, round(one.cents * level))
+            if limit < self._floor:
+                break
+            if one.quantity > room:
+                return limit, machines
+            room -= one.quantity
+        return self._floor, machines - room
+
     def level(self, tick: int) -> float:
         """Return how much everybody pays at this tick, relative to the long run."""
         swing = sum(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from flow_resources.testing.service.market import Market, Place
 from flow_resources.testing.service.store import Row, Store
 
 _WEEK = 7 * 86_400.0
+_BEFORE = 31 * 86_400.0
+"""How long before the story the history of prices begins."""
 _SAMPLES = 100
 _SAMPLES_MAX = 1_000
 
@@ -36,9 +39,11 @@ class Histories:
         -1 gives every change.
         """
         samples = query.number("num_samples", least=-1, most=_SAMPLES_MAX, default=_SAMPLES)
-        end = min(query.moment("end_time") or now, now)
-        start = min(query.moment("start_time") or end - _WEEK, end)
+        asked_start, asked_end = query.moment("start_time"), query.moment("end_time")
         wanted, region = query.many("instance_types", list(BY_FID)), query.text("region")
+        oldest = self._market.born - _BEFORE
+        end = max(oldest, now if asked_end is None else min(asked_end, now))
+        start = max(oldest, end - _WEEK if asked_start is None else min(asked_start, end))
         places = [
             Place(kind.fid, one)
             for kind in TYPES
@@ -50,17 +55,12 @@ class Histories:
 
     def points(self, place: Place, start: float, end: float, samples: int) -> list[tuple[float, int]]:
         """Return (moment, cents): every change when `samples` is -1, else that many moments, evenly spread."""
-        changes = list(self._market.changes(place, start, end))
+        prices = self._market.prices(place, start, end)
         if samples < 0:
-            return changes
+            return list(prices.changes(start, end))
         step = (end - start) / max(1, samples - 1)
         moments = [start + step * index for index in range(samples)] if end > start else [start][:samples]
-        points, latest = [], 0
-        for moment in moments:
-            while latest + 1 < len(changes) and changes[latest + 1][0] <= moment:
-                latest += 1
-            points.append((moment, changes[latest][1]))
-        return points
+        return [(moment, prices.at(moment)) for moment in moments]
 
     def machine_prices(self, query: Query, project: str, page_limit: int) -> dict[str, Any]:
         """Answer GET /v2/instances/pricing/history: what each machine cost an hour, and from when to when."""
@@ -98,7 +98,8 @@ class Histories:
         page_limit: int,
         events: Callable[[Row, float, float], Sequence[dict[str, Any]]],
     ) -> dict[str, Any]:
-        start, end = query.moment("start_time") or 0.0, query.moment("end_time") or float("inf")
+        asked = (query.moment("start_time"), query.moment("end_time"))
+        start, end = (otherwise if one is None else one for one, otherwise in zip(asked, (0.0, math.inf), strict=True))
         listing = replace(Listing.read("instances", query, {"created_at": "seq"}, page_limit), descending=False)
         listing.only("project", [project])
         for name, column in (("instance_fid", "fid"), ("bid_fid", "bid"), ("reservation_fid", "bid")):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 
 from flow_resources.testing.service.errors import InvalidError, problem
 
@@ -54,6 +55,27 @@ def parse_time(text: str) -> float:
     # Python 3.10 reads neither the Z nor fractions of another length than 3 or 6.
     micros = (fraction or "")[:6].ljust(6, "0")
     return datetime.fromisoformat(f"{second}.{micros}{zone.replace('Z', '+00:00')}").timestamp()
+
+
+def read_json(raw: bytes) -> Any:
+    """Return what a client sent. Raises ValueError for what is no JSON, or has numbers that nobody can keep."""
+    try:
+        return json.loads(raw, parse_constant=_no_number, parse_float=_finite, parse_int=_short)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text[:40]} is no number that can be kept")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _short(text: str) -> int:
+    return int(text) if len(text) <= len(str(WHOLE_MAX)) + 1 else _no_number(text)
 
 
 class Body:
@@ -195,6 +217,12 @@ class Body:
     def is_null(self, name: str) -> bool:
         """Say whether the field was sent as null."""
         return name in self._raw and self._raw[name] is None
+
+    def seconds(self, name: str) -> float | None:
+        """Read a duration that may be missing or null: a number of seconds, or "manual" for one without an end."""
+        if not self.has(name):
+            return None
+        return math.inf if self._raw[name] in ("manual", math.inf) else self.decimal(name)
 
     def pairs(self, name: str) -> list[tuple[float, float | None]]:
         """Read a list of [number, number or null]."""

@@ -55,7 +55,8 @@ class Machines:
         if held:
             boots = [(*self._boot(now, f"{row['seq']}/{now}"), row["seq"]) for row in held]
             self._store.run_many(
-                "UPDATE instances SET status = ?, status_at = ?, boots_from = ?, ready_at = ?, due_at = ?, fails = ?"
+                "UPDATE instances SET status = ?, status_at = ?, boots_from = ?, ready_at = ?, due_at = ?, fails = ?,"
+                " ended_at = NULL"
                 " WHERE seq = ?",
                 boots,
             )
@@ -71,15 +72,17 @@ class Machines:
         )
 
     def mark(self, bid: str, status: str, now: float) -> None:
-        """Give all machines that a bid holds one status; their boot, if any, is over."""
+        """Give all machines that an order holds one status; their boot, if any, is over. What has ended stays so."""
         self._store.run(
-            "UPDATE instances SET status = ?, status_at = ?, due_at = NULL WHERE bid = ? AND current", status, now, bid
+            "UPDATE instances SET status = ?, status_at = ?, due_at = NULL"
+            " WHERE bid = ? AND current AND ended_at IS NULL",
+            *(status, now, bid),
         )
 
     def end(self, bid: str, status: str, now: float) -> None:
         """Mark the machines of a bid as gone for good."""
         self.mark(bid, status, now)
-        self._store.run("UPDATE instances SET ended_at = ? WHERE bid = ? AND current", now, bid)
+        self._store.run("UPDATE instances SET ended_at = ? WHERE bid = ? AND current AND ended_at IS NULL", now, bid)
 
     def let_go(self, bid: str) -> None:
         """Forget that the bid holds its machines; they stay listed, and the next win brings new ones."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from flow_resources.testing.service.errors import FieldError
-from flow_resources.testing.service.inputs import PAGE_MAX
+from flow_resources.testing.service.inputs import PAGE_MAX, is_number
 
 MANUAL = math.inf
 """A duration that never ends by itself: `finish` ends it. Written as "manual" where JSON is spoken."""
@@ -23,15 +24,27 @@ LIVING: Mapping[str, float] = {"auction_seconds": 120.0, "boot_seconds": 90.0, "
 Mithril's documentation tells them, the boot a guess."""
 
 
-def _seconds(name: str, value: Any) -> float:
+_LONGEST = 1e9
+"""Thirty years."""
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return a duration. Raises FieldError for what is none."""
     given = MANUAL if value == "manual" else value
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given >= 0:
+    if not is_number(given) or not (0 <= given <= _LONGEST or given == MANUAL):
         raise FieldError(name, 'not negative, in seconds, or "manual"', value)
     return float(given)
 
 
+def _rhythm(name: str, value: Any) -> float:
+    given = seconds(name, value)
+    if 0 < given < 1:
+        raise FieldError(name, 'in seconds: 0, or at least 1, or "manual"', value)
+    return given
+
+
 def _rate(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    if not is_number(value) or not 0 <= value <= 1:
         raise FieldError(name, "from 0 to 1", value)
     return float(value)
 
@@ -71,15 +84,15 @@ class Options:
     Setting what means nothing raises ValueError, naming the switch.
     """
 
-    auction_seconds: float = _option(0.0, _seconds)
+    auction_seconds: float = _option(0.0, _rhythm)
     """The time from one auction to the next; 0 holds one whenever something changes."""
-    boot_seconds: float = _option(0.0, _seconds)
+    boot_seconds: float = _option(0.0, seconds)
     """From the win to STATUS_RUNNING, for machines that start to boot from now on."""
-    preemption_notice_seconds: float = _option(0.0, _seconds)
+    preemption_notice_seconds: float = _option(0.0, seconds)
     """How long a bid that lost is Preempting before it is Open."""
-    cancel_seconds: float = _option(0.0, _seconds)
+    cancel_seconds: float = _option(0.0, seconds)
     """How long a cancelled bid stays listed as it was."""
-    detach_seconds: float = _option(0.0, _seconds)
+    detach_seconds: float = _option(0.0, seconds)
     """How long the volumes of a bid stay attached to it after it has ended."""
     boot_failure_rate: float = _option(0.0, _rate)
     """How many of the machines that boot end in STATUS_ERROR, from 0 to 1; which ones, the seed says."""
@@ -100,9 +113,35 @@ class Options:
     attached_volume_status: AttachedStatus = _option(400, _one_of(AttachedStatus))
     """The status that refuses to delete a volume which a live bid holds."""
 
+    def __post_init__(self) -> None:
+        """Take note of what is said from now on, and by nobody else's leave."""
+        self.__dict__.update(_said=set(), _around=nullcontext)
+
+    def only_through(self, around: Callable[[], AbstractContextManager[None]]) -> None:
+        """Enclose each change: a running cloud lets it count from now on."""
+        self.__dict__["_around"] = around
+
+    @classmethod
+    def of(cls, *, living: bool, given: Mapping[str, Any]) -> Options:
+        """Return the switches that were given, and the usual ones of a market that lives or stands still."""
+        options = cls()
+        for name, value in given.items():
+            setattr(options, name, value)
+        options.follow(living=living)
+        return options
+
+    def follow(self, *, living: bool) -> None:
+        """Let things take the time that they take in a market that lives or stands still, unless somebody said else."""
+        for name, usual in LIVING.items():
+            if name not in self.__dict__["_said"]:
+                self.__dict__[name] = usual if living else 0.0
+
     def __setattr__(self, name: str, value: object) -> None:
-        """Set one switch, if the value means something."""
-        object.__setattr__(self, name, _RULES[name](name, value) if name in _RULES else _unknown(name))
+        """Set one switch, if the value means something. Raises FieldError if it does not."""
+        checked = _RULES[name](name, value) if name in _RULES else _unknown(name)
+        with self.__dict__.get("_around", nullcontext)():
+            self.__dict__[name] = checked
+        self.__dict__.get("_said", set()).add(name)
 
     def wire(self) -> dict[str, Any]:
         """Return all switches as JSON can say them."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flow_resources.testing.service.calendar import Period, free, latest_end, slots
 from flow_resources.testing.service.catalog import BY_FID, InstanceType
 from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.errors import BadRequestError, InvalidError, problem
 from flow_resources.testing.service.inputs import Body, Query, write_price
 from flow_resources.testing.service.launch import QUANTITY_MAX
+from flow_resources.testing.service.periods import Period, free, latest_end, slots
 from flow_resources.testing.service.store import Row, Store
 
 STOCK = 16

@@ -77,7 +77,8 @@ CREATE TRIGGER next_phase AFTER UPDATE OF status ON instances WHEN NEW.status !=
 CREATE TABLE rates (seq INTEGER PRIMARY KEY, bid TEXT NOT NULL, at REAL NOT NULL, cents INTEGER);
 CREATE INDEX rates_by_bid ON rates (bid, seq);
 CREATE TABLE capacities (
-    instance_type TEXT NOT NULL, region TEXT NOT NULL, machines INTEGER NOT NULL, PRIMARY KEY (instance_type, region));
+    instance_type TEXT NOT NULL, region TEXT NOT NULL, at REAL NOT NULL, machines INTEGER NOT NULL,
+    PRIMARY KEY (instance_type, region, at));
 CREATE TABLE paths (
     instance_type TEXT NOT NULL, region TEXT NOT NULL, at REAL NOT NULL, cents INTEGER,
     PRIMARY KEY (instance_type, region, at));
@@ -122,7 +123,8 @@ class Store:
                 yield
             except BaseException:
                 self._depth -= 1
-                if self._depth == 0:
+                # On a full disk SQLite has rolled back by itself: the error that counts is the one that we have.
+                if self._depth == 0 and self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
             self._depth -= 1

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from flow_resources.testing.service.errors import (
     MethodNotAllowedError,
     problem,
 )
-from flow_resources.testing.service.inputs import Query
+from flow_resources.testing.service.inputs import Query, is_number, read_json
 from flow_resources.testing.web import CONTROL
 
 Perform = Callable[[str, str, Mapping[str, Any]], Any]
@@ -31,12 +32,11 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 log = logging.getLogger(__name__)
 
 
-async def answer_control(http: web.BaseRequest, perform: Perform) -> web.Response:
+async def answer_control(http: web.BaseRequest, perform: Perform, threads: Executor) -> web.Response:
     """Read one request, have it performed, and answer."""
     try:
         verb, arguments = http.path.removeprefix(CONTROL), await _arguments(http)
-        # Not in the event loop: an advance over a month of auctions must not keep everybody else waiting.
-        result = await asyncio.get_running_loop().run_in_executor(None, perform, http.method, verb, arguments)
+        result = await asyncio.get_running_loop().run_in_executor(threads, perform, http.method, verb, arguments)
         return _json(200, result)
     except ApiError as error:
         return _json(error.status, {"detail": error.detail})
@@ -46,7 +46,7 @@ async def answer_control(http: web.BaseRequest, perform: Perform) -> web.Respons
 
 
 async def _arguments(http: web.BaseRequest) -> Mapping[str, Any]:
-    if urlsplit(f"//{http.host}").hostname not in _LOOPBACK:
+    if _host(http) not in _LOOPBACK:
         msg = f"the control API is for this machine only, not for {http.host}"
         raise ForbiddenError(msg)
     if http.method == "GET":
@@ -57,19 +57,28 @@ async def _arguments(http: web.BaseRequest) -> Mapping[str, Any]:
     if http.content_type != "application/json":
         raise InvalidError([problem(("header", "Content-Type"), "Input should be application/json", "value_error")])
     try:
-        arguments = json.loads(await http.read() or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidError([problem(("body",), "JSON decode error", "json_invalid")]) from error
+        arguments = read_json(await http.read() or b"{}")
+    except (ValueError, web.HTTPRequestEntityTooLarge) as error:
+        raise InvalidError([problem(("body",), f"JSON decode error: {error}", "json_invalid")]) from error
     if not isinstance(arguments, dict):
         raise InvalidError([problem(("body",), "Input should be a valid dictionary", "dict_type")])
     return arguments
 
 
-def _plain(text: str) -> str | float:
+def _host(http: web.BaseRequest) -> str | None:
     try:
-        return float(text)
+        return urlsplit(f"//{http.host}").hostname
+    except ValueError:
+        return None
+
+
+def _plain(text: str) -> Any:
+    """Return a number where a parameter is one."""
+    try:
+        value = read_json(text.encode(errors="replace"))
     except ValueError:
         return text
+    return value if is_number(value) else text
 
 
 def _json(status: int, body: Any) -> web.Response:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, fields
 from random import Random
 from typing import Any, Literal, get_args
 
+from flow_resources.testing.service.clock import HORIZON
 from flow_resources.testing.service.errors import FieldError
+from flow_resources.testing.service.inputs import is_number
 from flow_resources.testing.web.journal import Request
 
 Kind = Literal["status", "reset", "hang", "truncate", "malformed", "slow", "drip", "refuse", "pass"]
@@ -71,14 +73,19 @@ class FaultRule:
             raise FieldError("kind", f"one of {', '.join(get_args(Kind))}", self.kind)
         if self.when not in get_args(When):
             raise FieldError("when", "before or after", self.when)
+        durations = (("lasts", self.lasts), ("seconds", self.seconds))
         for name, rule, holds in (
-            ("nth", "at least 1 (the next matching request)", self.nth >= 1),
-            ("times", "at least 1, or None for ever", self.times is None or self.times >= 1),
-            ("rate", "from 0 to 1", self.rate is None or 0 <= self.rate <= 1),
-            ("lasts", "not negative, in seconds", self.lasts is None or self.lasts >= 0),
-            ("seconds", "not negative", self.seconds is None or self.seconds >= 0),
-            ("status", "an HTTP status from 200 to 599", self.status is None or 200 <= self.status <= 599),  # noqa: PLR2004
-            ("kill", "the id of a process, above 1", self.kill is None or self.kill > 1),
+            ("nth", "a whole number, at least 1 (the next matching request)", _is_whole(self.nth, 1)),
+            ("times", "a whole number, at least 1, or None for ever", self.times is None or _is_whole(self.times, 1)),
+            ("rate", "from 0 to 1", self.rate is None or (is_number(self.rate) and 0 <= self.rate <= 1)),
+            ("status", "an HTTP status from 200 to 599", self.status is None or _is_whole(self.status, 200, 599)),
+            ("kill", "the id of a process, above 1", self.kill is None or _is_whole(self.kill, 2, 2**31 - 1)),
+            (
+                "headers",
+                "names and values of one line each",
+                all(map(_is_line, (*self.headers, *self.headers.values()))),
+            ),
+            *((name, "not negative, in seconds", given is None or _is_duration(given)) for name, given in durations),
         ):
             if not holds:
                 raise FieldError(name, rule, getattr(self, name))
@@ -110,6 +117,18 @@ class FaultRule:
         """Return the rule as JSON can say it."""
         rule = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "then"}
         return {**rule, "headers": dict(self.headers), "body": None if isinstance(self.body, bytes) else self.body}
+
+
+def _is_whole(value: object, least: int, most: int = 2**53) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_duration(value: object) -> bool:
+    return is_number(value) and 0 <= value <= HORIZON
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 class FaultConsole(ABC):
@@ -179,6 +198,12 @@ class Faults(FaultConsole):
             added.id = self._last
             self._rules.append(added)
         return added
+
+    def restart(self, seed: int | None) -> None:
+        """Forget every rule, and draw and count anew."""
+        with self._lock:
+            self._draw, self._last = Random(seed), 0
+        self.clear()
 
     def all(self) -> list[FaultRule]:
         """Return the rules in force, and those that are over but were not cleared."""

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 MUTATING = frozenset({"POST", "PATCH", "PUT", "DELETE"})
-_KEPT = 50_000
+_KEPT, _KEPT_BYTES = 50_000, 64_000_000
 
 
 @dataclass
@@ -42,12 +42,19 @@ class Journal:
     def __init__(self) -> None:
         """Start empty."""
         self._lock = threading.Lock()
-        self._requests: deque[Request] = deque(maxlen=_KEPT)
+        self._requests: deque[Request] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
 
-    def record(self, request: Request) -> None:
-        """Append one request."""
+    def record(self, request: Request, size: int = 0) -> None:
+        """Append one request, whose body has so many bytes."""
         with self._lock:
             self._requests.append(request)
+            self._sizes.append(size)
+            self._bytes += size
+            while len(self._requests) > _KEPT or self._bytes > _KEPT_BYTES:
+                self._requests.popleft()
+                self._bytes -= self._sizes.popleft()
 
     def latest(self, most: int) -> list[Request]:
         """Return the last requests, the newest first."""
@@ -63,6 +70,8 @@ class Journal:
         """Forget everything."""
         with self._lock:
             self._requests.clear()
+            self._sizes.clear()
+            self._bytes = 0
 
 
 def fingerprint(authorization: str | None) -> str | None:

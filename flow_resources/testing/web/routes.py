@@ -168,7 +168,7 @@ def availability(call: Call) -> Answer:
     """List the auctions; a project in the query changes nothing, but must be the caller's."""
     if call.query.text("project"):
         call.project()
-    return 200, call.backend.market.auctions(call.now)
+    return 200, call.backend.quotes.auctions(call.now)
 
 
 @route("GET", "/v2/pricing/current")
@@ -182,7 +182,7 @@ def current_prices(call: Call) -> Answer:
         raise NotFoundError(msg)
     if region is not None and region not in catalog.REGIONS:
         raise InvalidError([problem(("query", "region"), f"Region {region} does not exist")])
-    return 200, call.backend.market.quote(kind, region, quantity, call.now)
+    return 200, call.backend.quotes.current(kind, region, quantity, call.now)
 
 
 @route("GET", "/v2/pricing/history")

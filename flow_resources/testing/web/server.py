@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 try:
@@ -98,6 +99,7 @@ class Server:
         await door.shut()
         serving.release()
         await door.close()
+        serving.close()
 
 
 class _Door:
@@ -142,12 +144,16 @@ class _Door:
 
     async def _listen(self) -> None:
         if self._runner is not None:
-            self._site = web.TCPSite(self._runner, HOST, self._port, backlog=512)
-            await self._site.start()
+            site = web.TCPSite(self._runner, HOST, self._port, backlog=512)
+            await site.start()
+            self._site = site
 
     async def _open_again(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await self._listen()
+        while self._site is None:
+            await asyncio.sleep(seconds)
+            # Somebody else may have taken the port meanwhile: it is ours again when they let go.
+            with suppress(OSError):
+                await self._listen()
 
 
 def _call(loop: asyncio.AbstractEventLoop, serving: Serving) -> None:

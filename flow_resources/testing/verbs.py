@@ -6,16 +6,15 @@ of every account.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, get_args
 
-from flow_resources.testing.overview import markets, overview
+from flow_resources.testing.overview import HOURS_MAX, markets, overview
 from flow_resources.testing.service.accounts import OPERATOR, project_row
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.catalog import BY_FID, check_region, find_types
-from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.clock import HORIZON, wire_time
 from flow_resources.testing.service.errors import (
     ApiError,
     BadRequestError,
@@ -34,6 +33,7 @@ from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import Journal
 
 T = TypeVar("T")
+_CENT, _DEAREST = 0.01, 1e6
 Verb = Callable[["Operator", Body, float], Any]
 _READS: dict[str, Verb] = {}
 _ACTS: dict[str, Verb] = {}
@@ -121,6 +121,11 @@ def places(ask: Body) -> list[Place]:
     return [Place(kind.fid, region) for kind in offered or kinds]
 
 
+def _given(ask: Body, *names: str) -> dict[str, Any]:
+    """Return the fields that were sent, as they came: whoever they are for checks them."""
+    return {name: value for name in names for value in [ask.anything(name)] if value is not None}
+
+
 def _readable(ask: Body, name: str, read: Callable[[str], T], text: str) -> T | None:
     try:
         return read(text)
@@ -200,9 +205,10 @@ def market(operator: Operator, ask: Body, now: float) -> Any:
 def price_history(operator: Operator, ask: Body, now: float) -> Any:
     """Return (moment, USD) for every change of the price of a place over the last hours."""
     where = places(ask)
-    hours = ask.decimal_or_none("hours") or 24.0
+    hours = ask.decimal("hours", most=HOURS_MAX) if ask.has("hours") else 24.0
     ask.nothing_else()
-    points = operator.backend.market.changes(where[0], now - 3600 * hours, now)
+    start = now - 3600 * hours
+    points = operator.backend.market.prices(where[0], start, now).changes(start, now)
     return [[at, cents / 100] for at, cents in points]
 
 
@@ -252,16 +258,18 @@ _READS["overview"] = lambda operator, ask, now: overview(
 
 @acts
 def advance(operator: Operator, ask: Body, _now: float) -> Any:
-    """Move the clock forward and return the new present."""
+    """Move the clock forward and return the new present; everything that was due has happened then."""
     step = ask.decimal("seconds")
     ask.nothing_else()
-    return {"now": operator.backend.clock.advance(step)}
+    now = operator.backend.clock.advance(step)
+    operator.backend.timeline.catch_up(now)
+    return {"now": now}
 
 
 @acts
 def set_clock(operator: Operator, ask: Body, _now: float) -> Any:
     """Set how many seconds pass in a real one; 0 stops the clock."""
-    speed = ask.decimal("speed", most=1_000_001.0)
+    speed = ask.decimal("speed")
     ask.nothing_else()
     operator.backend.clock.speed = speed
     return {"speed": speed}
@@ -296,7 +304,6 @@ def set_options(operator: Operator, ask: Body, _now: float) -> Any:
         setattr(trial, name, value)
     for name, value in values.items():
         setattr(operator.backend.options, name, value)
-    operator.backend.look_again()
     return operator.backend.options.wire()
 
 
@@ -321,27 +328,27 @@ def _plan(
     operator: Operator, ask: Body, where: list[Place], name: str, path: list[tuple[Any, Any]], now: float
 ) -> dict[str, Any]:
     for after, price in path:
-        if not 0 <= after < math.inf:
+        if not 0 <= after < HORIZON:
             ask.wrong(name, f"a moment must not be in the past, got {after!r} seconds from now")
-        if price is not None and not (is_number(price) and 0 < price < math.inf and round(price * 100) >= 1):
+        if price is not None and not (is_number(price) and _CENT <= price <= _DEAREST):
             ask.wrong(name, f"price must be at least a cent, got {price!r}; it is in USD per machine and hour")
     ask.nothing_else()
     for place in where:
         operator.backend.market.forget_plans(place, now)
         for after, price in path:
             operator.backend.market.set_price(place, now + after, None if price is None else round(price * 100))
-        operator.backend.reopen(place)
+        operator.backend.lifecycle.reprice(place, now)
     return {}
 
 
 @acts
-def set_capacity(operator: Operator, ask: Body, _now: float) -> Any:
+def set_capacity(operator: Operator, ask: Body, now: float) -> Any:
     """Set how many machines a place has in all; let bids held out by `preempt` in again."""
     where, machines = places(ask), ask.whole("machines", least=0, most=1_000_000)
     ask.nothing_else()
     for place in where:
-        operator.backend.market.set_capacity(place, machines)
-        operator.backend.reopen(place)
+        operator.backend.market.set_capacity(place, now, machines)
+        operator.backend.lifecycle.reprice(place, now)
     return {}
 
 
@@ -362,13 +369,13 @@ def set_quota(operator: Operator, ask: Body, _now: float) -> Any:
 @acts
 def preempt(operator: Operator, ask: Body, now: float) -> Any:
     """Take a bid's machines away and keep it out of the auction."""
-    notice = ask.decimal_or_none("notice_seconds")
+    notice = ask.seconds("notice_seconds")
     bid = operator.bid(ask)
     if bid["status"] != "Allocated":
         msg = f"only an Allocated bid can be preempted, {bid['fid']} is {bid['status']}"
         raise BadRequestError(msg)
     lifecycle, usual = operator.backend.lifecycle, operator.backend.options.preemption_notice_seconds
-    lifecycle.hold(bid, held=True)
+    lifecycle.keep_out(bid)
     lifecycle.preempt(bid, now, usual if notice is None else notice)
     return operator.shown(bid["fid"], now)
 
@@ -377,7 +384,7 @@ def preempt(operator: Operator, ask: Body, now: float) -> Any:
 def release(operator: Operator, ask: Body, now: float) -> Any:
     """Let a preempted bid take part in the auction again."""
     bid = operator.bid(ask)
-    operator.backend.lifecycle.hold(bid, held=False)
+    operator.backend.lifecycle.let_in(bid)
     return operator.shown(bid["fid"], now)
 
 
@@ -385,6 +392,9 @@ def release(operator: Operator, ask: Body, now: float) -> Any:
 def fail_boot(operator: Operator, ask: Body, now: float) -> Any:
     """Put the machines that a bid holds into STATUS_ERROR; they stay there until the bid boots them again."""
     bid = operator.bid(ask)
+    if bid["status"] != "Allocated":
+        msg = f"only an Allocated bid has machines that boot, {bid['fid']} is {bid['status']}"
+        raise BadRequestError(msg)
     operator.backend.machines.mark(bid["fid"], "STATUS_ERROR", now)
     return operator.shown(bid["fid"], now)
 
@@ -424,48 +434,44 @@ def add_key(operator: Operator, ask: Body, _now: float) -> Any:
 @acts
 def add_ssh_key(operator: Operator, ask: Body, now: float) -> Any:
     """Add an SSH key to a project."""
-    project = operator.project_id(ask)
-    return operator.backend.accounts.create_ssh_key(OPERATOR, {**ask.rest(), "project": project}, now)
+    body = {**_given(ask, "name", "public_key", "required"), "project": operator.project_id(ask)}
+    ask.nothing_else()
+    return operator.backend.accounts.create_ssh_key(OPERATOR, body, now)
 
 
 @acts
 def add_bid(operator: Operator, ask: Body, now: float) -> Any:
     """Place a bid as somebody else would."""
     where, project = places(ask), operator.project_id(ask)
-    launch = {name: ask.texts(name) for name in ("volumes", "ssh_keys")}
-    script = ask.text_or_none("startup_script")
-    ask.done()
-    body = {
-        **ask.rest(),
-        "project": project,
-        "instance_type": where[0].instance_type,
-        "region": where[0].region,
-        "launch_specification": {**launch, "startup_script": script},
-    }
-    return operator.backend.create_bid(OPERATOR, body, None, now)
+    launch = {"volumes": [], "ssh_keys": [], **_given(ask, "volumes", "ssh_keys", "startup_script")}
+    body = _given(ask, "name", "limit_price", "instance_quantity")
+    ask.nothing_else()
+    place = {"project": project, "instance_type": where[0].instance_type, "region": where[0].region}
+    return operator.backend.create_bid(OPERATOR, {**body, **place, "launch_specification": launch}, None, now)
 
 
 @acts
 def add_volume(operator: Operator, ask: Body, now: float) -> Any:
     """Make a volume as somebody else would."""
-    project = operator.project_id(ask)
-    return operator.backend.create_volume(OPERATOR, {**ask.rest(), "project": project}, None, now)
+    body = {**_given(ask, "name", "disk_interface", "region", "size_gb"), "project": operator.project_id(ask)}
+    ask.nothing_else()
+    return operator.backend.create_volume(OPERATOR, body, None, now)
 
 
 @acts
 def update_bid(operator: Operator, ask: Body, now: float) -> Any:
     """Change a bid as the console would."""
-    fid = ask.text("bid_id")
-    ask.done()
-    return operator.backend.update_bid(OPERATOR, fid, ask.rest(), now)
+    fid, body = ask.text("bid_id"), _given(ask, "limit_price", "paused", "volumes", "memory_gb")
+    ask.nothing_else()
+    return operator.backend.update_bid(OPERATOR, fid, body, now)
 
 
 @acts
 def update_volume(operator: Operator, ask: Body, _now: float) -> Any:
     """Rename a volume as the console would."""
-    fid = ask.text("volume_id")
-    ask.done()
-    operator.backend.volumes.rename(OPERATOR, fid, ask.rest())
+    fid, body = ask.text("volume_id"), _given(ask, "name")
+    ask.nothing_else()
+    operator.backend.volumes.rename(OPERATOR, fid, body)
     return operator.backend.volumes.wire(fid)
 
 
@@ -523,11 +529,16 @@ def set_latency(operator: Operator, ask: Body, _now: float) -> Any:
 
 
 @acts
-def reset(operator: Operator, ask: Body, _now: float) -> Any:
-    """Begin anew: no bids, machines, volumes, SSH keys, prices, faults or requests; accounts and their keys stay."""
+def reset(operator: Operator, ask: Body, now: float) -> Any:
+    """Begin anew: no bids, machines, volumes, SSH keys, prices, faults or requests.
+
+    Accounts and their keys stay, and so do the switches that somebody set.
+    """
     seed = ask.whole("seed", least=0) if ask.has("seed") else None
     ask.nothing_else()
-    operator.faults.clear()
+    operator.faults.restart(seed)
+    operator.set_latency(0.0)
     operator.journal.clear()
-    operator.backend.reset(seed)
+    operator.backend.options.follow(living=seed is not None)
+    operator.backend.reset(now, seed)
     return {"seed": seed}
