@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+from support.program import run_async
 
 from flow_resources.testing import guard, mock_mithril
 from flow_resources.testing.guard import OutsideError, loopback_only
@@ -73,9 +74,9 @@ CALLS: dict[str, Callable[[], Any]] = {
     "getnameinfo": lambda: socket.getnameinfo(OUTSIDE, 0),
     "urllib": lambda: urllib.request.urlopen("http://198.51.100.7/"),
     "httpx": lambda: httpx.get("https://api.mithril.ai/v2/me"),
-    "asyncio stream": lambda: asyncio.run(open_stream()),
-    "asyncio datagram": lambda: asyncio.run(open_datagram()),
-    "aiohttp": lambda: asyncio.run(get_by_aiohttp()),
+    "asyncio stream": lambda: run_async(open_stream()),
+    "asyncio datagram": lambda: run_async(open_datagram()),
+    "aiohttp": lambda: run_async(get_by_aiohttp()),
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import flow
 import pytest
 from flow.errors import AuthenticationError
-from support.program import environment, market_price, rent
+from support.program import environment, market_price, rent, run_async
 
 from flow_resources.cloud.settings import resolve
 from flow_resources.testing import FakeMithril, mock_mithril
@@ -166,7 +166,7 @@ def numbers() -> Iterator[int]:
     yield from (1, 2)
 
 
-WAYS = [enter_and_leave, lambda: asyncio.run(enter_and_leave_async()), fail_inside, fail_to_start, abandon_a_generator]
+WAYS = [enter_and_leave, lambda: run_async(enter_and_leave_async()), fail_inside, fail_to_start, abandon_a_generator]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -350,28 +350,31 @@ def test_of_two_concurrent_tasks_the_second_is_refused() -> None:
     async def main() -> None:
         hold, reached = asyncio.Event(), asyncio.Event()
         first = asyncio.create_task(run(hold, reached), name="the first")
-        await reached.wait()
+        await asyncio.wait_for(reached.wait(), 30)
         with pytest.raises(RuntimeError, match="the asyncio task 'the first'"):
             await run()
         hold.set()
         await first
         await run()
 
-    asyncio.run(main())
+    run_async(main())
     assert entered == 2
     assert environment() == before
 
 
 def test_a_mock_whose_thread_or_task_has_ended_encloses_what_follows() -> None:
     """A fixture may have been set up in one."""
-
-    async def enter(stack: ExitStack) -> None:
-        stack.enter_context(mock_mithril())
-
     with ExitStack() as stack:
+
+        async def enter() -> None:
+            stack.enter_context(mock_mithril())
+
+        async def enter_in_tasks() -> None:
+            await asyncio.create_task(enter())
+            await asyncio.create_task(enter())
+
         run_in_thread(lambda: stack.enter_context(mock_mithril()))
-        asyncio.run(enter(stack))
-        asyncio.run(enter(stack))
+        run_async(enter_in_tasks())
         inner = stack.enter_context(mock_mithril())
         assert inner.url == os.environ["MITHRIL_API_URL"]
 

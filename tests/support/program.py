@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import flow
@@ -24,3 +27,9 @@ def market_price() -> float:
 def environment() -> dict[bytes, bytes]:
     """Return the environment to the last byte."""
     return dict(os.environb)
+
+
+def run_async(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run it in a thread of its own: in the main one `asyncio.run` would leave no event loop for tests of Pulumi's."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
