@@ -11,7 +11,7 @@ import sys
 import httpx
 import pytest
 
-from flow_resources.testing import Console, FakeMithril, RemoteMithril, Request
+from flow_resources.testing import MANUAL, Console, FakeMithril, RemoteMithril, Request
 from flow_resources.testing.verbs import _ACTS, _READS
 
 TYPE = "8xa100"
@@ -46,7 +46,9 @@ def test_the_console_of_another_process_can_do_what_the_one_here_can(mithril, re
     assert remote.fail_boot(bid["fid"])["status"] == "Allocated"
     assert {machine["status"] for machine in remote.instances[-2:]} == {"STATUS_ERROR"}
     remote.set_options(boot_seconds=60, auction_seconds="manual")
-    assert (mithril.boot_seconds, remote.options["auction_seconds"]) == (60, "manual")
+    assert (mithril.boot_seconds, remote.options.auction_seconds) == (60, MANUAL)
+    with pytest.raises(AttributeError, match="set_options"):
+        remote.options.boot_seconds = 5
     remote.add_project("other", keys=["their-key"])
     assert remote.add_ssh_key("laptop", project="other")["private_key"]
     assert [key["name"] for key in remote.ssh_keys] == ["laptop"]
@@ -95,7 +97,7 @@ def test_refusals_are_the_same_on_both_consoles(mithril, remote):
             console.set_price("9xa100", console.region, 1.0)
         with pytest.raises(ValueError, match="page_limit must be from 1 to 100, got 0"):
             console.set_options(page_limit=0)
-        with pytest.raises(ValueError, match="nth must be at least 1"):
+        with pytest.raises(ValueError, match="nth must be a whole number, at least 1"):
             console.faults.add(nth=0)
 
 
@@ -112,7 +114,25 @@ def test_refusals_are_the_same_on_both_consoles(mithril, remote):
         ("advance", {"seconds": -1}, 422, ["body", "seconds"]),
         ("advance", {"seconds": "1"}, 422, ["body", "seconds"]),
         ("advance", {"seconds": True}, 422, ["body", "seconds"]),
+        ("advance", {"seconds": 1e12}, 422, ["body", "seconds"]),
+        ("advance", {"seconds": int("9" * 300)}, 422, ["body", "seconds"]),
         ("set-clock", {"speed": -1}, 422, ["body", "speed"]),
+        ("set-clock", {"speed": 86400.5}, 422, ["body", "speed"]),
+        ("set-options", {"auction_seconds": 0.5}, 422, ["body", "auction_seconds"]),
+        ("set-options", {"boot_seconds": int("9" * 300)}, 422, ["body", "boot_seconds"]),
+        ("set-price", {"instance_type": TYPE, "region": "us-east1-a", "price": 1e17}, 422, ["body", "price"]),
+        ("set-path", {"instance_type": TYPE, "region": "us-east1-a", "path": [[1e300, 5]]}, 422, ["body", "path"]),
+        ("add-key", {"key": "\ud800", "projects": []}, 422, ["body", "key"]),
+        ("add-project", {"name": "other", "keys": [""]}, 422, ["body", "keys", 0]),
+        ("update-bid", {"bid_id": "bid_1", "limit_prise": "$5.00"}, 422, ["body", "limit_prise"]),
+        ("add-bid", {"instance_type": TYPE, "region": "us-east1-a", "memory_gb": 7}, 422, ["body", "memory_gb"]),
+        ("add-volume", {"name": "data", "nonsense": 7}, 422, ["body", "nonsense"]),
+        ("add-ssh-key", {"name": "laptop", "nonsense": 7}, 422, ["body", "nonsense"]),
+        ("add-fault", {"headers": {"X": "a\r\nb"}}, 422, ["body", "headers"]),
+        ("add-fault", {"kill": 2**40}, 422, ["body", "kill"]),
+        ("add-fault", {"nth": "x"}, 422, ["body", "nth"]),
+        ("overview", {"hours": 1e9}, 422, ["body", "hours"]),
+        ("price-history", {"instance_type": TYPE, "region": "us-east1-a", "hours": 1e300}, 422, ["body", "hours"]),
         ("set-price", {"instance_type": TYPE, "region": "moon-1", "price": 1}, 422, ["body", "region"]),
         ("set-price", {"instance_type": TYPE, "region": "us-east1-a", "price": "1"}, 422, ["body", "price"]),
         ("set-price", {"instance_type": TYPE, "region": "us-east1-a", "price": 0.004}, 422, ["body", "price"]),
@@ -138,7 +158,8 @@ def test_refusals_are_the_same_on_both_consoles(mithril, remote):
 def test_a_wrong_argument_is_named_and_changes_nothing(mithril, control, verb, body, status, said):
     """In the service's own envelope."""
     before = mithril._ask("state")
-    answer = control.post(f"/{verb}", json=body)
+    sent = {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
+    answer = control.post(f"/{verb}", **sent)
     assert answer.status_code == status, answer.text
     detail = answer.json()["detail"]
     if isinstance(said, str):

@@ -220,6 +220,14 @@ def test_requests_in_parallel_all_get_their_answer(mithril, client):
     assert len({bid["fid"] for bid in mithril.bids}) == 80
 
 
+def test_a_fault_of_the_wrong_type_is_named(mithril):
+    """Also where Python's own types let it through."""
+    for field in ({"nth": "x"}, {"times": 1.5}, {"rate": True}, {"seconds": "1"}, {"status": "500"}, {"kill": "1"}):
+        with pytest.raises(ValueError, match=f"^{next(iter(field))} must be"):
+            mithril.faults.add(**field)
+    assert mithril.faults.all() == []
+
+
 def test_a_rate_strikes_about_as_often_as_it_says_and_the_seed_says_when(cloud, connect):
     """Thirty percent of a hundred, the same ones for the same seed."""
 

@@ -21,6 +21,7 @@ _MISSING = object()
 _ITEMS_MAX = 1000
 """No order has that many volumes or keys, and SQLite asks for a limit."""
 PAGE_MAX = 100
+_DIGITS = 300
 WHOLE_MAX = 2**53
 """The largest number that every JSON reader keeps exact; also well inside a SQLite integer."""
 
@@ -75,7 +76,8 @@ def _finite(text: str) -> float:
 
 
 def _short(text: str) -> int:
-    return int(text) if len(text) <= len(str(WHOLE_MAX)) + 1 else _no_number(text)
+    # As long as it fits into a float, a reader can say which field is out of bounds.
+    return int(text) if len(text) <= _DIGITS else _no_number(text)
 
 
 class Body:
@@ -174,7 +176,7 @@ class Body:
             self.wrong(name, f"List should have at most {_ITEMS_MAX} items", "too_long")
             return []
         for index, item in enumerate(value):
-            if not isinstance(item, str) or not _storable(item):
+            if not isinstance(item, str) or not item or not _storable(item):
                 self._add((*self._loc, name, index), "Input should be a valid string", "string_type")
         return list(dict.fromkeys(item for item in value if isinstance(item, str)))
 

@@ -1,0 +1,388 @@
+"""What the cloud says is what it does: over restarts, changes of its switches, jumps, and whatever gets in the way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from flow_resources.testing import MANUAL, Clock, FakeMithril, RemoteMithril
+from flow_resources.testing.service.auction import Bidder, clear
+from flow_resources.testing.service.catalog import CAPACITY
+from flow_resources.testing.service.crowd import Crowd
+from flow_resources.testing.service.inputs import write_price
+from flow_resources.testing.service.ticks import Ticks
+
+START = 1_700_000_000.0
+TYPE, REGION = "8xa100", "us-central5-a"
+
+
+@pytest.fixture
+def living(cloud):
+    """Return a function that starts a market with a seed, under a clock of its own that stands still."""
+
+    def start(seed=7, **options):
+        return cloud(**{"seed": seed, "clock": Clock(START, speed=0), **options})
+
+    return start
+
+
+# --- restarts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_restart_happens_under_the_switches_of_the_cloud_and_not_at_once(cloud, tmp_path):
+    """What waits for the next auction waits for it after the restart, too; also with a switch of its own."""
+    clock = Clock(START, speed=0)
+    first = cloud(seed=7, clock=clock, state=tmp_path / "s.db")
+    bid = first.add_bid(limit_price="$900.00")["fid"]
+    first.close()
+    second = cloud(seed=7, clock=clock, state=tmp_path / "s.db", auction_seconds=MANUAL)
+    assert second.bid(bid)["status"] == "Open"
+    second.close()
+    assert cloud(clock=clock, state=tmp_path / "s.db").bid(bid)["status"] == "Open"
+
+
+@pytest.mark.parametrize("gentle", [True, False], ids=["closed", "killed"])
+def test_time_and_bills_never_go_back_over_a_restart(cloud, tmp_path, gentle):
+    """A clock that only moves when told goes on from where somebody has looked."""
+    first = cloud(clock=Clock(START, speed=0), state=tmp_path / "s.db")
+    first.add_bid()
+    first.clock.advance(hours=10)
+    spent = first.spend
+    if gentle:
+        first.close()
+    else:
+        first.stop()
+        first._store.close()
+        first._closed = True
+    second = cloud(clock=Clock(START, speed=0), state=tmp_path / "s.db")
+    assert (second.clock.now(), second.spend, spent) == (START + 36_000, 120.0, 120.0)
+
+
+def test_a_closed_cloud_is_closed(cloud):
+    """Closing twice is fine; serving from a closed state is not."""
+    mithril = cloud()
+    mithril.close()
+    mithril.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        mithril.start()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70, "7", 7.5])
+def test_a_seed_is_a_whole_number(seed):
+    """And named when it is not."""
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        FakeMithril(seed=seed)
+
+
+# --- switches --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["set_options", "attribute"])
+def test_a_switch_counts_from_when_it_is_set_and_not_from_when_somebody_looks(cloud, way):
+    """The hour after the change is billed, though nobody looked before it was over."""
+    mithril = cloud(clock=Clock(START, speed=0), auction_seconds=MANUAL)
+    mithril.add_bid()
+    mithril.clock.advance(hours=1)
+    if way == "attribute":
+        mithril.options.auction_seconds = 0
+    else:
+        mithril.set_options(auction_seconds=0)
+    mithril.clock.advance(hours=1)
+    assert mithril.spend == 12.0
+
+
+def test_the_hour_before_a_change_goes_by_the_old_switch(cloud):
+    """A boot that was over before the switch was set is over."""
+    mithril = cloud(clock=Clock(START, speed=0), auction_seconds=600)
+    mithril.add_bid(limit_price="$20.00")
+    mithril.clock.advance(hours=1)
+    mithril.options.auction_seconds = MANUAL
+    assert mithril.live_bids[0]["status"] == "Allocated"
+    assert mithril.spend == pytest.approx(12.0 * 50 / 60)
+
+
+def test_prices_of_the_past_stay_whatever_is_changed(living):
+    """Neither another rhythm of auctions nor fewer machines rewrite what was paid."""
+    mithril = living()
+    mithril.add_bid(limit_price="$90.00")
+    mithril.clock.advance(hours=10)
+    before = mithril.price_history(TYPE, REGION, hours=24)
+    mithril.set_capacity(TYPE, REGION, CAPACITY // 2)
+    mithril.set_options(auction_seconds=60)
+    end = mithril.clock.now()
+    assert [point for point in mithril.price_history(TYPE, REGION, hours=24) if point[0] < end] == before[:-1] + [
+        point for point in before[-1:] if point[0] < end
+    ]
+
+
+def test_prices_move_with_the_clock_and_not_with_the_rhythm_of_auctions(living):
+    """Where nobody bids one seed has one price path, however often auctions are held."""
+    paths = []
+    for seconds in (0, 10, 120, 600, MANUAL):
+        mithril = living(auction_seconds=seconds)
+        mithril.clock.advance(hours=5)
+        paths.append(mithril.price_history(TYPE, REGION, hours=5))
+    assert all(path == paths[0] for path in paths)
+
+
+@pytest.mark.parametrize("seconds", [0, 10, 120, 600, MANUAL])
+def test_what_is_shown_is_what_is_paid(living, seconds):
+    """At any rhythm, while machines are held; never more than the limit."""
+    mithril = living(auction_seconds=seconds, preemption_notice_seconds=0)
+    mithril.add_bid(limit_price="$15.00", instance_quantity=2)
+    mithril.hold_auction()
+    mithril.clock.advance(minutes=10)
+    mithril.hold_auction()
+    for _ in range(60):
+        before, price, held = mithril.spend, mithril.price(TYPE, REGION), mithril.live_bids[0]["status"] == "Allocated"
+        mithril.clock.advance(seconds=1)
+        paid = (mithril.spend - before) * 3600 / 2
+        assert paid == pytest.approx(min(price, 15.0) if held else 0.0, abs=0.01)
+        mithril.clock.advance(seconds=119)
+
+
+def test_a_price_by_hand_is_paid_at_once_and_decides_at_the_next_auction(cloud):
+    """In a still market with a rhythm."""
+    mithril = cloud(clock=Clock(START, speed=0), auction_seconds=600)
+    bid = mithril.add_bid(limit_price="$16.00")["fid"]
+    mithril.clock.advance(seconds=600)
+    mithril.set_price(TYPE, REGION, 15.0)
+    mithril.clock.advance(seconds=100)
+    assert mithril.spend == pytest.approx(15.0 * 100 / 3600)
+    mithril.set_price(TYPE, REGION, 50.0)
+    mithril.clock.advance(seconds=499)
+    assert (mithril.bid(bid)["status"], mithril.spend) == (
+        "Allocated",
+        pytest.approx((1500 + 16 * 499) / 3600, abs=1e-4),
+    )
+    mithril.clock.advance(seconds=1)
+    assert mithril.bid(bid)["status"] == "Open"
+
+
+# --- the auction -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [0.7, 1.1, 7.3, 120.0])
+@pytest.mark.parametrize("born", [0.0, START, START + 0.1])
+def test_a_tick_begins_when_it_says(born, seconds):
+    """Whatever floats make of it: every moment lies in one tick, and the next tick is later."""
+    ticks = Ticks(born, seconds)
+    for tick in (*range(2000), 10**6, 10**7 + 3):
+        begins = ticks.begins(tick)
+        assert (ticks.at(begins), ticks.has(begins)) == (tick, True)
+        assert ticks.after(begins) == ticks.begins(tick + 1) > begins
+
+
+def test_looking_just_before_an_auction_skips_none(living):
+    """Half a millionth of a second before it, and at any other moment."""
+    mithril = living(boot_seconds=0)
+    bid = mithril.add_bid(limit_price="$90.00")["fid"]
+    mithril.clock.advance(seconds=119.9999995)
+    assert mithril.bid(bid)["status"] == "Open"
+    mithril.clock.advance(seconds=0.000001)
+    assert mithril.bid(bid)["status"] == "Allocated"
+
+
+def test_a_story_in_odd_steps_is_the_same_story(living):
+    """Steps that floats cannot write, against one jump."""
+    stories = []
+    for steps in (3000, 1):
+        mithril = living(auction_seconds=1.7)
+        mithril.add_bid(limit_price="$13.00", instance_quantity=4)
+        for _ in range(steps):
+            mithril.clock.advance(seconds=3000 * 0.1 / steps)
+            _ = mithril.live_bids
+        mithril.clock.advance(seconds=START + 400 - mithril.clock.now())
+        stories.append((mithril.bids, mithril.instances, mithril.spend))
+    assert stories[0] == stories[1]
+
+
+def test_the_price_falls_back_when_our_bid_leaves(living):
+    """At once where auctions are: nobody pays for machines that nobody wants any more."""
+    mithril = living(auction_seconds=0)
+    before = mithril.price(TYPE, REGION)
+    bid = mithril.add_bid(limit_price="$500.00", instance_quantity=40)["fid"]
+    assert mithril.price(TYPE, REGION) > before
+    mithril.terminate(bid)
+    assert mithril.price(TYPE, REGION) == before
+
+
+def test_the_fewer_machines_the_dearer(living):
+    """Down to none."""
+    mithril = living(auction_seconds=0)
+    prices = []
+    for machines in (64, 32, 8, 4, 2, 1, 0):
+        mithril.set_capacity(TYPE, REGION, machines)
+        prices.append(mithril.price(TYPE, REGION))
+    assert prices == sorted(prices)
+    assert prices[0] < prices[2] < prices[-1]
+
+
+def test_the_crowd_alone_comes_to_what_the_auction_says():
+    """The short way and the long one."""
+    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    for tick in range(0, 5000, 13):
+        for machines in (0, 1, 5, 40, 64, 200):
+            long = clear(
+                [Bidder(None, index, *bid) for index, bid in enumerate(crowd.bids(tick))], crowd.floor, machines
+            )
+            assert (crowd.price(tick, machines), crowd.taken(tick, machines)) == (long.price_cents, long.others)
+
+
+def test_what_would_win_leaves_out_who_is_leaving_and_is_null_where_nobody_can(cloud, connect):
+    """A bid that is slowly being cancelled, and more machines than there are."""
+    mithril = cloud(cancel_seconds=60, auction_seconds=MANUAL)
+    client = connect(mithril)
+    mithril.set_capacity(TYPE, REGION, 1)
+    client.delete(f"/v2/spot/bids/{client.bid(limit_price='$19.00')['fid']}")
+    asked = {"instance_type": "it_Sg1nDx1I8NFep60J", "region": REGION}
+    assert client.get("/v2/pricing/current", params=asked).json()["dynamic_win_price_cents"] == 1200
+    asked["instance_quantity"] = 2
+    assert client.get("/v2/pricing/current", params=asked).json()["dynamic_win_price_cents"] is None
+
+
+# --- machines --------------------------------------------------------------------------------------------------------
+
+
+def test_machines_that_are_won_back_have_not_ended(cloud, connect, clock):
+    """With keep_instance_ids: no end time, and a bill for each hour that was paid."""
+    mithril = cloud(keep_instance_ids=True)
+    client = connect(mithril)
+    bid = client.bid()
+    clock.advance(hours=1)
+    mithril.preempt(bid["fid"])
+    assert client.get(f"/v2/instances/{bid['instances'][0]}/status").json()["end_time"] is not None
+    client.patch(f"/v2/spot/bids/{bid['fid']}", json={"paused": True})
+    assert client.machines(bid)[0]["status"] == "STATUS_PREEMPTED"
+    client.patch(f"/v2/spot/bids/{bid['fid']}", json={"paused": False})
+    clock.advance(hours=1)
+    assert client.get(f"/v2/instances/{bid['instances'][0]}/status").json()["end_time"] is None
+    query = {"project": mithril.project_id, "bid_fid": bid["fid"]}
+    (machine,) = client.get("/v2/instances/pricing/history", params=query).json()["instances"]
+    assert (len(machine["events"]), mithril.spend) == (2, 24.0)
+
+
+def test_only_machines_that_are_held_can_fail(mithril, client):
+    """Those of a bid that has ended stay as they ended."""
+    bid = client.bid()
+    mithril.terminate(bid["fid"])
+    with pytest.raises(ValueError, match="only an Allocated bid"):
+        mithril.fail_boot(bid["fid"])
+    assert client.machines(bid)[0]["status"] == "STATUS_TERMINATED"
+
+
+def test_a_notice_may_be_without_an_end(mithril, client, clock):
+    """From here and from another process."""
+    one, two = client.bid(name="one"), client.bid(name="two")
+    mithril.preempt(one["fid"], notice_seconds=MANUAL)
+    RemoteMithril(mithril.url).preempt(two["fid"], notice_seconds=MANUAL)
+    clock.advance(hours=1000)
+    assert {client.read(bid)["status"] for bid in (one, two)} == {"Preempting"}
+    mithril.finish("notice")
+    assert {client.read(bid)["status"] for bid in (one, two)} == {"Open"}
+
+
+# --- a story anew ----------------------------------------------------------------------------------------------------
+
+
+def test_a_story_that_is_begun_anew_is_that_of_a_new_cloud(living, cloud):
+    """The rhythm of a market that lives or stands still, unless somebody said otherwise; faults are drawn anew."""
+
+    def struck(mithril):
+        rule = mithril.faults.add(rate=0.5)
+        lots = [mithril.faults._lot(rule) for _ in range(20)]
+        return rule.id, lots
+
+    fresh, still = living(), cloud(boot_seconds=3)
+    still.faults.add(rate=0.5)
+    still.set_latency(5.0)
+    still.reset(seed=7)
+    assert struck(still) == struck(fresh)
+    assert still.options.wire() == {**fresh.options.wire(), "boot_seconds": 3}
+    assert still._server._latency == 0
+    still.reset()
+    assert still.options.wire() == cloud(boot_seconds=3).options.wire()
+
+
+# --- what gets in the way --------------------------------------------------------------------------------------------
+
+
+def test_a_catching_up_that_is_interrupted_is_done_again(living):
+    """Ctrl-C in the middle of a month changes no story."""
+    undisturbed, disturbed = living(), living()
+    for mithril in (undisturbed, disturbed):
+        mithril.add_bid(limit_price="$13.00", instance_quantity=4)
+        mithril.clock.advance(hours=24)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    kept = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(KeyboardInterrupt):
+            _ = disturbed.bids
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, kept)
+    for mithril in (undisturbed, disturbed):
+        mithril.clock.advance(hours=1)
+    assert (disturbed.bids, disturbed.spend) == (undisturbed.bids, undisturbed.spend)
+
+
+def test_the_control_api_answers_while_faults_wait(mithril, client):
+    """However many `then` are in progress."""
+    let_go = threading.Event()
+    mithril.faults.add(times=None, then=lambda _: let_go.wait(20))
+    askers = [threading.Thread(target=client.get, args=("/v2/me",)) for _ in range(8)]
+    for asker in askers:
+        asker.start()
+    try:
+        assert RemoteMithril(mithril.url, timeout=5).clock.now() > 0
+    finally:
+        let_go.set()
+        for asker in askers:
+            asker.join()
+
+
+def test_a_history_of_all_prices_keeps_nobody_waiting_for_long(living, connect):
+    """A week of every place, or all there is of one: far from a client's limit of thirty seconds."""
+    mithril = living()
+    client = connect(mithril)
+    whole = {"num_samples": -1, "start_time": "1970-01-01T00:00:00Z", "instance_types": "it_7RHoQUztab9lU9Ne"}
+    for query, limit in (({}, 5), (whole, 15)):
+        started = time.monotonic()
+        answer = client.get("/v2/pricing/history", params=query, timeout=60)
+        assert answer.status_code == 200
+        assert time.monotonic() - started < limit
+    assert answer.json()["series"][0]["timestamps"][0] > "2023-10-10"
+
+
+def test_the_journal_does_not_grow_without_end(mithril):
+    """It forgets the oldest, by number and by size."""
+    from flow_resources.testing.web import journal
+
+    kept = journal.Journal()
+    for n in range(70):
+        kept.record(journal.Request("POST", f"/{n}", {}, None, None), 1_000_000)
+    assert [one.path for one in kept.latest(2)] == ["/69", "/68"]
+    assert len(kept.all()) == 64
+
+
+def test_a_thousand_bids_can_be_seen_and_placed(cloud):
+    """In one piece, on any SQLite, and without each looking at all the others twice."""
+    mithril = cloud()
+    mithril.set_capacity(TYPE, REGION, 5000)
+    mithril.set_quota(TYPE, 5000)
+    for n in range(1100):
+        mithril.add_bid(f"b{n}")
+    assert len(mithril.live_bids) == len(mithril.instances) == 1100
+
+
+@pytest.mark.parametrize("cents", [1, 99, 100, 123456])
+def test_prices_are_written_as_the_service_writes_them(cents):
+    """Dollars and cents."""
+    assert write_price(cents) == f"${cents / 100:.2f}"
