@@ -10,7 +10,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.t
 # The environment of a recipe line: the venv and a working `pulumi` on PATH, as `make env` prints it.
 ON_PATH := lines="$$($(PY) tools/env.py)" && eval "$$lines"
 
-.PHONY: help setup env demo check test bench clean FORCE
+.PHONY: help setup env demo check test sweep bench clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## list what there is
@@ -36,6 +36,9 @@ check: $(STAMP) ## lint, format, types, layering
 test: $(STAMP) ## all tests: first without, then with the Pulumi engine
 	@$(PY) -m pytest -n $(TEST_JOBS) -m 'not engine'
 	@$(ON_PATH) && $(PY) -m pytest -n $(TEST_JOBS) -m engine
+
+sweep: $(STAMP) ## the long property-based runs (some minutes)
+	@$(PY) -m pytest -n $(TEST_JOBS) -m sweep
 
 bench: $(STAMP) ## measure
 	@test -f benchmarks/bench.py || { echo 'make bench: there is no benchmarks/bench.py yet' >&2; exit 1; }

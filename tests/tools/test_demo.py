@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,10 @@ class Run:
 def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path):
     """It rents, re-prices, loses and gets back the machines, and says what to type next."""
     run = Run(tmp_path, terminal=False)
+    run.read(until="$ pulumi preview")
+    address = run.printed.partition("Watch it in a browser while it runs: ")[2].split()[0]
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=10) as page:
+        assert b"<title>" in page.read()
     assert run.end() == 0, run.printed
     assert "[8/8]" in run.printed
     assert "[diff: ~max_price_per_hour]" in run.printed
