@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 import flow_resources.testing as front
@@ -110,3 +112,24 @@ def test_a_thousand_bids_do_not_slow_a_page_down(mithril, client):
     assert seen == 1000
     assert client.get("/v2/spot/bids", params={"name": "bid-500"}).json()["data"][0]["name"] == "bid-500"
     assert time.monotonic() - started < 5
+
+
+def test_a_hundred_and_twenty_eight_clients_are_answered_at_once(mithril):
+    """Each has a connection of its own, and each gets what it placed."""
+
+    async def place(session, number):
+        body = {"name": f"v{number}", "project": mithril.project_id, "region": mithril.region}
+        body |= {"disk_interface": "File", "size_gb": number + 1}
+        async with session.post(f"{mithril.url}/v2/volumes", json=body) as answer:
+            return (await answer.json())["capacity_gb"]
+
+    async def all_at_once():
+        headers = {"Authorization": f"Bearer {mithril.key}"}
+        connector = aiohttp.TCPConnector(limit=128)
+        async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+            return await asyncio.gather(*(place(session, number) for number in range(128)))
+
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(all_at_once()) == list(range(1, 129))
+    loop.close()
+    assert len(mithril.volumes) == 128

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
-from flow_resources.testing import FakeMithril, StateError
+from flow_resources.testing import FakeMithril, RemoteMithril, StateError
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,6 +118,38 @@ def test_kill_9_loses_nothing_that_was_answered(spawn, tmp_path):
     with call(spawn("--state", state)) as client:
         rows = client.get("/v2/volumes", params={"project": project}).json()
     assert [row["name"] for row in rows] == names
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.13, 0.31])
+def test_kill_9_in_the_middle_of_everything_loses_nothing_that_was_answered(spawn, tmp_path, moment):
+    """Eight clients write at once; whatever one of them was told is true after the restart, and the story goes on."""
+    state = str(tmp_path / "state.db")
+    first = spawn("--state", state, "--seed", "7", "--speed", "3600")
+    answered, lock = [], threading.Lock()
+
+    def write(number):
+        with call(first) as client, contextlib.suppress(httpx.TransportError):
+            project = client.get("/v2/projects").json()[0]["fid"]
+            body = {"project": project, "disk_interface": "File", "region": "us-central5-a", "size_gb": 1}
+            for n in range(10_000):
+                answer = client.post("/v2/volumes", json={**body, "name": f"v{number}-{n}"})
+                assert answer.status_code == 201
+                with lock:
+                    answered.append(answer.json()["fid"])
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for writer in writers:
+        writer.start()
+    while not answered:
+        time.sleep(0.001)
+    time.sleep(moment)  # the moment is the point
+    assert first.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    for writer in writers:
+        writer.join()
+    second = spawn("--state", state)
+    remote = RemoteMithril(second.environment["MITHRIL_API_URL"])
+    assert set(answered) <= {row["fid"] for row in remote.volumes}
+    assert remote.seed == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+import httpx
 import pytest
 
 from flow_resources.testing import MANUAL, Clock, FakeMithril, RemoteMithril
@@ -359,6 +360,23 @@ def test_a_history_of_all_prices_keeps_nobody_waiting_for_long(living, connect):
         assert answer.status_code == 200
         assert time.monotonic() - started < limit
     assert answer.json()["series"][0]["timestamps"][0] > "2023-10-10"
+
+
+def test_the_services_time_is_the_clouds(mithril, client, clock):
+    """Clients read it from the Date of any answer."""
+    clock.advance(hours=5)
+    assert client.get("/v2/me").headers["Date"] == "Fri, 15 Jan 2027 13:00:00 GMT"
+
+
+def test_a_body_that_is_too_large_is_refused_in_the_envelope_and_noted(mithril):
+    """It suffers faults like any other request."""
+    body = b'"' + b"x" * 2_000_000 + b'"'
+    headers = {"Authorization": f"Bearer {mithril.key}"}
+    answer = httpx.post(f"{mithril.url}/v2/volumes", content=body, headers=headers, trust_env=False)
+    assert (answer.status_code, list(answer.json())) == (413, ["detail"])
+    assert (mithril.requests[0].status, mithril.requests[0].effect) == (413, False)
+    mithril.faults.add(status=503)
+    assert httpx.post(f"{mithril.url}/v2/volumes", content=body, headers=headers, trust_env=False).status_code == 503
 
 
 def test_the_journal_does_not_grow_without_end(mithril):

@@ -7,6 +7,7 @@ ApiError
  ├ MethodNotAllowedError  405
  ├ BadRequestError        400  understood, and not possible now
  ├ ConflictError          409  a name or an Idempotency-Key that is taken
+ ├ TooLargeError          413
  └ InvalidError           422  a field is wrong; carries every wrong field at once
 """
 
@@ -60,6 +61,12 @@ class ConflictError(ApiError):
     """The name, or the Idempotency-Key, is taken."""
 
     status = 409
+
+
+class TooLargeError(ApiError):
+    """More than anybody reads."""
+
+    status = 413
 
 
 class InvalidError(ApiError):

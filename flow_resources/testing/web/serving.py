@@ -11,13 +11,14 @@ import socket
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from email.utils import formatdate
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from flow_resources.testing.service.backend import Backend
-from flow_resources.testing.service.errors import ApiError, InvalidError, problem
+from flow_resources.testing.service.errors import ApiError, InvalidError, TooLargeError, problem
 from flow_resources.testing.service.inputs import Query, read_json
 from flow_resources.testing.web import CONTROL
 from flow_resources.testing.web.control import Perform, answer_control
@@ -69,24 +70,20 @@ class Serving:
         page = asset(http.path) if http.method == "GET" and http.path.count("/") == 1 else None
         if page is not None:
             return web.Response(body=page[0], headers={"Content-Type": page[1], "Cache-Control": "no-store"})
-        try:
-            raw = await http.read()
-        except web.HTTPRequestEntityTooLarge:
-            raw = b"(more than this server reads)"
-        body, parsed = _parse(raw)
+        sent = await _read(http)
         authorization = http.headers.get("Authorization")
         query = Query(http.query.items())
         request = Request(
-            http.method, unquote(http.path), query.plain(), body, http.headers.get("Idempotency-Key"),
+            http.method, unquote(http.path), query.plain(), sent.body, http.headers.get("Idempotency-Key"),
             key=fingerprint(authorization), at=self._backend.clock.now(),
         )  # fmt: skip
-        self._journal.record(request, len(raw))
+        self._journal.record(request, sent.size)
         rule = self._faults.strike(request)
         if self.latency > 0:
             await asyncio.sleep(self.latency)
         if rule is None:
-            return self._answer(request, self._carry_out(request, query, parsed, authorization))
-        return await self._suffer(http, request, rule, lambda: self._carry_out(request, query, parsed, authorization))
+            return self._answer(request, self._carry_out(request, query, sent, authorization))
+        return await self._suffer(http, request, rule, lambda: self._carry_out(request, query, sent, authorization))
 
     async def _suffer(
         self, http: web.BaseRequest, request: Request, rule: FaultRule, act: Callable[[], Answer]
@@ -101,15 +98,16 @@ class Serving:
             _kill(rule.kill)
         return await self._break(http, request, rule, answer)
 
-    def _carry_out(self, request: Request, query: Query, parsed: bool, authorization: str | None) -> Answer:
+    def _carry_out(self, request: Request, query: Query, sent: _Sent, authorization: str | None) -> Answer:
         backend = self._backend
         try:
             handler, fid = find(request.method, request.path)
             with backend.session() as now:
                 user = backend.accounts.identify(authorization, now)
                 before = backend.store.changes
-                body = _readable(request.body, parsed)
-                call = Call(backend, user, fid, query, body, request.idempotency_key, now)
+                if sent.refusal is not None:
+                    raise sent.refusal
+                call = Call(backend, user, fid, query, sent.body, request.idempotency_key, now)
                 answer = handler(call)
                 changed = backend.store.changes != before
             # Only now is it stored: a request had no effect if the transaction did not end well.
@@ -124,9 +122,12 @@ class Serving:
     def _answer(self, request: Request, answer: Answer) -> web.Response:
         status, body = answer
         request.status = status
+        # Clients read the service's time from it: it is the cloud's, also where that is ahead.
+        headers = {"Date": formatdate(self._backend.clock.now(), usegmt=True)}
         if body is None:
-            return web.Response(status=status)
-        return web.Response(status=status, body=json.dumps(body).encode(), content_type="application/json")
+            return web.Response(status=status, headers=headers)
+        text = json.dumps(body).encode()
+        return web.Response(status=status, body=text, headers={**headers, "Content-Type": "application/json"})
 
     async def _break(
         self, http: web.BaseRequest, request: Request, rule: FaultRule, answer: Answer | None
@@ -153,21 +154,26 @@ class Serving:
         return web.Response(status=status, body=text, headers=headers)
 
 
-def _parse(raw: bytes) -> tuple[Any, bool]:
-    """Return the body for the journal, and whether it is what an API can read."""
-    if not raw:
-        return None, True
+class _Sent(NamedTuple):
+    """What came as the body of a request: as the journal shows it, and what refuses it when no API can read it."""
+
+    body: Any
+    size: int
+    refusal: ApiError | None = None
+
+
+async def _read(http: web.BaseRequest) -> _Sent:
     try:
-        return read_json(raw), True
+        raw = await http.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        return _Sent("", 0, TooLargeError(f"Request body is too large: {error.text}"))
+    if not raw:
+        return _Sent(None, 0)
+    try:
+        return _Sent(read_json(raw), len(raw))
     except ValueError:
-        return raw.decode("utf-8", "replace"), False
-
-
-def _readable(body: Any, parsed: bool) -> Any:
-    """Return the body that an API can read. Raises InvalidError when it was not JSON."""
-    if not parsed:
-        raise InvalidError([problem(("body",), "JSON decode error", "json_invalid")])
-    return body
+        refusal = InvalidError([problem(("body",), "JSON decode error", "json_invalid")])
+        return _Sent(raw.decode("utf-8", "replace"), len(raw), refusal)
 
 
 def _spoiled(rule: FaultRule, answer: Answer | None) -> tuple[int, bytes]:
