@@ -105,9 +105,7 @@ class Serving:
             with backend.session() as now:
                 user = backend.accounts.identify(authorization, now)
                 before = backend.store.changes
-                if sent.refusal is not None:
-                    raise sent.refusal
-                call = Call(backend, user, fid, query, sent.body, request.idempotency_key, now)
+                call = Call(backend, user, fid, query, sent.readable(), request.idempotency_key, now)
                 answer = handler(call)
                 changed = backend.store.changes != before
             # Only now is it stored: a request had no effect if the transaction did not end well.
@@ -160,6 +158,12 @@ class _Sent(NamedTuple):
     body: Any
     size: int
     refusal: ApiError | None = None
+
+    def readable(self) -> Any:
+        """Return the body that an API can read. Raises what refuses another."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.body
 
 
 async def _read(http: web.BaseRequest) -> _Sent:
