@@ -10,7 +10,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.t
 # The environment of a recipe line: the venv and a working `pulumi` on PATH, as `make env` prints it.
 ON_PATH := lines="$$($(PY) tools/env.py)" && eval "$$lines"
 
-.PHONY: help setup env demo check test sweep bench clean FORCE
+.PHONY: help setup env demo check test faults sweep bench clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## list what there is
@@ -34,8 +34,11 @@ check: $(STAMP) ## lint, format, types, layering
 
 # The fast floors first, and the engine only when they hold: the last line that pytest prints is the verdict.
 test: $(STAMP) ## all tests: first without, then with the Pulumi engine
-	@$(PY) -m pytest -n $(TEST_JOBS) -m 'not engine'
+	@$(PY) -m pytest -n $(TEST_JOBS) -m 'not engine and not faults'
 	@$(ON_PATH) && $(PY) -m pytest -n $(TEST_JOBS) -m engine
+
+faults: $(STAMP) ## the whole fault matrix: every call of every verb, every fault (many minutes)
+	@$(PY) -m pytest -n $(TEST_JOBS) -p no:logging tests/faults
 
 sweep: $(STAMP) ## the long property-based runs (some minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -m sweep

@@ -22,12 +22,14 @@ class Reading(Generic[T]):
 
     began: float
     ended: float
+    era: int
+    """How often something had changed when it began."""
     value: T | None = None
     error: BaseException | None = None
 
-    def answers(self, asked: float, begun_after: float) -> bool:
+    def answers(self, asked: float, begun_after: float, era: int) -> bool:
         """Whether it serves somebody who asked then; a failure only those who asked while it lasted."""
-        return self.began >= begun_after and (self.error is None or self.ended >= asked)
+        return self.era == era and self.began >= begun_after and (self.error is None or self.ended >= asked)
 
 
 class Shared(Generic[T]):
@@ -38,17 +40,18 @@ class Shared(Generic[T]):
         self._turn = threading.Condition()
         self._last: Reading[T] | None = None
         self._fetching = False
-        self._stale_before = float("-inf")
+        # Counted, not timed: a clock may stand still between a fetch and the change that makes it stale.
+        self._era = 0
 
     def get(self, begun_after: float) -> T:
         """Return a value whose fetch began at or after a moment; share the failure of one that failed."""
         asked = self._clock()
         with self._turn:
             while True:
-                if self._last is not None and self._last.answers(asked, max(begun_after, self._stale_before)):
+                if self._last is not None and self._last.answers(asked, begun_after, self._era):
                     return _open(self._last)
                 if not self._fetching:
-                    self._fetching = True
+                    self._fetching, era = True, self._era
                     break
                 self._turn.wait()
         began = self._clock()
@@ -60,7 +63,7 @@ class Shared(Generic[T]):
             error = failure
         finally:
             with self._turn:
-                reading = self._last = Reading(began, self._clock(), value, error)
+                reading = self._last = Reading(began, self._clock(), era, value, error)
                 self._fetching = False
                 self._turn.notify_all()
         return _open(reading)
@@ -68,7 +71,7 @@ class Shared(Generic[T]):
     def forget(self) -> None:
         """Let no fetch that began before now answer anyone, whatever age they accept: something has just changed."""
         with self._turn:
-            self._stale_before = self._clock()
+            self._era += 1
 
 
 def _open(reading: Reading[T]) -> T:

@@ -128,11 +128,11 @@ def test_a_later_asker_gets_a_new_fetch(shared: Shared[int], source: Source, clo
 
 
 def test_an_answer_as_old_as_the_question_is_fresh_enough(source: Source) -> None:
-    """A clock that stands still makes no endless fetching."""
+    """A clock that stands still makes no endless fetching, also after a change."""
     shared = Shared(source, lambda: 7.0)
     assert [shared.get(7.0), shared.get(7.0), shared.get(6.0)] == [1, 1, 1]
     shared.forget()
-    assert shared.get(7.0) == 1
+    assert [shared.get(7.0), shared.get(7.0)] == [2, 2]
 
 
 def test_a_failure_is_shared_and_not_tried_again_one_by_one(shared: Shared[int], source: Source, clock: Clock) -> None:
@@ -248,7 +248,18 @@ def test_a_reading_answers_by_its_age_and_a_failure_until_it_ends(
     asked: float, begun_after: float, good: Any, bad: Any, error: Any
 ) -> None:
     """A fetch from 10 to 20: old enough for the asker, and, where it failed, not over when he asked."""
-    assert Reading(10.0, 20.0, 1, error).answers(asked, begun_after) is (bad if error else good)
+    reading = Reading(10.0, 20.0, era=3, value=1, error=error)
+    assert reading.answers(asked, begun_after, era=3) is (bad if error else good)
+    assert reading.answers(asked, begun_after, era=4) is False
+
+
+def test_a_change_at_the_very_moment_of_a_fetch_makes_it_stale() -> None:
+    """Clocks have grains: what is as old as the change was not begun after it."""
+    values = iter(range(9))
+    shared = Shared(lambda: next(values), lambda: 1000.0)
+    assert (shared.get(1000.0), shared.get(1000.0)) == (0, 0)
+    shared.forget()
+    assert shared.get(1000.0) == 1
 
 
 def test_a_failure_that_is_forgotten_while_it_lasts_answers_nobody_else(shared: Shared[int], source: Source) -> None:

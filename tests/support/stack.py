@@ -118,6 +118,8 @@ class Stack:
     owner: str = "acme/training/dev"
     state: dict[str, Saved] = field(default_factory=dict)
     clock: session.Clock | None = None
+    doomed: list[tuple[str, Saved]] = field(default_factory=list)
+    """What was replaced and is still to be deleted: the state keeps it until that has been done."""
     unready: dict[str, str] = field(default_factory=dict)
     """By name, the reason of each failed initialisation of the last operation."""
 
@@ -143,6 +145,7 @@ class Stack:
         self.operation()
         if refresh:
             self._refresh()
+        self._delete_doomed()
         for name, declared in program.items():
             self._bring(name, declared, forced=name in (force or set()))
         for name in [name for name in reversed(self.state) if name not in program]:
@@ -158,6 +161,7 @@ class Stack:
     def destroy(self) -> None:
         """Delete everything, last first."""
         self.operation()
+        self._delete_doomed()
         for name in reversed(list(self.state)):
             self._delete(name)
 
@@ -196,9 +200,10 @@ class Stack:
         if step == "replace":
             news = self.check(name, declared, None)
             if declared.create_first:
-                doomed = self.state[name]
+                replaced = self.state[name]
                 self._create(name, declared, news)
-                self._delete_saved(name, doomed)
+                self.doomed.append((name, replaced))
+                self._delete_doomed()
                 return
             self._delete(name)
             step = "create"
@@ -252,6 +257,11 @@ class Stack:
     def _delete(self, name: str) -> None:
         self._delete_saved(name, self.state[name])
         del self.state[name]
+
+    def _delete_doomed(self) -> None:
+        while self.doomed:
+            self._delete_saved(*self.doomed[0])
+            self.doomed.pop(0)
 
     def _delete_saved(self, name: str, saved: Saved) -> None:
         urn = self.urn(name, saved.type)

@@ -21,6 +21,7 @@ from flow_resources.testing.web.serving import Serving
 
 HOST = "127.0.0.1"
 _GRACE_SECONDS = 0.05
+_ROUND_SECONDS = 0.001
 
 
 class Server:
@@ -76,6 +77,10 @@ class Server:
         try:
             loop.run_until_complete(self._serve(loop, listening, ready))
         finally:
+            # Such as a connection that is just coming in. (`asyncio.run` would also wait for every `then` of a fault.)
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(_ROUND_SECONDS))
             loop.close()
             listening.set()
 
@@ -96,7 +101,6 @@ class Server:
         listening.set()
         await self._halt.wait()
         self._faults.on_clear = lambda: None
-        await door.shut()
         serving.release()
         await door.close()
         serving.close()
@@ -139,8 +143,17 @@ class _Door:
         """Stop for good and cut what is left."""
         if self._opening is not None:
             self._opening.cancel()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._runner is None or self._runner.server is None:
+            return
+        await self.shut()
+        # Whoever came in through the closing door is a connection only in the next round of the loop; and so is every
+        # goodbye, which is never over where a client does not read.
+        await asyncio.sleep(_ROUND_SECONDS)
+        transports = [one.transport for one in self._runner.server.connections if one.transport is not None]
+        await self._runner.cleanup()
+        for transport in transports:
+            transport.abort()
+        await asyncio.sleep(_ROUND_SECONDS)
 
     async def _listen(self) -> None:
         if self._runner is not None:

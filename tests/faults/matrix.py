@@ -1,0 +1,174 @@
+"""The fault matrix: every call of a verb, and everything that can go wrong with it, made from what a clean run asks.
+
+A cell is a scenario, the number of a call in it and a fault. It sets the scene, does the deed with the fault in its
+way, recovers with one more run, and is then asked whether what is live is what the program declares.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of, volume
+
+from flow_resources.providers import session
+from flow_resources.testing import FakeMithril
+
+Program = Mapping[str, Declared]
+HANG_SECONDS = 0.3
+"""What a client waits for an answer where one hangs; the SDK's own thirty seconds are not waited for."""
+# A single 404 is not among them: from the service and project that the state records it is proof, not a fault.
+FAULTS: dict[str, dict[str, Any]] = {
+    "reset before": {"kind": "reset", "when": "before"},
+    "reset after": {"kind": "reset", "when": "after"},
+    "hang before": {"kind": "hang", "when": "before"},
+    "hang after": {"kind": "hang", "when": "after"},
+    "500 before": {"status": 500, "when": "before"},
+    "500 after": {"status": 500, "when": "after"},
+    "503 before": {"status": 503, "when": "before"},
+    "504 after": {"status": 504, "when": "after"},
+    "429": {"status": 429, "when": "before", "headers": {"Retry-After": "1"}},
+    "truncated": {"kind": "truncate", "when": "after"},
+    "malformed": {"kind": "malformed", "when": "after"},
+    "401": {"status": 401, "when": "before"},
+    "refused": {"kind": "refuse", "when": "before", "seconds": 0.02},
+}
+CRASHES = ("killed before the send", "killed after acceptance")
+
+
+class KilledError(BaseException):
+    """The plugin is dead: no `except` of the verbs sees it."""
+
+
+class MortalStack(Stack):
+    """A stack whose plugin can be killed: what a verb returns after that reaches nobody."""
+
+    dead = False
+
+    def _call(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super()._call(*arguments, **options)
+        finally:
+            if self.dead:
+                raise KilledError
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A deed of a user, from a scene that went well to what the program says in the end."""
+
+    before: Program
+    deed: Callable[[Stack], None]
+    after: Program
+
+
+def up(program: Program) -> Callable[[Stack], None]:
+    """Return the deed `pulumi up`."""
+    return lambda stack: stack.up(program)
+
+
+ONE, DEARER, LARGER = {"c": cluster()}, {"c": cluster(max_price_per_hour=60.0)}, {"c": cluster(num_instances=2)}
+SIDE_BY_SIDE = {"c": cluster(num_instances=2, create_first=True)}
+PAUSED, DATA, RENAMED = {"c": cluster(paused=True)}, {"v": volume()}, {"v": volume(volume_name="renamed")}
+SCENARIOS: dict[str, Scenario] = {
+    "create a cluster": Scenario({}, up(ONE), ONE),
+    "create a paused cluster": Scenario({}, up(PAUSED), PAUSED),
+    "re-price a cluster": Scenario(ONE, up(DEARER), DEARER),
+    "pause a cluster": Scenario(ONE, up(PAUSED), PAUSED),
+    "replace a cluster": Scenario(ONE, up(LARGER), LARGER),
+    "replace a cluster, the new one first": Scenario(ONE, up(SIDE_BY_SIDE), SIDE_BY_SIDE),
+    "refresh a cluster": Scenario(ONE, Stack.refresh, ONE),
+    "destroy a cluster": Scenario(ONE, Stack.destroy, {}),
+    "create a volume": Scenario({}, up(DATA), DATA),
+    "rename a volume": Scenario(DATA, up(RENAMED), RENAMED),
+    "refresh a volume": Scenario(DATA, Stack.refresh, DATA),
+    "destroy a volume": Scenario(DATA, Stack.destroy, {}),
+}
+
+
+def calls(cloud: FakeMithril, scenario: Scenario, stack: Stack) -> list[str]:
+    """Return what a clean run asks, call by call."""
+    set_the_scene(stack, scenario)
+    cloud.clear_requests()
+    scenario.deed(stack)
+    return [f"{one.method} {one.path}" for one in cloud.requests]
+
+
+def set_the_scene(stack: Stack, scenario: Scenario) -> None:
+    """Bring about what the deed begins with."""
+    if scenario.before:
+        stack.up(scenario.before)
+
+
+def suffer(cloud: FakeMithril, stack: MortalStack, scenario: Scenario, nth: int, fault: str) -> str | None:
+    """Do the deed with a fault at its nth call; return the line that the user reads, if it failed."""
+    if fault in CRASHES:
+        _kill_at(cloud, stack, nth, "before" if fault.endswith("send") else "after")
+    else:
+        cloud.faults.add(nth=nth, **FAULTS[fault])
+    try:
+        scenario.deed(stack)
+    except (VerbError, CheckError) as error:
+        return str(error)
+    except KilledError:
+        return "killed"
+    finally:
+        stack.dead = False
+        cloud.faults.clear()
+        if fault == "refused":
+            _wait_for_the_door(cloud)
+    return None
+
+
+def recover(stack: Stack, scenario: Scenario) -> None:
+    """Do what a user does next, once: the same again."""
+    if scenario.after:
+        stack.up(scenario.after)
+    else:
+        stack.destroy()
+
+
+def wrongs(cloud: FakeMithril, stack: Stack, scenario: Scenario) -> Iterator[str]:
+    """Yield what is not as it must be: orphans, doubles, and a state that lies."""
+    live = {"GpuCluster": [bid["fid"] for bid in cloud.live_bids], "Volume": [one["fid"] for one in cloud.volumes]}
+    for kind, found in live.items():
+        declared = [name for name, one in scenario.after.items() if one.type == kind]
+        if len(found) != len(declared):
+            yield f"{len(found)} live {kind}s, {len(declared)} declared"
+        recorded = [one.id for one in stack.state.values() if one.type == kind]
+        if sorted(recorded) != sorted(found):
+            yield f"the state records {recorded}, live are {found}"
+    with suppress(VerbError):
+        stack.destroy()
+    if cloud.live_bids or cloud.volumes:
+        yield f"left after destroy: {[bid['fid'] for bid in cloud.live_bids]} {[one['fid'] for one in cloud.volumes]}"
+
+
+def _wait_for_the_door(cloud: FakeMithril) -> None:
+    """Wait until a server that refused connections accepts them: the network is back when the user tries again."""
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", cloud.port)):
+            return
+        time.sleep(0.002)
+
+
+def _kill_at(cloud: FakeMithril, stack: MortalStack, nth: int, when: Any) -> None:
+    def die(_request: object) -> None:
+        stack.dead = True
+        cloud.faults.add(kind="reset", when="before", times=None)
+
+    cloud.faults.add(nth=nth, kind="reset", when=when, then=die)
+
+
+def open_stack(cloud: FakeMithril, clock: Any) -> MortalStack:
+    """Return a stack on this cloud, with a time that nobody waits for."""
+    return MortalStack(settings_of(cloud), clock=clock)
+
+
+def close_stack() -> None:
+    """Let the clients of the plugin go."""
+    session.current().close()

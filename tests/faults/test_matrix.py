@@ -1,0 +1,71 @@
+"""One fault at every call of every verb, and one recovery: nothing is orphaned, nothing is doubled, no state lies."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from faults import matrix
+from faults.matrix import CRASHES, FAULTS, HANG_SECONDS, SCENARIOS
+from support.stack import FakeClock, VerbError
+
+from flow_resources.testing import FakeMithril
+
+# What fits into every run of the tests: the worst that can happen to each kind of deed.
+SAMPLE = [
+    (name, fault, "ignore")
+    for name in ("create a cluster", "replace a cluster", "destroy a cluster", "create a volume")
+    for fault in ("reset after", "500 after", "killed after acceptance")
+]
+WHOLE = [(name, fault, key) for name in SCENARIOS for fault in (*FAULTS, *CRASHES) for key in ("dedupe", "ignore")]
+
+
+def how_often(scenario):
+    """Return how many calls a clean run of the scenario makes."""
+    with FakeMithril() as cloud:
+        stack = matrix.open_stack(cloud, FakeClock())
+        asked = matrix.calls(cloud, scenario, stack)
+        assert list(matrix.wrongs(cloud, stack, scenario)) == []
+        matrix.close_stack()
+    return len(asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "idempotency"),
+    [pytest.param(*cell, marks=() if cell in SAMPLE else pytest.mark.faults) for cell in WHOLE],
+)
+def test_one_fault_at_every_call_and_one_recovery(clean_environment, monkeypatch, name, fault, idempotency):
+    """Whatever call it strikes; also where the service ignores the Idempotency-Key."""
+    if fault.startswith("hang"):
+        monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", str(HANG_SECONDS))
+    scenario, found = SCENARIOS[name], {}
+    for nth in range(1, how_often(scenario) + 1):
+        with FakeMithril(idempotency=idempotency) as cloud:
+            stack = matrix.open_stack(cloud, FakeClock())
+            matrix.set_the_scene(stack, scenario)
+            cloud.clear_requests()
+            said = matrix.suffer(cloud, stack, scenario, nth, fault)
+            struck = cloud.requests[min(nth, len(cloud.requests)) - 1]
+            try:
+                matrix.recover(stack, scenario)
+                wrong = list(matrix.wrongs(cloud, stack, scenario))
+            except VerbError as error:
+                wrong = [f"does not recover: {error}"]
+            if wrong:
+                found[f"call {nth}, {struck.method} {struck.path} ({said})"] = wrong
+            matrix.close_stack()
+    assert found == {}
+
+
+def test_the_matrix_has_every_kind_of_call(clean_environment):
+    """It is made from what the verbs ask, and they ask what they must."""
+    kinds = Counter()
+    for scenario in SCENARIOS.values():
+        with FakeMithril() as cloud:
+            asked = matrix.calls(cloud, scenario, matrix.open_stack(cloud, FakeClock()))
+            matrix.close_stack()
+        kinds.update(one.split()[0] for one in asked)
+    assert kinds["POST"] >= 5
+    assert kinds["PATCH"] >= 4
+    assert kinds["DELETE"] >= 4
+    assert kinds["GET"] >= 20
