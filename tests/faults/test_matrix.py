@@ -30,10 +30,17 @@ def how_often(scenario):
     return len(asked)
 
 
-@pytest.mark.parametrize(
-    ("name", "fault", "idempotency"),
-    [pytest.param(*cell, marks=() if cell in SAMPLE else pytest.mark.faults) for cell in WHOLE],
-)
+SURPLUS = pytest.mark.xfail(strict=True, reason="in this order the next up does not end the surplus bid of a crash")
+
+
+def marks_of(cell):
+    """Return what is special about a cell."""
+    # In the create-first order a create adopts nothing, lest it adopt what is about to be deleted.
+    known = [SURPLUS] if cell[0].endswith("the new one first") and cell[1] in CRASHES else []
+    return known if cell in SAMPLE else [*known, pytest.mark.faults]
+
+
+@pytest.mark.parametrize(("name", "fault", "idempotency"), [pytest.param(*one, marks=marks_of(one)) for one in WHOLE])
 def test_one_fault_at_every_call_and_one_recovery(clean_environment, monkeypatch, name, fault, idempotency):
     """Whatever call it strikes; also where the service ignores the Idempotency-Key."""
     if fault.startswith("hang"):

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 try:
     from aiohttp import web
@@ -21,7 +22,8 @@ from flow_resources.testing.web.serving import Serving
 
 HOST = "127.0.0.1"
 _GRACE_SECONDS = 0.05
-_ROUND_SECONDS = 0.001
+_ROUND_SECONDS, _ROUNDS = 0.001, 100
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Server:
@@ -106,6 +108,18 @@ class Server:
         serving.close()
 
 
+class _Connections(web.Server):
+    """aiohttp's server, which forgets a connection before it is closed; `transports` does not."""
+
+    def __init__(self, handler: Handler, transports: WeakSet[asyncio.Transport], **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._transports = transports
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._transports.add(transport)
+
+
 class _Door:
     """The listening socket and the connections behind it."""
 
@@ -114,11 +128,13 @@ class _Door:
         self._runner: web.ServerRunner | None = None
         self._site: web.TCPSite | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._transports: WeakSet[asyncio.Transport] = WeakSet()
 
-    async def open(self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> int:
+    async def open(self, handle: Handler) -> int:
         """Listen and return the port. Raises OSError when it is taken."""
         options: dict[str, Any] = {"access_log": None, "keepalive_timeout": 75.0}
-        self._runner = web.ServerRunner(web.Server(handle, **options), shutdown_timeout=_GRACE_SECONDS)
+        server = _Connections(handle, self._transports, **options)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_GRACE_SECONDS)
         await self._runner.setup()
         await self._listen()
         self._port = self._runner.addresses[0][1]
@@ -146,14 +162,17 @@ class _Door:
         if self._runner is None or self._runner.server is None:
             return
         await self.shut()
-        # Whoever came in through the closing door is a connection only in the next round of the loop; and so is every
-        # goodbye, which is never over where a client does not read.
+        # Whoever came in through the closing door is a connection only in the next round of the loop.
         await asyncio.sleep(_ROUND_SECONDS)
-        transports = [one.transport for one in self._runner.server.connections if one.transport is not None]
         await self._runner.cleanup()
-        for transport in transports:
-            transport.abort()
-        await asyncio.sleep(_ROUND_SECONDS)
+        # A goodbye takes rounds, too, and is never over where a client does not read: whoever is left is cut.
+        for _ in range(_ROUNDS):
+            left = [one for one in self._transports if one.get_extra_info("socket").fileno() >= 0]
+            for transport in left:
+                transport.abort()
+            if not left:
+                return
+            await asyncio.sleep(_ROUND_SECONDS)
 
     async def _listen(self) -> None:
         if self._runner is not None:
