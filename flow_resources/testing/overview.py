@@ -8,10 +8,10 @@ from typing import Any
 from flow_resources.testing.service.accounts import OPERATOR, project_row
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.catalog import BY_FID, REGIONS, TYPES
-from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.machines import instance_row
 from flow_resources.testing.service.market import Place
+from flow_resources.testing.service.notation import write_time
 from flow_resources.testing.service.options import MANUAL
 from flow_resources.testing.service.store import Row, marks
 from flow_resources.testing.service.ticks import Ticks
@@ -31,11 +31,11 @@ def overview(backend: Backend, journal: Journal, faults: Faults, project: str, a
     spent = backend.billing.spent(now)
     auction = backend.options.auction_seconds
     return {
-        "clock": {"now": wire_time(now), "speed": backend.clock.speed},
+        "clock": {"now": write_time(now), "speed": backend.clock.speed},
         "story": None if backend.market.seed is None else {"seed": backend.market.seed},
         "auction": {
             "seconds": None if auction == MANUAL else auction,
-            "next": wire_time(Ticks(backend.market.born, auction).after(now)) if 0 < auction < MANUAL else None,
+            "next": write_time(Ticks(backend.market.born, auction).after(now)) if 0 < auction < MANUAL else None,
         },
         "project": project_row(backend.accounts.find_project(project)),
         "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
@@ -96,7 +96,7 @@ def _chart(backend: Backend, place: Place, bids: Sequence[Row], hours: float, no
     return {
         "instance_type": place.instance_type,
         "region": place.region,
-        "points": [[wire_time(at), cents / 100] for at, cents in points],
+        "points": [[write_time(at), cents / 100] for at, cents in points],
         "bids": [row["fid"] for row in bids if (row["instance_type"], row["region"]) == place],
     }
 
@@ -120,4 +120,4 @@ def _bid(backend: Backend, row: Row, wire: dict[str, Any], spent: dict[str, floa
 
 def _request(request: Request) -> dict[str, Any]:
     names = ("method", "path", "status", "effect", "fault")
-    return {"at": wire_time(request.at), **{name: getattr(request, name) for name in names}}
+    return {"at": write_time(request.at), **{name: getattr(request, name) for name in names}}

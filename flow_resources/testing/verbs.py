@@ -14,7 +14,7 @@ from flow_resources.testing.overview import HOURS_MAX, markets, overview
 from flow_resources.testing.service.accounts import OPERATOR, project_row
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.catalog import BY_FID, check_region, find_types
-from flow_resources.testing.service.clock import HORIZON, wire_time
+from flow_resources.testing.service.clock import HORIZON
 from flow_resources.testing.service.errors import (
     ApiError,
     BadRequestError,
@@ -24,9 +24,10 @@ from flow_resources.testing.service.errors import (
     NotFoundError,
     problem,
 )
-from flow_resources.testing.service.inputs import Body, is_number
+from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.lifecycle import Transition
 from flow_resources.testing.service.market import Place
+from flow_resources.testing.service.notation import is_number, write_time
 from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.quotas import STORAGE
 from flow_resources.testing.web.faults import Faults
@@ -91,7 +92,7 @@ class Operator:
 
     def shown(self, fid: str, now: float) -> dict[str, Any]:
         """Return a bid as the API shows it."""
-        return self.backend.show_bid(OPERATOR, fid, now)
+        return self.backend.settled_bid(OPERATOR, fid, now)
 
     def project_id(self, ask: Body) -> str:
         """Return the id of the project that is named, by name or id."""
@@ -216,7 +217,7 @@ def price_history(operator: Operator, ask: Body, now: float) -> Any:
 def clock(operator: Operator, ask: Body, now: float) -> Any:
     """Return the cloud's time and its speed."""
     ask.nothing_else()
-    return {"now": now, "at": wire_time(now), "speed": operator.backend.clock.speed}
+    return {"now": now, "at": write_time(now), "speed": operator.backend.clock.speed}
 
 
 @reads
@@ -493,7 +494,7 @@ def add_fault(operator: Operator, ask: Body, _now: float) -> Any:
     rule: dict[str, Any] = {name: ask.text(name) for name in ("kind", "when", "method", "path") if ask.has(name)}
     rule |= {name: ask.whole(name, least=0) for name in ("nth", "times", "status", "kill") if ask.has(name)}
     rule |= {name: ask.decimal(name) for name in ("rate", "lasts", "seconds") if ask.has(name)}
-    if ask.is_null("times"):
+    if ask.sent("times") and not ask.has("times"):
         rule["times"] = None
     if ask.has("headers"):
         headers = ask.inner("headers").rest()

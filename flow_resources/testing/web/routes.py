@@ -14,7 +14,7 @@ from flow_resources.testing.service import catalog, cpu_vms, images
 from flow_resources.testing.service.accounts import User
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import InvalidError, MethodNotAllowedError, NotFoundError, problem
-from flow_resources.testing.service.inputs import Query
+from flow_resources.testing.service.query import Query
 
 Answer = tuple[int, Any]
 NO_CONTENT: Answer = (204, None)
@@ -221,7 +221,7 @@ def create_bid(call: Call) -> Answer:
 @route("GET", "/v2/spot/bids/{fid}")
 def get_bid(call: Call) -> Answer:
     """Read one bid."""
-    return 200, call.backend.show_bid(call.user, call.fid, call.now)
+    return 200, call.backend.bids.show(call.user, call.fid)
 
 
 @route("PATCH", "/v2/spot/bids/{fid}")
@@ -317,7 +317,7 @@ def list_reservations(call: Call) -> Answer:
 @route("POST", "/v2/reservation")
 def create_reservation(call: Call) -> Answer:
     """Reserve machines."""
-    return 201, call.backend.reservations.create(call.user, call.body, call.key, call.now)
+    return 201, call.backend.create_reservation(call.user, call.body, call.key, call.now)
 
 
 @route("GET", "/v2/reservation/instance-types")

@@ -19,7 +19,8 @@ from aiohttp import web
 
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import ApiError, InvalidError, TooLargeError, problem
-from flow_resources.testing.service.inputs import Query, read_json
+from flow_resources.testing.service.notation import read_json
+from flow_resources.testing.service.query import Query
 from flow_resources.testing.web import CONTROL
 from flow_resources.testing.web.control import Perform, answer_control
 from flow_resources.testing.web.faults import FaultRule, Faults
