@@ -16,7 +16,7 @@ from docs.pages import README, ROOT, blocks, missing, section, tables, ticked, t
 from flow_resources.testing import Console, FakeMithril
 from flow_resources.testing.service.lifecycle import Transition
 from flow_resources.testing.service.options import LIVING, Options
-from flow_resources.testing.verbs import _ACTS, _READS
+from flow_resources.testing.verbs import ACTS, READS
 from flow_resources.testing.web.faults import FaultRule, Kind
 from flow_resources.testing.web.routes import _ROUTES
 
@@ -65,8 +65,8 @@ def test_the_page_knows_every_verb_of_the_control_api():
     """And no other."""
     text = section(CLOUD, "From another process")
     get, post = re.findall(r"^- `(?:GET|POST) /mithril-fake/.*?(?=^- |^```|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert set(ticked(get)[1:]) == set(_READS)
-    assert set(ticked(post)[1:]) == set(_ACTS)
+    assert set(ticked(get)[1:]) == set(READS)
+    assert set(ticked(post)[1:]) == set(ACTS)
 
 
 def test_every_method_that_the_page_names_is_there():

@@ -1,4 +1,4 @@
-"""What bids and reservations have in common: where machines are wanted, what they are launched with, how they are shown."""
+"""What bids and reservations share: where machines are wanted, what they are launched with, how they are shown."""
 
 from __future__ import annotations
 
