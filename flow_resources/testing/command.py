@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flow_resources.testing.service.catalog import REGIONS
 from flow_resources.testing.service.clock import SPEED_MAX
-from flow_resources.testing.service.inputs import WHOLE_MAX
+from flow_resources.testing.service.notation import WHOLE_MAX
 from flow_resources.testing.service.options import Options
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from flow_resources.testing.rows import Bid, Instance, MarketRow, NewSshKey, Project, Reservation, SshKey, Volume
+from flow_resources.testing.service.errors import NotFoundError, sentence
 
 if TYPE_CHECKING:
     from flow_resources.testing.service.lifecycle import Transition
@@ -224,7 +225,7 @@ class Console(ABC):
         """The region that is meant where none is named."""
 
     def set_options(self, **options: object) -> None:
-        """Change switches of `Options` while the cloud runs; they count from the next transition on."""
+        """Change switches of `Options` while the cloud runs; they count from now on."""
         self._ask("set-options", **options)
 
     def set_latency(self, seconds: float) -> None:
@@ -238,3 +239,8 @@ class Console(ABC):
     def reset(self, seed: int | None = None) -> None:
         """Begin anew, with the story of a seed: only accounts, their keys and projects stay."""
         self._ask("reset", seed=seed)
+
+
+def python_error(status: int, detail: Any) -> Exception:
+    """Return what Python raises where the service would answer with this status and detail."""
+    return (KeyError if status == NotFoundError.status else ValueError)(sentence(detail))

@@ -6,13 +6,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from flow_resources.testing.console import Console
+from flow_resources.testing.console import Console, python_error
 from flow_resources.testing.service.backend import Backend, told_seed
 from flow_resources.testing.service.catalog import check_region
 from flow_resources.testing.service.clock import Clock
+from flow_resources.testing.service.errors import ApiError
 from flow_resources.testing.service.options import AttachedStatus, Idempotency, NameFilter, Options
 from flow_resources.testing.service.store import Store
-from flow_resources.testing.verbs import Operator, perform_here
+from flow_resources.testing.verbs import Operator
 from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import MUTATING, Journal, Request
 from flow_resources.testing.web.server import HOST, Server
@@ -111,7 +112,10 @@ class FakeMithril(Console):
             self._backend.accounts.add_key(self.key, [self.project])
 
     def _ask(self, verb: str, /, **arguments: Any) -> Any:
-        return perform_here(self._operator, verb, arguments)
+        try:
+            return self._operator.perform(verb, arguments)
+        except ApiError as error:
+            raise python_error(error.status, error.detail) from error
 
     # --- running ---
 

@@ -10,10 +10,9 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from flow_resources.testing.console import Console
+from flow_resources.testing.console import Console, python_error
 from flow_resources.testing.service.errors import FieldError
 from flow_resources.testing.service.options import MANUAL, Options
-from flow_resources.testing.verbs import python_error
 from flow_resources.testing.web import CONTROL
 from flow_resources.testing.web.faults import FaultConsole, FaultRule
 from flow_resources.testing.web.journal import MUTATING
@@ -49,7 +48,7 @@ class RemoteMithril(Console):
                 return json.loads(answer.read())
         except HTTPError as error:
             with error:
-                raise python_error(error.code, _sentence(json.loads(error.read())["detail"])) from None
+                raise python_error(error.code, json.loads(error.read())["detail"]) from None
 
     @property
     def region(self) -> str:
@@ -137,10 +136,3 @@ class RemoteFaults(FaultConsole):
 def _rule(row: Mapping[str, Any]) -> FaultRule:
     known = {one.name for one in fields(FaultRule)}
     return FaultRule(**{name: value for name, value in row.items() if name in known})
-
-
-def _sentence(detail: Any) -> str:
-    """Return a refusal in one line, the way `InvalidError` puts it."""
-    if isinstance(detail, str):
-        return detail
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in detail)

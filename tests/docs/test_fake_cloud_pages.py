@@ -16,9 +16,9 @@ from docs.pages import README, ROOT, blocks, missing, section, tables, ticked, t
 from flow_resources.testing import Console, FakeMithril
 from flow_resources.testing.service.lifecycle import Transition
 from flow_resources.testing.service.options import LIVING, Options
-from flow_resources.testing.verbs import _ACTS, _READS
+from flow_resources.testing.verbs import ACTS, READS
 from flow_resources.testing.web.faults import FaultRule, Kind
-from flow_resources.testing.web.routes import _ROUTES
+from flow_resources.testing.web.routes import paths
 
 CLOUD = ROOT / "docs" / "fake-cloud.md"
 CONTRACT = ROOT / "docs" / "fake-cloud-contract.md"
@@ -65,8 +65,8 @@ def test_the_page_knows_every_verb_of_the_control_api():
     """And no other."""
     text = section(CLOUD, "From another process")
     get, post = re.findall(r"^- `(?:GET|POST) /mithril-fake/.*?(?=^- |^```|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert set(ticked(get)[1:]) == set(_READS)
-    assert set(ticked(post)[1:]) == set(_ACTS)
+    assert set(ticked(get)[1:]) == set(READS)
+    assert set(ticked(post)[1:]) == set(ACTS)
 
 
 def test_every_method_that_the_page_names_is_there():
@@ -106,10 +106,7 @@ def test_every_route_is_in_the_contract():
     """With its methods."""
     (routes,) = tables(section(CONTRACT, "What is imitated"))
     told = {(ticked(row[0])[0], method) for row in routes[1:] for method in row[1].split(", ")}
-    real = {
-        (re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", one.pattern), method) for one, methods in _ROUTES for method in methods
-    }
-    assert told == real
+    assert told == {(path, method) for method, path in paths()}
 
 
 def test_every_guess_is_a_switch_with_the_default_that_the_page_says():

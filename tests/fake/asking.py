@@ -10,8 +10,8 @@ import copy
 from typing import Any
 
 from flow_resources.testing import FakeMithril
-from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.cpu_vms import TYPES as CPU_TYPES
+from flow_resources.testing.service.notation import write_time
 
 START = 1_800_000_000.0
 _HOUR = 3600.0
@@ -23,7 +23,7 @@ def _ids(prefix: str, count: int) -> list[str]:
 
 
 def _times(*hours: float) -> list[str]:
-    return [wire_time(START + hour * _HOUR) for hour in hours]
+    return [write_time(START + hour * _HOUR) for hour in hours]
 
 
 def _one(*values: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.notation import write_time
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def make(client, clock):
     """Return a function that makes a key good for so many seconds."""
 
     def make(name="ci", seconds=3600.0):
-        return client.post("/v2/api-keys", json={"name": name, "expires_at": wire_time(clock.now() + seconds)})
+        return client.post("/v2/api-keys", json={"name": name, "expires_at": write_time(clock.now() + seconds)})
 
     return make
 
@@ -40,7 +40,7 @@ def test_the_secret_is_shown_once(client, make):
 def test_the_state_holds_no_secret(cloud, connect, clock, tmp_path):
     """A state file may be passed around, and the log of requests too."""
     mithril = cloud(state=tmp_path / "cloud.db")
-    body = {"name": "ci", "expires_at": wire_time(clock.now() + 60)}
+    body = {"name": "ci", "expires_at": write_time(clock.now() + 60)}
     secret = connect(mithril).post("/v2/api-keys", json=body).json()["secret"].encode()
     assert b"fkey_" in secret
     assert secret not in repr(mithril.requests).encode()
@@ -66,7 +66,7 @@ def test_a_revoked_key_is_dead_and_stays_listed(mithril, client, connect, clock,
     other = connect(mithril, key["secret"])
     assert other.delete(f"/v2/api-keys/{key['fid']}").status_code == 204
     assert other.get("/v2/me").status_code == 401
-    at = wire_time(clock.now())
+    at = write_time(clock.now())
     clock.advance(seconds=5)
     assert client.delete(f"/v2/api-keys/{key['fid']}").status_code == 204
     assert [row["deactivated_at"] for row in client.get("/v2/api-keys").json()] == [at]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from flow_resources.testing import MANUAL, Console, FakeMithril, RemoteMithril, Request
-from flow_resources.testing.verbs import _ACTS, _READS
+from flow_resources.testing.verbs import ACTS, READS
 
 TYPE = "8xa100"
 
@@ -217,7 +217,7 @@ def test_every_verb_has_its_line_in_the_console():
         sys.modules[RemoteMithril.__module__]
     )
     for_the_page = {"overview", "state"}
-    for verb in {*_READS, *_ACTS} - for_the_page:
+    for verb in {*READS, *ACTS} - for_the_page:
         assert f'_ask("{verb}"' in source, verb
 
 

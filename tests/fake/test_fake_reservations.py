@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.notation import write_time
 from flow_resources.testing.service.periods import Period, free, latest_end, slots
 
 A100 = "it_Sg1nDx1I8NFep60J"
@@ -24,8 +24,8 @@ def body(mithril, clock):
             "instance_type": A100,
             "region": mithril.region,
             "instance_quantity": 2,
-            "start_time": wire_time(begin),
-            "end_time": wire_time(begin + hours * HOUR),
+            "start_time": write_time(begin),
+            "end_time": write_time(begin + hours * HOUR),
             "launch_specification": launch,
             **changes,
         }
@@ -61,7 +61,8 @@ def query(mithril, clock):
     """Return a function that makes queries for availability and quotes; times count in hours from now."""
 
     def query(**asked):
-        times = {name: wire_time(clock.now() + HOUR * asked.pop(name)) for name in list(asked) if name.endswith("time")}
+        hours = {name: asked.pop(name) for name in list(asked) if name.endswith("time")}
+        times = {name: write_time(clock.now() + HOUR * after) for name, after in hours.items()}
         return {"project": mithril.project_id, "instance_type": A100, "region": mithril.region, **asked, **times}
 
     return query
@@ -111,7 +112,7 @@ def test_machines_of_a_reservation_boot_too(cloud, connect, clock):
     mithril = cloud(boot_seconds=40.0)
     client = connect(mithril)
     launch = {"volumes": [], "ssh_keys": []}
-    times = {"start_time": wire_time(clock.now() + 10), "end_time": wire_time(clock.now() + 9000)}
+    times = {"start_time": write_time(clock.now() + 10), "end_time": write_time(clock.now() + 9000)}
     place = {"project": mithril.project_id, "name": "r", "instance_type": A100, "region": mithril.region}
     body = {**place, **times, "instance_quantity": 1, "launch_specification": launch}
     assert client.post("/v2/reservation", json=body).status_code == 201
@@ -156,7 +157,7 @@ def test_what_has_not_started_or_has_ended_cannot_be_changed(client, clock, rese
     assert client.patch(f"/v2/reservation/{later['fid']}", json={"paused": True}).status_code == 400
     clock.advance(hours=8)
     assert client.patch(f"/v2/reservation/{now['fid']}", json={"paused": True}).status_code == 400
-    end = wire_time(clock.now() + HOUR)
+    end = write_time(clock.now() + HOUR)
     assert client.post(f"/v2/reservation/{now['fid']}/extend", json={"end_time": end}).status_code == 400
     assert client.get(f"/v2/reservation/{now['fid']}/extension-availability").json()["available"] is False
 
@@ -390,7 +391,7 @@ def test_a_reservation_survives_a_restart(cloud, connect, clock, tmp_path):
     state = tmp_path / "cloud.db"
     mithril = cloud(state=state)
     launch = {"volumes": [], "ssh_keys": []}
-    times = {"start_time": wire_time(clock.now() + 60), "end_time": wire_time(clock.now() + 120)}
+    times = {"start_time": write_time(clock.now() + 60), "end_time": write_time(clock.now() + 120)}
     place = {"project": mithril.project_id, "name": "r", "instance_type": A100, "region": mithril.region}
     body = {**place, **times, "instance_quantity": 1, "launch_specification": launch}
     assert connect(mithril).post("/v2/reservation", json=body).status_code == 201

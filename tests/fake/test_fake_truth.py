@@ -13,7 +13,7 @@ from flow_resources.testing import MANUAL, Clock, FakeMithril, RemoteMithril
 from flow_resources.testing.service.auction import Bidder, clear
 from flow_resources.testing.service.catalog import CAPACITY
 from flow_resources.testing.service.crowd import Crowd
-from flow_resources.testing.service.inputs import write_price
+from flow_resources.testing.service.notation import write_price
 from flow_resources.testing.service.ticks import Ticks
 
 START = 1_700_000_000.0

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.errors import BadRequestError, ForbiddenError, NotFoundError, UnauthorizedError
 from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.keypair import make_key_pair
+from flow_resources.testing.service.notation import write_time
 from flow_resources.testing.service.store import Row, Store
 
 _PUBLIC_KEY = r"(ssh-[a-z0-9]+|ecdsa-sha2-[a-z0-9-]+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( .*)?\s*"
@@ -36,6 +36,13 @@ class User:
     def may_see(self, project: str) -> bool:
         """Say whether the project is theirs."""
         return self.everything or project in self.projects
+
+    def visible(self, row: Row | None, what: str) -> Row:
+        """Return a row with a project of theirs. Raises NotFoundError for any other, as if it did not exist."""
+        if row is None or not self.may_see(row["project"]):
+            msg = f"{what} not found"
+            raise NotFoundError(msg)
+        return row
 
 
 OPERATOR = User("user_console", frozenset(), everything=True)
@@ -149,19 +156,14 @@ class Accounts:
         if public is None:
             public, private = make_key_pair(name)
         fid = self._store.next_fid("sshkey")
-        self._store.run(
-            "INSERT INTO ssh_keys (fid, project, name, public_key, required, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-            *(fid, project, name, public.strip(), required, now),
-        )
+        columns = {"name": name, "public_key": public.strip(), "required": required, "created_at": now}
+        self._store.insert("ssh_keys", fid=fid, project=project, **columns)
         return {**ssh_key_row(self.ssh_key(user, fid)), "private_key": private}
 
     def ssh_key(self, user: User, fid: str) -> Row:
         """Return one SSH key that the user may see."""
         found = self._store.row("SELECT * FROM ssh_keys WHERE fid = ?", fid)
-        if found is None or not user.may_see(found["project"]):
-            msg = f"SSH key {fid} not found"
-            raise NotFoundError(msg)
-        return found
+        return user.visible(found, f"SSH key {fid}")
 
     def check_ssh_keys(self, user: User, fids: Sequence[str], project: str) -> None:
         """Raise NotFoundError for a key that machines of the project cannot be launched with."""
@@ -199,7 +201,7 @@ class Accounts:
 
 def project_row(row: Row) -> dict[str, Any]:
     """Return a ProjectModel."""
-    return {"fid": row["fid"], "name": row["name"], "created_at": wire_time(row["created_at"])}
+    return {"fid": row["fid"], "name": row["name"], "created_at": write_time(row["created_at"])}
 
 
 def ssh_key_row(row: Row) -> dict[str, Any]:
@@ -209,7 +211,7 @@ def ssh_key_row(row: Row) -> dict[str, Any]:
         "name": row["name"],
         "project": row["project"],
         "public_key": row["public_key"],
-        "created_at": wire_time(row["created_at"]),
+        "created_at": write_time(row["created_at"]),
         "required": bool(row["required"]),
     }
 

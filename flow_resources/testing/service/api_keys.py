@@ -9,9 +9,9 @@ import secrets
 from typing import Any
 
 from flow_resources.testing.service.accounts import User, digest_of
-from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.errors import BadRequestError, NotFoundError
 from flow_resources.testing.service.inputs import Body
+from flow_resources.testing.service.notation import write_time
 from flow_resources.testing.service.store import Row, Store
 
 _NAME_MAX = 59
@@ -44,11 +44,8 @@ class ApiKeys:
             msg = "API key must expire between now and 1 year from now"
             raise BadRequestError(msg)
         fid, secret = self._store.next_fid("apikey"), f"fkey_{secrets.token_urlsafe(24)}"
-        self._store.run(
-            "INSERT INTO api_keys (fid, user, name, key_hash, snippet, created_at, expires_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(fid, user.fid, name, digest_of(secret), f"{secret[:_SNIPPET]}...", now, expires_at),
-        )
+        kept = {"key_hash": digest_of(secret), "snippet": f"{secret[:_SNIPPET]}..."}
+        self._store.insert("api_keys", fid=fid, user=user.fid, name=name, created_at=now, expires_at=expires_at, **kept)
         return {**_key_row(self._get(user, fid)), "secret": secret}
 
     def revoke(self, user: User, fid: str, now: float) -> None:
@@ -70,8 +67,8 @@ def _key_row(row: Row) -> dict[str, Any]:
     return {
         "fid": row["fid"],
         "name": row["name"],
-        "created_at": wire_time(row["created_at"]),
-        "expires_at": wire_time(row["expires_at"]),
-        "deactivated_at": None if ended is None else wire_time(ended),
+        "created_at": write_time(row["created_at"]),
+        "expires_at": write_time(row["expires_at"]),
+        "deactivated_at": None if ended is None else write_time(ended),
         "snippet": row["snippet"],
     }

@@ -17,11 +17,12 @@ from flow_resources.testing.service.billing import Billing
 from flow_resources.testing.service.clock import Clock
 from flow_resources.testing.service.cpu_vms import CpuVms
 from flow_resources.testing.service.errors import FieldError
+from flow_resources.testing.service.events import Events
 from flow_resources.testing.service.histories import Histories
-from flow_resources.testing.service.inputs import WHOLE_MAX
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.machines import Machines
 from flow_resources.testing.service.market import Market
+from flow_resources.testing.service.notation import WHOLE_MAX
 from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.quotes import Quotes
@@ -58,18 +59,20 @@ class Backend:
         self.accounts = Accounts(store)
         self.quotas = Quotas(store)
         self.volumes = Volumes(store, options, self.accounts, self.quotas)
+        self.events = Events(store)
         self.machines = Machines(store, options)
         self.market = Market(store)
         self.quotes = Quotes(store, self.market)
         self.billing = Billing(store)
-        self.lifecycle = Lifecycle(store, options, self.market, self.machines, self.billing)
-        self.bids = Bids(store, options, self.accounts, self.volumes, self.machines, self.lifecycle, self.quotas)
+        self.lifecycle = Lifecycle(store, options, self.market, self.machines, self.billing, self.events)
+        bidding = (self.volumes, self.machines, self.lifecycle, self.quotas, self.events)
+        self.bids = Bids(store, options, self.accounts, *bidding)
         self.histories = Histories(store, self.market, self.billing)
         self.replays = Replays(store, options)
         self.api_keys = ApiKeys(store)
         self.terms = Terms(store)
-        self.reservation_life = ReservationLife(store, self.machines)
-        reserving = (self.volumes, self.machines, self.reservation_life, self.terms, self.replays)
+        self.reservation_life = ReservationLife(store, self.machines, self.events)
+        reserving = (self.volumes, self.machines, self.reservation_life, self.terms, self.events)
         self.reservations = Reservations(store, options, self.accounts, *reserving)
         self.cpu_vms = CpuVms(store, self.accounts, self.reservations, self.reservation_life, self.machines)
         self.timeline = Timeline(store, self.clock, self.lifecycle, self.reservation_life)
@@ -121,30 +124,48 @@ class Backend:
     def create_bid(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
         """Place a bid, once per Idempotency-Key, and return it as it is after the auction."""
 
+        def make() -> str:
+            return self.bids.create(user, raw, now)
+
         def lives(fid: str) -> bool:
             return bool(self.bids.get(user, fid)["status"] != "Terminated")
 
-        fid = self.replays.once(user, "/v2/spot/bids", key, raw, lambda: self.bids.create(user, raw, now), lives)
-        return self.show_bid(user, fid, now)
+        fid = self.replays.once(user, "/v2/spot/bids", key, raw, make, lives)
+        return self.settled_bid(user, fid, now)
 
     def update_bid(self, user: User, fid: str, raw: object, now: float) -> dict[str, Any]:
         """Change a bid and return it as it is after the auction."""
         self.bids.update(user, fid, raw, now)
-        return self.show_bid(user, fid, now)
+        return self.settled_bid(user, fid, now)
 
-    def show_bid(self, user: User, fid: str, now: float) -> dict[str, Any]:
-        """Return one bid, with what was just done to it already settled."""
+    def settled_bid(self, user: User, fid: str, now: float) -> dict[str, Any]:
+        """Return a bid to which something was just done, as it is after the auction."""
         self.timeline.invalidate()
         self.timeline.catch_up(now)
-        return self.bids.wire([self.bids.get(user, fid)])[0]
+        return self.bids.show(user, fid)
+
+    def create_reservation(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
+        """Reserve machines, once per Idempotency-Key."""
+
+        def make() -> str:
+            return self.reservations.create(user, raw, now)
+
+        def lives(fid: str) -> bool:
+            return bool(self.reservations.get(user, fid)["status"] != "Ended")
+
+        fid = self.replays.once(user, "/v2/reservation", key, raw, make, lives)
+        return self.reservations.show(user, fid)
 
     def create_volume(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
         """Make a volume, once per Idempotency-Key."""
 
+        def make() -> str:
+            return self.volumes.create(user, raw, now)
+
         def lives(fid: str) -> bool:
             return self.volumes.wire(fid)["deleted_at"] is None
 
-        fid = self.replays.once(user, "/v2/volumes", key, raw, lambda: self.volumes.create(user, raw, now), lives)
+        fid = self.replays.once(user, "/v2/volumes", key, raw, make, lives)
         return self.volumes.wire(fid)
 
 

@@ -7,31 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
-from flow_resources.testing.service.clock import wire_time
-from flow_resources.testing.service.errors import BadRequestError, NotFoundError
-from flow_resources.testing.service.inputs import Body, Query, write_price
-from flow_resources.testing.service.launch import LAUNCH_COLUMNS, QUANTITY_MAX, launch_row, read_launch, read_place
+from flow_resources.testing.service.errors import BadRequestError
+from flow_resources.testing.service.events import Events
+from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.machines import Machines
+from flow_resources.testing.service.notation import write_price, write_time
 from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_place
+from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.store import Row, Store
 from flow_resources.testing.service.volumes import Volumes
 
 STATUSES = ("Open", "Allocated", "Preempting", "Terminated", "Paused")
-_AT_ONCE = 500
-"""Bids whose machines and volumes are asked for together: SQLite takes only so many values."""
 _SORTS = {"created_at": "seq", "status": "status"}
-_COLUMNS = (
-    "project",
-    "name",
-    "instance_type",
-    "region",
-    "quantity",
-    "limit_cents",
-    *LAUNCH_COLUMNS,
-)
 
 
 class Bids:
@@ -46,6 +37,7 @@ class Bids:
         machines: Machines,
         lifecycle: Lifecycle,
         quotas: Quotas,
+        events: Events,
     ) -> None:
         """Work on the tables of `store`."""
         self._store = store
@@ -55,6 +47,7 @@ class Bids:
         self._machines = machines
         self._lifecycle = lifecycle
         self._quotas = quotas
+        self._events = events
 
     def create(self, user: User, raw: object, now: float) -> str:
         """Place a bid and return its id; whether it wins is decided right after."""
@@ -68,33 +61,25 @@ class Bids:
         self._volumes.check(user, volumes, None, project, region, wanted["quantity"])
         self._quotas.check_machines(project, wanted["instance_type"], wanted["quantity"])
         fid = self._store.next_fid("bid")
-        self._store.run(
-            f"INSERT INTO bids (fid, created_by, created_at, status, {', '.join(_COLUMNS)})"  # noqa: S608
-            f" VALUES (?, ?, ?, 'Open', {', '.join('?' for _ in _COLUMNS)})",
-            *(fid, user.fid, now, *(wanted[column] for column in _COLUMNS)),
-        )
+        self._store.insert("bids", fid=fid, created_by=user.fid, created_at=now, status="Open", **wanted)
         self._volumes.attach(fid, volumes)
-        self._lifecycle.note(fid, "Placed", now, user, wanted["limit_cents"])
-        self._lifecycle.let_in(self.get(user, fid))
+        self._lifecycle.begin(self.get(user, fid), now, user)
         return fid
 
     def get(self, user: User, fid: str) -> Row:
         """Return one bid that the user may see, ended or not."""
         found = self._store.row("SELECT * FROM bids WHERE fid = ?", fid)
-        if found is None or not user.may_see(found["project"]):
-            msg = f"Bid {fid} not found"
-            raise NotFoundError(msg)
-        return found
+        return user.visible(found, f"Bid {fid}")
+
+    def show(self, user: User, fid: str) -> dict[str, Any]:
+        """Return one bid as the API shows it."""
+        return self.wire([self.get(user, fid)])[0]
 
     def wire(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Return bids as the API shows them."""
-        wired = []
-        for first in range(0, len(rows), _AT_ONCE):
-            some = rows[first : first + _AT_ONCE]
-            fids = [row["fid"] for row in some]
-            instances, volumes = self._machines.held_by(fids), self._volumes.attached_to(fids)
-            wired += [bid_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in some]
-        return wired
+        fids = [row["fid"] for row in rows]
+        instances, volumes = self._machines.held_by(fids), self._volumes.attached_to(fids)
+        return [bid_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
 
     def update(self, user: User, fid: str, raw: object, now: float) -> None:
         """Change the limit, the pause, the volumes or the memory of a bid that has not ended; null means no change."""
@@ -112,7 +97,7 @@ class Bids:
             self._change_volumes(user, bid, volumes, now)
         if memory is not None and memory != bid["memory_gb"]:
             self._store.run("UPDATE bids SET memory_gb = ? WHERE fid = ?", memory, fid)
-            self._lifecycle.note(fid, "Memory Adjusted", now, user)
+            self._events.note(fid, "Memory Adjusted", now, user)
         if cents is not None and cents != bid["limit_cents"]:
             self._lifecycle.change_limit(bid, cents, now, user)
         if paused is True and bid["status"] != "Paused":
@@ -142,9 +127,7 @@ class Bids:
             listing.only("project", sorted(user.projects))
         if name := query.text("name"):
             listing.named(name, prefix=self._options.name_filter == "prefix")
-        for column in ("instance_type", "region"):
-            if value := query.text(column):
-                listing.only(column, [value])
+        listing.as_asked(query, instance_type="instance_type", region="region")
         if status := query.choice("status", STATUSES):
             listing.only("status", [status])
         rows, cursor = listing.page(self._store)
@@ -153,8 +136,7 @@ class Bids:
     def history(self, user: User, fid: str) -> dict[str, Any]:
         """Answer GET /v2/spot/bids/{fid}/history."""
         self.get(user, fid)
-        rows = self._store.rows("SELECT * FROM events WHERE bid = ? ORDER BY seq", fid)
-        return {"bid_fid": fid, "events": [_event_row(row) for row in rows]}
+        return {"bid_fid": fid, "events": [_event_row(row) for row in self._events.of(fid)]}
 
     def all(self) -> list[dict[str, Any]]:
         """Return every bid there ever was, in the order of submission."""
@@ -179,30 +161,15 @@ class Bids:
         self._volumes.check(user, new, bid, bid["project"], bid["region"], bid["quantity"])
         self._volumes.attach(fid, volumes)
         for volume in new:
-            self._lifecycle.note(fid, "Volumes Attached", now, user, attached=volume)
+            self._events.note(fid, "Volumes Attached", now, user, attached=volume)
         for volume in before:
             if volume not in volumes:
-                self._lifecycle.note(fid, "Volumes Removed", now, user, removed=volume)
+                self._events.note(fid, "Volumes Removed", now, user, removed=volume)
 
 
 def bid_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any]:
     """Return a BidModel."""
-    ended = row["deactivated_at"]
-    return {
-        "fid": row["fid"],
-        "name": row["name"],
-        "project": row["project"],
-        "created_by": row["created_by"],
-        "created_at": wire_time(row["created_at"]),
-        "deactivated_at": None if ended is None else wire_time(ended),
-        "limit_price": write_price(row["limit_cents"]),
-        "instance_quantity": row["quantity"],
-        "instance_type": row["instance_type"],
-        "region": row["region"],
-        "instances": instances,
-        "launch_specification": launch_row(row, volumes),
-        "status": row["status"],
-    }
+    return {**order_row(row, instances, volumes), "limit_price": write_price(row["limit_cents"])}
 
 
 def _read_bid(raw: object) -> tuple[dict[str, Any], list[str]]:
@@ -221,7 +188,7 @@ def _read_bid(raw: object) -> tuple[dict[str, Any], list[str]]:
 def _event_row(row: Row) -> dict[str, Any]:
     change = {"attached": row["attached"], "removed": row["removed"]}
     return {
-        "timestamp": wire_time(row["at"]),
+        "timestamp": write_time(row["at"]),
         "event_type": row["kind"],
         "limit_price": None if row["limit_cents"] is None else write_price(row["limit_cents"]),
         "user_id": row["user"],

@@ -1,12 +1,13 @@
-"""What bids cost: the spot price while they hold machines, not the limit.
+"""What bids cost: the spot price while they hold machines, as it moves, and never more than the limit.
 
-A row of `rates` says what one machine of a bid costs from a moment on, or that it costs nothing any more. Bills run
-from the win, boots included, to the loss, the notice included; that is a guess about the service.
+A row of `rates` says what one machine of a bid costs from a moment on, or that it costs nothing any more; `lifecycle`
+decides both. Bills run from the win, boots included, to the loss, the notice included; that is a guess about the
+service.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 from flow_resources.testing.service.store import Row, Store
 
@@ -14,6 +15,14 @@ _PERIODS = (
     "SELECT bid, at AS start, lead(at) OVER (PARTITION BY bid ORDER BY seq) AS end, cents FROM rates"
     " WHERE bid = coalesce(?, bid)"
 )
+
+
+class Period(NamedTuple):
+    """What one machine cost an hour, and from when to when; the present one has no end."""
+
+    start: float
+    end: float | None
+    cents: int
 
 
 class Billing:
@@ -28,10 +37,6 @@ class Billing:
         last = self._store.value("SELECT cents FROM rates WHERE bid = ? ORDER BY seq DESC LIMIT 1", bid)
         if last != cents:
             self._store.run("INSERT INTO rates (bid, at, cents) VALUES (?, ?, ?)", bid, at, cents)
-
-    def periods(self, bid: str) -> list[Row]:
-        """Return (start, end, cents) for one machine of a bid, the oldest first; the end of the present one is None."""
-        return self._store.rows(f"SELECT * FROM ({_PERIODS}) WHERE cents IS NOT NULL ORDER BY start", bid)  # noqa: S608
 
     def spent(self, now: float) -> dict[str, float]:
         """Return what each bid has cost up to now, in USD."""
@@ -50,12 +55,15 @@ class Billing:
         )
         return (cents or 0) / 100.0
 
-    def history(self, machine: Row) -> list[dict[str, Any]]:
-        """Return (start, end, cents) of the time that one machine was there."""
-        start, end = machine["created_at"], machine["ended_at"]
-        return [
-            {"start": max(row["start"], start), "end": row["end"] if end is None else min(row["end"] or end, end),
-             "cents": row["cents"]}
-            for row in self.periods(machine["bid"])
-            if (row["end"] is None or row["end"] > start) and (end is None or row["start"] < end)
-        ]  # fmt: skip
+    def history(self, machine: Row) -> list[Period]:
+        """Return what one machine has cost while it was there, the oldest period first."""
+        born, gone = machine["created_at"], machine["ended_at"]
+        sql = f"SELECT * FROM ({_PERIODS}) WHERE cents IS NOT NULL ORDER BY start"  # noqa: S608
+        periods = []
+        for row in self._store.rows(sql, machine["bid"]):
+            start, end = max(row["start"], born), row["end"]
+            if gone is not None:
+                end = gone if end is None else min(end, gone)
+            if end is None or start < end:
+                periods.append(Period(start, end, row["cents"]))
+        return periods

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import datetime, timezone
 
 from flow_resources.testing.service.errors import FieldError
 
@@ -72,11 +71,6 @@ class Clock:
         self._at = min(HORIZON, self._at + max(0.0, mark - self._mark) * self._speed)
         self._mark = mark
         return self._at
-
-
-def wire_time(at: float) -> str:
-    """Write a moment as the service does: ISO 8601 with a zone."""
-    return datetime.fromtimestamp(at, tz=timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _checked(speed: float) -> float:

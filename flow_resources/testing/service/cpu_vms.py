@@ -10,7 +10,6 @@ from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
 from flow_resources.testing.service.catalog import InstanceType, region_rows
-from flow_resources.testing.service.errors import NotFoundError
 from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.machines import Machines
 from flow_resources.testing.service.reservation_life import ReservationLife
@@ -23,7 +22,6 @@ TYPES = (
     InstanceType("it_Wx7Tc2Std0Cpu8Gb", "c2-standard", 0, "", 0, "", 4, "AMD", 8, 64, 15, REGIONS),
 )
 _BY_FID = {kind.fid: kind for kind in TYPES}
-_FIELDS = ("name", "project", "instance_type", "region", "volumes", "ssh_keys", "image_version")
 
 
 class CpuVms:
@@ -50,12 +48,8 @@ class CpuVms:
 
     def delete(self, user: User, fid: str, now: float) -> None:
         """End a machine for good; one that has ended stays so."""
-        row = self._store.row(
-            "SELECT r.* FROM reservations r JOIN instances i ON i.bid = r.fid WHERE r.hidden AND i.fid = ?", fid
-        )
-        if row is None or not user.may_see(row["project"]):
-            msg = f"CPU instance {fid} not found"
-            raise NotFoundError(msg)
+        sql = "SELECT r.* FROM reservations r JOIN instances i ON i.bid = r.fid WHERE r.hidden AND i.fid = ?"
+        row = user.visible(self._store.row(sql, fid), f"CPU instance {fid}")
         if row["status"] != "Ended":
             self._life.end(row, now, user)
 
@@ -73,14 +67,13 @@ def cpu_region_rows() -> list[dict[str, Any]]:
 def _read_vm(raw: object) -> tuple[dict[str, Any], list[str]]:
     """Return the columns of the hidden reservation, and its volumes."""
     body = Body(raw)
-    body.only(*_FIELDS)
     wanted: dict[str, Any] = {"project": body.text("project"), "name": body.text("name")}
     wanted["instance_type"] = body.choice("instance_type", tuple(_BY_FID))
     wanted["region"] = body.choice("region", REGIONS)
     volumes = body.texts("volumes") if body.sent("volumes") else []
     ssh_keys = body.texts("ssh_keys") if body.has("ssh_keys") else []
     wanted["image_version"] = body.text_or_none("image_version")
-    body.done()
+    body.nothing_else()
     kind = _BY_FID[wanted["instance_type"]]
     nothing = dict.fromkeys(("startup_script", "kubernetes_cluster", "memory_gb", "end_at"))
     fixed = {"quantity": 1, "unit_cents": kind.spot_cents, "hidden": True, "ssh_keys": json.dumps(ssh_keys)}

@@ -76,7 +76,7 @@ class InvalidError(ApiError):
 
     def __init__(self, problems: list[dict[str, Any]]) -> None:
         """Keep the service's own envelope: a list of loc, msg and type."""
-        super().__init__("; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems))
+        super().__init__(sentence(problems))
         self.detail = problems
 
 
@@ -87,6 +87,13 @@ class FieldError(ValueError):
         """Say all three in one sentence."""
         super().__init__(f"{field} must be {rule}, got {got!r}")
         self.field = field
+
+
+def sentence(detail: Any) -> str:
+    """Return what stands under "detail" in one line."""
+    if isinstance(detail, str):
+        return detail
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in detail)
 
 
 def problem(loc: tuple[str | int, ...], msg: str, kind: str = "value_error") -> dict[str, Any]:

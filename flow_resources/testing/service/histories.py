@@ -9,11 +9,11 @@ from typing import Any
 
 from flow_resources.testing.service.billing import Billing
 from flow_resources.testing.service.catalog import BY_FID, TYPES
-from flow_resources.testing.service.clock import wire_time
-from flow_resources.testing.service.inputs import Query, write_price
 from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.machines import order_of
 from flow_resources.testing.service.market import Market, Place
+from flow_resources.testing.service.notation import write_price, write_time
+from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.store import Row, Store
 
 _WEEK = 7 * 86_400.0
@@ -38,7 +38,8 @@ class Histories:
         A price holds until the next timestamp. `num_samples` is how many points each series has at most, evenly spread;
         -1 gives every change.
         """
-        samples = query.number("num_samples", least=-1, most=_SAMPLES_MAX, default=_SAMPLES)
+        asked_samples = query.whole("num_samples", least=-1, most=_SAMPLES_MAX)
+        samples = _SAMPLES if asked_samples is None else asked_samples
         asked_start, asked_end = query.moment("start_time"), query.moment("end_time")
         wanted, region = query.many("instance_types", list(BY_FID)), query.text("region")
         oldest = self._market.born - _BEFORE
@@ -68,12 +69,12 @@ class Histories:
         def events(machine: Row, start: float, end: float) -> list[dict[str, Any]]:
             return [
                 {
-                    "price_cents": period["cents"],
-                    "start_time": wire_time(period["start"]),
-                    "end_time": None if period["end"] is None else wire_time(period["end"]),
+                    "price_cents": period.cents,
+                    "start_time": write_time(period.start),
+                    "end_time": None if period.end is None else write_time(period.end),
                 }
                 for period in self._billing.history(machine)
-                if period["start"] <= end and (period["end"] is None or period["end"] >= start)
+                if period.start <= end and (period.end is None or period.end >= start)
             ]
 
         return self._of_machines(query, project, page_limit, events)
@@ -84,7 +85,7 @@ class Histories:
         def events(machine: Row, start: float, end: float) -> list[dict[str, Any]]:
             rows = self._store.rows("SELECT * FROM phases WHERE instance = ? ORDER BY rowid", machine["seq"])
             return [
-                {"timestamp": wire_time(row["at"]), "status": row["status"]}
+                {"timestamp": write_time(row["at"]), "status": row["status"]}
                 for row in rows
                 if start <= row["at"] <= end
             ]
@@ -102,9 +103,7 @@ class Histories:
         start, end = (otherwise if one is None else one for one, otherwise in zip(asked, (0.0, math.inf), strict=True))
         listing = replace(Listing.read("instances", query, {"created_at": "seq"}, page_limit), descending=False)
         listing.only("project", [project])
-        for name, column in (("instance_fid", "fid"), ("bid_fid", "bid"), ("reservation_fid", "bid")):
-            if value := query.text(name):
-                listing.only(column, [value])
+        listing.as_asked(query, instance_fid="fid", bid_fid="bid", reservation_fid="bid")
         rows, cursor = listing.page(self._store)
         machines = [
             {
@@ -124,7 +123,7 @@ def _series(place: Place, points: Sequence[tuple[float, int]]) -> dict[str, Any]
     return {
         "instance_type": place.instance_type,
         "region": place.region,
-        "timestamps": [wire_time(at) for at, _ in points],
+        "timestamps": [write_time(at) for at, _ in points],
         "spot_prices": prices,
         "reserved_prices": [],
         "region_disabled": False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flow_resources.testing.service.inputs import PAGE_MAX, Query, write_cursor
+from flow_resources.testing.service.query import PAGE_MAX, Query, write_cursor
 from flow_resources.testing.service.store import Row, Store, marks
 
 
@@ -34,6 +34,12 @@ class Listing:
         """Keep the rows whose column has one of the values."""
         self.where.append(f"{column} IN ({marks(values)})")
         self.values.extend(values)
+
+    def as_asked(self, query: Query, **columns: str) -> None:
+        """Keep the rows that a query names, by these parameters and the columns that they speak of."""
+        for name, column in columns.items():
+            if value := query.text(name):
+                self.only(column, [value])
 
     def named(self, name: str, *, prefix: bool) -> None:
         """Keep the rows of that name, or those whose name begins so."""

@@ -10,11 +10,10 @@ from random import Random
 from typing import Any
 
 from flow_resources.testing.service.accounts import User
-from flow_resources.testing.service.clock import wire_time
-from flow_resources.testing.service.errors import NotFoundError
-from flow_resources.testing.service.inputs import Query
 from flow_resources.testing.service.listing import Listing
+from flow_resources.testing.service.notation import write_time
 from flow_resources.testing.service.options import Options
+from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.store import Row, Store, marks
 
 STATUSES = (
@@ -128,8 +127,8 @@ class Machines:
     def held_by(self, bids: Sequence[str]) -> dict[str, list[str]]:
         """Return the ids of the machines that each bid holds, or held when it ended."""
         held: dict[str, list[str]] = {bid: [] for bid in bids}
-        sql = f"SELECT bid, fid FROM instances WHERE current AND bid IN ({marks(bids)}) ORDER BY seq"  # noqa: S608
-        for row in self._store.rows(sql, *bids):
+        sql = "SELECT bid, fid FROM instances WHERE current AND bid IN ({}) ORDER BY seq"
+        for row in self._store.rows_in(sql, bids):
             held[row["bid"]].append(row["fid"])
         return held
 
@@ -137,9 +136,7 @@ class Machines:
         """Answer GET /v2/instances for a project that the caller may see."""
         listing = Listing.read("instances", query, _SORTS, page_limit)
         listing.only("project", [project])
-        for column in ("instance_type", "region"):
-            if value := query.text(column):
-                listing.only(column, [value])
+        listing.as_asked(query, instance_type="instance_type", region="region")
         if statuses := query.many("status_in", STATUSES):
             listing.only("status", statuses)
         if bids := query.many("bid_fid_in"):
@@ -153,16 +150,13 @@ class Machines:
 
     def status(self, user: User, fid: str) -> dict[str, Any]:
         """Answer GET /v2/instances/{fid}/status."""
-        row = self._store.row("SELECT * FROM instances WHERE fid = ?", fid)
-        if row is None or not user.may_see(row["project"]):
-            msg = f"Instance {fid} not found"
-            raise NotFoundError(msg)
+        row = user.visible(self._store.row("SELECT * FROM instances WHERE fid = ?", fid), f"Instance {fid}")
         return {
             "fid": row["fid"],
             "name": row["name"],
             "status": row["status"],
             **order_of(row),
-            "end_time": None if row["ended_at"] is None else wire_time(row["ended_at"]),
+            "end_time": None if row["ended_at"] is None else write_time(row["ended_at"]),
         }
 
     def of_order(self, order: str) -> list[dict[str, Any]]:
@@ -183,7 +177,7 @@ def instance_row(row: Row) -> dict[str, Any]:
         "fid": row["fid"],
         "name": row["name"],
         "project": row["project"],
-        "created_at": wire_time(row["created_at"]),
+        "created_at": write_time(row["created_at"]),
         "created_by": row["created_by"],
         "instance_type": row["instance_type"],
         "region": row["region"],

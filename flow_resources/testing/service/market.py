@@ -16,6 +16,10 @@ from flow_resources.testing.service.prices import Prices, Written, latest
 from flow_resources.testing.service.store import Row, Store
 from flow_resources.testing.service.ticks import Ticks
 
+# `status != 'Terminated'` says nothing new wherever it stands beside this, but lets SQLite use the index of live bids.
+BIDDING = "(NOT held AND (status = 'Allocated' OR (status = 'Open' AND cancel_at IS NULL)))"
+"""Which bids take part in the auction of their place."""
+
 
 class Place(NamedTuple):
     """One market: a type in a region."""
@@ -68,7 +72,6 @@ class Market:
 
     def used(self, place: Place) -> int:
         """Return how many machines hold a bid of an account; those under notice are not free yet."""
-        # `status != 'Terminated'` says nothing new, here and elsewhere, but lets SQLite use the index of live bids.
         return int(
             self._store.value(
                 "SELECT coalesce(sum(quantity), 0) FROM bids WHERE status IN ('Allocated', 'Preempting')"
@@ -129,7 +132,10 @@ class Market:
         return [Bidder(None, index - len(bids), *bid) for index, bid in enumerate(bids)]
 
     def clear(self, place: Place, ours: Sequence[Bidder], at: float) -> Outcome:
-        """Clear the market of one place, and note the price that it comes to."""
+        """Return what an auction would decide, and note the price that it comes to.
+
+        A price set by hand and that of a still market need no noting, nor do prices that the others make by themselves.
+        """
         floor = self.floor(place, at)
         outcome = clear([*self.others(place, at), *ours], floor, self.capacity(place, at))
         if not self.moves(place, at):

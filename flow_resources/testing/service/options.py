@@ -1,6 +1,6 @@
 """How this cloud behaves where a test may choose: how long things take, and what is a guess about the real service.
 
-Each switch is declared once, with its rule and what it means; `docs/fake-cloud.md` lists the guesses.
+Each switch is declared once, with its rule and what it means; `docs/fake-cloud-contract.md` lists the guesses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from flow_resources.testing.service.errors import FieldError
-from flow_resources.testing.service.inputs import PAGE_MAX, is_number
+from flow_resources.testing.service.notation import is_number
+from flow_resources.testing.service.query import PAGE_MAX
 
 MANUAL = math.inf
 """A duration that never ends by itself: `finish` ends it. Written as "manual" where JSON is spoken."""
@@ -22,14 +23,11 @@ AttachedStatus = Literal[400, 409, 422]
 LIVING: Mapping[str, float] = {"auction_seconds": 120.0, "boot_seconds": 90.0, "preemption_notice_seconds": 300.0}
 """How long things take where nothing else is said and a seed makes the market live: the auction and the notice as
 Mithril's documentation tells them, the boot a guess."""
-
-
 _LONGEST = 1e9
 """Thirty years."""
 
 
-def seconds(name: str, value: Any) -> float:
-    """Return a duration. Raises FieldError for what is none."""
+def _duration(name: str, value: Any) -> float:
     given = MANUAL if value == "manual" else value
     if not is_number(given) or not (0 <= given <= _LONGEST or given == MANUAL):
         raise FieldError(name, 'not negative, in seconds, or "manual"', value)
@@ -37,7 +35,7 @@ def seconds(name: str, value: Any) -> float:
 
 
 def _rhythm(name: str, value: Any) -> float:
-    given = seconds(name, value)
+    given = _duration(name, value)
     if 0 < given < 1:
         raise FieldError(name, 'in seconds: 0, or at least 1, or "manual"', value)
     return given
@@ -78,7 +76,7 @@ def _option(default: Any, rule: Callable[[str, Any], Any]) -> Any:
 
 @dataclass
 class Options:
-    """Switches of one cloud; they may be changed while it runs and count from the next transition on.
+    """Switches of one cloud. One that is changed while it runs counts from then on; what is under way ends as it began.
 
     A duration is a number of seconds of the cloud's clock; 0 means at once, and MANUAL that only `finish` ends it.
     Setting what means nothing raises ValueError, naming the switch.
@@ -86,13 +84,13 @@ class Options:
 
     auction_seconds: float = _option(0.0, _rhythm)
     """The time from one auction to the next; 0 holds one whenever something changes."""
-    boot_seconds: float = _option(0.0, seconds)
+    boot_seconds: float = _option(0.0, _duration)
     """From the win to STATUS_RUNNING, for machines that start to boot from now on."""
-    preemption_notice_seconds: float = _option(0.0, seconds)
+    preemption_notice_seconds: float = _option(0.0, _duration)
     """How long a bid that lost is Preempting before it is Open."""
-    cancel_seconds: float = _option(0.0, seconds)
+    cancel_seconds: float = _option(0.0, _duration)
     """How long a cancelled bid stays listed as it was."""
-    detach_seconds: float = _option(0.0, seconds)
+    detach_seconds: float = _option(0.0, _duration)
     """How long the volumes of a bid stay attached to it after it has ended."""
     boot_failure_rate: float = _option(0.0, _rate)
     """How many of the machines that boot end in STATUS_ERROR, from 0 to 1; which ones, the seed says."""
@@ -114,7 +112,7 @@ class Options:
     """The status that refuses to delete a volume which a live bid holds."""
 
     def __post_init__(self) -> None:
-        """Take note of what is said from now on, and by nobody else's leave."""
+        """Begin with nothing that somebody has said; what is said from now on is noted, and nothing encloses it."""
         self.__dict__.update(_said=set(), _around=nullcontext)
 
     def only_through(self, around: Callable[[], AbstractContextManager[None]]) -> None:

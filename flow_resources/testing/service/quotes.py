@@ -6,8 +6,8 @@ from typing import Any
 
 from flow_resources.testing.service.auction import price_to_win
 from flow_resources.testing.service.catalog import REGIONS, TYPES, InstanceType
-from flow_resources.testing.service.inputs import write_price
-from flow_resources.testing.service.market import Market, Place, bidder
+from flow_resources.testing.service.market import BIDDING, Market, Place, bidder
+from flow_resources.testing.service.notation import write_price
 from flow_resources.testing.service.store import Store
 
 
@@ -58,9 +58,8 @@ class Quotes:
 
     def _winning(self, place: Place, quantity: int, at: float) -> int | None:
         rows = self._store.rows(
-            "SELECT fid, seq, limit_cents, quantity FROM bids WHERE instance_type = ? AND region = ?"
-            " AND status != 'Terminated' AND NOT held"
-            " AND (status = 'Allocated' OR (status = 'Open' AND cancel_at IS NULL))",
+            "SELECT fid, seq, limit_cents, quantity FROM bids WHERE instance_type = ? AND region = ?"  # noqa: S608
+            f" AND status != 'Terminated' AND {BIDDING}",
             *place,
         )
         bidders = [*self._market.others(place, at), *map(bidder, rows)]

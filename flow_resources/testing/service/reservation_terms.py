@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from flow_resources.testing.service.catalog import BY_FID, InstanceType
-from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.errors import BadRequestError, InvalidError, problem
-from flow_resources.testing.service.inputs import Body, Query, write_price
-from flow_resources.testing.service.launch import QUANTITY_MAX
+from flow_resources.testing.service.inputs import Body
+from flow_resources.testing.service.notation import write_price, write_time
+from flow_resources.testing.service.orders import QUANTITY_MAX
 from flow_resources.testing.service.periods import Period, free, latest_end, slots
+from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.store import Row, Store
 
 STOCK = 16
@@ -50,7 +51,7 @@ class Terms:
         """Raise BadRequestError when too few machines are free at some time from `start` until `end`."""
         left = free(STOCK, self._taken(wanted["instance_type"], wanted["region"]), start, end)
         if left < wanted["quantity"]:
-            msg = f"Only {left} machines can be reserved from {wire_time(start)} until {wire_time(end)}"
+            msg = f"Only {left} machines can be reserved from {write_time(start)} until {write_time(end)}"
             raise BadRequestError(msg)
 
     def availability(self, query: Query, now: float) -> object:
@@ -69,13 +70,13 @@ class Terms:
             return {"available": self._fits(taken, start, _required(query, "end_time"), quantity, now)}
         start = min(max(start, now - _LATE), now + _AHEAD)
         end = latest_end(STOCK, taken, start, quantity, start + LONGEST)
-        return {"latest_end_time": wire_time(end), "available": end > start}
+        return {"latest_end_time": write_time(end), "available": end > start}
 
     def extension(self, row: Row) -> dict[str, Any]:
         """Answer GET /v2/reservation/{fid}/extension-availability."""
         taken = self._taken(row["instance_type"], row["region"])
         end = latest_end(STOCK, taken, row["end_at"], row["quantity"], row["start_at"] + LONGEST)
-        return {"latest_extension_time": wire_time(end), "available": end > row["end_at"] and row["status"] != "Ended"}
+        return {"latest_extension_time": write_time(end), "available": end > row["end_at"] and row["status"] != "Ended"}
 
     def quote(self, query: Query) -> dict[str, Any]:
         """Answer GET /v2/reservation/quote: there is one offer, which gives nothing back."""
@@ -166,4 +167,4 @@ def _quantity(query: Query) -> int:
 
 
 def _slot_row(slot: Period) -> dict[str, Any]:
-    return {"start_time": wire_time(slot.start), "end_time": wire_time(slot.end), "quantity": slot.quantity}
+    return {"start_time": write_time(slot.start), "end_time": write_time(slot.end), "quantity": slot.quantity}

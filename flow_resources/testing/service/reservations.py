@@ -11,14 +11,15 @@ from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
 from flow_resources.testing.service.catalog import BY_FID
-from flow_resources.testing.service.clock import wire_time
-from flow_resources.testing.service.errors import BadRequestError, NotFoundError
-from flow_resources.testing.service.inputs import Body, Query, write_price
-from flow_resources.testing.service.launch import LAUNCH_COLUMNS, QUANTITY_MAX, launch_row, read_launch, read_place
+from flow_resources.testing.service.errors import BadRequestError
+from flow_resources.testing.service.events import Events
+from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.machines import Machines
+from flow_resources.testing.service.notation import write_price, write_time
 from flow_resources.testing.service.options import Options
-from flow_resources.testing.service.replays import Replays
+from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_place
+from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.reservation_life import ReservationLife
 from flow_resources.testing.service.reservation_terms import (
     Terms,
@@ -33,10 +34,6 @@ from flow_resources.testing.service.volumes import Volumes
 
 STATUSES = ("Pending", "Active", "Paused", "Canceled", "Ended")
 _SORTS = {"created_at": "seq", "status": "status"}
-_COLUMNS = (
-    *("project", "name", "instance_type", "region", "quantity", "unit_cents", "start_at", "end_at", "hidden"),
-    *LAUNCH_COLUMNS,
-)
 
 
 class Reservations:
@@ -51,7 +48,7 @@ class Reservations:
         machines: Machines,
         life: ReservationLife,
         terms: Terms,
-        replays: Replays,
+        events: Events,
     ) -> None:
         """Work on the tables of `store`."""
         self._store = store
@@ -61,24 +58,16 @@ class Reservations:
         self._machines = machines
         self._life = life
         self._terms = terms
-        self._replays = replays
+        self._events = events
 
-    def create(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
-        """Reserve machines, once per Idempotency-Key."""
-
-        def make() -> str:
-            wanted, volumes, most = _read_reservation(raw)
-            self._accounts.require_project(user, wanted["project"])
-            self._terms.check_start(wanted["start_at"], wanted["end_at"], now)
-            check_price(wanted["unit_cents"], most)
-            self._terms.check_room(wanted, wanted["start_at"], wanted["end_at"])
-            return self.place(user, wanted, volumes, now)
-
-        def lives(fid: str) -> bool:
-            return bool(self.get(user, fid)["status"] != "Ended")
-
-        fid = self._replays.once(user, "/v2/reservation", key, raw, make, lives)
-        return self.show(user, fid)
+    def create(self, user: User, raw: object, now: float) -> str:
+        """Reserve machines and return the id of the reservation."""
+        wanted, volumes, most = _read_reservation(raw)
+        self._accounts.require_project(user, wanted["project"])
+        self._terms.check_start(wanted["start_at"], wanted["end_at"], now)
+        check_price(wanted["unit_cents"], most)
+        self._terms.check_room(wanted, wanted["start_at"], wanted["end_at"])
+        return self.place(user, wanted, volumes, now)
 
     def place(self, user: User, wanted: dict[str, Any], volumes: list[str], now: float) -> str:
         """Write down a reservation that there is room for, and begin it if it is time."""
@@ -86,13 +75,9 @@ class Reservations:
         self._accounts.check_ssh_keys(user, json.loads(wanted["ssh_keys"]), project)
         self._volumes.check(user, volumes, None, project, region, wanted["quantity"])
         fid = self._store.next_fid("res")
-        self._store.run(
-            f"INSERT INTO reservations (fid, created_by, created_at, status, {', '.join(_COLUMNS)})"  # noqa: S608
-            f" VALUES (?, ?, ?, 'Pending', {', '.join('?' for _ in _COLUMNS)})",
-            *(fid, user.fid, now, *(wanted[column] for column in _COLUMNS)),
-        )
+        self._store.insert("reservations", fid=fid, created_by=user.fid, created_at=now, status="Pending", **wanted)
         self._volumes.attach(fid, volumes)
-        self._life.note(fid, "Placed", now, user, wanted["unit_cents"])
+        self._events.note(fid, "Placed", now, user, cents=wanted["unit_cents"])
         if not wanted["hidden"]:
             self._life.step(now)
         return fid
@@ -100,10 +85,7 @@ class Reservations:
     def get(self, user: User, fid: str) -> Row:
         """Return one reservation that the user may see, ended or not."""
         found = self._store.row("SELECT * FROM reservations WHERE fid = ? AND NOT hidden", fid)
-        if found is None or not user.may_see(found["project"]):
-            msg = f"Reservation {fid} not found"
-            raise NotFoundError(msg)
-        return found
+        return user.visible(found, f"Reservation {fid}")
 
     def show(self, user: User, fid: str) -> dict[str, Any]:
         """Return one reservation as the API shows it."""
@@ -114,9 +96,7 @@ class Reservations:
         listing = Listing.read("reservations", query, _SORTS, self._options.page_limit)
         listing.only("project", [project])
         listing.only("hidden", [0])
-        for column in ("instance_type", "region"):
-            if value := query.text(column):
-                listing.only(column, [value])
+        listing.as_asked(query, instance_type="instance_type", region="region")
         if status := query.choice("status", STATUSES):
             listing.only("status", [status])
         rows, cursor = listing.page(self._store)
@@ -150,7 +130,7 @@ class Reservations:
         body.done()
         row = self._get_live(user, fid)
         if end <= row["end_at"]:
-            msg = f"Reservation {fid} already lasts until {wire_time(row['end_at'])}"
+            msg = f"Reservation {fid} already lasts until {write_time(row['end_at'])}"
             raise BadRequestError(msg)
         check_length(row["start_at"], end)
         check_price(row["unit_cents"], most)
@@ -161,8 +141,7 @@ class Reservations:
     def history(self, user: User, fid: str) -> dict[str, Any]:
         """Answer GET /v2/reservation/{fid}/history."""
         self.get(user, fid)
-        rows = self._store.rows("SELECT * FROM events WHERE bid = ? ORDER BY seq", fid)
-        return {"reservation_fid": fid, "events": [_event_row(row) for row in rows]}
+        return {"reservation_fid": fid, "events": [_event_row(row) for row in self._events.of(fid)]}
 
     def all(self) -> list[dict[str, Any]]:
         """Return every reservation there ever was, in the order of creation."""
@@ -183,23 +162,11 @@ class Reservations:
 
 def reservation_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any]:
     """Return a ReservationModel."""
-    ended = row["deactivated_at"]
     total = total_price(row["unit_cents"], row["quantity"], row["end_at"] - row["start_at"])
     return {
-        "fid": row["fid"],
-        "name": row["name"],
-        "project": row["project"],
-        "created_by": row["created_by"],
-        "created_at": wire_time(row["created_at"]),
-        "deactivated_at": None if ended is None else wire_time(ended),
-        "instance_quantity": row["quantity"],
-        "instance_type": row["instance_type"],
-        "region": row["region"],
-        "instances": instances,
-        "launch_specification": launch_row(row, volumes),
-        "status": row["status"],
-        "start_time": wire_time(row["start_at"]),
-        "end_time": wire_time(row["end_at"]),
+        **order_row(row, instances, volumes),
+        "start_time": write_time(row["start_at"]),
+        "end_time": write_time(row["end_at"]),
         "total_price": write_price(total),
         "unit_price": write_price(row["unit_cents"]),
     }
@@ -222,7 +189,7 @@ def _read_reservation(raw: object) -> tuple[dict[str, Any], list[str], int | Non
 
 def _event_row(row: Row) -> dict[str, Any]:
     return {
-        "timestamp": wire_time(row["at"]),
+        "timestamp": write_time(row["at"]),
         "event_type": row["kind"],
         "user_id": row["user"],
         "unit_price_cents": row["limit_cents"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 Row = sqlite3.Row
 VERSION = 2
 _APPLICATION_ID = 0x464C574D
+_AT_ONCE = 500
 
 # An order is whatever rents machines: a bid or a reservation. Attachments, events and instances name it in the column
 # `bid`, whatever it is; the prefix of the id tells the two apart.
@@ -144,9 +145,18 @@ class Store:
         """Execute one statement for every row."""
         self._db.executemany(sql, rows)
 
+    def insert(self, table: str, **columns: object) -> None:
+        """Add one row."""
+        self.run(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks(columns)})", *columns.values())  # noqa: S608
+
     def rows(self, sql: str, *values: object) -> list[Row]:
         """Return every row of a query."""
         return self._db.execute(sql, values).fetchall()
+
+    def rows_in(self, sql: str, values: Sequence[object]) -> list[Row]:
+        """Return the rows of a query with `IN ({})` for values of any number: SQLite takes only so many at once."""
+        parts = [values[first : first + _AT_ONCE] for first in range(0, len(values), _AT_ONCE)]
+        return [row for part in parts for row in self.rows(sql.format(marks(part)), *part)]
 
     def row(self, sql: str, *values: object) -> Row | None:
         """Return the first row of a query, if there is one."""
@@ -180,7 +190,7 @@ class Store:
         return f"{prefix}_{last:06d}"
 
 
-def marks(values: Sequence[object]) -> str:
+def marks(values: Sized) -> str:
     """Return the question marks for `IN (...)`."""
     return ",".join("?" * len(values))
 

@@ -43,8 +43,7 @@ class Timeline:
             self._reservations.step(due)
             self.save(due)
             self.invalidate()
-        if self._lifecycle.changed and self._lifecycle.at_once:
-            self._lifecycle.hold_auctions(now)
+        if self._lifecycle.settle(now):
             self.invalidate()
         self._done = max(self._done, now)
         # A restart must not go back behind what somebody has seen; but a look a millisecond later is no news.

@@ -7,7 +7,6 @@ from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
 from flow_resources.testing.service.catalog import check_region
-from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.errors import (
     ApiError,
     BadRequestError,
@@ -17,9 +16,10 @@ from flow_resources.testing.service.errors import (
     problem,
 )
 from flow_resources.testing.service.inputs import Body
+from flow_resources.testing.service.notation import write_time
 from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.quotas import Quotas
-from flow_resources.testing.service.store import Row, Store, marks
+from flow_resources.testing.service.store import Row, Store
 
 NAME = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _NAME_MAX = 64
@@ -38,10 +38,10 @@ class Volumes:
 
     def __init__(self, store: Store, options: Options, accounts: Accounts, quotas: Quotas) -> None:
         """Work on the tables of `store`."""
-        self._quotas = quotas
         self._store = store
         self._options = options
         self._accounts = accounts
+        self._quotas = quotas
 
     def create(self, user: User, raw: object, now: float) -> str:
         """Make a volume and return its id."""
@@ -59,20 +59,14 @@ class Volumes:
         self._name_must_be_free(project, name)
         self._quotas.check_storage(project, size)
         fid = self._store.next_fid("vol")
-        self._store.run(
-            "INSERT INTO volumes (fid, project, name, region, capacity_gb, interface, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(fid, project, name, region, size, interface, now),
-        )
+        columns = {"name": name, "region": region, "capacity_gb": size, "interface": interface, "created_at": now}
+        self._store.insert("volumes", fid=fid, project=project, **columns)
         return fid
 
     def get(self, user: User, fid: str) -> Row:
         """Return one volume that is not deleted and that the user may see."""
         found = self._store.row("SELECT * FROM volumes WHERE fid = ? AND deleted_at IS NULL", fid)
-        if found is None or not user.may_see(found["project"]):
-            msg = f"Volume {fid} not found"
-            raise NotFoundError(msg)
-        return found
+        return user.visible(found, f"Volume {fid}")
 
     def wire(self, fid: str) -> dict[str, Any]:
         """Return one volume, deleted or not, as the API shows it."""
@@ -134,15 +128,15 @@ class Volumes:
     def attached_to(self, orders: Sequence[str]) -> dict[str, list[str]]:
         """Return the volumes that each bid or reservation has."""
         attached: dict[str, list[str]] = {order: [] for order in orders}
-        sql = f"SELECT bid, volume FROM attachments WHERE bid IN ({marks(orders)}) ORDER BY rowid"  # noqa: S608
-        for row in self._store.rows(sql, *orders):
+        sql = "SELECT bid, volume FROM attachments WHERE bid IN ({}) ORDER BY rowid"
+        for row in self._store.rows_in(sql, orders):
             attached[row["bid"]].append(row["volume"])
         return attached
 
     def users(self, fids: Sequence[str]) -> dict[str, list[str]]:
         """Return the orders that use each volume: live bids and reservations, and ended bids that have not let go."""
         users: dict[str, list[str]] = {fid: [] for fid in fids}
-        for row in self._store.rows(_USERS.format(marks(fids)), *fids):
+        for row in self._store.rows_in(_USERS, fids):
             users[row["volume"]].append(row["bid"])
         return users
 
@@ -171,8 +165,8 @@ def volume_row(row: Row, orders: list[str]) -> dict[str, Any]:
         "fid": row["fid"],
         "name": row["name"],
         "region": row["region"],
-        "created_at": wire_time(row["created_at"]),
-        "deleted_at": wire_time(row["deleted_at"]) if gone else None,
+        "created_at": write_time(row["created_at"]),
+        "deleted_at": write_time(row["deleted_at"]) if gone else None,
         "capacity_gb": row["capacity_gb"],
         "project": row["project"],
         "interface": row["interface"],

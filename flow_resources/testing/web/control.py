@@ -23,7 +23,8 @@ from flow_resources.testing.service.errors import (
     MethodNotAllowedError,
     problem,
 )
-from flow_resources.testing.service.inputs import Query, is_number, read_json
+from flow_resources.testing.service.notation import is_number, read_json
+from flow_resources.testing.service.query import Query
 from flow_resources.testing.web import CONTROL
 
 Perform = Callable[[str, str, Mapping[str, Any]], Any]

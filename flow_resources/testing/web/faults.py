@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from flow_resources.testing.service.clock import HORIZON
 from flow_resources.testing.service.errors import FieldError
-from flow_resources.testing.service.inputs import is_number
+from flow_resources.testing.service.notation import is_number
 from flow_resources.testing.web.journal import Request
 
 Kind = Literal["status", "reset", "hang", "truncate", "malformed", "slow", "drip", "refuse", "pass"]

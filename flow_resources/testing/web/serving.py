@@ -7,11 +7,10 @@ import json
 import logging
 import os
 import signal
-import socket
-import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
@@ -19,17 +18,17 @@ from aiohttp import web
 
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import ApiError, InvalidError, TooLargeError, problem
-from flow_resources.testing.service.inputs import Query, read_json
+from flow_resources.testing.service.notation import read_json
+from flow_resources.testing.service.query import Query
 from flow_resources.testing.web import CONTROL
 from flow_resources.testing.web.control import Perform, answer_control
 from flow_resources.testing.web.faults import FaultRule, Faults
 from flow_resources.testing.web.journal import MUTATING, Journal, Request, fingerprint
 from flow_resources.testing.web.page import asset
 from flow_resources.testing.web.routes import Answer, Call, find
+from flow_resources.testing.web.wire import cut, drip, send_half, spoiled
 
 log = logging.getLogger(__name__)
-_NOT_JSON = b'{"fid": "bid_'
-_DROPS = 5
 
 
 class Door(Protocol):
@@ -78,12 +77,11 @@ class Serving:
             key=fingerprint(authorization), at=self._backend.clock.now(),
         )  # fmt: skip
         self._journal.record(request, sent.size)
+        act = partial(self._carry_out, request, query, sent, authorization)
         rule = self._faults.strike(request)
         if self.latency > 0:
             await asyncio.sleep(self.latency)
-        if rule is None:
-            return self._answer(request, self._carry_out(request, query, sent, authorization))
-        return await self._suffer(http, request, rule, lambda: self._carry_out(request, query, sent, authorization))
+        return self._answer(request, act()) if rule is None else await self._suffer(http, request, rule, act)
 
     async def _suffer(
         self, http: web.BaseRequest, request: Request, rule: FaultRule, act: Callable[[], Answer]
@@ -135,21 +133,26 @@ class Serving:
         if rule.kind == "refuse":
             await self._door.refuse(1.0 if rule.seconds is None else rule.seconds)
         if answer is not None and rule.kind in ("slow", "drip", "pass", "refuse"):
-            if rule.kind == "slow" and rule.when == "after":
-                await asyncio.sleep(rule.seconds or 0.0)
-            proper = self._answer(request, answer)
-            if rule.kind == "refuse":
-                proper.force_close()
-            return await _drip(http, proper, rule.seconds or 0.0) if rule.kind == "drip" else proper
+            return await self._answer_yet(http, request, rule, answer)
         if rule.kind in ("hang", "reset", "refuse"):
-            _cut(http)
+            cut(http)
             return web.Response()
-        status, text = _spoiled(rule, answer)
+        status, text = spoiled(rule, answer)
         request.status = status
         headers = {"Content-Type": "application/json", **rule.headers}
         if rule.kind == "truncate":
-            return await _send_half(http, status, text, headers)
+            return await send_half(http, status, text, headers)
         return web.Response(status=status, body=text, headers=headers)
+
+    async def _answer_yet(
+        self, http: web.BaseRequest, request: Request, rule: FaultRule, answer: Answer
+    ) -> web.StreamResponse:
+        if rule.kind == "slow" and rule.when == "after":
+            await asyncio.sleep(rule.seconds or 0.0)
+        proper = self._answer(request, answer)
+        if rule.kind == "refuse":
+            proper.force_close()
+        return await drip(http, proper, rule.seconds or 0.0) if rule.kind == "drip" else proper
 
 
 class _Sent(NamedTuple):
@@ -180,21 +183,6 @@ async def _read(http: web.BaseRequest) -> _Sent:
         return _Sent(raw.decode("utf-8", "replace"), len(raw), refusal)
 
 
-def _spoiled(rule: FaultRule, answer: Answer | None) -> tuple[int, bytes]:
-    """Return the status and the bytes that take the place of the answer."""
-    if rule.kind == "status":
-        status = rule.status or 500
-        body = {"detail": "Injected fault"} if rule.body is None else rule.body
-    else:
-        status = rule.status or (answer[0] if answer else 200)
-        body = rule.body if rule.body is not None else answer[1] if answer else {"detail": "Injected fault"}
-        if rule.kind == "malformed" and rule.body is None:
-            return status, _NOT_JSON
-    if isinstance(body, bytes):
-        return status, body
-    return status, (body if isinstance(body, str) else json.dumps(body)).encode()
-
-
 def _kill(process: int) -> None:
     try:
         os.kill(process, signal.SIGKILL)
@@ -202,40 +190,8 @@ def _kill(process: int) -> None:
         log.warning("the process %s that a fault was to kill is gone already", process)
 
 
-async def _drip(http: web.BaseRequest, proper: web.Response, seconds: float) -> web.StreamResponse:
-    text = proper.body if isinstance(proper.body, bytes) else b""
-    response = web.StreamResponse(status=proper.status, headers={"Content-Length": str(len(text))})
-    response.content_type = "application/json"
-    await response.prepare(http)
-    for index in range(_DROPS):
-        await asyncio.sleep(seconds / _DROPS)
-        await response.write(text[index * len(text) // _DROPS : (index + 1) * len(text) // _DROPS])
-    await response.write_eof()
-    return response
-
-
-async def _send_half(http: web.BaseRequest, status: int, text: bytes, headers: dict[str, str]) -> web.StreamResponse:
-    response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(len(text))})
-    await response.prepare(http)
-    await response.write(text[: len(text) // 2])
-    if http.transport is not None:
-        http.transport.close()
-    return response
-
-
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except asyncio.TimeoutError:
         return
-
-
-def _cut(http: web.BaseRequest) -> None:
-    """End the connection with a reset instead of a goodbye."""
-    transport = http.transport
-    if transport is None:
-        return
-    raw = transport.get_extra_info("socket")
-    if raw is not None:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

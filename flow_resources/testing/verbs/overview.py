@@ -2,68 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from flow_resources.testing.service.accounts import OPERATOR, project_row
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.catalog import BY_FID, REGIONS, TYPES
-from flow_resources.testing.service.clock import wire_time
 from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.machines import instance_row
 from flow_resources.testing.service.market import Place
+from flow_resources.testing.service.notation import write_time
 from flow_resources.testing.service.options import MANUAL
-from flow_resources.testing.service.store import Row, marks
-from flow_resources.testing.service.ticks import Ticks
-from flow_resources.testing.web.faults import Faults
-from flow_resources.testing.web.journal import Journal, Request
+from flow_resources.testing.service.store import Row
+from flow_resources.testing.verbs.looking import HOURS_MAX, market
+from flow_resources.testing.verbs.operator import Operator, reads
+from flow_resources.testing.web.journal import Request
 
 _ENDED, _REQUESTS, _POINTS = 20, 50, 180
 _CHARTS = 6
-HOURS_MAX = 24.0 * 366
 
 
-def overview(backend: Backend, journal: Journal, faults: Faults, project: str, ask: Body, now: float) -> dict[str, Any]:
+@reads
+def overview(operator: Operator, ask: Body, now: float) -> Any:
     """Return the state of the cloud; `place` names the price lines that are wanted, `hours` how far they go back."""
     asked, hours = _asked(ask), ask.decimal("hours", most=HOURS_MAX) if ask.has("hours") else 6.0
     ask.nothing_else()
-    bids = _bids(backend)
-    spent = backend.billing.spent(now)
-    auction = backend.options.auction_seconds
+    backend = operator.backend
+    rows, spent = _bids(backend), backend.billing.spent(now)
+    shown = zip(rows, backend.bids.wire(rows), strict=True)
     return {
-        "clock": {"now": wire_time(now), "speed": backend.clock.speed},
+        "clock": {"now": write_time(now), "speed": backend.clock.speed},
         "story": None if backend.market.seed is None else {"seed": backend.market.seed},
-        "auction": {
-            "seconds": None if auction == MANUAL else auction,
-            "next": wire_time(Ticks(backend.market.born, auction).after(now)) if 0 < auction < MANUAL else None,
-        },
-        "project": project_row(backend.accounts.find_project(project)),
+        "auction": _auction(backend, now),
+        "project": project_row(backend.accounts.find_project(operator.project)),
         "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
-        "markets": list(markets(backend, now)),
-        "charts": [_chart(backend, place, bids, hours, now) for place in asked or _worth_showing(bids)],
-        "bids": [_bid(backend, row, wire, spent, now) for row, wire in zip(bids, backend.bids.wire(bids), strict=True)],
+        "markets": market(operator, now),
+        "charts": [_chart(backend, place, rows, hours, now) for place in asked or _worth_showing(rows)],
+        "bids": [_bid(backend, row, wire, spent, now) for row, wire in shown],
         "volumes": backend.volumes.listing(),
-        "requests": [_request(request) for request in journal.latest(_REQUESTS)],
-        "faults": [rule.wire() for rule in faults.all()],
+        "requests": [_request(request) for request in operator.journal.latest(_REQUESTS)],
+        "faults": [rule.wire() for rule in operator.faults.all()],
     }
 
 
-def markets(backend: Backend, now: float) -> Iterable[dict[str, Any]]:
-    """Yield price and capacity of every place."""
-    market = backend.market
-    for kind in TYPES:
-        for place in (Place(kind.fid, region) for region in kind.regions):
-            yield {
-                "instance_type": kind.fid,
-                "type": kind.short,
-                "full_name": kind.name,
-                "region": place.region,
-                "price": market.price(place, now) / 100,
-                "by_hand": market.by_hand(place, now) is not None,
-                "capacity": market.capacity(place, now),
-                "used": market.used(place),
-                "free": market.free(place, now),
-            }
+def _auction(backend: Backend, now: float) -> dict[str, Any]:
+    """Return the time from one auction to the next, None by hand, and when the next is, None when no clock says."""
+    seconds, due = backend.options.auction_seconds, backend.lifecycle.next_auction(now)
+    return {"seconds": None if seconds == MANUAL else seconds, "next": None if due is None else write_time(due)}
 
 
 def _bids(backend: Backend) -> list[Row]:
@@ -96,14 +81,14 @@ def _chart(backend: Backend, place: Place, bids: Sequence[Row], hours: float, no
     return {
         "instance_type": place.instance_type,
         "region": place.region,
-        "points": [[wire_time(at), cents / 100] for at, cents in points],
+        "points": [[write_time(at), cents / 100] for at, cents in points],
         "bids": [row["fid"] for row in bids if (row["instance_type"], row["region"]) == place],
     }
 
 
 def _bid(backend: Backend, row: Row, wire: dict[str, Any], spent: dict[str, float], now: float) -> dict[str, Any]:
     held = wire["instances"]
-    machines = backend.store.rows(f"SELECT * FROM instances WHERE fid IN ({marks(held)}) ORDER BY seq", *held)  # noqa: S608
+    machines = backend.store.rows_in("SELECT * FROM instances WHERE fid IN ({}) ORDER BY seq", held)
     shown = ("fid", "name", "status", "ssh_destination")
     place = Place(row["instance_type"], row["region"])
     return {
@@ -120,4 +105,4 @@ def _bid(backend: Backend, row: Row, wire: dict[str, Any], spent: dict[str, floa
 
 def _request(request: Request) -> dict[str, Any]:
     names = ("method", "path", "status", "effect", "fault")
-    return {"at": wire_time(request.at), **{name: getattr(request, name) for name in names}}
+    return {"at": write_time(request.at), **{name: getattr(request, name) for name in names}}

@@ -1,0 +1,80 @@
+"""Paths of what is on offer: types, regions, images, prices and quotas."""
+
+from __future__ import annotations
+
+from flow_resources.testing.service import catalog, images
+from flow_resources.testing.service.errors import InvalidError, NotFoundError, problem
+from flow_resources.testing.web.routing import Answer, Call, route
+
+_QUANTITY_MAX = 256
+
+
+@route("GET", "/v2/instance-types")
+def instance_types(_: Call) -> Answer:
+    """List what can be rented."""
+    return 200, [kind.wire() for kind in catalog.TYPES]
+
+
+@route("GET", "/v2/spot/availability")
+def availability(call: Call) -> Answer:
+    """List the auctions; a project in the query changes nothing, but must be the caller's."""
+    if call.query.text("project"):
+        call.project()
+    return 200, call.backend.quotes.auctions(call.now)
+
+
+@route("GET", "/v2/pricing/current")
+def current_prices(call: Call) -> Answer:
+    """Say what a type costs now, in one region or in the cheapest."""
+    spec, region = call.query.required("instance_type"), call.query.text("region")
+    quantity = call.query.whole("instance_quantity", most=_QUANTITY_MAX) or 1
+    kind = catalog.BY_FID.get(spec)
+    if kind is None:
+        msg = f"Instance type {spec} not found"
+        raise NotFoundError(msg)
+    if region is not None:
+        _check_region(region)
+    return 200, call.backend.quotes.current(kind, region, quantity, call.now)
+
+
+@route("GET", "/v2/pricing/history")
+def price_history(call: Call) -> Answer:
+    """Say what types have cost."""
+    return 200, call.backend.histories.prices(call.query, call.now)
+
+
+@route("GET", "/v2/quotas")
+def quotas(call: Call) -> Answer:
+    """Say how much a project may hold, and holds."""
+    return 200, call.backend.quotas.rows(call.project())
+
+
+@route("GET", "/marketplace/v1/regions")
+def regions(_: Call) -> Answer:
+    """List the regions and what storage they have."""
+    return 200, catalog.region_rows()
+
+
+@route("GET", "/v2/image-versions")
+def image_versions(_: Call) -> Answer:
+    """List the images of GPU machines."""
+    return 200, images.gpu_images()
+
+
+@route("GET", "/v2/mcc-image-versions")
+def mcc_image_versions(call: Call) -> Answer:
+    """List the images of Kubernetes control planes in a region."""
+    _check_region(call.query.required("region"))
+    return 200, images.cpu_images()
+
+
+@route("GET", "/v2/kubernetes/clusters")
+def kubernetes_clusters(call: Call) -> Answer:
+    """List nothing: this cloud has none, but clients ask, for a project that the caller may see."""
+    call.project()
+    return 200, []
+
+
+def _check_region(region: str) -> None:
+    if region not in catalog.REGIONS:
+        raise InvalidError([problem(("query", "region"), f"Region {region} does not exist")])
