@@ -9,6 +9,7 @@ from flow_resources.testing.service.accounts import OPERATOR, project_row
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.catalog import BY_FID, REGIONS, TYPES
 from flow_resources.testing.service.clock import wire_time
+from flow_resources.testing.service.errors import UnauthorizedError
 from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.machines import instance_row
 from flow_resources.testing.service.market import Place
@@ -20,10 +21,13 @@ from flow_resources.testing.web.journal import Journal, Request
 
 _ENDED, _REQUESTS, _POINTS = 20, 50, 180
 _CHARTS = 6
+DEFAULT_KEY = "test-key"
 HOURS_MAX = 24.0 * 366
 
 
-def overview(backend: Backend, journal: Journal, faults: Faults, project: str, ask: Body, now: float) -> dict[str, Any]:
+def overview(
+    backend: Backend, journal: Journal, faults: Faults, project: str, region: str, ask: Body, now: float
+) -> dict[str, Any]:
     """Return the state of the cloud; `place` names the price lines that are wanted, `hours` how far they go back."""
     asked, hours = _asked(ask), ask.decimal("hours", most=HOURS_MAX) if ask.has("hours") else 6.0
     ask.nothing_else()
@@ -38,6 +42,8 @@ def overview(backend: Backend, journal: Journal, faults: Faults, project: str, a
             "next": wire_time(Ticks(backend.market.born, auction).after(now)) if 0 < auction < MANUAL else None,
         },
         "project": project_row(backend.accounts.find_project(project)),
+        "region": region,
+        "default_key": _knows_the_default_key(backend, now),
         "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
         "markets": list(markets(backend, now)),
         "charts": [_chart(backend, place, bids, hours, now) for place in asked or _worth_showing(bids)],
@@ -46,6 +52,14 @@ def overview(backend: Backend, journal: Journal, faults: Faults, project: str, a
         "requests": [_request(request) for request in journal.latest(_REQUESTS)],
         "faults": [rule.wire() for rule in faults.all()],
     }
+
+
+def _knows_the_default_key(backend: Backend, now: float) -> bool:
+    try:
+        backend.accounts.identify(f"Bearer {DEFAULT_KEY}", now)
+    except UnauthorizedError:
+        return False
+    return True
 
 
 def markets(backend: Backend, now: float) -> Iterable[dict[str, Any]]:

@@ -254,7 +254,7 @@ def state(operator: Operator, ask: Body, now: float) -> Any:
 
 
 _READS["overview"] = lambda operator, ask, now: overview(
-    operator.backend, operator.journal, operator.faults, operator.project, ask, now
+    operator.backend, operator.journal, operator.faults, operator.project, operator.region, ask, now
 )
 
 

@@ -7,7 +7,8 @@ ApiError
  ├ MethodNotAllowedError  405
  ├ BadRequestError        400  understood, and not possible now
  ├ ConflictError          409  a name or an Idempotency-Key that is taken
- └ InvalidError           422  a field is wrong; carries every wrong field at once
+ ├ InvalidError           422  a field is wrong; carries every wrong field at once
+ └ NotStoredError         500  the state file cannot be written; nothing happened
 """
 
 from __future__ import annotations
@@ -71,6 +72,10 @@ class InvalidError(ApiError):
         """Keep the service's own envelope: a list of loc, msg and type."""
         super().__init__("; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems))
         self.detail = problems
+
+
+class NotStoredError(ApiError):
+    """The state file cannot be written, because the disk is full, for example. What was asked for did not happen."""
 
 
 class FieldError(ValueError):
