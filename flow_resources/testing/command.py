@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flow_resources.testing.service.catalog import REGIONS
 from flow_resources.testing.service.clock import SPEED_MAX
+from flow_resources.testing.service.errors import NotStoredError
 from flow_resources.testing.service.notation import WHOLE_MAX
 from flow_resources.testing.service.options import Options
 
@@ -74,7 +75,7 @@ def run(asked: argparse.Namespace) -> int:
     """Print how to reach the cloud, as lines that a shell can evaluate, and serve it; return the exit code."""
     try:
         mithril = _prepare(asked)
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, NotStoredError) as error:
         return _fail(str(error))
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -90,7 +91,10 @@ def run(asked: argparse.Namespace) -> int:
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
     over.wait()
-    mithril.close()
+    try:
+        mithril.close()
+    except NotStoredError as error:
+        return _fail(str(error), 1)
     return 0
 
 
@@ -154,6 +158,6 @@ def _switch(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = 2) -> int:
     sys.stderr.write(f"error: {message}\n")
-    return 2
+    return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,8 @@ class FakeMithril(Console):
         cannot be used.
         """
         self._closed = False
+        self.listeners: list[Callable[[], None]] = []
+        """Told after each verb of the console that changed something; `clock.listeners` are told of `advance`."""
         self.key = key
         self.project = project
         self._region = check_region(region)
@@ -104,7 +107,7 @@ class FakeMithril(Console):
         self.faults = Faults(self.clock.now, seed)
         self._journal = Journal()
         self._operator = Operator(
-            self._backend, self._journal, self.faults, self.project, self._region, self._set_latency
+            self._backend, self._journal, self.faults, self.project, self._region, self._set_latency, self._tell
         )
         self._server = Server(self._backend, self._journal, self.faults, self._operator.perform_http, port)
         with self._backend.session() as now:
@@ -193,6 +196,10 @@ class FakeMithril(Console):
     @boot_seconds.setter
     def boot_seconds(self, seconds: float) -> None:
         self.set_options(boot_seconds=seconds)
+
+    def _tell(self) -> None:
+        for tell in tuple(self.listeners):
+            tell()
 
     def _set_latency(self, seconds: float) -> None:
         self._server.set_latency(seconds)

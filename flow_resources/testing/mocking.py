@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from flow_resources.testing import decorating, guard, surroundings, uploads
+from flow_resources.testing import decorating, guard, memories, surroundings, uploads
 
 if TYPE_CHECKING:
     from flow_resources.testing.fake import FakeMithril
@@ -43,6 +43,7 @@ class MockMithril:
             # A key of its own: a client left over from another cloud is refused here, even on the same port.
             mithril = FakeMithril(**{"key": f"mock-{secrets.token_hex(8)}", **self._options})
             stack.enter_context(mithril)
+            stack.enter_context(memories.forgotten_when_moved(mithril, folder))
             variables = {**mithril.environment, "FLOW_DIR": folder}
             stack.enter_context(surroundings.taken_over(variables, keep_proxies=self._allow_network))
             stack.enter_context(guard.loopback_only(allow_network=self._allow_network))

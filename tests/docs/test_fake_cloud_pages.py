@@ -102,6 +102,22 @@ def test_the_table_of_faults_has_every_kind():
     assert {"method", "path", "nth", "times", "rate", "lasts", "when", "kill"} < {one.name for one in fields(FaultRule)}
 
 
+def test_how_often_a_rule_strikes_is_as_the_page_says():
+    """Once, and for ever with `rate` or `lasts`."""
+    assert "A rule strikes once, with `rate` or `lasts` for ever, unless `times` says otherwise." in CLOUD.read_text()
+    faults = FakeMithril().faults
+    rules = [faults.add(), faults.add(rate=0.5), faults.add(lasts=60), faults.add(rate=0.5, times=2)]
+    assert [rule.times for rule in rules] == [1, None, None, 2]
+
+
+def test_a_server_with_a_state_file_is_found_again(tmp_path):
+    """Its seed is in the file; its speed and its port are those of the command."""
+    with FakeMithril(state=tmp_path / "cloud.db", seed=7, speed=60) as first:
+        port = first.port
+    with FakeMithril(port, state=tmp_path / "cloud.db") as second:
+        assert (second.seed, second.clock.speed, second.port) == (7, 1.0, port)
+
+
 def test_every_route_is_in_the_contract():
     """With its methods."""
     (routes,) = tables(section(CONTRACT, "What is imitated"))

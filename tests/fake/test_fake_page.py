@@ -203,6 +203,28 @@ def test_an_empty_cloud_says_what_to_do_next(visit: Visit) -> None:
     expect(page.get_by_text("Nobody has asked this cloud for anything yet.")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("key", "shown"), [("test-key", "test-key"), ("secret-key", "'<the key it was started with>'")]
+)
+def test_the_lines_for_a_shell_are_those_of_this_cloud(cloud, visit: Visit, key: str, shown: str) -> None:
+    """With its region, and never a key that somebody chose."""
+    there = cloud(key=key, region="eu-central1-a")
+    page = visit.page
+    page.goto(there.url)
+    expect(page.locator("#exports")).to_contain_text("export MITHRIL_REGION=eu-central1-a")
+    expect(page.locator("#exports")).to_contain_text(f"export MITHRIL_API_KEY={shown}")
+    assert "secret-key" not in page.content()
+
+
+def test_what_a_cluster_pays_is_never_more_than_its_limit(visit: Visit, mithril: FakeMithril) -> None:
+    """As in the sum at the top, while it still holds machines under a price above it."""
+    mithril.set_options(preemption_notice_seconds=300)
+    mithril.add_bid("trainer", limit_price="$15.00", instance_quantity=2)
+    mithril.set_price("8xa100", mithril.region, 40.0)
+    visit.open()
+    expect(visit.cluster("trainer")).to_contain_text("$30.00/h now")
+
+
 # --- what happens by itself ------------------------------------------------------------------------------------------
 
 
@@ -316,7 +338,7 @@ def test_a_price_and_a_capacity_are_set_and_the_price_given_back(visit: Visit, m
     card.get_by_label("Machines of 8xa100 in us-central5-a", exact=True).fill("3")
     set_ = visit.press("Set Machines of 8xa100 in us-central5-a")
     assert set_ == ("set-capacity", {**place, "machines": 3})
-    expect(card).to_contain_text("1 of 3 taken")
+    expect(card).to_contain_text("2 of 3 free")
 
 
 def test_the_clock_is_moved_and_set(visit: Visit, mithril: FakeMithril, clock: Clock) -> None:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from flow_resources.testing import FakeMithril, RemoteMithril, StateError
+from flow_resources.testing.service.errors import NotStoredError
 
 ROOT = Path(__file__).parents[2]
 
@@ -228,8 +229,50 @@ def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, sa
 def test_a_state_file_in_use_is_refused(cloud, tmp_path):
     """Two servers on one file would lie to each other."""
     cloud(state=tmp_path / "state.db")
-    with pytest.raises(StateError, match="locked"):
+    with pytest.raises(StateError, match="another server uses it"):
         FakeMithril(state=tmp_path / "state.db")
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_done(cloud, tmp_path, caplog):
+    """In one line, to whoever asks and on the terminal; with room again it goes on."""
+    mithril = cloud(state=tmp_path / "state.db")
+    kept = mithril.add_bid("kept")
+    database = mithril._store._db
+    database.execute("PRAGMA max_page_count = 1")  # never less than there are: no page more, as on a full disk
+    with pytest.raises(ValueError, match="the state cannot be stored, so nothing happened: database or disk is full"):
+        mithril.add_bid("lost", startup_script="#" * 10_000)
+    assert [record.exc_info for record in caplog.records] == [None]
+    assert mithril.live_bids == [kept]
+    database.execute("PRAGMA max_page_count = 1000000")
+    assert mithril.add_bid("next", startup_script="#" * 10_000)["fid"] == "bid_000002"
+
+
+def test_a_full_disk_at_the_end_is_one_line_and_exit_code_1(monkeypatch, capsys):
+    """The time since the last request is not written down; the file is good, and let go."""
+    from flow_resources.cli import main
+
+    def close(_mithril):
+        raise NotStoredError("the state cannot be stored")
+
+    monkeypatch.setattr(threading.Event, "wait", lambda _self, timeout=None: True)
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeMithril, "start", lambda self: self)
+        patched.setattr(FakeMithril, "close", close)
+        patched.setattr(signal, "signal", lambda *_: None)
+        assert main(["fake"]) == 1
+    assert capsys.readouterr().err == "error: the state cannot be stored\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["fake", "--port"]])
+def test_too_few_words_are_one_line(capsys, arguments):
+    """And for none at all it says which to type."""
+    from flow_resources.cli import main
+
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert ("flow-resources fake" in errors) is not bool(arguments)
 
 
 def test_a_state_file_of_another_version_is_refused_and_left_alone(cloud, tmp_path):

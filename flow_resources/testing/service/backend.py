@@ -6,6 +6,8 @@ brings everything up to the present.
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +18,7 @@ from flow_resources.testing.service.bids import Bids
 from flow_resources.testing.service.billing import Billing
 from flow_resources.testing.service.clock import Clock
 from flow_resources.testing.service.cpu_vms import CpuVms
-from flow_resources.testing.service.errors import FieldError
+from flow_resources.testing.service.errors import FieldError, NotStoredError
 from flow_resources.testing.service.events import Events
 from flow_resources.testing.service.histories import Histories
 from flow_resources.testing.service.lifecycle import Lifecycle
@@ -33,6 +35,8 @@ from flow_resources.testing.service.reservations import Reservations
 from flow_resources.testing.service.store import StateError, Store
 from flow_resources.testing.service.timeline import PRESENT, Timeline
 from flow_resources.testing.service.volumes import Volumes
+
+log = logging.getLogger(__name__)
 
 
 class Backend:
@@ -101,9 +105,13 @@ class Backend:
                         self.timeline.invalidate()
                         self.timeline.catch_up(now)
                         self.timeline.save(now)
-            except BaseException:
+            except BaseException as error:
                 if self.store.changes != before:
                     self.timeline.recover()
+                if isinstance(error, sqlite3.OperationalError):
+                    msg = f"the state cannot be stored, so nothing happened: {error}"
+                    log.error(msg)  # noqa: TRY400 - one line: the person who reads it needs room on a disk, not a traceback
+                    raise NotStoredError(msg) from error
                 raise
 
     @contextmanager
@@ -116,10 +124,12 @@ class Backend:
             self.timeline.catch_up(now)
 
     def close(self) -> None:
-        """Write down what time it is, and let the store go."""
-        with self.session() as now:
-            self.timeline.save(now)
-        self.store.close()
+        """Write down what time it is, and let the store go. Raises NotStoredError when that cannot be written."""
+        try:
+            with self.session() as now:
+                self.timeline.save(now)
+        finally:
+            self.store.close()
 
     def create_bid(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
         """Place a bid, once per Idempotency-Key, and return it as it is after the auction."""

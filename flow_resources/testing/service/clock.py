@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from flow_resources.testing.service.errors import FieldError
 
@@ -32,6 +33,8 @@ class Clock:
         self._at = time.time() if start is None else float(start)
         self._mark = time.time()
         self._speed = _checked(speed)
+        self.listeners: list[Callable[[], None]] = []
+        """Told after each `advance`: whoever holds something that the time which was skipped would have ended."""
 
     def now(self) -> float:
         """Return the present as seconds since 1970."""
@@ -58,7 +61,10 @@ class Clock:
                     "seconds", "not negative, and not beyond the year 2100: a clock only runs forward", step
                 )
             self._at += step
-            return self._at
+            now = self._at
+        for tell in tuple(self.listeners):
+            tell()
+        return now
 
     def not_before(self, moment: float) -> None:
         """Move forward to `moment` unless that is past: a state file may come from a clock that was ahead."""

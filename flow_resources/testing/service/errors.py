@@ -8,7 +8,8 @@ ApiError
  ├ BadRequestError        400  understood, and not possible now
  ├ ConflictError          409  a name or an Idempotency-Key that is taken
  ├ TooLargeError          413
- └ InvalidError           422  a field is wrong; carries every wrong field at once
+ ├ InvalidError           422  a field is wrong; carries every wrong field at once
+ └ NotStoredError         500  the state file cannot be written; nothing happened
 """
 
 from __future__ import annotations
@@ -78,6 +79,10 @@ class InvalidError(ApiError):
         """Keep the service's own envelope: a list of loc, msg and type."""
         super().__init__(sentence(problems))
         self.detail = problems
+
+
+class NotStoredError(ApiError):
+    """The state file cannot be written, because the disk is full, for example. What was asked for did not happen."""
 
 
 class FieldError(ValueError):

@@ -206,7 +206,8 @@ def _open(path: str | Path | None) -> sqlite3.Connection:
         _prepare(db, name)
     except sqlite3.Error as error:
         db.close()
-        msg = f"cannot use the state file {name}: {error}"
+        hint = ": another server uses it" if "locked" in str(error) else ""
+        msg = f"cannot use the state file {name}: {error}{hint}"
         raise StateError(msg) from error
     except StateError:
         db.close()

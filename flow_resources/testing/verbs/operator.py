@@ -74,6 +74,8 @@ class Operator:
     region: str
     """The region that is meant where none is named."""
     set_latency: Callable[[float], None]
+    acted: Callable[[], None]
+    """Told after each verb that changed something."""
 
     def perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         """Do one thing at one moment. Raises ApiError for what cannot be."""
@@ -83,9 +85,12 @@ class Operator:
             raise NotFoundError(msg)
         try:
             with self.backend.session() as now:
-                return act(self, Body(dict(arguments)), now)
+                result = act(self, Body(dict(arguments)), now)
         except FieldError as error:
             raise InvalidError([problem(("body", error.field), str(error))]) from error
+        if verb in ACTS:
+            self.acted()
+        return result
 
     def perform_http(self, method: str, verb: str, arguments: Mapping[str, Any]) -> Any:
         """Do the same for a request: GET only reads."""

@@ -8,6 +8,7 @@ from typing import Any
 from flow_resources.testing.service.accounts import OPERATOR, project_row
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.catalog import BY_FID, REGIONS, TYPES
+from flow_resources.testing.service.errors import UnauthorizedError
 from flow_resources.testing.service.inputs import Body
 from flow_resources.testing.service.machines import instance_row
 from flow_resources.testing.service.market import Place
@@ -20,6 +21,7 @@ from flow_resources.testing.web.journal import Request
 
 _ENDED, _REQUESTS, _POINTS = 20, 50, 180
 _CHARTS = 6
+DEFAULT_KEY = "test-key"
 
 
 @reads
@@ -35,6 +37,8 @@ def overview(operator: Operator, ask: Body, now: float) -> Any:
         "story": None if backend.market.seed is None else {"seed": backend.market.seed},
         "auction": _auction(backend, now),
         "project": project_row(backend.accounts.find_project(operator.project)),
+        "region": operator.region,
+        "default_key": _knows_the_default_key(backend, now),
         "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
         "markets": market(operator, now),
         "charts": [_chart(backend, place, rows, hours, now) for place in asked or _worth_showing(rows)],
@@ -49,6 +53,14 @@ def _auction(backend: Backend, now: float) -> dict[str, Any]:
     """Return the time from one auction to the next, None by hand, and when the next is, None when no clock says."""
     seconds, due = backend.options.auction_seconds, backend.lifecycle.next_auction(now)
     return {"seconds": None if seconds == MANUAL else seconds, "next": None if due is None else write_time(due)}
+
+
+def _knows_the_default_key(backend: Backend, now: float) -> bool:
+    try:
+        backend.accounts.identify(f"Bearer {DEFAULT_KEY}", now)
+    except UnauthorizedError:
+        return False
+    return True
 
 
 def _bids(backend: Backend) -> list[Row]:

@@ -41,7 +41,7 @@ export function createCard({ instance_type, region, type }, remove) {
 function createHead(type, region, remove) {
   const price = h("p", { class: "big" });
   const byHand = h("span", { class: "tag" }, "set by hand");
-  const taken = h("p", { class: "dim" });
+  const free = h("p", { class: "dim" });
   const label = `Do not show ${type} in ${region}`;
   const close = h("button", { type: "button", class: "plain icon", "aria-label": label, onclick: remove }, "×");
   const title = h("h3", {}, type, " ", h("span", { class: "dim" }, region));
@@ -49,7 +49,7 @@ function createHead(type, region, remove) {
     node: h(
       "div",
       { class: "card-head" },
-      h("div", {}, title, taken),
+      h("div", {}, title, free),
       h("span", { class: "gap" }),
       byHand,
       price,
@@ -57,7 +57,7 @@ function createHead(type, region, remove) {
     ),
     update(market) {
       text(price, usd(market.price));
-      text(taken, `${market.full_name} · ${market.used} of ${market.capacity} taken`);
+      text(free, `${market.full_name} · ${market.free} of ${market.capacity} free`);
       show(byHand, market.by_hand);
     },
   };

@@ -24,16 +24,17 @@ export function createClusters(highlight) {
     text($("ended-sum"), `${over.length} ended`);
     const machines = live.flatMap(({ bid }) => bid.instances).length;
     text($("clusters-sum"), live.length ? `${count(live.length, "live bid")}, ${count(machines, "machine")}` : "");
-    text($("exports"), exportsOf(overview.project.name));
+    text($("exports"), exportsOf(overview));
   };
 }
 
-function exportsOf(project) {
+function exportsOf({ project, region, default_key: usual }) {
   const values = {
     MITHRIL_API_URL: location.origin,
-    MITHRIL_API_KEY: "test-key",
-    MITHRIL_PROJECT: project,
-    MITHRIL_REGION: "us-central5-a",
+    // The page is never told a key: it knows the usual one, and whether that is good here.
+    MITHRIL_API_KEY: usual ? "test-key" : "<the key it was started with>",
+    MITHRIL_PROJECT: project.name,
+    MITHRIL_REGION: region,
   };
   // A project's name is whatever somebody typed: what is pasted into a shell is quoted for it.
   const quoted = (value) => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'"'"'`)}'`);
@@ -149,7 +150,9 @@ function createMoney() {
       show(track, !ended);
       text(most, ended ? "" : `at most ${usd(top * bid.instance_quantity)}/h in all`);
       text(spent, `${usd(bid.spent_usd)} spent`);
-      text(rate, holds ? `${usd(bid.price * bid.instance_quantity)}/h now` : "");
+      // Never more than the limit is paid: a bid under the price holds its machines until the auction and the notice.
+      const paid = Math.min(bid.price, top) * bid.instance_quantity;
+      text(rate, holds ? `${usd(paid)}/h now` : "");
     },
   };
 }
