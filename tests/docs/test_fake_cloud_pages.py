@@ -106,8 +106,8 @@ def test_how_often_a_rule_strikes_is_as_the_page_says():
     """Once, and for ever with `rate` or `lasts`."""
     assert "A rule strikes once, with `rate` or `lasts` for ever, unless `times` says otherwise." in CLOUD.read_text()
     faults = FakeMithril().faults
-    rules = [faults.add(), faults.add(rate=0.5), faults.add(lasts=60), faults.add(rate=0.5, times=2)]
-    assert [rule.times for rule in rules] == [1, None, None, 2]
+    rules = [faults.add(), faults.add(rate=0.5), faults.add(lasts=60), faults.add(rate=0.5, times=1)]
+    assert [rule.times for rule in rules] == [1, None, None, 1]
 
 
 def test_a_server_with_a_state_file_is_found_again(tmp_path):

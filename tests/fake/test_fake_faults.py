@@ -332,3 +332,10 @@ def test_keys_are_told_apart_but_never_shown(mithril, raw):
     assert (prints[3], [request.fault for request in mithril.requests]) == (None, [None, "status", None, None])
     assert "key" not in "".join(map(str, prints))
     assert "test-key" not in repr(mithril.requests)
+
+
+def test_once_is_once_also_by_chance(mithril, client):
+    """A rule that may strike once and not every time is over when it has."""
+    rule = mithril.faults.add(rate=1.0, times=1)
+    assert [client.get("/v2/me").status_code for _ in range(3)] == [500, 200, 200]
+    assert rule.fired == 1

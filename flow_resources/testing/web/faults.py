@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from random import Random
+from types import EllipsisType
 from typing import Any, Literal, get_args
 
 from flow_resources.testing.service.clock import HORIZON
@@ -145,7 +146,7 @@ class FaultConsole(ABC):
         method: str | None = None,
         path: str | None = None,
         nth: int = 1,
-        times: int | None = 1,
+        times: int | EllipsisType | None = ...,
         rate: float | None = None,
         lasts: float | None = None,
         when: When = "before",
@@ -159,13 +160,13 @@ class FaultConsole(ABC):
         """Add a rule and return it; `rule.fired` says how often it struck. The fields are those of `FaultRule`.
 
         Without `kind` the rule answers `status` (500), or, when it only has `then` or `kill`, lets the request pass.
-        A `rate` or `lasts` without `times` strikes as often as it applies. Raises ValueError, naming the field.
+        `times` is 1, or with `rate` or `lasts` without an end, unless it is given. Raises ValueError, naming the field.
         """
         if kind is None:
             only = (then is not None or kill is not None) and status is None and body is None
             kind = "pass" if only else "status"
-        if times == 1 and (rate is not None or lasts is not None):
-            times = None
+        if isinstance(times, EllipsisType):
+            times = 1 if rate is None and lasts is None else None
         rule = {
             "kind": kind, "method": method, "path": path, "nth": nth, "times": times, "rate": rate, "lasts": lasts,
             "when": when, "status": status, "body": body, "headers": dict(headers or {}), "seconds": seconds,
