@@ -148,3 +148,15 @@ def test_the_service_would_refuse_a_bid_of_a_cent() -> None:
     """Which the demo takes."""
     with mock_mithril(), pytest.raises(FlowError):
         flow.run("true", max_price_per_hour=0.01, **LAUNCH)
+
+
+@pytest.mark.parametrize(("elsewhere", "said"), [(12.0, "instances"), (30.0, "clusters")])
+def test_a_bid_below_the_market_never_reaches_the_service(elsewhere: float, said: str) -> None:
+    """Whether there is a cheaper region or not, which is what the SDK's sentence depends on."""
+    with mock_mithril() as mithril:
+        for market in [one for one in mithril.market if one["type"] == "8xa100"]:
+            price = 25.0 if market["region"] == mithril.region else elsewhere
+            mithril.set_price("8xa100", market["region"], price)
+        with pytest.raises(FlowError, match=f"No (8xa100 )?{said}"):
+            flow.run("true", max_price_per_hour=20.0, **LAUNCH)
+        assert [request for request in mithril.mutations if request.path == "/v2/spot/bids"] == []
