@@ -401,14 +401,16 @@ def test_the_control_api_answers_while_faults_wait(mithril, client):
             asker.join()
 
 
-def test_a_history_of_all_prices_keeps_nobody_waiting_for_long(living, connect):
+def test_a_history_of_all_prices_keeps_nobody_waiting_for_long(living):
     """A week of every place, or all there is of one: far from a client's limit of thirty seconds."""
     mithril = living()
-    client = connect(mithril)
+    headers = {"Authorization": f"Bearer {mithril.key}"}
     whole = {"num_samples": -1, "start_time": "1970-01-01T00:00:00Z", "instance_types": "it_7RHoQUztab9lU9Ne"}
     for query, limit in (({}, 5), (whole, 15)):
         started = time.monotonic()
-        answer = client.get("/v2/pricing/history", params=query, timeout=60)
+        # Not the client that holds answers against the contract: that takes longer than the answer.
+        url = f"{mithril.url}/v2/pricing/history"
+        answer = httpx.get(url, params=query, headers=headers, timeout=60, trust_env=False)
         assert answer.status_code == 200
         assert time.monotonic() - started < limit
     assert answer.json()["series"][0]["timestamps"][0] > "2023-10-10"
