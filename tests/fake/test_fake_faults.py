@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -107,12 +109,14 @@ def test_a_hang_ends_with_a_cut(mithril, raw, way):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_slow_answer_is_right_but_late(mithril, client, when):
-    """The effect is there either way."""
+def test_a_slow_answer_is_right_but_late(mithril, client, when, mocker):
+    """The effect is there either way, and it is waited for once."""
+    slept = mocker.spy(asyncio, "sleep")
     mithril.faults.add(method="POST", kind="slow", seconds=0.05, when=when)
     started = time.monotonic()
     assert place(client).status_code == 201
     assert time.monotonic() - started >= 0.05
+    assert slept.call_args_list == [mocker.call(0.05)]
 
 
 def test_every_answer_can_be_slow(mithril, client):
@@ -274,19 +278,50 @@ def test_a_connection_is_refused(mithril, raw, when, bids):
         with pytest.raises(httpx.ReadError):
             place(raw)
     else:
-        assert place(raw).status_code == 201
+        answer = place(raw)
+        assert (answer.status_code, answer.headers["Connection"]) == (201, "close")
     assert len(mithril.bids) == bids
     with pytest.raises(httpx.ConnectError):
         place(raw)
+    wait_until_open(raw)
+    assert len(mithril.mutations) == 1
+
+
+def wait_until_open(raw):
+    """Ask until somebody answers."""
     deadline = time.monotonic() + 5
     while True:
         try:
-            assert raw.get("/v2/me").status_code == 200
-            break
-        except httpx.ConnectError:
+            answer = raw.get("/v2/me")
+        except httpx.TransportError:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-    assert len(mithril.mutations) == 1
+        else:
+            assert answer.status_code == 200
+            return
+
+
+def test_a_connection_is_refused_for_a_second_where_nobody_says_how_long(mithril, raw, mocker):
+    """A real one."""
+    slept = mocker.spy(asyncio, "sleep")
+    mithril.faults.add(kind="refuse")
+    with pytest.raises(httpx.ReadError):
+        raw.get("/v2/me")
+    with pytest.raises(httpx.ConnectError):
+        raw.get("/v2/me")
+    assert slept.call_args_list == [mocker.call(1.0)]
+
+
+def test_a_door_opens_again_when_somebody_else_lets_the_port_go(mithril, raw):
+    """They may take it while it is shut."""
+    mithril.faults.add(kind="refuse", seconds=0.2)
+    with pytest.raises(httpx.ReadError):
+        raw.get("/v2/me")
+    with socket.create_server(("127.0.0.1", mithril.port)) as taken:
+        taken.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            taken.accept()
+    wait_until_open(raw)
 
 
 def test_a_cloud_can_be_closed_while_it_refuses(mithril, raw):
@@ -305,8 +340,11 @@ def test_a_body_comes_in_drips(mithril, client):
     """All of it, late."""
     mithril.faults.add(kind="drip", seconds=0.1)
     started = time.monotonic()
-    assert client.get("/v2/instance-types").json()
+    answer = client.get("/v2/instance-types")
     assert time.monotonic() - started >= 0.1
+    proper = client.get("/v2/instance-types")
+    assert answer.json() == proper.json()
+    assert {name: answer.headers[name] for name in proper.headers} == dict(proper.headers)
 
 
 def test_a_process_is_killed_after_the_nth_accepted_call(mithril, client):

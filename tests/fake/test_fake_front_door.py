@@ -54,8 +54,9 @@ def test_a_clock_runs_as_fast_as_it_is_told_and_never_backwards(mocker):
     real = mocker.patch("flow_resources.testing.service.clock.time.time", return_value=1000.0)
     clock = Clock()
     assert clock.now() == 1000.0
+    real.return_value = 1030.0
+    assert clock.now() == 1030.0
     real.return_value = 1060.0
-    assert clock.now() == 1060.0
     clock.speed = 60.0
     real.return_value = 1120.0
     assert clock.now() == 1060.0 + 3600.0

@@ -20,7 +20,9 @@ def prices(client, **query):
 
 def test_the_price_history_has_a_series_for_each_type_and_region(mithril, client):
     """Filters narrow it; a still market has one price."""
-    everything = prices(client, num_samples=2)["series"]
+    answer = prices(client, num_samples=2)
+    assert answer["complete"] is False
+    everything = answer["series"]
     assert len({(one["instance_type"], one["region"]) for one in everything}) == len(everything) > 60
     (one,) = prices(client, instance_types=f"{A100},", region="us-east1-a")["series"]
     assert set(one["spot_prices"]) == {"$12.00"}
@@ -52,6 +54,8 @@ def test_the_price_history_keeps_to_the_times_that_are_asked_for(cloud, connect)
     assert len(one["timestamps"]) == 7
     (one,) = prices(client, **asked, end_time="2037-01-01T00:00:00Z")["series"]
     assert one["timestamps"][-1][:19] == "2027-01-15T18:00:00"
+    (one,) = prices(client, **asked)["series"]
+    assert (one["timestamps"][0][:19], one["timestamps"][-1][:19]) == ("2027-01-08T18:00:00", "2027-01-15T18:00:00")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,10 @@ def test_the_status_history_of_a_machine_has_every_phase(cloud, connect, clock):
         ("STATUS_PREEMPTED", "15:00"),
     ]
     assert machine["bid_fid"] == bid["fid"]
+    times = {"start_time": "2027-01-15T08:00:30Z", "end_time": "2027-01-15T08:10:00Z"}
+    query = {"project": mithril.project_id, **times}
+    (machine,) = client.get("/v2/instances/status/history", params=query).json()["instances"]
+    assert [event["timestamp"][14:19] for event in machine["events"]] == ["00:30", "01:00", "10:00"]
 
 
 def test_the_price_history_of_a_machine_says_what_it_cost_and_when(mithril, client, clock):
@@ -135,8 +143,9 @@ def quota(client, mithril, name):
 
 
 def test_quotas_say_what_is_in_use(mithril, client):
-    """Machines that are bid for, and storage; what has ended counts no more."""
-    bid, volume = client.bid(instance_quantity=3), client.volume(size_gb=100)
+    """Machines that are bid for, won or not, and storage; what has ended counts no more."""
+    bid, volume = client.bid(instance_quantity=3, limit_price="$1.00"), client.volume(size_gb=100)
+    assert bid["status"] == "Open"
     assert (quota(client, mithril, TYPE), quota(client, mithril, "Storage")) == ((1000, 3), (1_000_000, 100))
     mithril.terminate(bid["fid"])
     mithril.delete_volume(volume["fid"])

@@ -216,3 +216,22 @@ def test_names_that_mean_nothing_are_refused_with_what_there_is(mithril):
         mithril.set_price("a100", mithril.region, 1.0)
     with pytest.raises(ValueError, match="us-central5-a"):
         mithril.set_capacity("a100:8", "moon-1", 1)
+
+
+def test_machines_under_notice_are_paid(cloud):
+    """The bill of an hour counts them until they are gone."""
+    mithril = cloud(preemption_notice_seconds=300)
+    bid = mithril.add_bid(instance_quantity=2)["fid"]
+    assert mithril._ask("spend")["per_hour_usd"] == 24.0
+    mithril.preempt(bid)
+    assert mithril._ask("spend")["per_hour_usd"] == 24.0
+    mithril.finish("notice")
+    assert mithril._ask("spend")["per_hour_usd"] == 0
+
+
+def test_a_bid_ends_once(mithril, client):
+    """Terminated twice it has one end in its history."""
+    bid = client.bid()
+    first, second = mithril.terminate(bid["fid"]), mithril.terminate(bid["fid"])
+    assert first == second
+    assert client.events(bid) == ["Placed", "Allocated", "Terminated"]

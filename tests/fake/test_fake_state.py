@@ -18,6 +18,7 @@ import pytest
 
 from flow_resources.testing import FakeMithril, RemoteMithril, StateError
 from flow_resources.testing.service.errors import NotStoredError
+from flow_resources.testing.service.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -296,3 +297,25 @@ def test_switches_that_mean_nothing_are_refused(options):
     """Naming the field."""
     with pytest.raises(ValueError, match=next(iter(options))):
         FakeMithril(**options)
+
+
+def test_what_is_undone_is_undone_as_a_whole(tmp_path):
+    """Inside of another transaction, too."""
+    store = Store(tmp_path / "state.db")
+
+    def break_off():
+        with store.transaction():
+            store.learn("first", 1)
+            with store.transaction():
+                store.learn("second", 2)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        break_off()
+    assert (store.fact("first"), store.fact("second")) == (None, None)
+    with store.transaction():
+        store.learn("first", 3)
+    store.close()
+    again = Store(tmp_path / "state.db")
+    assert (again.fact("first"), again.fact("second")) == (3, None)
+    again.close()

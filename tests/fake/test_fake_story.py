@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from flow_resources.testing import Clock
@@ -318,3 +320,40 @@ def test_some_machines_fail_to_boot_and_the_seed_says_which(living):
 
     assert failed(7) == failed(7) != failed(8)
     assert 5 <= len(failed(7)) <= 25
+
+
+def test_the_least_price_is_a_share_of_the_catalogs(living, connect):
+    """35 %, as the contract tells."""
+    client = connect(living())
+    asked = {"instance_type": "it_Sg1nDx1I8NFep60J", "region": "us-central5-a"}
+    assert client.get("/v2/pricing/current", params=asked).json()["minimum_price_cents"] == 420
+
+
+def test_demand_swings_with_the_day():
+    """Over eighty days some hours are dearer than others."""
+    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    by_hour = [[math.log(crowd.level(720 * day + 30 * hour)) for day in range(80)] for hour in range(24)]
+    means = [sum(levels) / len(levels) for levels in by_hour]
+    assert max(means) - min(means) > 0.35
+
+
+def test_demand_surges_now_and_then():
+    """By at least four tenths from one tick to the next, about twice a day, for less than an hour."""
+    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    steps = [crowd.level(tick + 1) / crowd.level(tick) for tick in range(40 * 720)]
+    ups, downs = ([tick for tick, step in enumerate(steps) if far(step)] for far in ((1.3).__lt__, (0.77).__gt__))
+    assert 40 <= len(ups) <= 160
+    assert all(1 <= down - up <= 24 for up, down in zip(ups, downs, strict=True))
+
+
+def test_winners_wait_for_machines_under_notice_beside_those_of_the_others(living):
+    """What the crowd has won is not free either."""
+    mithril = living(preemption_notice_seconds=600)
+    first = mithril.add_bid("first", limit_price="$400.00", instance_quantity=30)["fid"]
+    mithril.clock.advance(minutes=2)
+    mithril.preempt(first)
+    second = mithril.add_bid("second", limit_price="$400.00", instance_quantity=20)["fid"]
+    mithril.clock.advance(minutes=8)
+    assert (mithril.bid(first)["status"], mithril.bid(second)["status"]) == ("Preempting", "Open")
+    mithril.clock.advance(minutes=4)
+    assert (mithril.bid(first)["status"], mithril.bid(second)["status"]) == ("Open", "Allocated")

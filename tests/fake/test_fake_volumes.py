@@ -148,3 +148,15 @@ def test_things_that_are_not_ours_can_be_put_there(mithril, client):
     assert mithril.update_volume(volume["fid"], name="renamed")["name"] == "renamed"
     assert [row["name"] for row in client.volumes()] == ["renamed"]
     assert mithril.mutations == []
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_what_refuses_to_delete_a_volume_in_use_may_be_chosen(cloud, connect, status):
+    """Each with the envelope that belongs to it."""
+    client = connect(cloud(attached_volume_status=status))
+    volume = client.volume()
+    bid = client.bid(volumes=[volume["fid"]])
+    answer = client.delete(f"/v2/volumes/{volume['fid']}")
+    assert (answer.status_code, f"Volume is attached to {bid['fid']}" in answer.text) == (status, True)
+    assert isinstance(answer.json()["detail"], list) is (status == 422)
+    assert len(client.volumes()) == 1

@@ -73,15 +73,16 @@ class Crowd:
 
     def _alone(self, tick: int, machines: int) -> tuple[int, int]:
         level, room = self.level(tick), machines
-        for one in self._offers:
-            if not one.present(tick):
+        # A history asks for thousands of ticks: no calls, no attributes.
+        for cents, quantity, period, offset, awake in self._offers:
+            if (tick + offset) % period >= awake:
                 continue
-            limit = max(1, round(one.cents * level))
+            limit = round(cents * level) or 1
             if limit < self._floor:
                 break
-            if one.quantity > room:
+            if quantity > room:
                 return limit, machines
-            room -= one.quantity
+            room -= quantity
         return self._floor, machines - room
 
     def level(self, tick: int) -> float:

@@ -41,11 +41,6 @@ class Server:
         self._latency = 0.0
         self.port = port
 
-    @property
-    def running(self) -> bool:
-        """Say whether it listens."""
-        return self._thread is not None
-
     def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
         if self._thread is not None:
