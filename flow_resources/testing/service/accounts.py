@@ -220,3 +220,9 @@ def digest_of(key: str) -> str:
     """Return what is stored of a key."""
     # A state file is passed around in bug reports: it should not carry the key itself.
     return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
+
+
+def fingerprint(authorization: str | None) -> str | None:
+    """Return what tells one key from another without giving it away; None where there is no key."""
+    key = (authorization or "").partition(" ")[2].strip()
+    return digest_of(key)[:8] if key else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -72,9 +71,3 @@ class Journal:
             self._requests.clear()
             self._sizes.clear()
             self._bytes = 0
-
-
-def fingerprint(authorization: str | None) -> str | None:
-    """Return what tells one key from another without giving it away."""
-    key = (authorization or "").partition(" ")[2].strip()
-    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:8] if key else None

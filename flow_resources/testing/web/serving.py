@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from flow_resources.testing.service.accounts import fingerprint
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import ApiError, InvalidError, TooLargeError, problem
 from flow_resources.testing.service.notation import read_json
@@ -23,7 +24,7 @@ from flow_resources.testing.service.query import Query
 from flow_resources.testing.web import CONTROL
 from flow_resources.testing.web.control import Perform, answer_control
 from flow_resources.testing.web.faults import FaultRule, Faults
-from flow_resources.testing.web.journal import MUTATING, Journal, Request, fingerprint
+from flow_resources.testing.web.journal import MUTATING, Journal, Request
 from flow_resources.testing.web.page import asset
 from flow_resources.testing.web.routes import Answer, Call, find
 from flow_resources.testing.web.wire import cut, drip, send_half, spoiled
