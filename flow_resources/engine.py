@@ -51,6 +51,8 @@ _STATUS_DETAILS = "grpc-status-details-bin"
 class Call:
     """The RPC that a verb answers, as far as it can be seen."""
 
+    method: str | None = None
+    """Check, Diff, Create, Read, Update or Delete."""
     urn: str | None = None
     timeout: float | None = None
     """`custom_timeouts` in seconds, for create, update and delete."""
@@ -96,7 +98,7 @@ def find_call() -> Call:
     while frame is not None:
         request, context = frame.f_locals.get("request"), frame.f_locals.get("context")
         if frame.f_code.co_name in _RPC_METHODS and request is not None and hasattr(request, "urn"):
-            return Call(request.urn or None, getattr(request, "timeout", 0) or None, context)
+            return Call(frame.f_code.co_name, request.urn or None, getattr(request, "timeout", 0) or None, context)
         frame = frame.f_back
     return Call()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.stack import FakeClock, Stack, settings_of
+from support.stack import FakeClock, SkippingClock, Stack, settings_of
 
 from flow_resources.providers import session
 from flow_resources.testing import FakeMithril
@@ -41,20 +41,17 @@ def clock() -> FakeClock:
 
 @pytest.fixture(autouse=True)
 def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no retry sleep for real: neither ours nor the SDK's."""
+    """Let no retry of the SDK sleep for real, where somebody uses it as it comes."""
     if request.node.get_closest_marker("engine"):
         return
-    import tenacity.nap
     from flow.adapters.http import client
 
     without_sleep = SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None})
-    monkeypatch.setattr(tenacity.nap, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(tenacity.Retrying, "sleep", lambda *_: None, raising=False)
     monkeypatch.setattr(client, "time", without_sleep)  # not the module's own sleep: others wait for real
 
 
 @pytest.fixture
 def stack(cloud: FakeMithril) -> Iterator[Stack]:
     """A stack of the engine's model, on the fake, with its settings in the stack's config."""
-    yield Stack(settings_of(cloud))
+    yield Stack(settings_of(cloud), clock=SkippingClock())
     session.current().close()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from flow_resources.clock import Clock
+from flow_resources.cloud.patience import Patience
 from flow_resources.cloud.settings import Settings
 
 if TYPE_CHECKING:
     from flow.sdk.client import Flow
 
 
-def open_client(settings: Settings, now: Callable[[], float]) -> Flow:
+def open_client(settings: Settings, clock: Clock, patience: Callable[[], Patience] | None) -> Flow:
     """Open the SDK with our transport and our way with SSH keys, whatever its own environment says."""
     from flow import Flow
     from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
@@ -33,7 +35,8 @@ def open_client(settings: Settings, now: Callable[[], float]) -> Flow:
 
     class Factory:
         def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the SDK's protocol
-            transport = Transport(settings, config.get_headers(), config.auth_token_source, now)
+            patient = patience or (lambda: Patience(settings.retry_seconds, clock=clock))
+            transport = Transport(settings, config.get_headers(), config.auth_token_source, clock, patient)
             provider = MithrilProvider(config, http_client=transport)
             context = provider.ctx
             context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)

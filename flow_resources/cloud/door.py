@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,16 +15,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow_resources.clock import Clock
 from flow_resources.cloud.client import open_client
 from flow_resources.cloud.failures import asking
 from flow_resources.cloud.launching import Launch, idempotency_key, task_config
+from flow_resources.cloud.patience import Patience
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.shared import Shared
 from flow_resources.core import money
 from flow_resources.core.cluster_inputs import Market
 from flow_resources.core.rows import LIVE_MACHINES, LIVE_STATUSES, Bid, InstanceType, Machine, Offer, StoredVolume
 from flow_resources.core.status import Sighting
-from flow_resources.errors import AccountError, FlowResourcesError, NotFoundError, UnheardError
+from flow_resources.errors import AccountError, FlowResourcesError, NotFoundError, RefusedError, UnheardError
 
 if TYPE_CHECKING:
     from flow.sdk.client import Flow
@@ -57,15 +58,21 @@ class Project:
 
 
 class Cloud:
-    """The service, as one key and one project see it."""
+    """The service, as one key and one project see it.
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.monotonic) -> None:
-        self.settings, self._now = settings, now
+    `patience` tells how long whoever asks now may ask again where no answer comes.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, patience: Callable[[], Patience] | None = None
+    ) -> None:
+        self.settings, self._clock, self._patience = settings, clock or Clock(), patience
+        self._now = self._clock.now
         self._opening = threading.Lock()
         self._client: Flow | None = None
         self._project: Project | None = None
-        self._live = Shared(self._list_live_bids, now)
-        self._machines = Shared(self._list_machines, now)
+        self._live = Shared(self._list_live_bids, self._now)
+        self._machines = Shared(self._list_machines, self._now)
 
     # -- the account ------------------------------------------------------------------------------------------
 
@@ -180,7 +187,7 @@ class Cloud:
                 bid = self.bid(bid_id)
                 if bid is None or bid.ended:
                     return True
-            time.sleep(_ROLLBACK_PAUSE)
+            self._clock.sleep(_ROLLBACK_PAUSE)
         return False
 
     def _key_files(self, names: list[str]) -> tuple[Path, ...]:
@@ -198,12 +205,14 @@ class Cloud:
             self._flow.bids.set_paused(bid_id, paused=paused)
 
     def cancel(self, bid_id: str) -> None:
-        """Ask for the end of a bid; one that is gone already counts."""
+        """Ask for the end of a bid; one that is gone or ended already counts."""
         try:
             with self._asking(f"cancel bid {bid_id}"), self._changing_bids():
                 self._api.cancel_bid(bid_id)
-        except NotFoundError:
-            return
+        except RefusedError:
+            bid = self.bid(bid_id)
+            if bid and not bid.ended:
+                raise
 
     # -- volumes ----------------------------------------------------------------------------------------------
 
@@ -256,7 +265,7 @@ class Cloud:
         if self._client is None:
             with self._opening, self._asking("start the Flow SDK"):
                 if self._client is None:
-                    self._client = open_client(self.settings, self._now)
+                    self._client = open_client(self.settings, self._clock, self._patience)
         return self._client
 
     @property

@@ -21,6 +21,8 @@ KEY_PLACES = (
 )
 HTTP_SECONDS_VARIABLE = "FLOW_RESOURCES_HTTP_SECONDS"
 _HTTP_SECONDS = 30.0  # what the SDK waits for an answer (flow.adapters.http.client._DEFAULT_READ_SECONDS)
+RETRY_SECONDS_VARIABLE = "FLOW_RESOURCES_RETRY_SECONDS"
+_RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Settings:
     """The SDK's own default keys, used where a cluster names none."""
     http_seconds: float = _HTTP_SECONDS
     """How long to wait for one answer."""
+    retry_seconds: float = _RETRY_SECONDS
+    """How long a verb may ask again, over all that it asks."""
 
     def budget(self) -> Decimal | None:
         """Return the stack's budget in USD per hour over all its clusters; raise SettingsError for what is none."""
@@ -57,7 +61,8 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
         region=_text(stack_config("flow:region")) or _text(sdk.get("region")),
         max_cost_per_hour=_text(stack_config("flow:maxCostPerHour")),
         ssh_keys=tuple(sdk.get("ssh_keys") or ()),
-        http_seconds=_seconds(os.environ.get(HTTP_SECONDS_VARIABLE)),
+        http_seconds=_seconds(HTTP_SECONDS_VARIABLE, _HTTP_SECONDS),
+        retry_seconds=_seconds(RETRY_SECONDS_VARIABLE, _RETRY_SECONDS),
     )
 
 
@@ -102,13 +107,14 @@ def _budget(value: str | None) -> Decimal | None:
         ) from error
 
 
-def _seconds(value: str | None) -> float:
+def _seconds(variable: str, default: float) -> float:
+    value = os.environ.get(variable)
     if not value:
-        return _HTTP_SECONDS
+        return default
     try:
         seconds = float(value)
     except ValueError:
         seconds = 0
     if not seconds > 0:
-        raise SettingsError(f"{HTTP_SECONDS_VARIABLE} is {value!r}", "set it to a number of seconds greater than 0")
+        raise SettingsError(f"{variable} is {value!r}", "set it to a number of seconds greater than 0")
     return seconds

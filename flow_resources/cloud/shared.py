@@ -29,7 +29,7 @@ class Reading(Generic[T]):
 
     def answers(self, asked: float, begun_after: float, era: int) -> bool:
         """Whether it serves somebody who asked then; a failure only those who asked while it lasted."""
-        return self.era == era and self.began >= begun_after and (self.error is None or self.ended >= asked)
+        return self.era == era and self.began >= begun_after and (self.error is None or self.ended > asked)
 
 
 class Shared(Generic[T]):

@@ -7,29 +7,21 @@ Three things differ from the stock client, each for a reason that was reproduced
 * **Lost answers are found again.** When the answer to a creating POST is lost, the stock client fails (500) or sends
   it again (504, reset, time-out), which rents twice where the service ignores the Idempotency-Key. Here what the lost
   request may have made is looked for by its exact name first; only where there is nothing is the request sent again.
+  All that is sent again is sent again by `retrying`.
 * **Writes run side by side.** The stock client lets one slow POST hold up every other write of the process.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import tenacity
 from flow.adapters.http.client import HttpClient
-from flow.errors import (
-    APIError,
-    ApprovalPendingError,
-    FlowError,
-    FlowTimeoutError,
-    InvalidResponseError,
-    NetworkError,
-    RateLimitError,
-)
 
-from flow_resources.cloud.failures import SERVER_ERROR
+from flow_resources.clock import Clock
+from flow_resources.cloud.patience import Patience
+from flow_resources.cloud.retrying import lost, persist, turned_away, unanswered
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.shared import Shared
 from flow_resources.errors import UnheardError
@@ -49,22 +41,27 @@ _SHARED_SECONDS = {
 }
 # Before it places a bid the SDK asks for its name, which the verbs have just done.
 _NAMED_SECONDS = 2.0
-_ATTEMPTS = 4
 
 
 class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for us
     """One for all threads of the process."""
 
     def __init__(
-        self, settings: Settings, headers: Mapping[str, str], source: Any, now: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        headers: Mapping[str, str],
+        source: Any,
+        clock: Clock,
+        patience: Callable[[], Patience],
     ) -> None:
         super().__init__(
             base_url=settings.api_url,
             headers=dict(headers),
             api_key_source=source,
+            retry_server_errors_max=1,  # one layer of retries, ours
             ordered_writes=False,
         )
-        self._seconds, self._now = settings.http_seconds, now
+        self._seconds, self._now, self._patience = settings.http_seconds, clock.now, patience
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, tuple[Any, ...]], Shared[Any]] = {}
         self.seen = threading.local()
@@ -89,13 +86,15 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
 
         if method == "GET":
             age = _SHARED_SECONDS.get(url, _NAMED_SECONDS if url == BIDS and "name" in (params or {}) else None)
-            return send() if age is None else self.shared(url, params).get(self._now() - age)
+            if age is not None:
+                return self.shared(url, params).get(self._now() - age)
+            return persist(send, self._patience(), unanswered)
         try:
             if method == "POST" and url in (BIDS, VOLUMES):
                 answer = self._create(url, dict(json or {}), send)
                 setattr(self.seen, "bid" if url == BIDS else "volume", answer)
                 return answer
-            answer = send()
+            answer = persist(send, self._patience(), turned_away if method == "POST" else unanswered)
             if method == "POST" and url == SSH_KEYS:
                 self.seen.keys = [*getattr(self.seen, "keys", ()), str((json or {}).get("name"))]
             return answer
@@ -104,15 +103,14 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
 
     def shared(self, url: str, params: Mapping[str, Any] | None = None) -> Shared[Any]:
         """Return the reading of a GET that all threads share."""
-
-        def fetch() -> Any:
-            return super(Transport, self).request(
-                "GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True
-            )
-
         key = (url, tuple(sorted((params or {}).items())))
         with self._lock:
-            return self._readings.setdefault(key, Shared(fetch, self._now))
+            return self._readings.setdefault(
+                key, Shared(lambda: persist(lambda: self._get(url, params), self._patience(), unanswered), self._now)
+            )
+
+    def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
+        return super().request("GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True)
 
     def invalidate_cache_by_url_pattern(self, url_patterns: list[str]) -> None:
         """Nothing of ours is on disk, and scanning the SDK's own files at every write is slow."""
@@ -122,26 +120,32 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
 
         What was there before the first sending is nobody's lost answer, whatever its name.
         """
+        patience, doubtful = self._patience(), False
         # (The verbs have just found that no bid ever had the name; a volume's can be the user's choice.)
-        before = {row["fid"] for row in self._named(url, body)} if url == VOLUMES else set()
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=8),
-            retry=tenacity.retry_if_exception(_lost),
-        )
+        before: set[str] = set()
+        if url == VOLUMES:
+            before = {row["fid"] for row in persist(lambda: self._named(url, body), patience, unanswered)}
+
+        def send_or_find() -> Any:
+            nonlocal doubtful
+            if doubtful and (row := self._made(url, body, before)):
+                return row
+            try:
+                return send()
+            except Exception as error:
+                doubtful = doubtful or lost(error)
+                raise
+
         try:
-            for attempt in retrying:
-                with attempt:
-                    if attempt.retry_state.attempt_number > 1 and (row := self._made(url, body, before)):
-                        return row
-                    return send()
-        except tenacity.RetryError as exhausted:
+            return persist(send_or_find, patience, unanswered)
+        except Exception as error:
+            if not (doubtful and unanswered(error)):
+                raise  # heard and refused, after a look that found nothing
             # Not one of the SDK's own errors: its retry loop around this one would begin all over again.
             raise UnheardError(
-                f"no readable answer to the request for {body.get('name')!r}, {_ATTEMPTS} times",
+                f"no readable answer to the request for {body.get('name')!r}",
                 "it may exist: run `pulumi up` again, which looks for it by that name before it makes another",
-            ) from exhausted.last_attempt.exception()
-        raise AssertionError("unreachable")  # pragma: no cover - tenacity returns or raises
+            ) from error
 
     def _made(self, url: str, body: Mapping[str, Any], before: set[str]) -> Any:
         """Return the oldest live thing of exactly this name that a lost answer may have made."""
@@ -153,8 +157,10 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         params: dict[str, Any] = {"project": body["project"]}
         if url == BIDS:
             params |= {"name": body["name"], "sort_by": "created_at", "sort_dir": "asc", "limit": 100}
-        answer = super().request("GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True)
-        rows = answer.get("data", []) if isinstance(answer, dict) else answer
+        answer = self._get(url, params)
+        if isinstance(answer, dict) and answer.get("next_cursor"):
+            raise UnheardError(f"the listing of {url} is cut", "it proves nothing; run the same command again")
+        rows = answer["data"] if isinstance(answer, dict) else answer
         return [
             row
             for row in rows
@@ -166,14 +172,3 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
             for (path, _), reading in self._readings.items():
                 if url == path or url.startswith(f"{path}/"):
                     reading.forget()
-
-
-def _lost(error: BaseException) -> bool:
-    """Whether a POST that failed like this may have had its effect all the same."""
-    if isinstance(error, (ApprovalPendingError, RateLimitError)):
-        return False
-    if isinstance(error, (NetworkError, FlowTimeoutError, InvalidResponseError)):
-        return True
-    if isinstance(error, APIError):
-        return error.status_code is not None and error.status_code >= SERVER_ERROR
-    return not isinstance(error, FlowError) and isinstance(error, OSError)

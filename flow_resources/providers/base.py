@@ -115,7 +115,10 @@ def asking_the_service(found: Checked) -> Iterator[None]:
     try:
         yield
     except UnheardError as error:
-        session.current().warn_once(f"the inputs are checked without the service: {error.message}", about="the service")
+        memory = session.current()
+        if memory.silence is None or memory.silence[1] is not error:
+            memory.silence = (memory.clock.now(), error)
+        memory.warn_once(f"the inputs are checked without the service: {error.message}", about="the service")
     except FlowResourcesError as error:
         found.failures.append(Failure("", str(error)))
 

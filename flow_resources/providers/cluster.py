@@ -38,7 +38,6 @@ from flow_resources.providers.base import (
 from flow_resources.providers.cluster_check import check_against, check_costs, read_market
 from flow_resources.providers.cluster_placing import adopted, claimed
 from flow_resources.providers.cluster_progress import bring_about, end, latest
-from flow_resources.providers.waiting import Deadline
 
 
 class GpuClusterProvider(FlowProvider):
@@ -88,7 +87,7 @@ class GpuClusterProvider(FlowProvider):
         Once the service may have accepted the bid this ends in one of three ways: the id is returned; it is recorded
         by a failed initialisation; or the bid is proven absent.
         """
-        deadline, cloud = Deadline.of_verb(), session.current().cloud()
+        deadline, cloud = session.current().deadline(), session.current().cloud()
         if not props.get("region"):
             raise RefusedError(
                 "the region could not be settled while the service was out of reach", "run `pulumi up` again"
@@ -129,7 +128,7 @@ class GpuClusterProvider(FlowProvider):
     @engine.verb
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Change price and pause in place, one PATCH each; go on waiting where an earlier `up` had to stop."""
-        deadline, cloud = Deadline.of_verb(), session.current().cloud()
+        deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _olds)
         seen = cloud.sight(_id, session.current().clock.now())
         if seen is None or seen.bid.ended:
@@ -147,7 +146,7 @@ class GpuClusterProvider(FlowProvider):
     @engine.verb
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """End the bid and see it ended. Absent counts as deleted; a stranger under the recorded id is refused."""
-        deadline, cloud = Deadline.of_verb(), session.current().cloud()
+        deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _props)
         bid = cloud.bid(_id)
         recorded = _props.get("task_name")

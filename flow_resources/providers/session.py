@@ -6,9 +6,7 @@ one operation: the engine starts a plugin process for each.
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,26 +14,18 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources import engine
-from flow_resources.cloud import Cloud, Settings
+from flow_resources.clock import Clock
+from flow_resources.cloud import Cloud, Patience, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
+from flow_resources.errors import UnheardError
+from flow_resources.providers.waiting import Deadline
 
-
-class Clock:
-    """Time as the verbs use it; tests put their own in its place."""
-
-    def now(self) -> float:
-        """Return monotonic seconds."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        time.sleep(seconds)
-
-    def jitter(self) -> float:
-        """Return a factor around 1, so that many processes do not ask in step."""
-        return random.uniform(0.85, 1.15)  # noqa: S311 - no secret is made of it
+_CHECK_SECONDS = 5.0
+"""How long a check asks again: a preview is told of silence soon, and goes on with a warning."""
+_SILENT_SECONDS = 30.0
+"""For so long after silence no other check asks at all: the engine checks one resource after the other."""
 
 
 @dataclass
@@ -60,6 +50,10 @@ class Session:
     """Whose stack it is, as the program says."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     said: set[tuple[str, str]] = field(default_factory=set)
+    silence: tuple[float, UnheardError] | None = None
+    """When a check found the service silent, and what it was told."""
+    verb: threading.local = field(default_factory=threading.local)
+    """Of the verb that a thread answers: its call, its time limit and its patience."""
     turns: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """By mark: whoever creates the same resource twice at once finds, the second time, what the first one made."""
 
@@ -71,12 +65,40 @@ class Session:
             return self.found
 
     def cloud(self) -> Cloud:
-        """Return the door to the service, one for all threads of the operation."""
+        """Return the door to the service, one for all threads of the operation.
+
+        Raises, for a check, the UnheardError of another check of moments ago.
+        """
         settings = self.settings()
+        if self.silence and engine.current().method == "Check" and self.clock.now() < self.silence[0] + _SILENT_SECONDS:
+            raise self.silence[1]
         with self.lock:
             if self.door is None:
-                self.door = Cloud(settings, self.clock.now)
+                self.door = Cloud(settings, self.clock, self.patience)
             return self.door
+
+    def deadline(self) -> Deadline:
+        """Return the time limit of the verb that this thread answers; it runs from when it is first asked for."""
+        self._meet_verb()
+        deadline: Deadline = self.verb.deadline
+        return deadline
+
+    def patience(self) -> Patience:
+        """Return what is left of the patience of the verb that this thread answers."""
+        self._meet_verb()
+        patience: Patience = self.verb.patience
+        return patience
+
+    def _meet_verb(self) -> None:
+        call = engine.current()
+        if getattr(self.verb, "call", None) is call:
+            return
+        seconds = self.settings().retry_seconds
+        if call.method == "Check":
+            seconds = min(seconds, _CHECK_SECONDS)
+        deadline = Deadline.of(call, self.clock)
+        self.verb.call, self.verb.deadline = call, deadline
+        self.verb.patience = Patience(seconds, deadline.begun + deadline.seconds, self.clock, engine.row)
 
     def close(self) -> None:
         """Close the door; the operation is over."""

@@ -36,7 +36,6 @@ from flow_resources.providers.base import (
     visible,
 )
 from flow_resources.providers.volume_making import adopted, check_adoption, claimed, find
-from flow_resources.providers.waiting import Deadline
 
 _HELD = (400, 409, 422)  # what the service may answer while something holds a volume
 
@@ -113,7 +112,7 @@ class VolumeProvider(FlowProvider):
     @engine.verb
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Wait until no bid holds the volume, delete it and see it gone. Absent counts as deleted."""
-        deadline, cloud = Deadline.of_verb(), session.current().cloud()
+        deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _props)
         recorded, refusal = _props.get("volume_name"), ""
         for _ in deadline.looks():

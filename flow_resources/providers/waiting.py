@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from flow_resources import engine
+from flow_resources.clock import Clock
 from flow_resources.errors import UnheardError
-from flow_resources.providers import session
 
 T = TypeVar("T")
 
@@ -21,18 +21,19 @@ _FIRST, _GROWTH, _EAGER_CAP, _CAP = 0.2, 1.6, 2.0, 6.0
 class Deadline:
     """The time limit of a verb: `custom_timeouts`, else 30 minutes."""
 
+    clock: Clock
     begun: float
     seconds: float
 
     @classmethod
-    def of_verb(cls) -> Deadline:
-        """Return the limit of the verb that this thread answers."""
-        return cls(session.current().clock.now(), engine.current().timeout or DEFAULT_SECONDS)
+    def of(cls, call: engine.Call, clock: Clock) -> Deadline:
+        """Return the limit of a call that begins now."""
+        return cls(clock, clock.now(), call.timeout or DEFAULT_SECONDS)
 
     @property
     def spent(self) -> float:
         """Seconds since the verb began."""
-        return session.current().clock.now() - self.begun
+        return self.clock.now() - self.begun
 
     @property
     def passed(self) -> bool:
@@ -45,7 +46,7 @@ class Deadline:
         An interval's worth of age is accepted, so that all waiters of a process share one listing. Ends when the
         limit is reached.
         """
-        clock, pause, age = session.current().clock, _FIRST, 0.0
+        clock, pause, age = self.clock, _FIRST, 0.0
         while True:
             yield clock.now() - age
             if self.passed:

@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from pulumi.dynamic import ResourceProvider
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
+from flow_resources.clock import Clock
 from flow_resources.core.inputs import UNKNOWN, Unknown
 from flow_resources.engine import token
 from flow_resources.identity import found_in, index_of
@@ -55,7 +56,7 @@ class CheckError(Exception):
         self.failures = dict(failures)
 
 
-class FakeClock(session.Clock):
+class FakeClock(Clock):
     """Time that passes only by sleeping, with a hook for what happens meanwhile."""
 
     def __init__(self) -> None:
@@ -71,6 +72,19 @@ class FakeClock(session.Clock):
 
     def jitter(self) -> float:
         return 1.0
+
+
+class SkippingClock(Clock):
+    """The time of this machine, but that nobody waits for a sleep: it is over at once."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.skipped
+
+    def sleep(self, seconds: float) -> None:
+        self.skipped += seconds
 
 
 def settings_of(cloud: FakeMithril) -> dict[str, str]:
@@ -117,7 +131,7 @@ class Stack:
     config: dict[str, Any]
     owner: str = "acme/training/dev"
     state: dict[str, Saved] = field(default_factory=dict)
-    clock: session.Clock | None = None
+    clock: Clock | None = None
     doomed: list[tuple[str, Saved]] = field(default_factory=list)
     """What was replaced and is still to be deleted: the state keeps it until that has been done."""
     unready: dict[str, str] = field(default_factory=dict)

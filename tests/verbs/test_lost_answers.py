@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.stack import Stack, VerbError, cluster, settings_of, volume
+from support.stack import SkippingClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.testing import FakeMithril
 
@@ -38,7 +38,7 @@ def either(either_cloud: FakeMithril) -> Any:
 
     from flow_resources.providers import session
 
-    yield Stack(settings_of(either_cloud))
+    yield Stack(settings_of(either_cloud), clock=SkippingClock())
     session.current().close()
 
 
@@ -154,11 +154,12 @@ def test_an_ended_bids_name_is_never_used_again(stack: Stack, cloud: FakeMithril
 def test_a_price_change_whose_answer_is_lost_says_so_and_the_next_up_converges(
     stack: Stack, cloud: FakeMithril
 ) -> None:
-    """The id stays in the state; nothing is placed."""
+    """However often it is sent; the id stays in the state; nothing is placed."""
     stack.up({"trainer": cluster()})
-    cloud.faults.add(method="PATCH", status=500, when="after")
+    cloud.faults.add(method="PATCH", status=500, when="after", times=None)
     with pytest.raises(VerbError, match="could not set the price"):
         stack.up({"trainer": cluster(max_price_per_hour=60.0)})
+    cloud.faults.clear()
     stack.up({"trainer": cluster(max_price_per_hour=60.0)})
     assert len(cloud.bids) == 1
     assert cloud.live_bids[0]["limit_price"] == "$60.00"

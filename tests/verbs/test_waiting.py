@@ -11,6 +11,7 @@ import pytest
 from support.stack import PROVIDERS, Context, Create, FakeClock, Stack, VerbError, cluster, settings_of, wire
 
 from flow_resources import engine
+from flow_resources.clock import Clock as RealClock
 from flow_resources.providers import session
 from flow_resources.testing import Clock, FakeMithril
 
@@ -155,7 +156,7 @@ def test_the_row_tells_what_is_seen(
 
 def test_many_waiters_share_one_listing(stack: Stack, cloud: FakeMithril) -> None:
     """Sixty-four waiters cost about what one costs: real threads in real time."""
-    cloud.boot_seconds = 1.0
+    cloud.boot_seconds, stack.clock = 1.0, RealClock()
     stack.operation()
     names = [f"c{number}" for number in range(64)]
     news = {name: stack.check(name, cluster(), None) for name in names}
