@@ -3,7 +3,9 @@
 A create that was cut off (a lost answer, a killed plugin, a killed engine) leaves something that no state records; the
 mark in its name says whose it is. The rules, for bids and volumes alike:
 
-* while the state records anything under the mark, this is a replacement, and nothing is taken over or cleared away;
+* while the state records anything under the mark, this is a replacement, and nothing is taken over or cleared away:
+  what stands there beyond what is known to be recorded is named (`warn_of_surplus`), and `flow-resources sweep`, which
+  knows the whole state, finds it;
 * else a leftover with the same specification is taken over, the oldest of several;
 * any other leftover is for the caller to judge: `clear`.
 
@@ -13,13 +15,14 @@ can share one. So what is older than a cut-off create plausibly is, is never tou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
 from flow_resources.core.naming import Mark, compose, take_apart
-from flow_resources.providers.base import Named, still_recorded
+from flow_resources.providers import session
+from flow_resources.providers.base import NOT_KNOWN, Named, still_recorded
 
 T = TypeVar("T", bound=Named)
 # Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
@@ -49,6 +52,22 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     same = [one for parts, one in left if parts.spec == spec]
     take = same[0] if same else None
     return Claim(take, tuple(one for _, one in left if one is not take), generation)
+
+
+def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Callable[[T], str]) -> None:
+    """Name what carries a resource's mark beside what the state is known to hold for it, if anything.
+
+    No more than that: it may be what the state is still to delete, or another resource's that had this name before.
+    """
+    if not recorded or NOT_KNOWN in recorded:
+        return
+    for one in live:
+        parts = take_apart(one.name)
+        if parts and parts.mark == mark and one.id not in recorded:
+            session.current().warn_once(
+                f"{one.name} ({one.id}, {worth(one)}) is live as well, with this resource's mark: an interrupted "
+                "replacement may have left it; `flow-resources sweep` tells whether any state records it, and ends it"
+            )
 
 
 def too_old(what: Named, hours: float) -> bool:

@@ -12,6 +12,7 @@ from flow_resources.cloud import Cloud
 from flow_resources.core import cluster_inputs
 from flow_resources.core.changes import decide, touched
 from flow_resources.core.cluster_inputs import FIELDS, WAIT_FOR
+from flow_resources.core.naming import Mark
 from flow_resources.core.status import Sighting, outputs
 from flow_resources.errors import (
     EndedError,
@@ -35,9 +36,10 @@ from flow_resources.providers.base import (
     update_not_ready,
     visible,
 )
+from flow_resources.providers.claiming import warn_of_surplus
 from flow_resources.providers.cluster_check import check_against, check_costs, read_market
 from flow_resources.providers.cluster_placing import adopted, claimed
-from flow_resources.providers.cluster_progress import bring_about, end, latest
+from flow_resources.providers.cluster_progress import bring_about, end, latest, worth
 
 
 class GpuClusterProvider(FlowProvider):
@@ -105,11 +107,14 @@ class GpuClusterProvider(FlowProvider):
         """Tell what is true now. Only a 404 or a terminal bid, in the recorded account, is gone."""
         cloud = session.current().cloud()
         guard_account(cloud, props)
-        seen = cloud.sight(id_, session.current().clock.now() - 2)
+        moment = session.current().clock.now() - 2
+        seen = cloud.sight(id_, moment)
         if seen is None or seen.bid.ended:
             return gone(id_, "task", props)
         seen = Sighting(seen.bid, seen.machines, cloud.history(id_))
         _warn_of_detached(seen, props)
+        if mark := props.get(MARK):
+            warn_of_surplus(cloud.live_bids(moment).values(), Mark.parse(str(mark)), {id_}, worth)
         if props.get("status") not in (None, seen.status):
             engine.info(f"was {props['status']}, now {seen.message}")
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}

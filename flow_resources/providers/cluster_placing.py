@@ -22,9 +22,9 @@ from flow_resources.providers.base import (
     taking_over,
     warn_of_other_owner,
 )
-from flow_resources.providers.claiming import CLEAR_WITHIN, TAKE_OVER_WITHIN, Claim, claim, too_old
+from flow_resources.providers.claiming import CLEAR_WITHIN, TAKE_OVER_WITHIN, Claim, claim, too_old, warn_of_surplus
 from flow_resources.providers.cluster_check import bid_line, differences
-from flow_resources.providers.cluster_progress import end
+from flow_resources.providers.cluster_progress import end, worth
 from flow_resources.providers.waiting import Deadline
 
 
@@ -56,6 +56,7 @@ def claimed(cloud: Cloud, props: Mapping[str, Any], deadline: Deadline) -> Bid:
             _refuse_to_end(leftover)
             engine.info(f"ending {leftover.name} ({leftover.id}), which an earlier, interrupted `up` left running")
             end(cloud, leftover, deadline)
+        warn_of_surplus(live, mark, still_recorded(str(mark)), worth)
         if found.take:
             return _taken(found.take, props)
         return _placed(cloud, props, found, mark, spec)

@@ -75,6 +75,11 @@ def end(cloud: Cloud, bid: Bid, deadline: Deadline) -> None:
     raise NotReadyError(f"the bid {bid.id} was cancelled but is not ended yet", "run the same command again to go on")
 
 
+def worth(bid: Bid) -> str:
+    """Say what a bid can cost at most."""
+    return "at an unknown price" if bid.price is None else f"up to {money.usd(bid.price * bid.quantity)}/h"
+
+
 def latest(cloud: Cloud, seen: Sighting) -> Sighting:
     """Return the newest sighting that can be had, for the state of something that is not ready; never raises."""
     try:

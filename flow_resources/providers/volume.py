@@ -11,6 +11,7 @@ from flow_resources import engine
 from flow_resources.cloud import Cloud
 from flow_resources.core import volume_inputs
 from flow_resources.core.changes import decide
+from flow_resources.core.naming import Mark
 from flow_resources.core.rows import StoredVolume
 from flow_resources.core.volume_inputs import FIELDS
 from flow_resources.errors import (
@@ -35,7 +36,8 @@ from flow_resources.providers.base import (
     update_not_ready,
     visible,
 )
-from flow_resources.providers.volume_making import adopted, check_adoption, claimed, find
+from flow_resources.providers.claiming import warn_of_surplus
+from flow_resources.providers.volume_making import adopted, check_adoption, claimed, find, worth
 
 _HELD = (400, 409, 422)  # what the service may answer while something holds a volume
 
@@ -85,9 +87,13 @@ class VolumeProvider(FlowProvider):
         """Tell what is true now. Only absence from a whole listing of the recorded project is gone."""
         cloud = session.current().cloud()
         guard_account(cloud, props)
-        volume = find(cloud, id_, session.current().clock.now() - 2)
+        moment = session.current().clock.now() - 2
+        volume = find(cloud, id_, moment)
         if volume is None:
             return gone(id_, "volume", props)
+        if mark := props.get(MARK):
+            live = (one for one in cloud.volumes(moment) if not one.deleted)
+            warn_of_surplus(live, Mark.parse(str(mark)), {id_}, worth)
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
         inputs.pop("volume_name", None)
         if inputs:  # none for a `Volume.get`

@@ -14,8 +14,8 @@ from flow_resources.core.rows import StoredVolume
 from flow_resources.core.volume_inputs import SPEC
 from flow_resources.errors import FlowResourcesError, NamesakeError, RefusedError
 from flow_resources.providers import session
-from flow_resources.providers.base import MARK, adopts, taking_over, warn_of_other_owner
-from flow_resources.providers.claiming import TAKE_OVER_WITHIN, claim, next_name, too_old
+from flow_resources.providers.base import MARK, adopts, still_recorded, taking_over, warn_of_other_owner
+from flow_resources.providers.claiming import TAKE_OVER_WITHIN, claim, next_name, too_old, warn_of_surplus
 
 
 def adopted(cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume | None:
@@ -39,6 +39,7 @@ def claimed(cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume:
         every = cloud.volumes(session.current().clock.now(), with_deleted=True)
         live = [one for one in every if not one.deleted]
         found = claim(live, mark, spec)
+        warn_of_surplus(live, mark, still_recorded(str(mark)), worth)
         for leftover in found.clear:
             session.current().warn_once(
                 f"{leftover.name} ({leftover.id}) is an older volume of this resource that no state records; "
@@ -141,3 +142,8 @@ def find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
     """Return a volume from a whole listing of the project; the service has no GET for one."""
     found = [one for one in cloud.volumes(begun_after) if one.id == id_ and not one.deleted]
     return found[0] if found else None
+
+
+def worth(volume: StoredVolume) -> str:
+    """Say how large a volume is."""
+    return f"{volume.size_gb:,} GB"

@@ -132,6 +132,20 @@ def recover(stack: Stack, scenario: Scenario) -> None:
         stack.destroy()
 
 
+def end_what_is_named(cloud: FakeMithril, stack: Stack, warnings: list[str]) -> None:
+    """Refresh, and end the surplus that it names: one bid at most, live, with our mark, in no state.
+
+    In the create-first order a create adopts nothing, lest it adopt what is about to be deleted. So what a killed
+    plugin had placed there is left for a person, and named.
+    """
+    recorded = {one.id for one in stack.state.values()}
+    surplus = [bid for bid in cloud.live_bids if bid["fid"] not in recorded]
+    stack.refresh()
+    for bid in surplus[:1]:
+        if any(bid["fid"] in said and "up to $" in said for said in warnings):
+            cloud.terminate(bid["fid"])
+
+
 def wrongs(cloud: FakeMithril, stack: Stack, scenario: Scenario) -> Iterator[str]:
     """Yield what is not as it must be: orphans, doubles, and a state that lies."""
     live = {"GpuCluster": [bid["fid"] for bid in cloud.live_bids], "Volume": [one["fid"] for one in cloud.volumes]}
