@@ -19,6 +19,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
 from flow_resources.core.naming import Mark, compose, take_apart
+from flow_resources.core.rows import age_of
 from flow_resources.providers.base import Named, still_recorded
 
 T = TypeVar("T", bound=Named)
@@ -53,11 +54,8 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
 
 def too_old(what: Named, hours: float) -> bool:
     """Whether something is older than so many hours; an age that cannot be read is young."""
-    try:
-        born = datetime.fromisoformat(what.created_at.replace("Z", "+00:00"))
-    except ValueError:
-        return False
-    return datetime.now(timezone.utc) - born > timedelta(hours=hours)
+    age = age_of(what.created_at, datetime.now(timezone.utc))
+    return age is not None and age > timedelta(hours=hours)
 
 
 def next_name(prefix: str, mark: Mark, spec: str, generation: int, used: Iterable[str]) -> str:
