@@ -7,6 +7,7 @@ beyond that is imported when it serves.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,4 +45,5 @@ class _Version(argparse.Action):
     """Ask for the version only when somebody wants it: that reads the installation's files."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.exit(0, f"flow-resources {flow_resources.__version__}\n")
+        sys.stdout.write(f"flow-resources {flow_resources.__version__}\n")
+        parser.exit(0)

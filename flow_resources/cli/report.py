@@ -36,19 +36,19 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Yield the tables and what they come to."""
-        where = f"in project {self.project}"
         if not self.found:
             yield (
-                f"Nothing that carries a mark is live {where}."
+                f"Nothing that carries a mark is live in project {self.project}."
                 if self.everyone
-                else f"Nothing is left over: every live bid and volume of {self.stack} {where} is in a state."
+                else f"Nothing is left over: every live bid and volume of {self.stack} in project {self.project} is in "
+                "a state."
             )
             return
         for table in (self._bids(), self._volumes()):
             yield from [*table, ""] if table else ()
-        cost = f", at most {money.usd(self.found.cost)}/h together" if self.found.bids else ""
-        what = "carry a mark" if self.everyone else f"carry the mark of {self.stack} and are in no state"
-        yield f"{self._counted()} {where} {what}{cost}."
+        cost = f", at most {money.usd(self.found.cost)}/h" if self.found.bids else ""
+        whose = "a mark" if self.everyone else f"the mark of {self.stack} and in no state"
+        yield f"In project {self.project} with {whose}: {self._counted()}{cost}."
         if not self.everyone:
             yield from self._advice()
 
@@ -113,17 +113,17 @@ class Report:
         return " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in many if count)
 
     def _advice(self) -> Iterator[str]:
-        bids, volumes = self.found.bids, self.found.volumes
+        bids, volumes = ({one.note for one in many} for many in (self.found.bids, self.found.volumes))
         if self.unfinished:
             yield "An `up` of the stack is under way, or died: what it makes is listed until it has recorded it."
         if self.shared:
             yield f"Their owner, {self.owner!r}, can be another person's too: `flow cancel ID` ends one that is yours."
             return
-        if any(one.note == OTHER_OWNER for one in [*bids, *volumes]):
+        if OTHER_OWNER in bids | volumes:
             yield "What was made under another owner --yes leaves alone: `flow cancel ID` ends a bid that is yours."
-        if any(not one.note for one in bids):
+        if "" in bids:
             yield "`flow-resources sweep --yes` ends the bids."
-        if any(not one.note for one in volumes):
+        if "" in volumes:
             yield "`flow-resources sweep --yes --volumes` also deletes the volumes, with the data on them."
 
     def _common(self, one: Leftover[Any]) -> dict[str, Any]:

@@ -44,13 +44,14 @@ class SelectedStack:
             stacks = workspace.list_stacks()
         if name is None:
             wanted = [one.name for one in stacks if one.current]
-            if not wanted:
-                raise StackError(f"no stack is selected in {project}", "`pulumi stack select NAME`, or --stack NAME")
         else:
             wanted = [one.name for one in stacks if one.name == name or one.name.endswith(f"/{name}")]
+        if name is None and not wanted:
+            raise StackError(f"no stack is selected in {project}", "`pulumi stack select NAME`, or --stack NAME")
         if len(wanted) != 1:
             there = ", ".join(one.name for one in stacks) or "none"
-            raise StackError(f"the project in {project} has no stack {name!r} ({there})", "name one of those")
+            few = "no stack" if not wanted else "more than one stack"
+            raise StackError(f"{few} of the project in {project} is named {name!r}", f"there are {there}")
         return cls(workspace, wanted[0])
 
     def owner(self, said: str | None) -> str:

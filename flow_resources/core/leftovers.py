@@ -92,7 +92,7 @@ def read_state(export: Any) -> Records:
     cut_off = [(_resource(one.get("resource")), one.get("type")) for one in pending]
     ids, marks, places = set[str](), set[str](), set[tuple[str, str]]()
     for one in [*map(_resource, _rows(export["deployment"], "resources")), *(one for one, _ in cut_off)]:
-        outputs = _mapping(one.get("outputs") or {}, f"the outputs of {one['urn']}")
+        outputs = _mapping(one.get("outputs") or {}, f"the record of {one['urn']}")
         ids |= {str(id_) for id_ in (one.get("id"), outputs.get("task_id"), outputs.get("volume_id")) if id_}
         if outputs.get("__mark"):
             marks.add(str(outputs["__mark"]))
