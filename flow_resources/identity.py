@@ -25,8 +25,13 @@ _asked: list[tuple[Any, asyncio.Task[Index | None]]] = []
 
 def owner() -> str:
     """Return the owner of the stack's bids: `flow:owner`, else organization/project/stack."""
-    own = pulumi.Config("flow").get("owner")
-    return own or f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    return owner_of(pulumi.Config("flow").get("owner"), stack)
+
+
+def owner_of(said: str | None, stack: str) -> str:
+    """Return the owner by what `flow:owner` says, if anything, and the stack's organization/project/stack."""
+    return said or stack
 
 
 def hidden(type_token: str, name: str, opts: pulumi.ResourceOptions) -> dict[str, Any]:

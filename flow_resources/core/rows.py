@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -171,6 +172,15 @@ class Offer:
     def read(cls, row: Mapping[str, Any]) -> Offer:
         """Read an AuctionModel."""
         return cls(str(row["instance_type"]), str(row["region"]), money.from_wire(row.get("last_instance_price")))
+
+
+def age_of(created_at: str, now: datetime) -> timedelta | None:
+    """Return how old something is by the time that the service gave it; None where that cannot be read."""
+    try:
+        born = datetime.fromisoformat(created_at.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return now - (born if born.tzinfo else born.replace(tzinfo=timezone.utc))
 
 
 def _split_host(destination: object) -> tuple[str | None, int | None]:

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
 from flow_resources.core.naming import Mark, compose, take_apart
+from flow_resources.core.rows import age_of
 from flow_resources.providers import session
 from flow_resources.providers.base import NOT_KNOWN, Named, still_recorded
 
@@ -72,11 +73,8 @@ def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Ca
 
 def too_old(what: Named, hours: float) -> bool:
     """Whether something is older than so many hours; an age that cannot be read is young."""
-    try:
-        born = datetime.fromisoformat(what.created_at.replace("Z", "+00:00"))
-    except ValueError:
-        return False
-    return datetime.now(timezone.utc) - born > timedelta(hours=hours)
+    age = age_of(what.created_at, datetime.now(timezone.utc))
+    return age is not None and age > timedelta(hours=hours)
 
 
 def next_name(prefix: str, mark: Mark, spec: str, generation: int, used: Iterable[str]) -> str:

@@ -13,8 +13,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from flow_resources.command_line import LineParser, fail
 from flow_resources.testing.service.catalog import REGIONS
 from flow_resources.testing.service.clock import SPEED_MAX
 from flow_resources.testing.service.errors import NotStoredError
@@ -32,14 +33,6 @@ EPILOG = (
     " are held every two minutes, machines boot for 90 s and a preemption is announced five minutes before. Open the"
     " printed address in a browser to watch it. --set takes any switch of flow_resources.testing.service.options."
 )
-
-
-class LineParser(argparse.ArgumentParser):
-    """A parser whose complaints are one line and exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print it and leave."""
-        self.exit(2, f"error: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +69,7 @@ def run(asked: argparse.Namespace) -> int:
     try:
         mithril = _prepare(asked)
     except (ImportError, ValueError, NotStoredError) as error:
-        return _fail(str(error))
+        return fail(str(error))
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
@@ -84,7 +77,7 @@ def run(asked: argparse.Namespace) -> int:
         mithril.start()
     except OSError as error:
         mithril.close()
-        return _fail(f"cannot listen on port {asked.port}: {error.strerror or error}")
+        return fail(f"cannot listen on port {asked.port}: {error.strerror or error}")
     kept = f"state in {asked.state}" if asked.state else "state in memory only"
     lines = [f"# A fake Mithril listens on {mithril.url} (also for a browser), {kept}. Ctrl-C ends it."]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in mithril.environment.items()]
@@ -94,7 +87,7 @@ def run(asked: argparse.Namespace) -> int:
     try:
         mithril.close()
     except NotStoredError as error:
-        return _fail(str(error), 1)
+        return fail(str(error), 1)
     return 0
 
 
@@ -156,8 +149,3 @@ def _switch(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
-
-
-def _fail(message: str, code: int = 2) -> int:
-    sys.stderr.write(f"error: {message}\n")
-    return code

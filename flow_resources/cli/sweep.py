@@ -1,0 +1,102 @@
+"""`flow-resources sweep`: what is live in the project with this stack's mark and recorded in no state.
+
+What the user types and what comes back. The work is done by `looking` and, with `--yes`, by `ending`; `stacks` asks
+Pulumi, `report` prints. They are imported when they are needed, so that `--help` costs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+from flow_resources.command_line import fail
+from flow_resources.errors import FlowResourcesError
+
+DESCRIPTION = (
+    "Find what is live in the Mithril project with the mark of this stack and recorded in no state: the paid cluster "
+    "that a crash left. Run it in the folder of the Pulumi project. Nothing is ended without --yes."
+)
+EPILOG = (
+    "Exit code: 0 when nothing was found, 1 when something was, also when --yes ended it, 2 when it could not be done."
+)
+FOUND = 1
+_MIN_AGE = timedelta(minutes=15)
+_UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command understands."""
+    parser.add_argument("--stack", metavar="NAME", help="the stack (default: the selected one)")
+    parser.add_argument(
+        "-C", "--cwd", type=_folder, default=Path(), metavar="DIR", help="the project's folder (default: this one)"
+    )
+    parser.add_argument("--yes", action="store_true", help="end the bids that were found, and see them ended")
+    parser.add_argument("--volumes", action="store_true", help="with --yes: delete the volumes too, with their data")
+    parser.add_argument(
+        "--min-age", type=_age, default=_MIN_AGE, metavar="AGE",
+        help="leave what is younger alone: 90s, 15m, 2h, 1d, or minutes (default: 15m)",
+    )  # fmt: skip
+    parser.add_argument("--all", action="store_true", help="list whatever carries a mark, whoever's; ends nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Look, print, end what `--yes` says, and return the exit code."""
+    if asked.all and asked.yes:
+        return fail("--all only lists: `flow cancel ID` ends one bid, `flow-resources sweep --yes` this stack's own")
+    try:
+        return _swept(asked)
+    except FlowResourcesError as error:
+        sys.stdout.flush()
+        return fail(str(error))
+
+
+def _swept(asked: argparse.Namespace) -> int:
+    from flow_resources.cli.ending import ends
+    from flow_resources.cli.looking import look
+    from flow_resources.cli.stacks import SelectedStack
+    from flow_resources.providers import session
+
+    stack = SelectedStack.open(asked.cwd, asked.stack)
+    config = stack.config()
+    memory = session.fresh(config.get)
+    memory.owner = stack.owner(config.get("flow:owner"))
+    try:
+        cloud = memory.cloud()
+        report = look(stack, cloud, asked.min_age, everyone=asked.all)
+        _say(report.lines(), asked)
+        try:
+            if asked.yes:
+                _say(ends(report, stack, cloud, volumes=asked.volumes), asked)
+        finally:
+            if asked.json:
+                sys.stdout.write(report.document() + "\n")
+        return FOUND if report.found else 0
+    finally:
+        memory.close()
+
+
+def _say(lines: Iterable[str], asked: argparse.Namespace) -> None:
+    for line in lines:
+        if not asked.json:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        msg = f"must be a folder, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return Path(text)
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"([0-9]{1,6})([smhd]?)", text)
+    if not found:
+        msg = f"must be like 90s, 15m, 2h or 1d, got {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])

@@ -1,0 +1,282 @@
+"""What is a leftover, whose it is, and what `sweep` says of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from flow_resources.cli.report import Report, span, table
+from flow_resources.core.leftovers import OTHER_OWNER, Found, Owners, Records, cost_of, leftovers, marked, read_state
+from flow_resources.core.naming import Mark, compose
+from flow_resources.core.rows import Bid, StoredVolume, age_of
+
+NOW = datetime(2026, 1, 2, 12, 0, tzinfo=timezone.utc)
+STACK, OWNER, URN = "acme/training/dev", "ada", "urn:pulumi:dev::training::flow:GpuCluster::trainer"
+QUARTER = timedelta(minutes=15)
+
+
+def name(owner=OWNER, urn=URN):
+    return compose("trainer", Mark.of(owner, urn), "9c01d2", 1)
+
+
+def bid(id_="bid_1", called=None, hours=1.0, price="50.00", quantity=4):
+    born = (NOW - timedelta(hours=hours)).isoformat().replace("+00:00", "Z")
+    cents = None if price is None else Decimal(price)
+    return Bid(id_, called or name(), "proj_1", "Allocated", cents, quantity, "it_1", "r", (), (), born)
+
+
+def stored(id_="vol_1", called=None, bids=()):
+    return StoredVolume(id_, called or name(), "proj_1", 100, "file", "r", bids, "2026-01-02T11:00:00Z", deleted=False)
+
+
+def left(*live, own=Records(), others=(), owner=OWNER):  # noqa: B008 - frozen
+    return leftovers(live, Owners.of(owner, STACK, own), own, others, NOW, QUARTER)
+
+
+def ids(found):
+    return [one.thing.id for one in found]
+
+
+def resource(**more):
+    return {"urn": URN, "type": "t", **more}
+
+
+def state(*resources, pending=()):
+    return {"version": 3, "deployment": {"resources": list(resources), "pending_operations": list(pending)}}
+
+
+# -- judging -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_live_bid_with_the_mark_in_no_state_is_a_leftover():
+    """Whatever its resource is called, also one whose URN nobody knows any more."""
+    found = left(bid("bid_1"), bid("bid_2", name(urn="another")))
+    assert ids(found) == ["bid_1", "bid_2"]
+    assert [one.note for one in found] == ["", ""]
+
+
+@pytest.mark.parametrize("called", ["trainer", name("bob"), f"{name()}-x", "3f9a1c7be02d4d-9c01d2-1", ""])
+def test_what_does_not_carry_the_owners_mark_is_none(called):
+    """No mark, a stranger's, or a name that only looks like one."""
+    assert left(bid(called=called or "x")) == []
+
+
+def test_what_the_state_has_is_none_whatever_the_resource_waits_for():
+    """A recorded bid, one that is pending delete, one behind an output only, a volume."""
+    own = read_state(
+        state(
+            resource(id="bid_1"),
+            resource(id="bid_2", delete=True),
+            resource(outputs={"task_id": "bid_3"}),
+            resource(id="vol_1"),
+            pending=[{"type": "deleting", "resource": resource(id="bid_4")}],
+        )
+    )
+    assert ids(left(*(bid(f"bid_{n}") for n in range(1, 6)), own=own)) == ["bid_5"]
+    assert left(stored(), own=own) == []
+
+
+def test_what_another_stack_records_is_none():
+    """Stacks with one `flow:owner` share its mark, and a renamed stack leaves its own to the next of that name."""
+    assert left(bid(), others=[Records(), Records(ids=frozenset({"bid_1"}))]) == []
+
+
+def test_what_another_stack_is_making_is_none_and_what_this_one_was_making_is():
+    """An `up` elsewhere has not recorded its bid yet; this stack's died."""
+    making = read_state(state(pending=[{"type": "creating", "resource": resource()}]))
+    assert left(bid(), others=[making]) == []
+    assert ids(left(bid(), own=making)) == ["bid_1"]
+    updating = read_state(state(pending=[{"type": "updating", "resource": resource(id="bid_9")}]))
+    assert ids(left(bid(), others=[updating])) == ["bid_1"]
+
+
+def test_a_young_one_is_noted():
+    """Younger than asked for; one whose age nobody can read counts as young."""
+    young, ripe, odd = bid(hours=0.2), bid("bid_2", hours=0.25), Bid(**{**vars(bid("bid_3")), "created_at": "noon"})
+    assert {one.thing.id: one.note for one in left(young, ripe, odd)} == {
+        "bid_1": "too young", "bid_2": "", "bid_3": "too young"
+    }  # fmt: skip
+
+
+def test_what_was_made_under_an_earlier_owner_is_listed_and_noted():
+    """The stack's name before `flow:owner` was set, and what the state's own marks say; nobody else's."""
+    own = Records(marks=frozenset({str(Mark.of("before the rename", URN))}))
+    found = left(bid("bid_1", name(STACK)), bid("bid_2", name("before the rename")), bid("bid_3", name("bob")), own=own)
+    assert [(one.thing.id, one.note) for one in found] == [("bid_1", OTHER_OWNER), ("bid_2", OTHER_OWNER)]
+    assert left(bid(called=name(STACK)), owner=STACK)[0].note == ""
+
+
+def test_all_marks_are_listed_with_the_stack_that_records_them():
+    """Whoever's; a name without a mark is not."""
+    states = {STACK: Records(ids=frozenset({"bid_1"})), "acme/x/y": Records(making=frozenset({"urn"}))}
+    found = marked(
+        [bid(), bid("bid_2", name("bob", "urn")), bid("bid_3", name("c")), bid("bid_4", "by-hand")], states, NOW
+    )
+    assert [(one.thing.id, one.note) for one in found] == [
+        ("bid_1", f"recorded by {STACK}"), ("bid_2", "recorded by acme/x/y"), ("bid_3", "")
+    ]  # fmt: skip
+
+
+def test_leftovers_are_listed_oldest_first():
+    """Whatever the service's order."""
+    assert ids(left(bid("bid_1", hours=1), bid("bid_2", hours=30), bid("bid_3", hours=2))) == [
+        "bid_2",
+        "bid_3",
+        "bid_1",
+    ]
+
+
+# -- the state ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_state_says_ids_marks_places_and_what_is_being_made():
+    """As `pulumi stack export` prints it, sealed secrets among the outputs."""
+    outputs = {"__mark": "aaaaaabbbbbbbb", "__service": "http://x", "project": "proj_1", "env": {"4dabf18": "sealed"}}
+    read = read_state(
+        state(resource(id="bid_1", outputs=outputs), resource(), pending=[{"type": "creating", "resource": resource()}])
+    )
+    assert read == Records(
+        frozenset({"bid_1"}), frozenset({"aaaaaabbbbbbbb"}), frozenset({URN}), frozenset({("http://x", "proj_1")})
+    )
+
+
+def test_a_stack_that_was_never_updated_records_nothing():
+    """Its deployment has no resources."""
+    assert read_state({"version": 3, "deployment": {"manifest": {}, "metadata": {}}}) == Records()
+
+
+@pytest.mark.parametrize(
+    ("export", "said"),
+    [
+        ([], "it has no deployment"),
+        ({}, "it has no deployment"),
+        ({"deployment": None}, "it has no deployment"),
+        ({"deployment": {"resources": {}}}, None),
+        ({"deployment": {"resources": "x"}}, "its resources are no list"),
+        ({"deployment": {"resources": [{}]}}, "a resource of it has no URN"),
+        ({"deployment": {"resources": ["x"]}}, "a resource of it is no mapping"),
+        (state(resource(outputs=["x"])), f"the record of {URN} is no mapping"),
+        (state(pending=["x"]), "a pending operation is no mapping"),
+        (state(pending=[{"type": "creating"}]), "a resource of it is no mapping"),
+    ],
+)
+def test_what_is_no_state_is_refused(export, said):
+    """Everything would look like a leftover by it."""
+    if said is None:
+        assert read_state(export) == Records()
+        return
+    with pytest.raises(ValueError, match="^" + said):
+        read_state(export)
+
+
+# -- what is said ------------------------------------------------------------------------------------------------------
+
+
+def report(found, **more):
+    options = {"status": {"bid_1": "running", "bid_2": "pending"}, "stack": STACK, "project": "demo", "owner": OWNER}
+    return Report(found, **{"shared": False, **options, **more})
+
+
+def test_the_tables_say_what_it_costs_and_what_to_do():
+    """Bids with their greatest cost, volumes with what holds them, a sum, and the commands."""
+    found = Found(left(bid(hours=51), bid("bid_2", hours=0.1, price="1000.00")), left(stored(bids=("bid_1",))))
+    assert list(report(found).lines()) == [
+        "BID    NAME                             MACHINES  MAX USD/H    AGE  STATUS   NOTE",
+        f"bid_1  {name()}         4     200.00  2d 3h  running",
+        f"bid_2  {name()}         4   4,000.00     6m  pending  too young",
+        "",
+        "VOLUME  NAME                              GB    AGE  ATTACHED TO",
+        f"vol_1   {name()}  100  1h 0m  bid_1",
+        "",
+        f"In project demo with the mark of {STACK} and in no state: 2 bids and 1 volume, at most $4,200.00/h.",
+        "`flow-resources sweep --yes` ends the bids.",
+        "`flow-resources sweep --yes --volumes` also deletes the volumes, with the data on them.",
+    ]
+
+
+def test_what_yes_would_leave_alone_is_not_offered():
+    """Too young, another owner's, or everybody's."""
+    young, earlier = left(bid(hours=0.1)), left(bid(called=name(STACK)))
+    assert not [line for line in report(Found(young)).lines() if "--yes` ends" in line]
+    assert list(report(Found(earlier)).lines())[-1].startswith("What was made under another owner --yes leaves alone")
+    shared = report(Found(left(bid())), shared=True, owner="organization/p/dev")
+    assert list(shared.lines())[-1].startswith("Their owner, 'organization/p/dev', can be another person's too")
+
+
+def test_an_unfinished_up_is_mentioned():
+    """What it makes is in no state yet."""
+    assert any(
+        "An `up` of the stack is under way, or died" in line
+        for line in report(Found(left(bid())), unfinished=True).lines()
+    )
+    assert not any("under way" in line for line in report(Found(left(bid()))).lines())
+
+
+def test_nothing_found_is_one_line():
+    """For the stack, and for everyone."""
+    assert list(report(Found()).lines()) == [
+        f"Nothing is left over: every live bid and volume of {STACK} in project demo is in a state."
+    ]
+    assert list(report(Found(), everyone=True).lines()) == ["Nothing that carries a mark is live in project demo."]
+
+
+def test_the_document_says_the_same_in_json():
+    """Numbers as numbers; what is not known is null."""
+    found = Found(left(bid(), bid("bid_2", hours=0.1, price=None)), left(stored(bids=("bid_1",))))
+    told = report(found)
+    told.outcomes["bid_1"] = "ended"
+    document = json.loads(told.document())
+    assert document["bids"][0] == {
+        "id": "bid_1", "name": name(), "machines": 4, "max_usd_per_hour": 200.0, "status": "running",
+        "created_at": "2026-01-02T11:00:00Z", "age_seconds": 3600, "note": None, "outcome": "ended",
+    }  # fmt: skip
+    assert document["bids"][1]["max_usd_per_hour"] is None
+    assert document["bids"][1]["note"] == "too young"
+    assert document["volumes"][0]["attached_to"] == ["bid_1"]
+    assert {key: document[key] for key in document if key not in ("bids", "volumes")} == {
+        "version": 1, "stack": STACK, "owner": OWNER, "owner_is_shared": False, "project": "demo",
+        "max_usd_per_hour": 200.0,
+    }  # fmt: skip
+
+
+def test_cost_is_price_times_machines():
+    """In whole cents; unknown where the service's price cannot be read."""
+    assert cost_of(bid(price="12.34", quantity=3)) == Decimal("37.02")
+    assert cost_of(bid(price=None)) is None
+    assert Found(left(bid(price="0.10", quantity=3), bid("bid_2", price=None))).cost == Decimal("0.30")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0s"),
+        (59, "59s"),
+        (60, "1m"),
+        (3599, "59m"),
+        (3600, "1h 0m"),
+        (86399, "23h 59m"),
+        (97200, "1d 3h"),
+        (-5, "0s"),
+    ],
+)
+def test_an_age_is_said_in_its_greatest_units(seconds, said):
+    """A clock that is behind the service's makes nothing negative."""
+    assert span(timedelta(seconds=seconds)) == said
+
+
+def test_an_age_is_read_with_and_without_a_zone():
+    """UTC where none is said; what is no time has no age."""
+    hour = timedelta(hours=1)
+    assert age_of("2026-01-02T11:00:00Z", NOW) == age_of("2026-01-02T11:00:00", NOW) == hour
+    assert age_of("2026-01-02T13:00:00+02:00", NOW) == hour
+    assert age_of("noon", NOW) is None
+    assert span(None) == "?"
+
+
+def test_a_table_without_rows_is_none():
+    """And one without notes has no such column."""
+    assert table(["ID", "NOTE"], []) == []
+    assert table(["ID", "NOTE"], [["a", ""]]) == ["ID", "a"]

@@ -1,0 +1,91 @@
+"""`flow-resources` itself: its version, its help, and what it can do on a plain install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from flow_resources.cli import main
+
+# What the `testing` extra brings, and what that brings, cannot be imported: as in an environment without it.
+PLAIN = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("aiohttp", "aiohappyeyeballs", "aiosignal", "frozenlist", "multidict", "yarl"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from flow_resources.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def plain(folder, *arguments):
+    """Run the command on a plain install, outside any project."""
+    return subprocess.run(
+        [sys.executable, "-c", PLAIN, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_names_every_command_on_a_plain_install(tmp_path):
+    """Each with a word on what it does."""
+    done = plain(tmp_path, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "sweep     find what a crash left running" in done.stdout
+    assert "fake      serve a fake Mithril" in done.stdout
+
+
+def test_sweep_runs_on_a_plain_install(tmp_path):
+    """As far as it can without a project; its help tells the exit codes."""
+    done = plain(tmp_path, "sweep")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: there is no Pulumi project in ")
+    assert "Exit code: 0 when nothing was found" in plain(tmp_path, "sweep", "--help").stdout
+
+
+def test_fake_says_on_a_plain_install_what_to_install(tmp_path):
+    """In one line."""
+    done = plain(tmp_path, "fake")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: a fake Mithril needs aiohttp: pip install 'flow-resources[testing]'\n"
+
+
+def test_the_version_is_the_packages(capsys):
+    """As it was installed."""
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert (left.value.code, capsys.readouterr().out) == (0, f"flow-resources {version('flow-resources')}\n")
+
+
+def test_without_a_command_it_says_which_there_are(capsys):
+    """One line, exit code 2."""
+    with pytest.raises(SystemExit) as left:
+        main([])
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("error: say what to do: flow-resources sweep, flow-resources fake, or ")
+
+
+def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
+    """The shell's own exit code for it."""
+
+    def interrupt(_asked):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flow_resources.cli.sweep.run", interrupt)
+    assert main(["sweep"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_help_imports_neither_the_sdk_nor_pulumi(tmp_path):
+    """It answers at once."""
+    script = (
+        "import sys; from flow_resources.cli import main\ntry: main(['sweep', '--help'])\nexcept SystemExit: pass\n"
+    )
+    script += "print([one for one in ('pulumi', 'flow', 'httpx', 'aiohttp') if one in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

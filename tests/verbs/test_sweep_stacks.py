@@ -1,0 +1,219 @@
+"""What `sweep` makes of what `pulumi` says: here by one that says what the test wants it to."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from flow_resources.cli import main
+from flow_resources.cli.stacks import SelectedStack, StackError
+from flow_resources.core.leftovers import Records
+
+DEV, PROD = "acme/proj/dev", "acme/proj/prod"
+EMPTY = json.dumps({"version": 3, "deployment": {}})
+SCRIPT = """#!{python}
+import json, pathlib, sys
+here = pathlib.Path(__file__).parent
+asked = " ".join(one for one in sys.argv[1:] if one != "--non-interactive")
+with (here / "asked").open("a") as log:
+    log.write(asked + "\\n")
+code, out, err = json.loads((here / "answers").read_text()).get(asked, [255, "", "error: no answer to " + asked])
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(code)
+"""
+
+
+class Pulumi:
+    """A `pulumi` on PATH with an answer to each command line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.answers = folder, {}
+        (folder / "pulumi").write_text(SCRIPT.format(python=sys.executable))
+        (folder / "pulumi").chmod(0o755)
+        self.says("version", "v3.259.0")
+        self.lists({"name": DEV, "current": True})
+        self.says(f"config --show-secrets --json --stack {DEV}", "{}")
+        self.says(f"stack export --stack {DEV}", EMPTY)
+
+    def says(self, command: str, out: str = "", *, err: str = "", code: int = 0) -> None:
+        self.answers[command] = [code, out, err]
+        (self.folder / "answers").write_text(json.dumps(self.answers))
+
+    def lists(self, *stacks: dict[str, object], **more: object) -> None:
+        rows = [{"current": False, **stack, **more} for stack in stacks]
+        self.says("stack ls --json", json.dumps(rows))
+        self.says("stack ls --json --all", json.dumps(rows))
+
+    @property
+    def asked(self) -> list[str]:
+        return (self.folder / "asked").read_text().splitlines()
+
+
+@pytest.fixture
+def project(tmp_path: Path, clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the command runs in."""
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text("name: proj\nruntime: python\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Pulumi:
+    """The only `pulumi` there is."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return Pulumi(folder)
+
+
+def line(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line on standard error; standard output is empty."""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (only,) = printed.err.splitlines()
+    return only
+
+
+def test_outside_a_project_it_says_where_to_go(tmp_path, pulumi, monkeypatch, capsys):
+    """Nothing is asked of `pulumi`."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["sweep"]) == 2
+    assert line(capsys) == (
+        f"error: there is no Pulumi project in {tmp_path} or above: "
+        "go into the folder of its Pulumi.yaml, or name it with --cwd"
+    )
+
+
+def test_without_pulumi_it_says_where_there_is_one(project, monkeypatch, tmp_path, capsys):
+    """An empty PATH."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["sweep"]) == 2
+    assert line(capsys) == "error: there is no `pulumi` on PATH: https://www.pulumi.com/docs/install/ has it"
+
+
+def test_without_a_selected_stack_it_says_how_to_choose(project, pulumi, capsys):
+    """And for a name that is none, which there are."""
+    pulumi.lists({"name": DEV}, {"name": PROD})
+    assert main(["sweep"]) == 2
+    assert line(capsys) == f"error: no stack is selected in {project}: `pulumi stack select NAME`, or --stack NAME"
+    assert main(["sweep", "--stack", "od"]) == 2
+    assert line(capsys) == f"error: no stack of the project in {project} is named 'od': there are {DEV}, {PROD}"
+
+
+@pytest.mark.parametrize("name", ["prod", "proj/prod", PROD])
+def test_a_stack_can_be_named(project, pulumi, name):
+    """By its own name or its whole one, from a folder below, or from elsewhere."""
+    pulumi.lists({"name": DEV, "current": True}, {"name": PROD})
+    (project / "sub").mkdir()
+    assert SelectedStack.open(project / "sub", name).name == PROD
+    assert SelectedStack.open(project).name == DEV
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "said"),
+    [
+        (
+            f"config --show-secrets --json --stack {DEV}",
+            {"code": 255, "err": "warning: old\nerror: incorrect passphrase\n"},
+            f"could not read the configuration of {DEV}: incorrect passphrase: nothing was touched",
+        ),
+        (
+            f"stack export --stack {DEV}",
+            {"code": 255, "err": "error: could not export\n", "out": "canary-77"},
+            f"could not read the state of {DEV}: could not export: nothing was touched",
+        ),
+        (
+            f"stack export --stack {DEV}",
+            {"out": '{"version": 3, "depl'},
+            f"could not read the state of {DEV}: `pulumi` ",
+        ),
+        (
+            f"stack export --stack {DEV}",
+            {"out": "{}"},
+            f"could not read the state of {DEV}: `pulumi` printed what cannot",
+        ),
+        ("stack ls --json", {"out": "[{}]"}, "could not list the stacks of the project: `pulumi` printed what cannot"),
+        ("stack ls --json", {"code": 1, "err": "no words"}, "could not list the stacks of the project: no words"),
+        ("stack ls --json", {"code": 1}, "could not list the stacks of the project: it gave no reason"),
+        ("version", {"out": "v2.0.0"}, "could not start `pulumi`: Minimum version requirement failed."),
+        ("version", {"code": 1}, "could not start `pulumi`: Command '['pulumi', 'version']' returned"),
+    ],
+)
+def test_what_pulumi_cannot_say_is_one_line(cloud, project, pulumi, capsys, monkeypatch, command, answer, said):
+    """Its own first complaint; what it printed on standard output is not repeated."""
+    for name, value in cloud.environment.items():
+        monkeypatch.setenv(name, value)
+    pulumi.says(command, **answer)
+    assert main(["sweep", "--yes"]) == 2
+    assert line(capsys).startswith(f"error: {said}")
+    assert not cloud.mutations
+
+
+def test_the_config_of_the_stack_counts(cloud, project, pulumi, capsys):
+    """Key, URL, project and owner, as they do for the provider; the key is not printed."""
+    config = {"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project, "flow:owner": "ada"}
+    rows = {key: {"value": value, "secret": key == "flow:apiKey"} for key, value in config.items()}
+    pulumi.says(f"config --show-secrets --json --stack {DEV}", json.dumps(rows))
+    assert main(["sweep", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["owner"] == "ada"
+    assert cloud.key not in printed.out + printed.err
+
+
+def test_no_secret_of_a_state_is_asked_for(project, pulumi):
+    """States are read sealed, this stack's and those beside it."""
+    pulumi.lists({"name": DEV, "current": True}, {"name": PROD})
+    state = {"deployment": {"resources": [{"urn": "u", "id": "bid_1"}]}}
+    pulumi.says(f"stack export --stack {PROD}", json.dumps(state))
+    stack = SelectedStack.open(project)
+    assert stack.records() == Records()
+    assert stack.beside() == {PROD: Records(ids=frozenset({"bid_1"}))}
+    assert not [one for one in pulumi.asked if "export" in one and "secrets" in one]
+
+
+@pytest.mark.parametrize("updated", [True, False])
+def test_pulumi_cloud_says_whether_an_update_is_under_way(project, pulumi, updated):
+    """And nobody tries to take its lock."""
+    pulumi.lists({"name": DEV, "current": True}, updateInProgress=updated)
+    assert SelectedStack.open(project).is_being_updated() is updated
+    assert not [one for one in pulumi.asked if "init" in one]
+
+
+@pytest.mark.parametrize(
+    ("said", "updated"),
+    [
+        (f"error: stack '{DEV}' already exists", False),
+        ("error: could not create stack: the stack is currently locked by 1 lock(s). Either wait", True),
+    ],
+)
+def test_a_self_managed_backend_says_it_to_who_wants_its_lock(project, pulumi, said, updated):
+    """The stack exists, so that nothing is made either way."""
+    stack = SelectedStack.open(project)
+    pulumi.says(f"stack init {DEV}", code=255, err=said)
+    assert stack.is_being_updated() is updated
+
+
+def test_a_backend_that_cannot_say_it_is_no_leave_to_end_anything(project, pulumi):
+    """Whatever it answers instead."""
+    stack = SelectedStack.open(project)
+    pulumi.says(f"stack init {DEV}", code=255, err="error: could not create secrets manager: incorrect passphrase")
+    with pytest.raises(StackError, match=f"find out whether an update of {DEV} is under way: could not create secrets"):
+        stack.is_being_updated()
+    pulumi.says(f"stack init {DEV}")
+    with pytest.raises(StackError, match="was removed meanwhile"):
+        stack.is_being_updated()
+
+
+def test_a_stack_without_a_whole_name_needs_an_owner(project, pulumi):
+    """As on a backend of old layout, which does not say whose it is."""
+    pulumi.lists({"name": "dev", "current": True})
+    stack = SelectedStack.open(project)
+    assert stack.owner("ada") == "ada"
+    with pytest.raises(StackError, match="does not say the organization"):
+        stack.owner(None)
