@@ -35,10 +35,11 @@ check: $(STAMP) ## lint, format, types, layering
 # The fast floors first, and the engine only when they hold: the last line that pytest prints is the verdict.
 test: $(STAMP) ## all tests: first without, then with the Pulumi engine
 	@$(PY) -m pytest -n $(TEST_JOBS) -m 'not engine and not faults'
-	@$(ON_PATH) && $(PY) -m pytest -n $(TEST_JOBS) -m engine
+	@$(ON_PATH) && $(PY) -m pytest -n $(TEST_JOBS) -m 'engine and not faults'
 
-faults: $(STAMP) ## the whole fault matrix: every call of every verb, every fault (many minutes)
+faults: $(STAMP) ## the whole fault matrix: every call of every verb, every fault, also through the engine (many minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -p no:logging tests/faults
+	@$(ON_PATH) && $(PY) -m pytest -n $(TEST_JOBS) -m 'engine and faults'
 
 sweep: $(STAMP) ## the long property-based runs (some minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -m sweep

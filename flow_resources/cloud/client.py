@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ def open_client(settings: Settings, clock: Clock, patience: Callable[[], Patienc
     from flow_resources.cloud.keys import ExactKeys
     from flow_resources.cloud.transport import Transport
 
+    # What the SDK logs of each failed try would reach the user between the lines that say what is done about it.
+    logging.getLogger("flow").addHandler(logging.NullHandler())
     config = Config(
         provider="mithril",
         auth_token=settings.api_key,

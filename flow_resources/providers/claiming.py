@@ -3,9 +3,11 @@
 A create that was cut off (a lost answer, a killed plugin, a killed engine) leaves something that no state records; the
 mark in its name says whose it is. The rules, for bids and volumes alike:
 
-* while the state records anything under the mark, this is a replacement, and nothing is taken over or cleared away:
-  what stands there beyond what is known to be recorded is named (`warn_of_surplus`), and `flow-resources sweep`, which
-  knows the whole state, finds it;
+* while the state records anything live under the mark, or nobody knows what it records, this is a replacement that
+  makes the new one first, and nothing is taken over or cleared away: what stands there beyond what is known to be
+  recorded is named (`warn_of_surplus`), and `flow-resources sweep`, which knows the whole state, finds it. (The engine
+  keeps what it deleted first recorded until the new one is made: what a cut-off `up` left after that is a leftover
+  like any other.)
 * else a leftover with the same specification is taken over, the oldest of several;
 * any other leftover is for the caller to judge: `clear`.
 
@@ -45,9 +47,10 @@ class Claim(Generic[T]):
 
 def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     """Judge the live things of a project for one resource."""
-    ours = [(parts, one) for one in live if (parts := take_apart(one.name)) and parts.mark == mark]
+    there, recorded = list(live), still_recorded(str(mark))
+    ours = [(parts, one) for one in there if (parts := take_apart(one.name)) and parts.mark == mark]
     generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
-    if still_recorded(str(mark)):
+    if NOT_KNOWN in recorded or any(one.id in recorded for one in there):
         return Claim(None, (), generation)
     left = sorted(ours, key=lambda pair: (pair[1].created_at, pair[1].id))
     same = [one for parts, one in left if parts.spec == spec]

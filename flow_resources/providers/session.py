@@ -23,7 +23,7 @@ from flow_resources.errors import UnheardError
 from flow_resources.providers.waiting import Deadline
 
 _CHECK_SECONDS = 5.0
-"""How long a check asks again: a preview is told of silence soon, and goes on with a warning."""
+"""How long a check asks again: a preview is told of silence soon, and goes on with a warning. So is a command."""
 _SILENT_SECONDS = 30.0
 """For so long after silence no other check asks at all: the engine checks one resource after the other."""
 
@@ -94,7 +94,7 @@ class Session:
         if getattr(self.verb, "call", None) is call:
             return
         seconds = self.settings().retry_seconds
-        if call.method == "Check":
+        if call.method in ("Check", None):  # none: somebody at a terminal
             seconds = min(seconds, _CHECK_SECONDS)
         deadline = Deadline.of(call, self.clock)
         self.verb.call, self.verb.deadline = call, deadline

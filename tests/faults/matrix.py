@@ -15,7 +15,9 @@ from typing import Any
 
 from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of, volume
 
+from flow_resources.core.naming import take_apart
 from flow_resources.providers import session
+from flow_resources.providers.base import MARK
 from flow_resources.testing import FakeMithril
 
 Program = Mapping[str, Declared]
@@ -37,6 +39,13 @@ FAULTS: dict[str, dict[str, Any]] = {
     "401": {"status": 401, "when": "before"},
     "refused": {"kind": "refuse", "when": "before", "seconds": 0.02},
 }
+MOMENTS: dict[str, tuple[int, Any]] = {
+    "killed before the send": (0, "before"),
+    "killed after acceptance": (0, "after"),
+    "killed after the answer": (1, "before"),
+}
+"""When a process dies: how many calls after the one that is meant, and on which side of its effect."""
+# Where every call is struck, "after the answer" of one is "before the send" of the next.
 CRASHES = ("killed before the send", "killed after acceptance")
 
 
@@ -56,19 +65,41 @@ class MortalStack(Stack):
             if self.dead:
                 raise KilledError
 
+    def die(self, cloud: FakeMithril) -> None:
+        """Die now: no call of this plugin is answered any more."""
+        self.dead = True
+        cloud.faults.add(kind="reset", when="before", times=None)
+
 
 @dataclass(frozen=True)
 class Scenario:
     """A deed of a user, from a scene that went well to what the program says in the end."""
 
     before: Program
-    deed: Callable[[Stack], None]
+    deed: Callable[[Any], None]
     after: Program
+    again: Callable[[Any], None] | None = None
+    """What the user does when it went wrong; by default an `up`, or a `destroy`, to what is there after it."""
 
 
-def up(program: Program) -> Callable[[Stack], None]:
+def up(program: Program) -> Callable[[Any], None]:
     """Return the deed `pulumi up`."""
     return lambda stack: stack.up(program)
+
+
+def force(program: Program) -> Callable[[Any], None]:
+    """Return the deed `pulumi up` with `--target-replace` for every resource."""
+    return lambda stack: stack.up(program, force=set(program))
+
+
+def refresh(stack: Any) -> None:
+    """Do `pulumi refresh`."""
+    stack.refresh()
+
+
+def destroy(stack: Any) -> None:
+    """Do `pulumi destroy`."""
+    stack.destroy()
 
 
 ONE, DEARER, LARGER = {"c": cluster()}, {"c": cluster(max_price_per_hour=60.0)}, {"c": cluster(num_instances=2)}
@@ -81,16 +112,29 @@ SCENARIOS: dict[str, Scenario] = {
     "pause a cluster": Scenario(ONE, up(PAUSED), PAUSED),
     "replace a cluster": Scenario(ONE, up(LARGER), LARGER),
     "replace a cluster, the new one first": Scenario(ONE, up(SIDE_BY_SIDE), SIDE_BY_SIDE),
-    "refresh a cluster": Scenario(ONE, Stack.refresh, ONE),
-    "destroy a cluster": Scenario(ONE, Stack.destroy, {}),
+    "refresh a cluster": Scenario(ONE, refresh, ONE),
+    "destroy a cluster": Scenario(ONE, destroy, {}),
     "create a volume": Scenario({}, up(DATA), DATA),
     "rename a volume": Scenario(DATA, up(RENAMED), RENAMED),
-    "refresh a volume": Scenario(DATA, Stack.refresh, DATA),
-    "destroy a volume": Scenario(DATA, Stack.destroy, {}),
+    "refresh a volume": Scenario(DATA, refresh, DATA),
+    "destroy a volume": Scenario(DATA, destroy, {}),
 }
+NEW_FIRST = "the new one first"
+ONE_SIDE_BY_SIDE = {"c": cluster(create_first=True)}
+FORCED: dict[str, Scenario] = {
+    name: Scenario(before, force(after), after, again=force(after))
+    for name, before, after in (
+        ("force a replacement", ONE, ONE),
+        ("force a changed replacement", ONE, LARGER),
+        (f"force a replacement, {NEW_FIRST}", ONE_SIDE_BY_SIDE, ONE_SIDE_BY_SIDE),
+        (f"force a changed replacement, {NEW_FIRST}", ONE_SIDE_BY_SIDE, SIDE_BY_SIDE),
+    )
+}
+"""Replacements by `--target-replace`, where the engine asks no diff and shows check no olds. When one is cut off after
+the old one has ended, a plain `up` sees no difference: the same command goes on, as does `up --refresh`."""
 
 
-def calls(cloud: FakeMithril, scenario: Scenario, stack: Stack) -> list[str]:
+def calls(cloud: FakeMithril, scenario: Scenario, stack: Any) -> list[str]:
     """Return what a clean run asks, call by call."""
     set_the_scene(stack, scenario)
     cloud.clear_requests()
@@ -98,16 +142,17 @@ def calls(cloud: FakeMithril, scenario: Scenario, stack: Stack) -> list[str]:
     return [f"{one.method} {one.path}" for one in cloud.requests]
 
 
-def set_the_scene(stack: Stack, scenario: Scenario) -> None:
+def set_the_scene(stack: Any, scenario: Scenario) -> None:
     """Bring about what the deed begins with."""
     if scenario.before:
         stack.up(scenario.before)
 
 
-def suffer(cloud: FakeMithril, stack: MortalStack, scenario: Scenario, nth: int, fault: str) -> str | None:
+def suffer(cloud: FakeMithril, stack: Any, scenario: Scenario, nth: int, fault: str) -> str | None:
     """Do the deed with a fault at its nth call; return the line that the user reads, if it failed."""
-    if fault in CRASHES:
-        _kill_at(cloud, stack, nth, "before" if fault.endswith("send") else "after")
+    if fault in MOMENTS:
+        later, when = MOMENTS[fault]
+        cloud.faults.add(nth=nth + later, kind="reset", when=when, then=lambda _: stack.die(cloud))
     else:
         cloud.faults.add(nth=nth, **FAULTS[fault])
     try:
@@ -124,9 +169,11 @@ def suffer(cloud: FakeMithril, stack: MortalStack, scenario: Scenario, nth: int,
     return None
 
 
-def recover(stack: Stack, scenario: Scenario) -> None:
+def recover(stack: Any, scenario: Scenario) -> None:
     """Do what a user does next, once: the same again."""
-    if scenario.after:
+    if scenario.again:
+        scenario.again(stack)
+    elif scenario.after:
         stack.up(scenario.after)
     else:
         stack.destroy()
@@ -138,15 +185,14 @@ def end_what_is_named(cloud: FakeMithril, stack: Stack, warnings: list[str]) -> 
     In the create-first order a create adopts nothing, lest it adopt what is about to be deleted. So what a killed
     plugin had placed there is left for a person, and named.
     """
-    recorded = {one.id for one in stack.state.values()}
-    surplus = [bid for bid in cloud.live_bids if bid["fid"] not in recorded]
+    left = surplus(cloud, stack)
     stack.refresh()
-    for bid in surplus[:1]:
-        if any(bid["fid"] in said and "up to $" in said for said in warnings):
-            cloud.terminate(bid["fid"])
+    for id_ in left[:1]:
+        if any(id_ in said and "up to $" in said for said in warnings):
+            cloud.terminate(id_)
 
 
-def wrongs(cloud: FakeMithril, stack: Stack, scenario: Scenario) -> Iterator[str]:
+def wrongs(cloud: FakeMithril, stack: Any, scenario: Scenario) -> Iterator[str]:
     """Yield what is not as it must be: orphans, doubles, and a state that lies."""
     live = {"GpuCluster": [bid["fid"] for bid in cloud.live_bids], "Volume": [one["fid"] for one in cloud.volumes]}
     for kind, found in live.items():
@@ -158,8 +204,17 @@ def wrongs(cloud: FakeMithril, stack: Stack, scenario: Scenario) -> Iterator[str
             yield f"the state records {recorded}, live are {found}"
     with suppress(VerbError):
         stack.destroy()
+    if stack.state:
+        yield f"recorded after destroy: {sorted(stack.state)}"
     if cloud.live_bids or cloud.volumes:
         yield f"left after destroy: {[bid['fid'] for bid in cloud.live_bids]} {[one['fid'] for one in cloud.volumes]}"
+
+
+def surplus(cloud: FakeMithril, stack: Any) -> list[str]:
+    """Return the ids of live bids that no state records, but that carry the mark of a resource of the state."""
+    recorded = {one.id: str(one.outputs.get(MARK)) for one in stack.state.values()}
+    names = {bid["fid"]: take_apart(bid["name"]) for bid in cloud.live_bids if bid["fid"] not in recorded}
+    return [id_ for id_, name in names.items() if name and str(name.mark) in recorded.values()]
 
 
 def _wait_for_the_door(cloud: FakeMithril) -> None:
@@ -168,14 +223,6 @@ def _wait_for_the_door(cloud: FakeMithril) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", cloud.port)):
             return
         time.sleep(0.002)
-
-
-def _kill_at(cloud: FakeMithril, stack: MortalStack, nth: int, when: Any) -> None:
-    def die(_request: object) -> None:
-        stack.dead = True
-        cloud.faults.add(kind="reset", when="before", times=None)
-
-    cloud.faults.add(nth=nth, kind="reset", when=when, then=die)
 
 
 def open_stack(cloud: FakeMithril, clock: Any) -> MortalStack:

@@ -112,10 +112,14 @@ class Project:
         """Return the stack's state as text."""
         return self.run("stack", "export").ok().text
 
+    def deployment(self) -> dict[str, Any]:
+        """Return the state: `resources`, and `pending_operations` where an operation was cut off."""
+        state: dict[str, Any] = json.loads(self.export())["deployment"]
+        return state
+
     def resources(self) -> dict[str, Any]:
         """Return the state's resources by logical name."""
-        deployment = json.loads(self.export())["deployment"]
-        return {one["urn"].rpartition("::")[2]: one for one in deployment.get("resources", [])}
+        return {one["urn"].rpartition("::")[2]: one for one in self.deployment().get("resources", [])}
 
     def id_of(self, name: str) -> str:
         """Return the recorded id of a resource."""

@@ -101,6 +101,8 @@ class Saved:
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     init_error: str | None = None
+    replacing: bool = False
+    """Deleted for the sake of a replacement that is not made yet: the engine keeps it in the state until then."""
 
 
 @dataclass
@@ -203,7 +205,7 @@ class Stack:
             return "create"
         urn = self.urn(name, declared.type)
         result = self._call(declared.type, "Diff", urn, lambda one: one.diff(saved.id, wire(saved.outputs), wire(news)))
-        if result.replaces:
+        if result.replaces or saved.replacing:
             return "replace"
         return "update" if result.changes or saved.init_error else "same"
 
@@ -219,7 +221,8 @@ class Stack:
                 self.doomed.append((name, replaced))
                 self._delete_doomed()
                 return
-            self._delete(name)
+            self._delete_saved(name, self.state[name])
+            self.state[name].replacing = True
             step = "create"
         if step == "create":
             self._create(name, declared, news)
@@ -258,6 +261,8 @@ class Stack:
 
     def _refresh(self) -> None:
         for name, saved in list(self.state.items()):
+            if saved.replacing:
+                continue
             urn = self.urn(name, saved.type)
             result = self._call(saved.type, "Read", urn, lambda one, s=saved: one.read(s.id, wire(s.outputs)))
             if not result.id:
@@ -278,6 +283,8 @@ class Stack:
             self.doomed.pop(0)
 
     def _delete_saved(self, name: str, saved: Saved) -> None:
+        if saved.replacing:
+            return
         urn = self.urn(name, saved.type)
         self._call(saved.type, "Delete", urn, lambda one: one.delete(saved.id, wire(saved.outputs)))
 

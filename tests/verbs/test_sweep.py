@@ -314,6 +314,7 @@ def test_bad_keys_and_a_service_that_is_down_are_one_line(cloud, told, capsys, m
         "error: there is no API key: `pulumi config set --secret flow:apiKey ...`"
     )
     told.settings["flow:apiKey"] = cloud.key
+    monkeypatch.setenv("FLOW_RESOURCES_RETRY_SECONDS", "0.1")
     cloud.stop()
     assert main(["sweep"]) == 2
     down = capsys.readouterr().err

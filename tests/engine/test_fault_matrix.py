@@ -1,0 +1,95 @@
+"""The fault matrix through the real engine: every request that changes something, struck by every kind of end.
+
+The cells are made from what a clean run asks. After each comes one recovery, with `pulumi cancel` before it where the
+engine was killed, and the questions of `faults.matrix`: what is live is what the program declares and what the state
+records, and after `destroy` nothing is. A sample runs with the other tests, all of it with `make faults`.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+
+import pytest
+from faults import matrix
+from faults.matrix import FORCED, MOMENTS, NEW_FIRST, SCENARIOS
+from faults.real import VICTIMS, RealStack
+
+from flow_resources.testing import FakeMithril
+from flow_resources.testing.web.journal import MUTATING
+
+DEEDS = {name: one for name, one in (SCENARIOS | FORCED).items() if not name.startswith(("refresh", "pause"))}
+REPLACEMENTS = [name for name in DEEDS if "replace" in name]
+ANSWERS = ("reset after", "500 after", "hang after", "truncated")
+HTTP_SECONDS = "1"  # what a client waits for an answer where one hangs
+WHOLE = [(name, fault, "") for name in DEEDS for fault in ANSWERS]
+WHOLE += [(name, moment, who) for name in DEEDS for moment in MOMENTS for who in VICTIMS]
+SAMPLE = [
+    ("create a cluster", "reset after", ""),
+    ("create a volume", "500 after", ""),
+    ("create a volume", "hang after", ""),
+    (f"replace a cluster, {NEW_FIRST}", "truncated", ""),
+    ("create a cluster", "killed after acceptance", "the engine"),
+    ("create a cluster", "killed after the answer", "the plugin"),
+    ("create a volume", "killed before the send", "the engine"),
+    ("replace a cluster", "killed after acceptance", "the plugin"),
+    (f"replace a cluster, {NEW_FIRST}", "killed after acceptance", "both"),
+    ("re-price a cluster", "killed after the answer", "the engine"),
+    ("destroy a cluster", "killed after acceptance", "both"),
+]
+FORMS = ("force a replacement", f"force a replacement, {NEW_FIRST}", f"replace a cluster, {NEW_FIRST}")
+
+
+def beyond(the_sample):
+    """Return the marks of what runs with `make faults` alone."""
+    return [pytest.mark.faults] if the_sample else []
+
+
+CELLS = [pytest.param(*one, marks=beyond(one not in SAMPLE)) for one in WHOLE]
+
+
+@functools.cache
+def clean_run(name):
+    """Return what a clean run of a deed asks, as (method, path), once a process; nothing is wrong after it."""
+    with tempfile.TemporaryDirectory() as folder, FakeMithril() as cloud:
+        stack = RealStack.make(Path(folder), cloud)
+        asked = [tuple(one.split(maxsplit=1)) for one in matrix.calls(cloud, DEEDS[name], stack)]
+        assert list(matrix.wrongs(cloud, stack, DEEDS[name])) == []
+    return asked
+
+
+def wrong_after(folder, name, nth, fault, victims):
+    """Strike one call of a deed, recover once, and return what is wrong then."""
+    scenario = DEEDS[name]
+    env = {"FLOW_RESOURCES_HTTP_SECONDS": HTTP_SECONDS} if fault.startswith("hang") else {}
+    with FakeMithril(idempotency="ignore") as cloud:
+        stack = RealStack.make(folder, cloud, victims, **env)
+        matrix.set_the_scene(stack, scenario)
+        cloud.clear_requests()
+        matrix.suffer(cloud, stack, scenario, nth, fault)
+        assert cloud.requests[min(nth, len(cloud.requests)) - 1].method in MUTATING
+        matrix.recover(stack, scenario)
+        surplus = matrix.surplus(cloud, stack)
+        # A create of this order takes over nothing, lest it take what is about to be deleted: what a crash left stays
+        # until somebody ends it. It is one, and its name says whose it is.
+        if surplus and name.endswith(NEW_FIRST) and fault in MOMENTS:
+            assert len(surplus) == 1
+            cloud.terminate(surplus[0])
+        return list(matrix.wrongs(cloud, stack, scenario))
+
+
+@pytest.mark.parametrize(("name", "fault", "victims"), CELLS)
+def test_one_fault_at_every_request_that_changes_something(clean_environment, tmp_path, name, fault, victims):
+    """One recovery makes up for it, also where the service ignores the Idempotency-Key."""
+    struck = [nth for nth, (method, _) in enumerate(clean_run(name), 1) if method in MUTATING]
+    assert struck
+    found = {nth: wrong_after(tmp_path / str(nth), name, nth, fault, victims) for nth in struck}
+    assert {nth: wrong for nth, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=beyond(one not in FORMS)) for one in REPLACEMENTS])
+def test_a_replacement_leaves_one_bid(clean_environment, name):
+    """By diff and by `--target-replace`, with the same and with changed inputs, in both orders."""
+    asked = [method for method, path in clean_run(name) if method in MUTATING]
+    assert asked == (["POST", "DELETE"] if name.endswith(NEW_FIRST) else ["DELETE", "POST"])
