@@ -11,7 +11,9 @@ from support.golden import Golden
 from support.stack import Declared, FakeClock, Saved, Stack, settings_of
 
 from flow_resources.core.cluster_inputs import FIELDS
+from flow_resources.core.naming import take_apart
 from flow_resources.providers import session
+from flow_resources.providers.cluster_placing import _digest
 from flow_resources.testing import FakeMithril
 
 GOLDEN = golden.every()
@@ -84,6 +86,23 @@ def test_what_is_recorded_reads_back_as_it_was(stack: Stack, cloud: FakeMithril)
         assert without(LATER, saved.outputs) == without(LATER, outputs)
         if "__mark" in outputs:  # of what is only read, nothing is an input
             assert saved.inputs == inputs
+
+
+@each_state
+def test_a_name_that_was_given_is_one_that_would_be_given(stack: Stack, cloud: FakeMithril) -> None:
+    """Mark and digest of every cluster that was placed: else a leftover would not be known again."""
+    placed = {
+        name: saved
+        for name, saved in stack.state.items()
+        if saved.type == "GpuCluster" and not {"env", "adopt_task_id"} & set(saved.inputs) and "__mark" in saved.outputs
+    }
+    for name, saved in placed.items():
+        parts = take_apart(saved.outputs["task_name"])
+        assert parts
+        assert str(parts.mark) == saved.outputs["__mark"]
+        if name != "quiet":  # its command is ciphertext here
+            assert parts.spec == _digest(saved.inputs, cloud.key)
+    assert placed
 
 
 @each_state
