@@ -48,8 +48,7 @@ def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     from flow.adapters.http import client
 
     without_sleep = SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None})
-    monkeypatch.setattr(tenacity.nap, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(tenacity.Retrying, "sleep", lambda *_: None, raising=False)
+    monkeypatch.setattr(tenacity.nap, "time", without_sleep)  # its function is a default argument already, and stays
     monkeypatch.setattr(client, "time", without_sleep)  # not the module's own sleep: others wait for real
 
 
