@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 
 from flow_resources.cloud.settings import KEY_PLACES, Settings
+from flow_resources.core.hushing import hushed
 from flow_resources.errors import (
     AccountError,
     FlowResourcesError,
@@ -47,7 +48,7 @@ def translate(error: Exception, settings: Settings, what: str) -> FlowResourcesE
     if ours:
         return ours
     status = next((code for one in chain if isinstance(code := getattr(one, "status_code", None), int)), 0)
-    url, detail = settings.api_url, _detail(chain, settings)
+    url, detail = settings.api_url, _detail(chain)
 
     def raised(*kinds: type[BaseException]) -> bool:
         return any(isinstance(one, kinds) for one in chain)
@@ -77,11 +78,11 @@ def translate(error: Exception, settings: Settings, what: str) -> FlowResourcesE
     return FlowResourcesError(f"{failed}: {type(error).__name__}: {detail}")
 
 
-def _detail(chain: list[BaseException], settings: Settings) -> str:
-    """Return the service's own words where it said some, else the SDK's; never a key, never a page."""
+def _detail(chain: list[BaseException]) -> str:
+    """Return the service's own words where it said some, else the SDK's; never a secret, never a page."""
     words = next((said for one in chain if (said := _said(getattr(one, "response_body", None)))), None)
     text = words or getattr(chain[0], "message", None) or str(chain[0]) or type(chain[0]).__name__
-    return " ".join(str(text).split()).replace(settings.api_key, "…")[:256]
+    return " ".join(hushed(str(text)).split())[:256]
 
 
 def _said(body: object) -> str | None:

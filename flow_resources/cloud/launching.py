@@ -19,7 +19,7 @@ class Launch:
     price: Decimal
     """USD per instance-hour."""
     region: str
-    command: str | list[str]
+    command: str | list[str] = field(repr=False)
     image: str | None = None
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: tuple[int, ...] = ()

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flow_resources.core import money
+from flow_resources.core.hushing import keep
 from flow_resources.errors import SettingsError
 
 KEY_PLACES = (
@@ -43,6 +45,9 @@ class Settings:
     retry_seconds: float = _RETRY_SECONDS
     """How long a verb may ask again, over all that it asks."""
 
+    def __post_init__(self) -> None:
+        keep(self.api_key)
+
     def budget(self) -> Decimal | None:
         """Return the stack's budget in USD per hour over all its clusters; raise SettingsError for what is none."""
         return _budget(self.max_cost_per_hour)
@@ -56,7 +61,7 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
         raise SettingsError("there is no API key", KEY_PLACES)
     return Settings(
         api_key=api_key,
-        api_url=(_text(stack_config("flow:apiUrl")) or str(sdk["api_url"])).rstrip("/"),
+        api_url=_url(_text(stack_config("flow:apiUrl")) or str(sdk["api_url"])),
         project=_text(stack_config("flow:project")) or _text(sdk.get("project")),
         region=_text(stack_config("flow:region")) or _text(sdk.get("region")),
         max_cost_per_hour=_text(stack_config("flow:maxCostPerHour")),
@@ -93,6 +98,12 @@ def _sdk_settings() -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return str(value).strip() or None if value is not None else None
+
+
+def _url(value: str) -> str:
+    if "@" in urlsplit(value).netloc:  # states record the URL, and messages name it
+        raise SettingsError("the API URL holds a user or a password", "take it out of flow:apiUrl or MITHRIL_API_URL")
+    return value.rstrip("/")
 
 
 def _budget(value: str | None) -> Decimal | None:

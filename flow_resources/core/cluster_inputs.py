@@ -88,7 +88,7 @@ def env(value: Any) -> dict[str, str]:
         raise Invalid("must be a mapping of names to strings")
     bad = []
     for name, one in value.items():
-        at = f".{' '.join(str(name).split())}"
+        at = f".{' '.join(str(name).partition('=')[0].split())}"  # after a stray = stands a value
         if not _ENV_NAME.fullmatch(str(name)):
             bad.append(Invalid("is no name for an environment variable", "use letters, digits and _", at))
         if not isinstance(one, (str, Unknown)):

@@ -79,7 +79,7 @@ class Failure:
 class Checked:
     """What check found: normal forms and all failures."""
 
-    inputs: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict, repr=False)
     failures: list[Failure] = field(default_factory=list)
 
     def fail(self, path: str, rule: str, value: object = _NOTHING, remedy: str = "") -> None:

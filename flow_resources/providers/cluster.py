@@ -12,6 +12,7 @@ from flow_resources.cloud import Cloud
 from flow_resources.core import cluster_inputs
 from flow_resources.core.changes import decide, touched
 from flow_resources.core.cluster_inputs import FIELDS, WAIT_FOR
+from flow_resources.core.hushing import keep
 from flow_resources.core.naming import Mark
 from flow_resources.core.status import Sighting, outputs
 from flow_resources.errors import (
@@ -52,6 +53,7 @@ class GpuClusterProvider(FlowProvider):
         A service that cannot be reached costs one warning, never the preview.
         """
         olds, news = engine.unknowns_in(_olds), engine.unknowns_in(news)
+        _keep_quiet(olds, news)
         mark = hidden(olds, news)
         found = cluster_inputs.check_cluster(visible(news))
         region, market, budget = None, None, None
@@ -71,6 +73,7 @@ class GpuClusterProvider(FlowProvider):
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Say what a change does; nothing is asked of the service."""
         olds, news = engine.unknowns_in(_olds), engine.unknowns_in(_news)
+        _keep_quiet(olds, news)
         decision = decide(FIELDS, olds, news)
         if olds.get(UNREADY) and not decision.changes:
             return DiffResult(changes=True, replaces=[])
@@ -89,6 +92,7 @@ class GpuClusterProvider(FlowProvider):
         Once the service may have accepted the bid this ends in one of three ways: the id is returned; it is recorded
         by a failed initialisation; or the bid is proven absent.
         """
+        _keep_quiet(props)
         deadline, cloud = session.current().deadline(), session.current().cloud()
         if not props.get("region"):
             raise RefusedError(
@@ -105,6 +109,7 @@ class GpuClusterProvider(FlowProvider):
     @engine.verb
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Tell what is true now. Only a 404 or a terminal bid, in the recorded account, is gone."""
+        _keep_quiet(props)
         cloud = session.current().cloud()
         guard_account(cloud, props)
         moment = session.current().clock.now() - 2
@@ -133,6 +138,7 @@ class GpuClusterProvider(FlowProvider):
     @engine.verb
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Change price and pause in place, one PATCH each; go on waiting where an earlier `up` had to stop."""
+        _keep_quiet(_olds, _news)
         deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _olds)
         seen = cloud.sight(_id, session.current().clock.now())
@@ -151,6 +157,7 @@ class GpuClusterProvider(FlowProvider):
     @engine.verb
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """End the bid and see it ended. Absent counts as deleted; a stranger under the recorded id is refused."""
+        _keep_quiet(_props)
         deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _props)
         bid = cloud.bid(_id)
@@ -163,6 +170,14 @@ class GpuClusterProvider(FlowProvider):
         if bid and not bid.ended:
             end(cloud, bid, deadline)
         session.current().deleted.add(_id)
+
+
+def _keep_quiet(*bags: Mapping[str, Any]) -> None:
+    """Remember what may be secret before anybody is asked who could repeat it."""
+    for bag in bags:
+        for one in FIELDS:
+            if one.quiet and bag.get(one.name) != one.default:
+                keep(bag.get(one.name))
 
 
 # -- what goes into the state ------------------------------------------------------------------------------------------

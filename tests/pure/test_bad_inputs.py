@@ -214,6 +214,7 @@ BAD_CLUSTERS = [
         "is no name for an environment variable",
         "letters, digits",
     ),
+    row("env-name-equals", {"env": {f"A={CANARY}": ""}}, "env.A", "is no name for an environment variable"),
     row("env-name-dash", {"env": {"MY-KEY": CANARY}}, "env.MY-KEY", "is no name for an environment variable"),
     row("env-name-line-break", {"env": {"A\nB": CANARY}}, "env.A B", "is no name for an environment variable"),
     row("ports-number", {"ports": 8080.0}, "ports", "must be a list of port numbers", "got 8080"),

@@ -1,73 +1,165 @@
-"""What is written into users' states and into the service: once released it never changes meaning."""
+"""What users' states, configurations and the service hold of us: `tests/frozen.json` lists it, and it never changes."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
+import json
+import pickletools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from flow_resources.cluster import GpuCluster
+import pytest
+from support import golden
+
+import flow_resources
+from flow_resources.cli import main
+from flow_resources.cloud.launching import idempotency_key
+from flow_resources.cloud.settings import resolve
+from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
 from flow_resources.core import cluster_inputs, naming, volume_inputs
+from flow_resources.core.status import STATUSES
 from flow_resources.engine import token
-from flow_resources.providers import base
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.volume import Volume
 
+FILE = Path(__file__).parents[1] / "frozen.json"
+FROZEN: dict[str, Any] = json.loads(FILE.read_text())
+RULE = (
+    "what is written into users' states, configurations and into the service is never renamed, removed or changed; "
+    f"what is new is added to {FILE.parent.name}/{FILE.name}"
+)
+ROOT = Path(flow_resources.__file__).parent
+# Properties that a program passes along or Pulumi adds, and names of Python's own: none of ours in a state.
+NOT_OURS = {"__provider", "__init_subclass__", "__version__", "__main__"}
+OWNER = "acme/training/dev"
+URN = "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
 
-def test_type_tokens_are_frozen() -> None:
-    """They stand in every URN."""
-    assert GpuCluster._resource_type_name == "dynamic/flow:GpuCluster"
-    assert Volume._resource_type_name == "dynamic/flow:Volume"
+
+def source() -> str:
+    """Return the source of the package, but for the fake."""
+    return "\n".join(path.read_text() for path in ROOT.rglob("*.py") if "testing" not in path.parts)
 
 
-def test_provider_classes_pickle_as_their_frozen_paths() -> None:
-    """A name, no code and no value."""
-    for provider, path in (
-        (GpuClusterProvider, (b"flow_resources.providers.cluster", b"GpuClusterProvider")),
-        (VolumeProvider, (b"flow_resources.providers.volume", b"VolumeProvider")),
-    ):
-        pickled = base64.b64decode(token(provider))
-        assert all(part in pickled for part in path)
+def class_path(provider: type[Any]) -> str:
+    """Return what the state's pickle names, read without running it."""
+    pickled = base64.b64decode(token(provider))
+    words = [argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)]
+    assert len(words) == 2, f"the provider pickles as more than a name: {words}"
+    return ".".join(words)
+
+
+def example_name() -> str:
+    """Compose a name of a cluster, every part of it as it is made."""
+    spec = naming.spec_digest({"instance_type": "8xa100", "num_instances": 4, "ports": None}, {"env": {"A": "b"}}, "k")
+    return naming.compose(naming.fit("My Trainer"), naming.Mark.of(OWNER, URN), spec, 3)
+
+
+def what_is() -> dict[str, Any]:
+    """Return the same as the file, from the source."""
+    text = source()
+    return {
+        "public names": sorted(flow_resources.__all__),
+        "type tokens": {one.__name__: f"pulumi-python:{one._resource_type_name}" for one in (GpuCluster, Volume)},
+        "provider classes": {
+            one.__name__: class_path(provider)
+            for one, provider in ((GpuCluster, GpuClusterProvider), (Volume, VolumeProvider))
+        },
+        "inputs": {
+            "GpuCluster": sorted(one.name for one in cluster_inputs.FIELDS),
+            "GpuCluster.volumes": sorted(VolumeMountDict.__annotations__),
+            "Volume": sorted(one.name for one in volume_inputs.FIELDS),
+        },
+        "outputs": {
+            "GpuCluster": sorted(GpuCluster.__annotations__),
+            "GpuCluster.instances": sorted(name for name, one in vars(Instance).items() if isinstance(one, property)),
+            "Volume": sorted(Volume.__annotations__),
+        },
+        "hidden properties": sorted(set(re.findall(r'"(__[a-z]\w*)"', text)) - NOT_OURS),
+        "words of status": sorted(STATUSES),
+        "config keys": sorted({*re.findall(r'stack_config\("(flow:\w+)"\)', text)} | {"flow:owner"}),
+        "environment variables": sorted(
+            {*re.findall(r"\bFLOW_RESOURCES_[A-Z_]+\b", text), *filter(is_heard, FROZEN["environment variables"])}
+        ),
+        "the mark of an owner and a resource": str(naming.Mark.of(OWNER, URN)),
+        "a name in the service": example_name(),
+        "the longest prefix": naming.PREFIX_LENGTH,
+        "an idempotency key": idempotency_key(example_name()),
+        "exit codes": {"a wrong command line": exit_code("nonsense"), "help": exit_code("--help")},
+    }
+
+
+def is_heard(variable: str) -> bool:
+    """Whether an environment variable makes a difference to the settings."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MITHRIL_API_KEY", "a-key")
+        before = resolve({}.get)
+        environment.setenv(variable, "17")
+        return resolve({}.get) != before
+
+
+def exit_code(*arguments: str) -> Any:
+    """Return how `flow-resources` ends."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return ended.value.code
+
+
+def differences(was: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Say what was removed, changed or added."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in sorted({*was, *now}):
+            yield from differences(was.get(key), now.get(key), f"{path}{' / ' if path else ''}{key}")
+    elif isinstance(was, list) and isinstance(now, list):
+        yield from (f"{path}: {one!r} was removed or renamed" for one in was if one not in now)
+        yield from (f"{path}: {one!r} is new and not in the file" for one in now if one not in was)
+    elif was is None:
+        yield f"{path}: {now!r} is new and not in the file"
+    elif was != now:
+        yield f"{path}: was {was!r}, is {now!r}"
+
+
+@pytest.mark.usefixtures("clean_environment", "capsys")
+def test_what_is_frozen_has_not_changed() -> None:
+    """Removals and changes never; additions by adding to the file."""
+    found = list(differences(FROZEN, what_is()))
+    assert not found, f"{RULE}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ({"a": ["x", "y"]}, {"a": ["x"]}, "a: 'y' was removed or renamed"),
+        ({"a": ["x"]}, {"a": ["x", "y"]}, "a: 'y' is new and not in the file"),
+        ({"a": {"b": "x"}}, {"a": {"b": "y"}}, "a / b: was 'x', is 'y'"),
+        ({"a": {"b": "x"}}, {"a": {}}, "a / b: was 'x', is None"),
+        ({}, {"a": "x"}, "a: 'x' is new and not in the file"),
+    ],
+)
+def test_every_kind_of_change_is_seen(was: Any, now: Any, said: str) -> None:
+    """The comparison itself can fail."""
+    assert list(differences(was, now)) == [said]
+    assert not list(differences(was, was))
+
+
+def test_the_file_knows_every_key_of_every_state_that_was_written() -> None:
+    """So that nobody takes a line out of the file: the states of released versions still have it."""
+    hidden = {*FROZEN["hidden properties"], "__provider"}
+    for state in golden.every():
+        for one in state.resources():
+            kind = one["type"].rpartition(":")[2]
+            if one["type"] == FROZEN["type tokens"].get(kind):
+                assert set(one["inputs"]) <= {*FROZEN["inputs"][kind], *hidden}
+                assert set(one["outputs"]) <= {*FROZEN["inputs"][kind], *FROZEN["outputs"][kind], *hidden}
+                assert one["outputs"]["__provider"] == token(
+                    {"GpuCluster": GpuClusterProvider, "Volume": VolumeProvider}[kind]
+                )
+
+
+def test_the_providers_pickle_as_a_name_and_hold_nothing() -> None:
+    """No code, no value, and the same each time: nothing in a state depends on the machine that wrote it."""
+    for provider in (GpuClusterProvider, VolumeProvider):
         assert len(token(provider)) <= 128
-        assert token(provider) == token(provider)
         assert not vars(provider())
-
-
-def test_property_keys_are_frozen() -> None:
-    """Inputs, hidden ones included."""
-    assert [one.name for one in cluster_inputs.FIELDS] == [
-        "instance_type",
-        "num_instances",
-        "max_price_per_hour",
-        "region",
-        "command",
-        "image",
-        "env",
-        "ports",
-        "volumes",
-        "ssh_keys",
-        "paused",
-        "wait_for",
-        "on_preemption",
-        "name_prefix",
-        "adopt_task_id",
-    ]
-    assert [one.name for one in volume_inputs.FIELDS] == [
-        "size_gb",
-        "interface",
-        "region",
-        "volume_name",
-        "adopt_volume_id",
-        "allow_replace",
-    ]
-    assert (base.MARK, base.SERVICE, base.NAMED, base.UNREADY) == ("__mark", "__service", "__named", "__unready")
-
-
-def test_the_name_format_is_frozen() -> None:
-    """What one version made, the next one must know again."""
-    urn = "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
-    mark = naming.Mark.of("acme/training/dev", urn)
-    assert (
-        str(mark) == hashlib.sha256(b"acme/training/dev").hexdigest()[:6] + hashlib.sha256(urn.encode()).hexdigest()[:8]
-    )
-    assert naming.compose("trainer", mark, "9c01d2", 3) == f"trainer-{mark}-9c01d2-3"

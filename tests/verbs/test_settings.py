@@ -63,6 +63,25 @@ def test_the_key_shows_in_no_repr() -> None:
     assert "canary" not in repr(resolve({"flow:apiKey": "canary"}.get))
 
 
+def test_an_api_url_with_a_password_is_refused_without_showing_it() -> None:
+    """The URL is recorded in the state of every resource, in clear."""
+    with pytest.raises(SettingsError, match="holds a user or a password") as failed:
+        resolve({"flow:apiKey": "a", "flow:apiUrl": "https://me:canary@mithril.test"}.get)
+    assert "canary" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['api_key: "canary\n', "api_key: [canary]\n", "- canary\n", "api_key: canary\n\tx: y\n", "mithril: canary\n"],
+)
+def test_a_broken_file_is_not_quoted(tmp_path: Path, text: str) -> None:
+    """It holds the key."""
+    (tmp_path / "flow" / "config.yaml").write_text(text)
+    with pytest.raises(SettingsError) as failed:
+        resolve({}.get)
+    assert "canary" not in str(failed.value)
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "soon", "nan"])
 def test_a_bad_limit_for_answers_is_said(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """With the variable's name."""
