@@ -104,12 +104,14 @@ def set_the_scene(stack: Stack, scenario: Scenario) -> None:
         stack.up(scenario.before)
 
 
-def suffer(cloud: FakeMithril, stack: MortalStack, scenario: Scenario, nth: int, fault: str) -> str | None:
-    """Do the deed with a fault at its nth call; return the line that the user reads, if it failed."""
+def suffer(
+    cloud: FakeMithril, stack: MortalStack, scenario: Scenario, nth: int, fault: str, method: str | None = None
+) -> str | None:
+    """Do the deed with a fault at its nth call (of a method); return the line that the user reads, if it failed."""
     if fault in CRASHES:
-        _kill_at(cloud, stack, nth, "before" if fault.endswith("send") else "after")
+        _kill_at(cloud, stack, nth, "before" if fault.endswith("send") else "after", method)
     else:
-        cloud.faults.add(nth=nth, **FAULTS[fault])
+        cloud.faults.add(nth=nth, method=method, **FAULTS[fault])
     try:
         scenario.deed(stack)
     except (VerbError, CheckError) as error:
@@ -156,12 +158,12 @@ def _wait_for_the_door(cloud: FakeMithril) -> None:
         time.sleep(0.002)
 
 
-def _kill_at(cloud: FakeMithril, stack: MortalStack, nth: int, when: Any) -> None:
+def _kill_at(cloud: FakeMithril, stack: MortalStack, nth: int, when: Any, method: str | None) -> None:
     def die(_request: object) -> None:
         stack.dead = True
         cloud.faults.add(kind="reset", when="before", times=None)
 
-    cloud.faults.add(nth=nth, kind="reset", when=when, then=die)
+    cloud.faults.add(nth=nth, method=method, kind="reset", when=when, then=die)
 
 
 def open_stack(cloud: FakeMithril, clock: Any) -> MortalStack:
