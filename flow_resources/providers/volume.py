@@ -150,7 +150,7 @@ def _outwait(held: str, deadline: Deadline, cloud: Cloud, id_: str, props: Mappi
     failed, again = f"the volume {id_} could not be deleted", "end what holds it, then run the same command again"
     engine.row(f"waiting: {held}")
     try:
-        for held in deadline.watch(lambda _: _delete(cloud, id_, props)):  # noqa: B020, PLR1704 - the newest word counts
+        for held in deadline.watch(lambda _: _delete(cloud, id_, props)):  # noqa: PLR1704 - the newest word counts
             if not held:
                 return
             engine.row(f"waiting: {held}")
