@@ -13,6 +13,8 @@ class Launch:
     """Everything that a new bid needs."""
 
     name: str
+    key: str
+    """Tells the service that two sendings are one request."""
     instance_type: str
     """The service's id, `it_...`: a spelling can mean several types."""
     num_instances: int
@@ -37,7 +39,7 @@ def task_config(launch: Launch) -> Any:
     return TaskConfig(
         name=launch.name,
         unique_name=False,
-        idempotency_key=idempotency_key(launch.name),
+        idempotency_key=idempotency_key(launch.key),
         instance_type=launch.instance_type,
         num_instances=launch.num_instances,
         max_price_per_hour=float(launch.price),
@@ -56,6 +58,6 @@ def task_config(launch: Launch) -> Any:
     )
 
 
-def idempotency_key(name: str) -> str:
-    """Return the key that a creating request carries: a marked name is never used twice, so it serves as one."""
-    return f"flow-resources:{name}"[:128]  # the SDK's bound (flow.sdk.models.task_config.IDEMPOTENCY_KEY_PATTERN)
+def idempotency_key(key: str) -> str:
+    """Return the Idempotency-Key that a creating request carries."""
+    return f"flow-resources:{key}"[:128]  # the SDK's bound (flow.sdk.models.task_config.IDEMPOTENCY_KEY_PATTERN)

@@ -62,6 +62,11 @@ def compose(prefix: str, mark: Mark, spec: str, generation: int) -> str:
     return f"{prefix}-{mark}-{spec}-{generation}"
 
 
+def sending(project: str, name: str) -> str:
+    """Return what tells the service that two sendings of a create are one: a name is used once, but in one project."""
+    return f"{_hex(project, 6)}:{name}"
+
+
 def take_apart(name: str) -> MarkedName | None:
     """Read a name; None when it carries no mark of ours."""
     found = _MARKED.fullmatch(name)

@@ -93,6 +93,7 @@ def _launch(cloud: Cloud, name: str, props: Mapping[str, Any]) -> Launch:
     keys = {} if not props.get("ssh_keys") else cloud.ssh_keys()
     return Launch(
         name=name,
+        key=naming.sending(cloud.project().id, name),
         instance_type=offer.instance_type,
         num_instances=int(props.get("num_instances") or 1),
         price=money.price(props["max_price_per_hour"]),

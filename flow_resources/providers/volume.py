@@ -19,6 +19,7 @@ from flow_resources.errors import (
     NamesakeError,
     NotReadyError,
     RefusedError,
+    UnheardError,
 )
 from flow_resources.providers import session
 from flow_resources.providers.base import (
@@ -117,33 +118,50 @@ class VolumeProvider(FlowProvider):
 
     @engine.verb
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
-        """Wait until no bid holds the volume, delete it and see it gone. Absent counts as deleted."""
+        """Wait until no bid holds the volume, delete it and see it gone. Absent counts as deleted.
+
+        Silence ends it before anything has begun; after that the limit does, as with clusters.
+        """
         deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _props)
-        recorded, refusal = _props.get("volume_name"), ""
-        for _ in deadline.looks():
-            volume = find(cloud, _id, session.current().clock.now())
-            if volume is None:
-                session.current().deleted.add(_id)
+        if held := _delete(cloud, _id, _props):
+            _outwait(held, deadline, cloud, _id, _props)
+        session.current().deleted.add(_id)
+
+
+def _delete(cloud: Cloud, id_: str, props: Mapping[str, Any]) -> str:
+    """Delete a volume that nothing holds; return what is in the way, nothing where the volume is gone."""
+    volume, recorded = find(cloud, id_, session.current().clock.now()), props.get("volume_name")
+    if volume is None:
+        return ""
+    if recorded and volume.name != recorded:
+        raise NamesakeError(
+            f"the volume {id_} is named {volume.name!r} but the state records {recorded!r}",
+            "`pulumi refresh` records the new name, if the volume is still this stack's",
+        )
+    if volume.bids:
+        return f"held by {', '.join(volume.bids)}"
+    try:
+        cloud.delete_volume(id_)
+    except RefusedError as error:
+        if error.status not in _HELD:
+            raise
+        return str(error)
+    return "it is still listed" if find(cloud, id_, session.current().clock.now()) else ""
+
+
+def _outwait(held: str, deadline: Deadline, cloud: Cloud, id_: str, props: Mapping[str, Any]) -> None:
+    """Go on until a volume is gone. Raises NotReadyError at the limit, saying what held it last."""
+    failed, again = f"the volume {id_} could not be deleted", "end what holds it, then run the same command again"
+    engine.row(f"waiting: {held}")
+    try:
+        for held in deadline.watch(lambda _: _delete(cloud, id_, props)):  # noqa: PLR1704 - the newest word counts
+            if not held:
                 return
-            if recorded and volume.name != recorded:
-                raise NamesakeError(
-                    f"the volume {_id} is named {volume.name!r} but the state records {recorded!r}",
-                    "`pulumi refresh` records the new name, if the volume is still this stack's",
-                )
-            if volume.bids:
-                refusal = f"held by {', '.join(volume.bids)}"
-                engine.row(f"waiting: {refusal}")
-                continue
-            try:
-                cloud.delete_volume(_id)
-            except RefusedError as error:
-                if error.status not in _HELD:
-                    raise
-                refusal = str(error)
-                engine.row(f"waiting: {refusal}")
-        raise NotReadyError(f"the volume {_id} could not be deleted: {refusal or 'it is still listed'}",
-                            "end what holds it, then run the same command again")  # fmt: skip
+            engine.row(f"waiting: {held}")
+    except UnheardError as silence:
+        raise NotReadyError(f"{failed}: {held}; then {silence.message}", again) from silence
+    raise NotReadyError(f"{failed}: {held}", again)
 
 
 def _renamed(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any]) -> StoredVolume:

@@ -76,6 +76,7 @@ def _with_marked_name(
 
 
 def _create(cloud: Cloud, name: str, key: str, props: Mapping[str, Any]) -> StoredVolume:
+    key = naming.sending(cloud.project().id, key)
     return cloud.create_volume(name, int(props["size_gb"]), str(props["interface"]), str(props["region"]), key)
 
 

@@ -148,13 +148,15 @@ def set_the_scene(stack: Any, scenario: Scenario) -> None:
         stack.up(scenario.before)
 
 
-def suffer(cloud: FakeMithril, stack: Any, scenario: Scenario, nth: int, fault: str) -> str | None:
-    """Do the deed with a fault at its nth call; return the line that the user reads, if it failed."""
+def suffer(
+    cloud: FakeMithril, stack: Any, scenario: Scenario, nth: int, fault: str, method: str | None = None
+) -> str | None:
+    """Do the deed with a fault at its nth call (of a method); return the line that the user reads, if it failed."""
     if fault in MOMENTS:
         later, when = MOMENTS[fault]
-        cloud.faults.add(nth=nth + later, kind="reset", when=when, then=lambda _: stack.die(cloud))
+        cloud.faults.add(nth=nth + later, method=method, kind="reset", when=when, then=lambda _: stack.die(cloud))
     else:
-        cloud.faults.add(nth=nth, **FAULTS[fault])
+        cloud.faults.add(nth=nth, method=method, **FAULTS[fault])
     try:
         scenario.deed(stack)
     except (VerbError, CheckError) as error:

@@ -164,8 +164,9 @@ class Stack:
         self._delete_doomed()
         for name, declared in program.items():
             self._bring(name, declared, forced=name in (force or set()))
-        for name in [name for name in reversed(self.state) if name not in program]:
+        for name in [name for name in self._last_first() if name not in program]:
             self._delete(name)
+        self._delete_doomed()
         if self.unready:
             raise VerbError("; ".join(self.unready.values()))
 
@@ -177,9 +178,9 @@ class Stack:
     def destroy(self) -> None:
         """Delete everything, last first."""
         self.operation()
-        self._delete_doomed()
-        for name in reversed(list(self.state)):
+        for name in self._last_first():
             self._delete(name)
+        self._delete_doomed()
 
     # -- the verbs ------------------------------------------------------------------------------------------------
 
@@ -219,7 +220,6 @@ class Stack:
                 replaced = self.state[name]
                 self._create(name, declared, news)
                 self.doomed.append((name, replaced))
-                self._delete_doomed()
                 return
             self._delete_saved(name, self.state[name])
             self.state[name].replacing = True
@@ -273,11 +273,17 @@ class Stack:
             if result.inputs is not None:
                 saved.inputs = wire({**result.inputs, **provider})
 
+    def _last_first(self) -> list[str]:
+        """Return the names in the order of their ends: what holds a volume, then the volume."""
+        last_first = list(self.state)[::-1]
+        return sorted(last_first, key=lambda name: self.state[name].type == "Volume")
+
     def _delete(self, name: str) -> None:
         self._delete_saved(name, self.state[name])
         del self.state[name]
 
     def _delete_doomed(self) -> None:
+        self.doomed.sort(key=lambda one: one[1].type == "Volume")
         while self.doomed:
             self._delete_saved(*self.doomed[0])
             self.doomed.pop(0)

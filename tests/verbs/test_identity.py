@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from support.stack import CheckError, Stack, VerbError, cluster, volume
 
@@ -144,14 +146,102 @@ def test_an_older_volume_of_ours_that_no_state_records_is_left_alone(stack: Stac
     assert {one["fid"] for one in cloud.volumes} == {kept, stack.state["data"].id}
 
 
-def test_two_stacks_never_touch_each_other(stack: Stack, cloud: FakeMithril) -> None:
-    """The same program, the same account, another owner."""
-    other = Stack(stack.config, owner="acme/training/prod")
-    stack.up({"trainer": cluster()})
-    other.up({"trainer": cluster()})
-    assert set(live(cloud)) == {stack.state["trainer"].id, other.state["trainer"].id}
+@pytest.mark.parametrize(
+    "neighbour",
+    ["acme/training/prod", "acme/serving/dev", "umbrella/training/dev", "organization/training/dev"],
+    ids=["other stack", "other project", "other organization", "self-managed backend"],
+)
+def test_two_owners_with_the_same_names_never_touch_each_other(
+    stack: Stack, cloud: FakeMithril, neighbour: str
+) -> None:
+    """The same program, the same account: every operation of the one leaves the other's as it is."""
+    other, program = Stack(stack.config, owner=neighbour), {"data": volume(), "trainer": cluster()}
+    other.up(program)
+    theirs = {one.id for one in other.state.values()}
+    for deed in (
+        lambda: stack.up(program),
+        lambda: stack.up({"data": volume(), "trainer": cluster(num_instances=2)}),
+        lambda: stack.up(program, force={"data", "trainer"}),
+        lambda: stack.up(program, refresh=True),
+        stack.destroy,
+    ):
+        cloud.clear_requests()
+        deed()
+        assert not [one for one in cloud.mutations if any(id_ in one.path for id_ in theirs)]
+        ours = {one.id for one in stack.state.values()}
+        assert not ours & theirs
+        assert {*live(cloud), *(one["fid"] for one in cloud.volumes)} == ours | theirs
+    assert other.preview(program) == {"data": "same", "trainer": "same"}
+
+
+@pytest.mark.parametrize("keys", ["dedupe", "terminated", "ignore"])
+def test_the_same_names_in_two_projects_of_one_account_are_two(stack: Stack, cloud: FakeMithril, keys: str) -> None:
+    """Even of one owner: a key of the one project says nothing in the other, however long the service knows it."""
+    cloud.set_options(idempotency=keys)
+    cloud.add_project("second", keys=[cloud.key])
+    program = {"data": volume(), "trainer": cluster()}
+    other = Stack({**stack.config, "flow:project": "second"}, owner=stack.owner)
+    stack.up(program)
+    other.up(program)
+    assert len(live(cloud)) == len(cloud.volumes) == 2
     other.destroy()
     assert live(cloud) == [stack.state["trainer"].id]
+    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id]
+
+
+def test_a_stack_that_is_destroyed_and_moved_to_another_project_begins_anew(stack: Stack, cloud: FakeMithril) -> None:
+    """Also where the service never forgets a key: it would answer with what ended in the first project."""
+    cloud.set_options(idempotency="terminated")
+    cloud.add_project("second", keys=[cloud.key])
+    program = {"data": volume(), "trainer": cluster()}
+    stack.up(program)
+    stack.destroy()
+    stack.config["flow:project"] = "second"
+    stack.up(program)
+    assert live(cloud) == [stack.state["trainer"].id]
+    assert stack.preview(program) == {"data": "same", "trainer": "same"}
+
+
+def renamed_stack(stack: Stack) -> None:
+    stack.owner = "acme/training/production"
+
+
+def renamed_project(stack: Stack) -> None:
+    stack.owner = "acme/teaching/dev"
+
+
+def aliased(stack: Stack) -> None:
+    stack.state = {f"{name}-2": saved for name, saved in stack.state.items()}
+
+
+def under_a_new_parent(stack: Stack) -> None:
+    plain = stack.urn
+    stack.urn = lambda name, kind: plain(name, kind).replace("pulumi-python:", "acme:index:Team$pulumi-python:")  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("rename", [renamed_stack, renamed_project, aliased, under_a_new_parent])
+def test_after_every_kind_of_rename_nothing_changes_and_everything_works(
+    stack: Stack, cloud: FakeMithril, rename: Callable[[Stack], None]
+) -> None:
+    """A recorded id with its recorded name is ours whatever the URN is now."""
+    stack.up({"data": volume(), "trainer": cluster()})
+    before = {saved.id for saved in stack.state.values()}
+    rename(stack)
+    data, trainer = stack.state
+    program = {data: volume(), trainer: cluster()}
+    cloud.clear_requests()
+    assert set(stack.preview(program).values()) == {"same"}
+    stack.refresh()
+    stack.up(program)
+    assert {saved.id for saved in stack.state.values()} == before
+    assert not cloud.mutations
+    stack.up({data: volume(), trainer: cluster(max_price_per_hour=60.0)})
+    assert [one.method for one in cloud.mutations] == ["PATCH"]
+    stack.up({data: volume(), trainer: cluster(num_instances=2)})
+    assert live(cloud) == [stack.state[trainer].id]
+    stack.destroy()
+    assert not live(cloud)
+    assert not cloud.volumes
 
 
 def test_the_name_carries_the_mark_and_no_secret(stack: Stack, cloud: FakeMithril) -> None:
@@ -163,24 +253,3 @@ def test_the_name_carries_the_mark_and_no_secret(stack: Stack, cloud: FakeMithri
     assert name.startswith("my-trainer-")
     assert parts.mark == naming.Mark.of(stack.owner, stack.urn("My Trainer", "GpuCluster"))
     assert "canary" not in name
-
-
-def test_fifty_threads_creating_one_owner_end_with_one_bid(stack: Stack, cloud: FakeMithril) -> None:
-    """Creates of one owner take turns in a process."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    stack.operation()
-    declared = cluster()
-    news = stack.check("trainer", declared, None)
-    from types import SimpleNamespace
-
-    from support.stack import PROVIDERS, Context, Create, wire
-
-    def create(_: int) -> str:
-        request = SimpleNamespace(urn=stack.urn("trainer", "GpuCluster"), timeout=0)
-        return Create(PROVIDERS["GpuCluster"](), lambda one: one.create(wire(news)), request, Context()).id
-
-    with ThreadPoolExecutor(50) as pool:
-        ids = set(pool.map(create, range(50)))
-    assert ids == {bid["fid"] for bid in cloud.bids}
-    assert len(ids) == 1

@@ -83,3 +83,64 @@ def test_a_volume_mounted_by_a_cluster_is_seen_as_attached(stack: Stack, cloud: 
     stack.refresh()
     assert stack.state["data"].outputs["attached_to"] == [stack.state["trainer"].id]
     assert stack.state["trainer"].outputs["volume_ids"] == [stack.state["data"].id]
+
+
+@pytest.mark.parametrize("silence", [{"status": 500}, {"status": 503}, {"kind": "reset"}], ids=["500", "503", "reset"])
+def test_a_delete_that_waits_is_not_ended_by_silence(
+    cloud: FakeMithril, clock: FakeClock, silence: dict[str, object]
+) -> None:
+    """The service is away for a while, in the middle of the wait for the holder's end."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"data": volume()})
+    holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
+
+    def meanwhile() -> None:
+        if len(clock.slept) == 2:
+            cloud.faults.add(times=None, when="before", **silence)
+        if len(clock.slept) == 6:
+            cloud.faults.clear()
+            cloud.terminate(holder["fid"])
+
+    clock.meanwhile = meanwhile
+    stack.destroy()
+    assert not cloud.volumes
+    assert len(clock.slept) >= 6
+
+
+def test_a_delete_whose_answer_is_lost_while_it_waits_is_proven_by_looking(
+    cloud: FakeMithril, clock: FakeClock
+) -> None:
+    """The volume is gone, whatever the answer was."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"data": volume()})
+    holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
+    cloud.faults.add(method="DELETE", path="/v2/volumes/", status=500, when="after", times=3)
+    clock.meanwhile = lambda: cloud.terminate(holder["fid"])
+    stack.destroy()
+    assert not cloud.volumes
+    assert not stack.state
+
+
+def test_a_service_that_stays_silent_ends_the_delete_at_the_limit(cloud: FakeMithril, clock: FakeClock) -> None:
+    """The line says what held the volume when it was last seen; the state keeps it."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"data": volume()})
+    holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
+    clock.meanwhile = lambda: cloud.faults.add(status=503, times=None) if len(clock.slept) == 2 else None
+    with pytest.raises(VerbError, match=f"could not be deleted: held by {holder['fid']}; then .*503.*end what holds"):
+        stack.destroy()
+    assert 1800 <= sum(clock.slept) < 1801
+    assert "data" in stack.state
+
+
+def test_a_service_that_is_away_from_the_beginning_ends_the_delete_at_once(
+    cloud: FakeMithril, clock: FakeClock
+) -> None:
+    """Nothing has begun that could be waited for."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"data": volume()})
+    cloud.faults.add(path="/v2/volumes", status=503, times=None)
+    with pytest.raises(VerbError, match="run the same command again"):
+        stack.destroy()
+    assert not clock.slept
+    assert "data" in stack.state

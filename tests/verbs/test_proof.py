@@ -1,0 +1,266 @@
+"""Gone needs proof: what a refresh and a destroy make of everything that the service can answer, cell by cell.
+
+Only a 404 or a Terminated bid (for a volume: absence from a whole listing) is gone, and only from the service and the
+project that the state records, with a key that sees them. Everything else fails, or is a thing that lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.stack import Stack, VerbError, cluster, settings_of, volume
+
+from flow_resources.providers import session
+from flow_resources.testing import FakeMithril
+
+PROGRAM = {"volume": volume(), "cluster": cluster()}
+Scene = Callable[[FakeMithril, Stack, str], None]
+
+
+def answer(**rule: Any) -> Scene:
+    """Let every request be answered like this."""
+    return lambda cloud, _stack, _name: cloud.faults.add(times=None, **rule) and None
+
+
+def unknown(_cloud: FakeMithril, stack: Stack, name: str) -> None:
+    """Let the service answer 404, or list no such volume."""
+    stack.state[name].id = f"{stack.state[name].id[:4]}999999"
+
+
+def terminated(cloud: FakeMithril, stack: Stack, name: str) -> None:
+    """End the bid; delete the volume."""
+    (cloud.terminate if name == "cluster" else cloud.delete_volume)(stack.state[name].id)
+
+
+def hang(cloud: FakeMithril, _stack: Stack, _name: str) -> None:
+    """Let every request wait for longer than a client does."""
+    cloud.faults.add(kind="hang", times=None, seconds=30)
+
+
+def cut_listing(cloud: FakeMithril, _stack: Stack, _name: str) -> None:
+    """Let no listing ever come to its end."""
+    page = {"data": [], "next_cursor": "more"}
+    cloud.faults.add(method="GET", path="/v2/(spot/bids|instances|volumes)$", status=200, body=page, times=None)
+
+
+def preempted(cloud: FakeMithril, stack: Stack, name: str) -> None:
+    """Take the machines."""
+    cloud.preempt(stack.state[name].id)
+
+
+def paused(cloud: FakeMithril, stack: Stack, name: str) -> None:
+    """Pause it in the console."""
+    cloud.update_bid(stack.state[name].id, paused=True)
+
+
+def renamed(cloud: FakeMithril, stack: Stack, name: str) -> None:
+    """Give the live one another name than the state records; a bid's cannot be changed in the service."""
+    if name == "volume":
+        cloud.update_volume(stack.state[name].id, name="another-name")
+    else:
+        stack.state[name].outputs["task_name"] = "another-name"
+
+
+def other_account(cloud: FakeMithril, stack: Stack, _name: str) -> None:
+    """Use the key of an account that has never seen any of it."""
+    cloud.add_project("theirs")
+    cloud.add_key("their-key", ["theirs"])
+    stack.config |= {"flow:apiKey": "their-key", "flow:project": "theirs"}
+
+
+def other_account_same_setting(cloud: FakeMithril, stack: Stack, _name: str) -> None:
+    """Change the key alone."""
+    cloud.add_project("theirs")
+    cloud.add_key("their-key", ["theirs"])
+    stack.config["flow:apiKey"] = "their-key"
+
+
+def other_project(cloud: FakeMithril, stack: Stack, _name: str) -> None:
+    """Point at the account's second project."""
+    cloud.add_project("second", keys=[cloud.key])
+    stack.config["flow:project"] = "second"
+
+
+def other_url(_cloud: FakeMithril, stack: Stack, _name: str) -> None:
+    """Be the shell that just ran another fake."""
+    stack.config["flow:apiUrl"] = stack.config["other:apiUrl"]
+
+
+def unknown_key(_cloud: FakeMithril, stack: Stack, _name: str) -> None:
+    """Use a key that nobody gave out."""
+    stack.config["flow:apiKey"] = "no-such-key"
+
+
+def no_key(_cloud: FakeMithril, stack: Stack, _name: str) -> None:
+    """Use none."""
+    del stack.config["flow:apiKey"]
+
+
+# dropped: the refresh takes it out of the state; kept: it succeeds, and keeps it; fails: in one line, and the state
+# keeps it; ended: the destroy ends it; absent: the destroy succeeds, and sends nothing.
+FAILS = ("fails", "fails", "fails", "fails")
+TABLE: dict[str, tuple[Scene, tuple[str | None, ...]]] = {
+    # what is the case: (scene, (cluster: refresh, destroy, volume: refresh, destroy))
+    "404": (unknown, ("dropped", "absent", "dropped", "absent")),
+    "terminated": (terminated, ("dropped", "absent", "dropped", "absent")),
+    "preempted": (preempted, ("kept", "ended", None, None)),
+    "paused": (paused, ("kept", "ended", None, None)),
+    "renamed": (renamed, ("kept", "fails", "kept", "fails")),
+    # A destroy asks for the one bid, not for a listing.
+    "cut listing": (cut_listing, ("fails", "ended", "fails", "fails")),
+    "401": (answer(status=401), FAILS),
+    "403": (answer(status=403), FAILS),
+    "429": (answer(status=429), FAILS),
+    "500": (answer(status=500), FAILS),
+    "503": (answer(status=503), FAILS),
+    "reset": (answer(kind="reset"), FAILS),
+    "truncated": (answer(kind="truncate", method="GET"), FAILS),
+    "malformed": (answer(kind="malformed", method="GET"), FAILS),
+    "time-out": (hang, FAILS),
+    "key of another account": (other_account, FAILS),
+    "key of another account, the same setting": (other_account_same_setting, FAILS),
+    "other project": (other_project, FAILS),
+    "other API URL": (other_url, FAILS),
+    "unknown key": (unknown_key, FAILS),
+    "no key": (no_key, FAILS),
+}
+CELLS = [
+    pytest.param(case, name, operation, outcomes[2 * row + column], id=f"{case}-{name}-{operation}")
+    for case, (_, outcomes) in TABLE.items()
+    for row, name in enumerate(("cluster", "volume"))
+    for column, operation in enumerate(("refresh", "destroy"))
+    if outcomes[2 * row + column]
+]
+
+
+@pytest.fixture
+def elsewhere(stack: Stack) -> Iterator[FakeMithril]:
+    """Another service, which knows the same key."""
+    with FakeMithril() as other:
+        stack.config["other:apiUrl"] = other.url
+        yield other
+
+
+def live(cloud: FakeMithril) -> list[str]:
+    return [one["fid"] for one in [*cloud.live_bids, *cloud.volumes]]
+
+
+@pytest.mark.parametrize(("case", "name", "operation", "outcome"), CELLS)
+def test_gone_needs_proof(
+    stack: Stack,
+    cloud: FakeMithril,
+    elsewhere: FakeMithril,
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
+    name: str,
+    operation: str,
+    outcome: str,
+) -> None:
+    """Each resource alone, so that no failure of the other stands before it."""
+    monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", "0.1" if case == "time-out" else "30")
+    stack.up({name: PROGRAM[name]})
+    made = stack.state[name].id
+    scene, _ = TABLE[case]
+    scene(cloud, stack, name)
+    before, recorded = live(cloud), stack.state[name].id
+    cloud.clear_requests()
+    said = ""
+    try:
+        getattr(stack, operation)()
+    except VerbError as error:
+        said = str(error)
+    assert bool(said) == (outcome == "fails"), said
+    assert "\n" not in said
+    assert "Traceback" not in said
+    assert cloud.key not in said
+    assert [one.id for one in stack.state.values()] == ([recorded] if outcome in ("kept", "fails") else [])
+    assert live(cloud) == ([one for one in before if one != made] if outcome == "ended" else before)
+    if outcome != "ended":
+        assert not [one for one in cloud.mutations if one.effect]
+    assert not elsewhere.mutations
+
+
+@pytest.mark.parametrize("operation", ["refresh", "destroy"])
+@pytest.mark.parametrize("name", PROGRAM)
+@pytest.mark.parametrize("case", ["other API URL", "other project", "key of another account"])
+def test_both_sides_of_a_wrong_place_are_named(
+    stack: Stack, cloud: FakeMithril, elsewhere: FakeMithril, case: str, name: str, operation: str
+) -> None:
+    """What the state records, and what the settings point at."""
+    stack.up({name: PROGRAM[name]})
+    TABLE[case][0](cloud, stack, name)
+    with pytest.raises(VerbError) as failed:
+        getattr(stack, operation)()
+    sides = (cloud.url, elsewhere.url) if case == "other API URL" else (cloud.project_id, stack.config["flow:project"])
+    assert all(side in str(failed.value) for side in sides)
+
+
+# -- what a delete finds -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+def test_a_live_one_is_ended_and_nothing_else(stack: Stack, cloud: FakeMithril, name: str) -> None:
+    """One DELETE; a stranger's of the same kind lives on."""
+    strangers = [cloud.add_bid("cluster")["fid"], cloud.add_volume("volume")["fid"]]
+    stack.up({name: PROGRAM[name]})
+    cloud.clear_requests()
+    stack.destroy()
+    assert [one.method for one in cloud.mutations] == ["DELETE"]
+    assert sorted(live(cloud)) == sorted(strangers)
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+def test_a_delete_that_is_called_twice_succeeds_twice(stack: Stack, cloud: FakeMithril, name: str) -> None:
+    """The engine may have lost the first answer."""
+    stack.up({name: PROGRAM[name]})
+    saved = dict(stack.state)
+    stack.destroy()
+    stack.state = saved
+    cloud.clear_requests()
+    stack.destroy()
+    assert not cloud.mutations
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+def test_a_404_after_an_error_counts_as_deleted(stack: Stack, cloud: FakeMithril, name: str) -> None:
+    """The first DELETE had its effect, its answer was an error, and the second one finds nothing."""
+    stack.up({name: PROGRAM[name]})
+    cloud.faults.add(method="DELETE", status=500, when="after")
+    cloud.faults.add(method="DELETE", status=404, nth=2)
+    stack.destroy()
+    assert not stack.state
+    assert not live(cloud)
+    assert [one.status for one in cloud.mutations if one.method == "DELETE"] == [500, 404]
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+def test_what_a_stranger_has_under_a_recorded_id_is_left_alone(stack: Stack, cloud: FakeMithril, name: str) -> None:
+    """Its name is not the recorded one."""
+    stack.up({name: PROGRAM[name]})
+    stranger = cloud.add_bid("their-bid") if name == "cluster" else cloud.add_volume("their-data")
+    stack.state[name].id = stranger["fid"]
+    cloud.clear_requests()
+    with pytest.raises(VerbError, match=stranger["name"]):
+        stack.destroy()
+    assert not cloud.mutations
+    assert stranger["fid"] in live(cloud)
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_a_volume_that_is_still_attached_waits_for_its_bid(clean_environment: None, clock: Any, status: Any) -> None:
+    """Whatever status the service refuses it with, and also while an ended bid has not let go of it yet."""
+    from flow_resources.testing import Clock
+
+    time = Clock(speed=0)
+    with FakeMithril(clock=time, cancel_seconds=2.0, detach_seconds=3.0, attached_volume_status=status) as cloud:
+        clock.meanwhile = lambda: time.advance(clock.slept[-1])
+        stack = Stack(settings_of(cloud), clock=clock)
+        stack.up({"volume": volume()})
+        mounts = [{"volume_id": stack.state["volume"].id, "mount_path": "/data"}]
+        stack.up({"volume": volume(), "cluster": cluster(volumes=mounts)})
+        stack.destroy()
+        assert not live(cloud)
+        assert sum(clock.slept) >= 5
+        session.current().close()
