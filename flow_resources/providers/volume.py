@@ -39,6 +39,7 @@ from flow_resources.providers.base import (
 )
 from flow_resources.providers.claiming import warn_of_surplus
 from flow_resources.providers.volume_making import adopted, check_adoption, claimed, find, worth
+from flow_resources.providers.waiting import Deadline
 
 _HELD = (400, 409, 422)  # what the service may answer while something holds a volume
 

@@ -50,7 +50,7 @@ def test_the_longest_secret_goes_first() -> None:
     "one",
     [
         Settings("canary", "http://mithril.test"),
-        Launch("n", "it_1", 1, Decimal(1), "r", "echo canary", env={"A": "canary"}),
+        Launch("n", "k", "it_1", 1, Decimal(1), "r", "echo canary", env={"A": "canary"}),
         check_cluster(
             {"instance_type": "8xa100", "max_price_per_hour": 1, "env": {"A": "canary"}, "command": "canary"}
         ),

@@ -129,18 +129,16 @@ def test_a_service_that_stays_silent_ends_the_delete_at_the_limit(cloud: FakeMit
     clock.meanwhile = lambda: cloud.faults.add(status=503, times=None) if len(clock.slept) == 2 else None
     with pytest.raises(VerbError, match=f"could not be deleted: held by {holder['fid']}; then .*503.*end what holds"):
         stack.destroy()
-    assert 1800 <= sum(clock.slept) < 1801
+    assert 1790 < sum(clock.slept) < 1801  # the limit, or the last retry that would have gone beyond it
     assert "data" in stack.state
 
 
-def test_a_service_that_is_away_from_the_beginning_ends_the_delete_at_once(
-    cloud: FakeMithril, clock: FakeClock
-) -> None:
-    """Nothing has begun that could be waited for."""
+def test_a_service_that_is_away_from_the_beginning_ends_the_delete_soon(cloud: FakeMithril, clock: FakeClock) -> None:
+    """Nothing has begun that could be waited for: the verb's patience is all."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
     cloud.faults.add(path="/v2/volumes", status=503, times=None)
     with pytest.raises(VerbError, match="run the same command again"):
         stack.destroy()
-    assert not clock.slept
+    assert sum(clock.slept) <= 60
     assert "data" in stack.state
