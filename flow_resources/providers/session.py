@@ -24,6 +24,8 @@ from flow_resources.providers.waiting import Deadline
 
 _CHECK_SECONDS = 5.0
 """How long a check asks again: a preview is told of silence soon, and goes on with a warning. So is a command."""
+_WAIT_TIMES = 5
+"""How many times as long a wait outlasts silence: what is waited for goes on without anybody asking."""
 _SILENT_SECONDS = 30.0
 """For so long after silence no other check asks at all: the engine checks one resource after the other."""
 
@@ -96,7 +98,7 @@ class Session:
         seconds = self.settings().retry_seconds
         if call.method in ("Check", None):  # none: somebody at a terminal
             seconds = min(seconds, _CHECK_SECONDS)
-        deadline = Deadline.of(call, self.clock)
+        deadline = Deadline.of(call, self.clock, _WAIT_TIMES * seconds)
         self.verb.call, self.verb.deadline = call, deadline
         self.verb.patience = Patience(seconds, deadline.begun + deadline.seconds, self.clock, engine.row)
 

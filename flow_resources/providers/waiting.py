@@ -24,11 +24,13 @@ class Deadline:
     clock: Clock
     begun: float
     seconds: float
+    silence: float
+    """For how long a wait outlasts a service that does not answer."""
 
     @classmethod
-    def of(cls, call: engine.Call, clock: Clock) -> Deadline:
+    def of(cls, call: engine.Call, clock: Clock, silence: float) -> Deadline:
         """Return the limit of a call that begins now."""
-        return cls(clock, clock.now(), call.timeout or DEFAULT_SECONDS)
+        return cls(clock, clock.now(), call.timeout or DEFAULT_SECONDS, silence)
 
     @property
     def spent(self) -> float:
@@ -57,16 +59,19 @@ class Deadline:
             age = slept / 2
 
     def watch(self, look: Callable[[float], T]) -> Iterator[T]:
-        """Look again and again and yield what was seen; one bad answer does not end a wait, the limit does.
+        """Look again and again and yield what was seen; a bad answer does not end a wait, long silence does.
 
-        Raises the last UnheardError where the limit came in the middle of silence.
+        Raises the last UnheardError where silence lasted too long, or the limit came in the middle of it.
         """
         silence: UnheardError | None = None
+        heard = self.clock.now()
         for moment in self.looks():
             try:
-                seen, silence = look(moment), None
+                seen, silence, heard = look(moment), None, self.clock.now()
             except UnheardError as error:
                 silence = error
+                if self.clock.now() - heard > self.silence:
+                    raise
                 engine.row(error.message)
                 continue
             yield seen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ THREE = f"""
         GpuCluster(name, instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a")
 """
 BUDGET = 5  # seconds for which a verb asks again
-BOUND = 40  # seconds in which the whole `up` must have given up
+BOUND = 60  # seconds in which the whole `up` must have given up
 
 
 def assert_all_there(project: Project, cloud: FakeMithril) -> None:
@@ -49,20 +48,13 @@ def hang(cloud: FakeMithril) -> None:
     cloud.faults.add(kind="hang", times=None)
 
 
-SILENT_WAIT = pytest.mark.xfail(
-    strict=True,
-    raises=subprocess.TimeoutExpired,
-    reason="who waits for machines waits through silence up to its own time limit, 30 minutes, not for the budget",
-)
-
-
 @pytest.mark.parametrize(
     ("outage", "answer"),
     [
         (refuse, "lost"),
         pytest.param(hang, "lost", marks=pytest.mark.faults),
-        pytest.param(refuse, "heard", marks=[pytest.mark.faults, SILENT_WAIT]),
-        pytest.param(hang, "heard", marks=SILENT_WAIT),
+        pytest.param(refuse, "heard", marks=pytest.mark.faults),
+        (hang, "heard"),
     ],
 )
 def test_an_outage_in_the_middle_of_an_up_ends_in_one_line_each_and_one_more_up_converges(

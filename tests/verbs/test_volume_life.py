@@ -121,7 +121,7 @@ def test_a_delete_whose_answer_is_lost_while_it_waits_is_proven_by_looking(
     assert not stack.state
 
 
-def test_a_service_that_stays_silent_ends_the_delete_at_the_limit(cloud: FakeMithril, clock: FakeClock) -> None:
+def test_a_service_that_stays_silent_ends_the_delete_after_minutes(cloud: FakeMithril, clock: FakeClock) -> None:
     """The line says what held the volume when it was last seen; the state keeps it."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
@@ -129,7 +129,7 @@ def test_a_service_that_stays_silent_ends_the_delete_at_the_limit(cloud: FakeMit
     clock.meanwhile = lambda: cloud.faults.add(status=503, times=None) if len(clock.slept) == 2 else None
     with pytest.raises(VerbError, match=f"could not be deleted: held by {holder['fid']}; then .*503.*end what holds"):
         stack.destroy()
-    assert 1790 < sum(clock.slept) < 1801  # the limit, or the last retry that would have gone beyond it
+    assert 300 < sum(clock.slept) < 400
     assert "data" in stack.state
 
 
