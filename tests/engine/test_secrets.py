@@ -18,6 +18,7 @@ from support.engine import Project, Result, environment
 from flow_resources.testing import FakeMithril
 
 KEY, ENV, COMMAND, PASSPHRASE = "canary-key-4f1d", "canary-env-93aa", "canary-command-77e0", "canary-passphrase-5b1c"
+PLAIN = "canary-plain-0c3e"  # no secret of Pulumi's until it is a value of env
 ENGINES_OWN = ("Marshaling property for RPC[", "Unmarshaling property for RPC[")
 LOUD = ("-v=9", "--logtostderr", "--debug", "--skip-preview")
 ECHO = f"no: Authorization: Bearer {KEY} {{'env': {{'TOKEN': '{ENV}'}}, 'command': 'echo {COMMAND}'}}"
@@ -27,7 +28,7 @@ PROGRAM = """
 
     config = pulumi.Config()
     GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a",
-               env={"TOKEN": config.require_secret("token")},
+               env={"TOKEN": config.require_secret("token"), "PLAIN": "canary-plain-0c3e"},
                command=pulumi.Output.concat("echo ", config.require_secret("command")))
 """
 
@@ -82,7 +83,7 @@ def test_no_secret_leaves_its_place(tmp_path: Path, cloud: FakeMithril) -> None:
     """Through up, refresh and destroy that go well and that fail, as loud as they can be."""
     project = make(tmp_path, cloud)
     done = {"up": project.up(*LOUD).ok()}
-    secrets = [ENV, COMMAND, PASSPHRASE, *private_key(project)]
+    secrets = [ENV, PLAIN, COMMAND, PASSPHRASE, *private_key(project)]
     assert KEY not in done["up"].text  # from the environment it is in no line at all, the engine's included
 
     project.edit("50.0", "51.0")
@@ -119,7 +120,7 @@ def test_no_secret_leaves_its_place(tmp_path: Path, cloud: FakeMithril) -> None:
         if path.name != "__main__.py":
             assert [one for one in (KEY, *secrets) if one in text] == [], path
     for path, text in files(tmp_path / "flow", tmp_path / "user"):
-        assert [one for one in (KEY, ENV, COMMAND, PASSPHRASE) if one in text] == [], path
+        assert [one for one in (KEY, ENV, PLAIN, COMMAND, PASSPHRASE) if one in text] == [], path
     for one in project.resources().values():
         if token := one.get("outputs", {}).get("__provider"):
             assert b"canary" not in base64.b64decode(token)

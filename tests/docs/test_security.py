@@ -1,0 +1,115 @@
+"""SECURITY.md is true: what it names is there, what it claims is held by the tests that it names, or by those here."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import json
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from docs.pages import README, ROOT, section, tables, ticked
+from google.protobuf import struct_pb2
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+
+from flow_resources.core import hushing, naming
+
+PAGE = ROOT / "SECURITY.md"
+FROZEN = json.loads((ROOT / "tests" / "frozen.json").read_text())
+
+
+class Payload:
+    """What an attacker pickles."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.file,)
+
+
+def test_every_claim_names_a_test_that_is_there() -> None:
+    """In the last section."""
+    (table,) = tables(section(PAGE, "How this is known"))
+    assert len(table) > 10
+    for _, cell in table[1:]:
+        path, _, name = ticked(cell)[0].partition("::")
+        functions = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text())) if hasattr(node, "name")}
+        assert name in functions, f"{path} has no {name}"
+
+
+def test_a_state_runs_code(tmp_path: Path) -> None:
+    """Pulumi's host unpickles `__provider`, whatever it is, before it asks a provider: ours to say, not to change."""
+    properties = struct_pb2.Struct()
+    properties["__provider"] = base64.b64encode(pickle.dumps(Payload(tmp_path / "it-ran"))).decode()
+    command = [sys.executable, "-u", "-m", "pulumi.dynamic", "127.0.0.1:1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as host:
+        try:
+            with grpc.insecure_channel(f"127.0.0.1:{host.stdout.readline().strip()}") as channel:
+                reading = provider_pb2.ReadRequest(id="bid_1", urn="urn:pulumi:s::p::t::n", properties=properties)
+                with pytest.raises(grpc.RpcError):  # what came out is no provider; it is too late then
+                    provider_pb2_grpc.ResourceProviderStub(channel).Read(reading, timeout=30)
+        finally:
+            host.kill()
+    assert (tmp_path / "it-ran").exists()
+
+
+def test_a_mark_is_the_beginning_of_two_hashes() -> None:
+    """Anybody can compute it who guesses the owner and the URN."""
+    owner, urn = "acme/training/dev", "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
+    first, second = (hashlib.sha256(text.encode()).hexdigest() for text in (owner, urn))
+    assert str(naming.Mark.of(owner, urn)) == first[:6] + second[:8]
+    example = re.search(r"`(trainer-[0-9a-f]{14}-[0-9a-f]{6}-\d)`", PAGE.read_text())
+    assert example
+    assert naming.take_apart(example[1])
+
+
+def test_a_digest_tells_nothing_of_a_secret_without_the_key() -> None:
+    """The same values under another key, and other values under the same key, are other digests."""
+    digests = {
+        naming.spec_digest({"num_instances": 1}, {"env": {"TOKEN": token}}, key)
+        for token in ("a", "b")
+        for key in ("key-1", "key-2")
+    }
+    assert len(digests) == 4
+
+
+def test_what_is_named_is_there() -> None:
+    """The hidden properties of states, the engine's own lines, how short a piece may be."""
+    (table,) = tables(section(PAGE, "What is stored where"))
+    passed_along = {"__owner", "__urn", "__recorded", "__region", "__interface"}
+    told = {word for word in ticked(table[1][1]) if word.startswith("__")}
+    assert told == {*FROZEN["hidden properties"], "__provider"} - passed_along
+    loud = (ROOT / "tests" / "engine" / "test_secrets.py").read_text()
+    for words in re.findall(r"`((?:Unm|M)arshaling property for RPC\[)`", PAGE.read_text()):
+        assert f'"{words}"' in loud
+    assert hushing._SHORTEST_PIECE == 8
+    assert "pieces of eight characters or" in PAGE.read_text()
+
+
+def test_the_states_that_are_kept_hold_what_is_passed_along_nowhere() -> None:
+    """Owner, URN and recorded ids are no part of a state; every provider is one of two short strings."""
+    providers = set()
+    for path in sorted((ROOT / "tests" / "states").glob("*/*/state.json")):
+        for one in json.loads(path.read_text())["deployment"]["resources"]:
+            kept = {**one.get("inputs", {}), **one.get("outputs", {})}
+            assert not {"__owner", "__urn", "__recorded"} & set(kept)
+            if "dynamic" in one["type"]:
+                providers.add(kept["__provider"])
+    assert len(providers) == 2
+    for one in providers:
+        assert b"flow_resources.providers." in base64.b64decode(one)
+
+
+def test_whoever_finds_a_hole_learns_how_to_report_it() -> None:
+    """From the README and the contributor's page; privately, and to no address that nobody reads."""
+    for page in (README, Path(ROOT / "CONTRIBUTING.md")):
+        assert "(SECURITY.md)" in page.read_text()
+    assert "Report a vulnerability" in section(PAGE, "Reporting a vulnerability")
+    assert "@" not in PAGE.read_text()
