@@ -1,0 +1,109 @@
+"""Many creates of one owner at once, and one request many times: one live bid, whoever asks, and how often."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.stack import PROVIDERS, Context, Create, Declared, Stack, cluster, volume, wire
+
+from flow_resources.core import naming
+from flow_resources.errors import RefusedError
+from flow_resources.providers import session
+from flow_resources.testing import FakeMithril
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("keys", ["dedupe", "ignore"])
+@pytest.mark.parametrize("declared", [cluster(), volume()], ids=["cluster", "volume"])
+def test_fifty_threads_creating_one_owner_end_with_one(
+    stack: Stack, cloud: FakeMithril, declared: Declared, keys: str
+) -> None:
+    """Creates of one owner take turns in a process, also where the service ignores keys."""
+    cloud.set_options(idempotency=keys)
+    stack.operation()
+    news, urn = stack.check("one", declared, None), stack.urn("one", declared.type)
+
+    def create(_: int) -> str:
+        request = SimpleNamespace(urn=urn, timeout=0)
+        return str(Create(PROVIDERS[declared.type](), lambda one: one.create(wire(news)), request, Context()).id)
+
+    with ThreadPoolExecutor(50) as pool:
+        ids = set(pool.map(create, range(50)))
+    assert len(ids) == 1
+    assert ids == {one["fid"] for one in [*cloud.bids, *cloud.volumes]}
+    assert len([one for one in cloud.mutations if one.effect and "ssh-keys" not in one.path]) == 1
+
+
+def make(size_gb: int) -> str:
+    return session.current().cloud().create_volume("data-1", size_gb, "file", "us-central5-a", "the-key").id
+
+
+def test_the_same_key_five_times_is_one(stack: Stack, cloud: FakeMithril) -> None:
+    """The service answers with what the first one made."""
+    stack.operation()
+    assert {make(100) for _ in range(5)} == {one["fid"] for one in cloud.volumes}
+    assert len(cloud.volumes) == 1
+
+
+def test_the_same_key_with_another_body_is_refused_in_one_clear_line(stack: Stack, cloud: FakeMithril) -> None:
+    """Nothing is made, and nothing else is taken for it."""
+    stack.operation()
+    make(100)
+    with pytest.raises(RefusedError, match=r"'data-1'.*already used with a different request body"):
+        make(200)
+    assert [one["capacity_gb"] for one in cloud.volumes] == [100]
+
+
+def test_another_specification_never_has_the_key_of_the_first(stack: Stack, cloud: FakeMithril) -> None:
+    """So the verbs never come to that line: each sending under one key says the same."""
+    for program in ({"one": cluster()}, {"one": cluster(num_instances=2)}, {"one": cluster(env={"A": "b"})}):
+        stack.up(program)
+    stack.destroy()
+    stack.up({"two": volume()})
+    stack.up({"two": volume(size_gb=200, allow_replace=True)})
+    volumes = [str(one.body["name"]) for one in cloud.mutations if one.path == "/v2/volumes"]
+    names = [*(one["name"] for one in cloud.bids), *volumes]
+    assert len(set(names)) == len(names) == 5
+    assert len({naming.sending(project, name) for name in names for project in ("proj_1", "proj_2")}) == 10
+
+
+def race(cloud: FakeMithril) -> list[str]:
+    """Let two processes make the same cluster, both of which have looked before either has asked for it."""
+    both = threading.Barrier(2)
+    cloud.add_ssh_key("team", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 team")
+    # The SDK's last look before it sends the bid.
+    cloud.faults.add(method="GET", path="/v2/reservation$", times=2, then=lambda _request: both.wait(60))
+    command = [sys.executable, "-m", "verbs.racing", cloud.url, cloud.key, cloud.project]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+    runs = [subprocess.Popen(command, cwd=TESTS, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    return [run.communicate(timeout=120)[0].strip() for run in runs]
+
+
+def test_of_two_processes_at_once_one_is_refused_where_the_service_knows_keys(stack: Stack, cloud: FakeMithril) -> None:
+    """The SDK writes its session into the script of the machines: the same key, another body. One bid, one line."""
+    said = race(cloud)
+    (bid,) = cloud.bids
+    assert bid["fid"] in said
+    assert any("already used with a different request body" in line for line in said)
+    stack.up({"trainer": cluster(ssh_keys=["team"])})
+    assert [one["fid"] for one in cloud.bids] == [stack.state["trainer"].id] == [bid["fid"]]
+
+
+def test_of_two_processes_at_once_the_older_bid_stays_where_the_service_ignores_keys(
+    stack: Stack, cloud: FakeMithril
+) -> None:
+    """Nothing can keep the second one from being made; the next create of this owner ends it."""
+    cloud.set_options(idempotency="ignore")
+    made = race(cloud)
+    assert sorted(made) == [one["fid"] for one in cloud.live_bids]
+    assert len(set(made)) == 2
+    stack.up({"trainer": cluster(ssh_keys=["team"])})
+    assert [one["fid"] for one in cloud.live_bids] == [stack.state["trainer"].id] == [min(made)]
