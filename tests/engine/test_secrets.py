@@ -46,7 +46,8 @@ BAD = """
 def make(root: Path, cloud: FakeMithril) -> Project:
     """Make a project whose every secret is a canary; the API key comes from the environment."""
     cloud.add_key(KEY, [cloud.project])
-    project = Project.make(root, cloud, PROGRAM, MITHRIL_API_KEY=KEY, PULUMI_CONFIG_PASSPHRASE=PASSPHRASE)
+    secret = {"MITHRIL_API_KEY": KEY, "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE}
+    project = Project.make(root, cloud, PROGRAM, FLOW_RESOURCES_RETRY_SECONDS="1", **secret)
     project.run("config", "set", "--secret", "token", ENV).ok()
     project.run("config", "set", "--secret", "command", COMMAND).ok()
     return project
