@@ -18,6 +18,7 @@ from pulumi.dynamic import (
 
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Settings
+from flow_resources.core.hushing import hushed
 from flow_resources.core.inputs import Checked, Failure, Field
 from flow_resources.core.naming import Mark, take_apart
 from flow_resources.errors import AccountError, EndedError, FlowResourcesError, RefusedError, UnheardError, one_line
@@ -149,7 +150,9 @@ def service_of(settings: Settings) -> dict[str, Any]:
 
 def not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], error: Exception) -> CreateResult:
     """End a create whose thing exists but is not ready: the id is recorded, and the next `up` goes on."""
-    reason = str(error) if isinstance(error, FlowResourcesError) else one_line(f"{type(error).__name__}: {error}")
+    reason = (
+        str(error) if isinstance(error, FlowResourcesError) else one_line(hushed(f"{type(error).__name__}: {error}"))
+    )
     outs = {**outs, UNREADY: True}
     token = {TOKEN: props[TOKEN]} if TOKEN in props else {}
     inputs = {name: value for name, value in props.items() if value is not None}
