@@ -7,7 +7,7 @@ lost, doubled or forgot something, or touched what is not its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,6 +42,8 @@ class Strike:
     fault: str
     nth: int
     changing: bool = True
+    again: bool = True
+    """Whether the user then does the same again."""
 
     def at(self, sends: list[str]) -> tuple[int, str | None]:
         """Return the number and the method of the call, for an operation that sends such changes, in this order."""
@@ -173,7 +175,7 @@ class Life:
         self.accepted = dict(self.program)
         return plan
 
-    def up(self, *, force: str | None = None, refresh: bool = False, struck: Strike | None = None) -> None:
+    def up(self, *, force: str | None = None, struck: Strike | None = None) -> None:
         """Preview, then `pulumi up`, with a fault or a crash in its way; then hold all promises."""
         plan = self.preview()
         if plan is None:
@@ -181,13 +183,13 @@ class Life:
         before, forced = self.look(), {force} & set(self.stack.state)
         may_end = self._allowed_to_end(plan, forced)
         sends = [method for name, step in plan.items() for method in SENDS["replace" if name in forced else step]]
-        said = self._run(lambda stack: stack.up(self.program, refresh=refresh, force=forced), struck, sends)
+        said = self._run(lambda stack: stack.up(self.program, force=forced), struck, sends)
         after = self.look()
         self._hold(before, after, may_end, killed=said == "killed")
         if said is None:
-            self._hold_after_up(plan if not (forced or refresh) else None, before, after)
+            self._hold_after_up(None if forced else plan, before, after)
         else:
-            assert struck or self.disturbed, f"nothing went wrong, and yet: {said}"
+            self._go_on(said, struck, None if forced else self.up)
 
     def refresh(self, *, struck: Strike | None = None) -> None:
         """Run `pulumi refresh`: what it writes down is what is."""
@@ -210,7 +212,7 @@ class Life:
             assert not self.stack.state
             assert after.live <= self.surplus
         else:
-            assert struck or self.disturbed, f"nothing went wrong, and yet: {said}"
+            self._go_on(said, struck, self.destroy)
 
     def recover(self) -> None:
         """Run `pulumi up --refresh` on a calm day: everything is again as the program says."""
@@ -231,9 +233,13 @@ class Life:
             self.cloud.release(bid["fid"])
         self.disturbed = False
 
-    def disturb(self) -> None:
-        """Note that an `up` may now fail for a good reason."""
-        self.disturbed = True
+    def _go_on(self, said: str, struck: Strike | None, same: Callable[[], None] | None) -> None:
+        """Do the same again where a fault alone was in its way, or something else, which may then need a refresh."""
+        assert struck or self.disturbed, f"nothing went wrong, and yet: {said}"
+        if same and struck and struck.again and not self.disturbed:
+            same()
+        else:
+            self.disturbed = True
 
     # -- looking ----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from faults.lives import CALM_PRICE, DEAR_PRICE, REGION, Life, Ref, Strike, moun
 from faults.matrix import CRASHES, FAULTS
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from flow_resources.providers import session
 from flow_resources.testing import Clock, FakeMithril
@@ -31,23 +31,34 @@ LONG, LONG_STEPS = int(os.environ.get("FLOW_RESOURCES_LIVES", "200")), 30
 PORTION, FIRST = 20, int(os.environ.get("FLOW_RESOURCES_SEED", "1"))
 
 cluster_names, volume_names = st.sampled_from(CLUSTERS), st.sampled_from(VOLUMES)
-strikes = st.builds(Strike, st.sampled_from(STRIKES), st.integers(1, 12), st.booleans())
-maybe = st.none() | strikes
+
+
+def inputs(names, **values):
+    """Make up a change of some inputs of one resource."""
+    return st.tuples(names, st.fixed_dictionaries(values))
+
+
 changes = st.one_of(
-    st.tuples(cluster_names, st.fixed_dictionaries({"max_price_per_hour": st.sampled_from([50.0, 60.0])})),
-    st.tuples(cluster_names, st.fixed_dictionaries({"paused": st.booleans()})),
-    st.tuples(
-        cluster_names, st.fixed_dictionaries({"num_instances": st.integers(1, 2), "create_first": st.booleans()})
-    ),
-    st.tuples(cluster_names, st.sampled_from([{"command": "sleep 1"}, {"env": {"A": "b"}}, {"env": None}])),
-    st.tuples(cluster_names, st.fixed_dictionaries({"volumes": st.lists(volume_names, unique=True)})),
-    st.tuples(volume_names, st.fixed_dictionaries({"volume_name": st.sampled_from(["corpus", "checkpoints", None])})),
-    st.tuples(
-        volume_names,
-        st.fixed_dictionaries({"size_gb": st.sampled_from([100, 200]), "allow_replace": st.booleans()}),
-    ),
+    inputs(cluster_names, max_price_per_hour=st.sampled_from([50.0, 60.0])),
+    inputs(cluster_names, paused=st.booleans()),
+    inputs(cluster_names, num_instances=st.integers(1, 2), create_first=st.booleans()),
+    inputs(cluster_names, command=st.sampled_from(["sleep 1", None]), env=st.sampled_from([{"A": "b"}, None])),
+    inputs(cluster_names, volumes=st.lists(volume_names, unique=True)),
+    inputs(volume_names, volume_name=st.sampled_from(["corpus", "checkpoints", None])),
+    inputs(volume_names, size_gb=st.sampled_from([100, 200]), allow_replace=st.booleans()),
     st.tuples(cluster_names | volume_names, st.sampled_from(["add", "remove"])),
 )
+meddling = st.tuples(
+    st.integers(0, 3),
+    st.sampled_from(["preempt", "terminate", "price", "pause", "resume", "detach", "delete", "rename", "dear", "wait"]),
+)
+strikes = st.builds(
+    Strike,
+    st.sampled_from(CRASHES) | st.sampled_from(STRIKES),
+    st.integers(1, 12),
+    st.sampled_from([True, True, False]),
+)
+OPERATIONS = ("up", "up", "up", "up", "recover", "refresh", "replace", "destroy", "preview")
 
 
 class Lives(RuleBasedStateMachine):
@@ -72,12 +83,34 @@ class Lives(RuleBasedStateMachine):
         )  # fmt: skip
         self.life = Life(self.cloud, {"a": new_cluster()})
 
-    # -- what a user writes -----------------------------------------------------------------------------------------
+    @rule(
+        happens=st.lists(changes | meddling, max_size=3),
+        operation=st.sampled_from(OPERATIONS),
+        name=cluster_names,
+        struck=st.none() | strikes,
+    )
+    def live_on(self, happens, operation, name, struck):
+        """Something is written into the program, somebody meddles, and the user runs something, come what may."""
+        for what, how in happens:
+            if isinstance(what, int):
+                self._meddle(what, how)
+            else:
+                self._write(what, how)
+        life = self.life
+        if operation == "replace":
+            life.up(force=name, struck=struck)
+        elif operation == "destroy" and not life.lost:  # the user runs `up` again first
+            life.destroy(struck=struck)
+        elif operation == "refresh":
+            life.refresh(struck=struck)
+        elif operation == "preview":
+            life.preview()
+        elif operation == "recover":
+            life.recover()
+        else:
+            life.up(struck=struck)
 
-    @rule(change=changes)
-    def edit(self, change):
-        """The program, before anything else happens."""
-        self._write(*change)
+    # -- what a user writes -----------------------------------------------------------------------------------------
 
     def _write(self, name, change):
         """Write a change into the program, where it makes sense."""
@@ -106,108 +139,33 @@ class Lives(RuleBasedStateMachine):
             return not cut_off and not any(name in mounted(one) for one in others)
         return True
 
-    # -- what a user runs -------------------------------------------------------------------------------------------
-
-    @rule()
-    def preview(self):
-        """Places and changes nothing."""
-        self.life.preview()
-
-    @rule(change=st.none() | changes)
-    def up(self, change):
-        """On an ordinary day."""
-        self._write(*change or ("", ""))
-        self.life.up()
-
-    @rule(change=changes, struck=strikes)
-    def up_under_fire(self, change, struck):
-        """With a fault at one call, or a crash."""
-        self._write(*change)
-        self.life.up(struck=struck)
-
-    @rule(change=changes, struck=strikes, once_more=changes)
-    def up_under_fire_and_another_program(self, change, struck, once_more):
-        """The user thinks of something else before running `up` again."""
-        self._write(*change)
-        self.life.up(struck=struck)
-        self._write(*once_more)
-        self.life.up()
-
-    @rule(name=cluster_names, struck=maybe)
-    def replace(self, name, struck):
-        """`--target-replace`."""
-        self.life.up(force=name, struck=struck)
-
-    @rule(struck=maybe)
-    def refresh(self, struck):
-        """Alone."""
-        self.life.refresh(struck=struck)
-
-    @rule()
-    def recover(self):
-        """`up --refresh` on a calm day."""
-        self.life.recover()
-
-    @precondition(lambda self: not self.life.lost)
-    @rule(struck=maybe)
-    def destroy(self, struck):
-        """Everything."""
-        self.life.destroy(struck=struck)
-
     # -- what others do ---------------------------------------------------------------------------------------------
 
-    def _ours(self, kind, pick):
-        """Pick one of our own that is live."""
-        seen = self.life.look()
-        ids = sorted(set(seen.recorded) & set(getattr(seen, kind)))
-        return ids[pick % len(ids)] if ids else None
-
-    @rule(pick=st.integers(0, 3))
-    def preempt(self, pick):
-        """The auction takes the machines."""
-        id_ = self._ours("bids", pick)
-        if id_ and self.cloud.bid(id_)["status"] == "Allocated":
-            self.cloud.preempt(id_)
-            self.life.disturb()
-
-    @rule(price=st.sampled_from([CALM_PRICE, DEAR_PRICE]))
-    def market(self, price):
-        """Prices rise above every bid, and fall."""
-        self.cloud.set_price("8xa100", REGION, price)
-        self.life.disturb()
-
-    @rule(pick=st.integers(0, 3), what=st.sampled_from(["terminate", "price", "pause", "resume", "detach"]))
-    def meddle_with_a_cluster(self, pick, what):
+    def _meddle(self, pick, what):
         """Behind the stack's back."""
-        id_ = self._ours("bids", pick)
-        if id_ is None:
+        life, cloud = self.life, self.cloud
+        if what == "wait":
+            cloud.clock.advance(10.0 * pick)
             return
-        self.life.disturb()
-        if what == "terminate":
-            self.cloud.terminate(id_)
-        elif what == "price":
-            self.cloud.update_bid(id_, limit_price="$70.00")
-        elif what == "detach":
-            self.cloud.update_bid(id_, volumes=[])
-        else:
-            self.cloud.update_bid(id_, paused=what == "pause")
-
-    @rule(pick=st.integers(0, 3), what=st.sampled_from(["delete", "rename"]))
-    def meddle_with_a_volume(self, pick, what):
-        """Behind the stack's back, also under the machines that use it."""
-        id_ = self._ours("volumes", pick)
-        if id_ is None:
+        seen, life.disturbed = life.look(), True
+        if what == "dear":
+            cloud.set_price("8xa100", REGION, DEAR_PRICE if pick else CALM_PRICE)
             return
-        self.life.disturb()
-        if what == "delete":
-            self.cloud.delete_volume(id_, force=True)
-        else:
-            self.cloud.update_volume(id_, name=f"renamed-{id_.removeprefix('vol_')}")
-
-    @rule(seconds=st.sampled_from([1, 60, 600]))
-    def wait(self, seconds):
-        """Time goes by."""
-        self.cloud.clock.advance(seconds)
+        live = seen.volumes if what in ("delete", "rename") else seen.bids
+        ours = sorted(set(seen.recorded) & set(live))
+        if not ours:
+            return
+        id_ = ours[pick % len(ours)]
+        {
+            "preempt": lambda: live[id_]["status"] == "Allocated" and cloud.preempt(id_),
+            "terminate": lambda: cloud.terminate(id_),
+            "price": lambda: cloud.update_bid(id_, limit_price="$70.00"),
+            "detach": lambda: cloud.update_bid(id_, volumes=[]),
+            "pause": lambda: cloud.update_bid(id_, paused=True),
+            "resume": lambda: cloud.update_bid(id_, paused=False),
+            "delete": lambda: cloud.delete_volume(id_, force=True),  # also under the machines that use it
+            "rename": lambda: cloud.update_volume(id_, name=f"renamed-{id_.removeprefix('vol_')}"),
+        }[what]()
 
     def teardown(self):
         """However a life went: it recovers, and ends with nothing left."""
