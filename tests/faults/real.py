@@ -31,6 +31,8 @@ class RealStack:
     """Whether an engine died: `pulumi cancel` comes before the next operation."""
     running: subprocess.Popen[str] | None = None
     started: threading.Event = field(default_factory=threading.Event)
+    ended: list[subprocess.Popen[str]] = field(default_factory=list)
+    """Engines that are gone, and may have left a plugin."""
 
     @classmethod
     def make(cls, root: Path, cloud: FakeMithril, victims: str = "the plugin", **env: str) -> RealStack:
@@ -73,6 +75,11 @@ class RealStack:
         self.dead, self.locked = True, "engine" in who
         kill(*victims)
 
+    def close(self) -> None:
+        """End what is left of the processes: a plugin outlives its killed engine and goes on with what it was doing."""
+        while self.ended:
+            end_session(self.ended.pop())
+
     def _do(self, operation: str, *arguments: str) -> None:
         if self.locked:
             self.project.run("cancel", "--yes").ok()
@@ -83,7 +90,9 @@ class RealStack:
         try:
             text, _ = self.running.communicate(timeout=120)
         finally:
-            end_session(self.running)
+            self.ended.append(self.running)
+            if not (self.dead and self.victims == "the engine"):
+                self.close()
         if self.running.returncode:
             raise VerbError(Result(self.running.returncode, text).failed().text)
 
