@@ -146,7 +146,8 @@ def test_every_setting_is_read_somewhere() -> None:
     told.discard("--secret")
     package = "\n".join(path.read_text() for path in source_files())
     sdk = {"MITHRIL_API_KEY", "MITHRIL_PROJECT", "MITHRIL_REGION", "MITHRIL_API_URL"}
-    XX
+    own = set(re.findall(r'"(FLOW_RESOURCES_\w+)"', package))
+    read = set(re.findall(r'stack_config\("(flow:\w+)"\)', package)) | {"flow:owner"} | own
     assert 'pulumi.Config("flow").get("owner")' in package
     assert told == read | sdk
 
