@@ -32,7 +32,11 @@ def assert_all_there(project: Project, cloud: FakeMithril) -> None:
 
 
 def errors_of(text: str) -> dict[str, list[str]]:
-    """Return the lines of each resource's diagnostics that belong to an error, from the heading `error:` on."""
+    """Return the lines of each resource's diagnostics that belong to an error, from the heading `error:` on.
+
+    Pulumi's own `1 error occurred:`, which it sets above what a failed initialisation says, is not counted.
+    """
+    text = text.replace("error: 1 error occurred:\n    \t* ", "error: ")
     blocks = re.findall(r"^  \S+ \((\S+)\):\n((?:    .*\n)+)", text.partition("Diagnostics:")[2], re.MULTILINE)
     return {name: block[block.index("error:") :].splitlines() for name, block in blocks if "error:" in block}
 

@@ -20,7 +20,7 @@ ONE = """
 
 def test_no_answer_without_proof_drops_anything_from_the_state(tmp_path: Path, cloud: FakeMithril) -> None:
     """Error answers, a hang, another account, project or API URL: refresh and destroy fail, nothing is forgotten."""
-    project = Project.make(tmp_path, cloud, ONE, FLOW_RESOURCES_HTTP_SECONDS="0.5")
+    project = Project.make(tmp_path, cloud, ONE, FLOW_RESOURCES_HTTP_SECONDS="0.5", FLOW_RESOURCES_RETRY_SECONDS="0.5")
     project.up().ok()
     cloud.add_project("theirs")
     cloud.add_key("their-key", ["theirs"])

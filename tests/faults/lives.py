@@ -245,7 +245,8 @@ class Life:
 
     def look(self) -> Seen:
         """See what is live from behind, and what the state says."""
-        recorded = {one.id: name for name, one in [*self.stack.state.items(), *self.stack.doomed]}
+        # (What waits to be deleted first: of two ids of one name the state's own is the last.)
+        recorded = {one.id: name for name, one in [*self.stack.doomed, *self.stack.state.items()]}
         assert len(recorded) == len(self.stack.state) + len(self.stack.doomed), "two resources have one id"
         bids = {one["fid"]: one for one in self.cloud.live_bids}
         volumes = {one["fid"]: one for one in self.cloud.volumes}
