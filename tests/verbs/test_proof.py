@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.stack import Stack, VerbError, cluster, settings_of, volume
+from support.stack import FakeClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.providers import session
 from flow_resources.testing import FakeMithril
@@ -235,6 +235,16 @@ def test_a_404_after_an_error_counts_as_deleted(stack: Stack, cloud: FakeMithril
     assert [one.status for one in cloud.mutations if one.method == "DELETE"] == [500, 404]
 
 
+def test_a_delete_that_was_accepted_without_effect_is_seen_and_sent_again(cloud: FakeMithril, clock: FakeClock) -> None:
+    """An answer is no proof: the volume that is still listed is deleted once more."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"volume": volume()})
+    cloud.faults.add(method="DELETE", path="/v2/volumes/", status=204, body="", when="before")
+    stack.destroy()
+    assert not cloud.volumes
+    assert not stack.state
+
+
 @pytest.mark.parametrize("name", PROGRAM)
 def test_what_a_stranger_has_under_a_recorded_id_is_left_alone(stack: Stack, cloud: FakeMithril, name: str) -> None:
     """Its name is not the recorded one."""
@@ -249,7 +259,9 @@ def test_what_a_stranger_has_under_a_recorded_id_is_left_alone(stack: Stack, clo
 
 
 @pytest.mark.parametrize("status", [400, 409, 422])
-def test_a_volume_that_is_still_attached_waits_for_its_bid(clean_environment: None, clock: Any, status: Any) -> None:
+def test_a_volume_that_is_still_attached_waits_for_its_bid(
+    clean_environment: None, clock: FakeClock, status: Any
+) -> None:
     """Whatever status the service refuses it with, and also while an ended bid has not let go of it yet."""
     from flow_resources.testing import Clock
 
