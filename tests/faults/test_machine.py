@@ -26,7 +26,7 @@ from flow_resources.testing import Clock, FakeMithril
 CLUSTERS, VOLUMES = ("a", "b"), ("x", "y")
 # A hang takes real time, and so does a server that is not there; the matrix has both.
 STRIKES = [*(name for name in FAULTS if not name.startswith(("hang", "refused"))), *CRASHES]
-SHORT, SHORT_STEPS = 10, 10
+SHORT, SHORT_STEPS = 20, 12
 LONG, LONG_STEPS = int(os.environ.get("FLOW_RESOURCES_LIVES", "200")), 30
 PORTION, FIRST = 20, int(os.environ.get("FLOW_RESOURCES_SEED", "1"))
 
