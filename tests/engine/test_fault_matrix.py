@@ -30,7 +30,6 @@ SAMPLE = [
     ("create a cluster", "reset after", ""),
     ("create a volume", "500 after", ""),
     ("create a volume", "hang after", ""),
-    (f"replace a cluster, {NEW_FIRST}", "truncated", ""),
     ("create a cluster", "killed after acceptance", "the engine"),
     ("create a cluster", "killed after the answer", "the plugin"),
     ("create a volume", "killed before the send", "the engine"),

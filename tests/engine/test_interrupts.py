@@ -93,14 +93,15 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_up_takes_the_bid_over(booting
     assert [one["fid"] for one in cloud.live_bids] == [project.id_of("trainer")]
 
 
+@pytest.mark.faults
 def test_an_interrupt_of_the_plugin_too_leaves_a_bid_that_the_next_up_takes_over(booting, cloud: FakeMithril) -> None:
     """As from a supervisor that signals every process; Python's own last words are then in the output."""
     project, process = booting
     victims = [*plugin_pids(process.pid), process.pid]
     for pid in victims:
         os.kill(pid, signal.SIGINT)
-    read_until(process, "that is never printed")
-    assert process.wait(30) != 0
+    assert process.wait(60) != 0  # not the end of what it prints: a plugin that lives on holds the pipe open
+    end_session(process)
     assert "trainer" not in project.resources()
     assert len(cloud.live_bids) == 1
     assert "taking over" in assert_nothing_new_after_another_up(project, cloud)
