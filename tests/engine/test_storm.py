@@ -26,6 +26,7 @@ MANY = f"""
 def asked_by_an_up(folder: Path, cloud: FakeMithril) -> int:
     """Bring the stack up and return how many requests that took; one bid for each cluster, in the state."""
     folder.mkdir()
+    cloud.set_capacity("8xa100", "us-central5-a", CLUSTERS)
     project = Project.make(folder, cloud, MANY)
     cloud.clear_requests()
     project.up("--skip-preview", "--parallel", str(CLUSTERS)).ok()
