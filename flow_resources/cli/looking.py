@@ -24,7 +24,7 @@ def look(stack: SelectedStack, cloud: Cloud, min_age: timedelta, *, everyone: bo
     """
     memory = session.current()
     moment = memory.clock.now()
-    bids, volumes = list(cloud.live_bids(moment).values()), [one for one in cloud.volumes(moment) if not one.deleted]
+    bids, volumes = list(cloud.live_bids(moment).values()), cloud.volumes(moment)
     own = stack.records()
     if everyone:
         found = _marked({stack.name: own, **stack.beside()}, bids, volumes)

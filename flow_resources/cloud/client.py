@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flow.sdk.client import Flow
 
 
-def open_client(settings: Settings, clock: Clock, patience: Callable[[], Patience] | None) -> Flow:
+def open_client(settings: Settings, clock: Clock, patience: Callable[[], Patience]) -> Flow:
     """Open the SDK with our transport and our way with SSH keys, whatever its own environment says."""
     from flow import Flow
     from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
@@ -38,8 +38,7 @@ def open_client(settings: Settings, clock: Clock, patience: Callable[[], Patienc
 
     class Factory:
         def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the SDK's protocol
-            patient = patience or (lambda: Patience(settings.retry_seconds, clock=clock))
-            transport = Transport(settings, config.get_headers(), config.auth_token_source, clock, patient)
+            transport = Transport(settings, config.get_headers(), config.auth_token_source, clock, patience)
             provider = MithrilProvider(config, http_client=transport)
             context = provider.ctx
             context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)

@@ -63,11 +63,9 @@ class Cloud:
     `patience` tells how long whoever asks now may ask again where no answer comes.
     """
 
-    def __init__(
-        self, settings: Settings, clock: Clock | None = None, patience: Callable[[], Patience] | None = None
-    ) -> None:
-        self.settings, self._clock, self._patience = settings, clock or Clock(), patience
-        self._now = self._clock.now
+    def __init__(self, settings: Settings, clock: Clock, patience: Callable[[], Patience]) -> None:
+        self.settings, self._clock, self._patience = settings, clock, patience
+        self._now = clock.now
         self._opening = threading.Lock()
         self._client: Flow | None = None
         self._project: Project | None = None
@@ -111,7 +109,7 @@ class Cloud:
             offers = [Offer.read(row) for row in self._api.list_spot_availability({}).rows]
         stored = self.volumes(begun_after=self._now() - 5) if volumes else []
         regions = sorted({one.region for one in offers} | set(self._known_regions()))
-        return Market(types, offers, regions, {one.id: one for one in stored if not one.deleted})
+        return Market(types, offers, regions, {one.id: one for one in stored})
 
     def ssh_keys(self) -> dict[str, str]:
         """Return the project's platform keys, id by name and id by id."""
@@ -209,6 +207,8 @@ class Cloud:
         try:
             with self._asking(f"cancel bid {bid_id}"), self._changing_bids():
                 self._api.cancel_bid(bid_id)
+        except NotFoundError:
+            return
         except RefusedError:
             bid = self.bid(bid_id)
             if bid and not bid.ended:
@@ -226,7 +226,8 @@ class Cloud:
             if isinstance(answer, dict) and answer.get("next_cursor"):
                 raise UnheardError("the listing of the volumes is cut", "it proves nothing; run the same command again")
             rows = answer if isinstance(answer, list) else answer["data"]
-            return [StoredVolume.read(row) for row in rows]
+            every = map(StoredVolume.read, rows)
+            return [one for one in every if with_deleted or not one.deleted]
 
     def create_volume(self, name: str, size_gb: int, interface: str, region: str, key: str) -> StoredVolume:
         """Make a volume; `key` tells the service that two sendings are one request.

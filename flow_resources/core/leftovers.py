@@ -80,8 +80,8 @@ class Found:
 
 
 def cost_of(bid: Bid) -> Decimal | None:
-    """Return the most that a bid can cost, USD per hour: its price times its machines."""
-    return None if bid.price is None else (bid.price * bid.quantity).quantize(money.CENT)
+    """Return the most that a bid can cost, USD per hour, in whole cents."""
+    return None if bid.max_cost is None else bid.max_cost.quantize(money.CENT)
 
 
 def read_state(export: Any) -> Records:

@@ -49,6 +49,11 @@ class Bid:
     created_at: str
 
     @property
+    def max_cost(self) -> Decimal | None:
+        """The most that it can cost, USD per hour: its price times its machines; None where the price is not known."""
+        return None if self.price is None else self.price * self.quantity
+
+    @property
     def ended(self) -> bool:
         """Whether it is over for good. A preempted bid is not: it is Open, and comes back."""
         return self.status == ENDED

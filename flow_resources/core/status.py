@@ -112,7 +112,7 @@ def outputs(seen: Sighting) -> dict[str, Any]:
         "status": seen.status,
         "status_message": seen.message,
         "max_price_per_hour": None if price is None else float(price),
-        "max_cost_per_hour": None if price is None else float(price * bid.quantity),
+        "max_cost_per_hour": None if bid.max_cost is None else float(bid.max_cost),
         "instances": machines,
         "public_ips": [one["public_ip"] for one in machines if one["public_ip"]],
         "private_ips": [one["private_ip"] for one in machines if one["private_ip"]],

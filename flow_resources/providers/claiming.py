@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
-from flow_resources.core.naming import Mark, compose, take_apart
+from flow_resources.core.naming import Mark, MarkedName, compose, take_apart
 from flow_resources.core.rows import age_of
 from flow_resources.providers import session
 from flow_resources.providers.base import NOT_KNOWN, Named, still_recorded
@@ -48,7 +48,7 @@ class Claim(Generic[T]):
 def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     """Judge the live things of a project for one resource."""
     there, recorded = list(live), still_recorded(str(mark))
-    ours = [(parts, one) for one in there if (parts := take_apart(one.name)) and parts.mark == mark]
+    ours = _marked(there, mark)
     generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
     if NOT_KNOWN in recorded or any(one.id in recorded for one in there):
         return Claim(None, (), generation)
@@ -65,13 +65,17 @@ def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Ca
     """
     if not recorded or NOT_KNOWN in recorded:
         return
-    for one in live:
-        parts = take_apart(one.name)
-        if parts and parts.mark == mark and one.id not in recorded:
+    for _, one in _marked(live, mark):
+        if one.id not in recorded:
             session.current().warn_once(
                 f"{one.name} ({one.id}, {worth(one)}) is live as well, with this resource's mark: an interrupted "
                 "replacement may have left it; `flow-resources sweep` tells whether any state records it, and ends it"
             )
+
+
+def _marked(live: Iterable[T], mark: Mark) -> list[tuple[MarkedName, T]]:
+    """Return what carries a mark, with its name taken apart."""
+    return [(parts, one) for one in live if (parts := take_apart(one.name)) and parts.mark == mark]
 
 
 def too_old(what: Named, hours: float) -> bool:

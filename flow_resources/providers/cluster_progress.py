@@ -77,7 +77,7 @@ def end(cloud: Cloud, bid: Bid, deadline: Deadline) -> None:
 
 def worth(bid: Bid) -> str:
     """Say what a bid can cost at most."""
-    return "at an unknown price" if bid.price is None else f"up to {money.usd(bid.price * bid.quantity)}/h"
+    return "at an unknown price" if bid.max_cost is None else f"up to {money.usd(bid.max_cost)}/h"
 
 
 def latest(cloud: Cloud, seen: Sighting) -> Sighting:

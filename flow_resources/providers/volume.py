@@ -94,8 +94,7 @@ class VolumeProvider(FlowProvider):
         if volume is None:
             return gone(id_, "volume", props)
         if mark := props.get(MARK):
-            live = (one for one in cloud.volumes(moment) if not one.deleted)
-            warn_of_surplus(live, Mark.parse(str(mark)), {id_}, worth)
+            warn_of_surplus(cloud.volumes(moment), Mark.parse(str(mark)), {id_}, worth)
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
         inputs.pop("volume_name", None)
         if inputs:  # none for a `Volume.get`

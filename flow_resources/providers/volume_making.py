@@ -141,8 +141,7 @@ def _differences(volume: StoredVolume | None, props: Mapping[str, Any]) -> str:
 
 def find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
     """Return a volume from a whole listing of the project; the service has no GET for one."""
-    found = [one for one in cloud.volumes(begun_after) if one.id == id_ and not one.deleted]
-    return found[0] if found else None
+    return next((one for one in cloud.volumes(begun_after) if one.id == id_), None)
 
 
 def worth(volume: StoredVolume) -> str:
