@@ -61,8 +61,6 @@ def hang(cloud: FakeMithril) -> None:
         pytest.param(hang, "heard", marks=pytest.mark.faults),
     ],
 )
-# A client that is cut off while the fake keeps it waiting can leave the fake's end of the connection to the collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_outage_in_the_middle_of_an_up_ends_in_one_line_each_and_one_more_up_converges(
     tmp_path: Path, cloud: FakeMithril, outage: Callable[[FakeMithril], None], answer: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import subprocess
@@ -309,7 +310,7 @@ def test_a_connection_is_refused_for_a_second_where_nobody_says_how_long(mithril
         raw.get("/v2/me")
     with pytest.raises(httpx.ConnectError):
         raw.get("/v2/me")
-    assert slept.call_args_list == [mocker.call(1.0)]
+    assert [one for one in slept.call_args_list if one != mocker.call(0)] == [mocker.call(1.0)]
 
 
 def test_a_door_opens_again_when_somebody_else_lets_the_port_go(mithril, raw):
@@ -334,6 +335,37 @@ def test_a_cloud_can_be_closed_while_it_refuses(mithril, raw):
     assert time.monotonic() - started < 2
     mithril.start()
     assert raw.get("/v2/me").status_code == 200
+
+
+def test_nobody_who_comes_in_while_the_door_closes_waits_for_ever(mithril):
+    """Whoever connects is answered or cut, and no socket is left to the collector, which would warn."""
+    halt, waited = threading.Event(), []
+
+    def connect():
+        while not halt.is_set():
+            with socket.socket() as one:
+                one.settimeout(5)
+                try:
+                    one.connect(("127.0.0.1", mithril.port))
+                    one.sendall(b"GET /v2/me HTTP/1.1\r\nHost: x\r\n\r\n")
+                    one.recv(10)
+                except TimeoutError:
+                    waited.append(one)
+                except OSError:
+                    continue
+
+    clients = [threading.Thread(target=connect) for _ in range(6)]
+    for client in clients:
+        client.start()
+    for _ in range(60):
+        mithril.start()
+        time.sleep(0.01)
+        mithril.stop()
+    halt.set()
+    for client in clients:
+        client.join()
+    gc.collect()
+    assert waited == []
 
 
 def test_a_body_comes_in_drips(mithril, client):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,6 +24,9 @@ from flow_resources.testing.web.serving import Serving
 HOST = "127.0.0.1"
 _GRACE_SECONDS = 0.05
 _ROUND_SECONDS, _ROUNDS = 0.001, 100
+# Whoever is accepted becomes a task, then a transport, then a connection: a round of the loop each.
+_ROUNDS_TO_COME_IN = 4
+_BACKLOG = 512
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -74,7 +78,7 @@ class Server:
         try:
             loop.run_until_complete(self._serve(loop, listening, ready))
         finally:
-            # Such as a connection that is just coming in. (`asyncio.run` would also wait for every `then` of a fault.)
+            # Such as a handler that is kept waiting. (`asyncio.run` would also wait for every `then` of a fault.)
             for task in asyncio.all_tasks(loop):
                 task.cancel()
             loop.run_until_complete(asyncio.sleep(_ROUND_SECONDS))
@@ -121,7 +125,8 @@ class _Door:
     def __init__(self, port: int) -> None:
         self._port = port
         self._runner: web.ServerRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._site: web.SockSite | None = None
+        self._listener: socket.socket | None = None
         self._opening: asyncio.Task[None] | None = None
         self._transports: WeakSet[asyncio.Transport] = WeakSet()
 
@@ -147,8 +152,13 @@ class _Door:
     async def shut(self) -> None:
         """Stop listening; connections that are busy go on."""
         site, self._site = self._site, None
-        if site is not None:
-            await site.stop()
+        if site is None or self._listener is None:
+            return
+        # asyncio loses a connection that it accepts in the round in which its server closes: the client waits for ever.
+        asyncio.get_running_loop().remove_reader(self._listener)
+        for _ in range(_ROUNDS_TO_COME_IN):
+            await asyncio.sleep(0)
+        await site.stop()
 
     async def close(self) -> None:
         """Stop for good and cut what is left."""
@@ -157,8 +167,6 @@ class _Door:
         if self._runner is None or self._runner.server is None:
             return
         await self.shut()
-        # Whoever came in through the closing door is a connection only in the next round of the loop.
-        await asyncio.sleep(_ROUND_SECONDS)
         await self._runner.cleanup()
         # A goodbye takes rounds, too, and is never over where a client does not read: whoever is left is cut.
         for _ in range(_ROUNDS):
@@ -170,10 +178,12 @@ class _Door:
             await asyncio.sleep(_ROUND_SECONDS)
 
     async def _listen(self) -> None:
-        if self._runner is not None:
-            site = web.TCPSite(self._runner, HOST, self._port, backlog=512)
-            await site.start()
-            self._site = site
+        if self._runner is None:
+            return
+        listener = socket.create_server((HOST, self._port), backlog=_BACKLOG)
+        site = web.SockSite(self._runner, listener, backlog=_BACKLOG)
+        await site.start()
+        self._site, self._listener = site, listener
 
     async def _open_again(self, seconds: float) -> None:
         while self._site is None:
