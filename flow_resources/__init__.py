@@ -13,17 +13,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flow_resources.cluster import GpuCluster, Instance, VolumeMount, VolumeMountDict
     from flow_resources.errors import FlowResourcesError
+    from flow_resources.references import ClusterReference, VolumeReference, export_cluster, export_volume
     from flow_resources.volume import Volume
 
-__all__ = ["FlowResourcesError", "GpuCluster", "Instance", "Volume", "VolumeMount", "VolumeMountDict"]
+__all__ = [
+    "ClusterReference",
+    "FlowResourcesError",
+    "GpuCluster",
+    "Instance",
+    "Volume",
+    "VolumeMount",
+    "VolumeMountDict",
+    "VolumeReference",
+    "export_cluster",
+    "export_volume",
+]
 
 _HOMES = {
+    "ClusterReference": "references",
     "FlowResourcesError": "errors",
     "GpuCluster": "cluster",
     "Instance": "cluster",
     "Volume": "volume",
     "VolumeMount": "cluster",
     "VolumeMountDict": "cluster",
+    "VolumeReference": "references",
+    "export_cluster": "references",
+    "export_volume": "references",
 }
 
 

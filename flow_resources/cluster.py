@@ -9,6 +9,7 @@ import pulumi
 
 from flow_resources import engine, identity
 from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.references import VolumeReference
 from flow_resources.volume import Volume
 
 WaitFor = Literal["placed", "allocated", "running"]
@@ -24,11 +25,11 @@ class VolumeMountDict(TypedDict):
 class VolumeMount:
     """A volume and where it is mounted on every machine of a cluster."""
 
-    def __init__(self, volume: Volume | pulumi.Input[str], mount_path: pulumi.Input[str]) -> None:
+    def __init__(self, volume: Volume | VolumeReference | pulumi.Input[str], mount_path: pulumi.Input[str]) -> None:
         """Mount a volume.
 
         Args:
-            volume: A `Volume`, or the id of one (`vol_...`).
+            volume: A `Volume`, a `VolumeReference`, or the id of one (`vol_...`).
             mount_path: Where: under /volumes, /mnt, /data, /dataN, /opt or /var, which is where the service mounts.
 
         """
@@ -37,12 +38,13 @@ class VolumeMount:
     def _to_props(self) -> dict[str, Any]:
         props: dict[str, Any] = {"mount_path": self.mount_path}
         # Never ask an Output for an attribute: it answers to every name.
-        if isinstance(self.volume, pulumi.Output) or not isinstance(self.volume, Volume):
+        if isinstance(self.volume, pulumi.Output) or not isinstance(self.volume, (Volume, VolumeReference)):
             return {"volume_id": self.volume, **props}
         # Of a volume that does not exist yet, preview knows these two already.
         hints = {"__region": self.volume.region, "__interface": self.volume.interface}
-        # Not `volume_id`: of a volume that is renamed a preview knows no outputs, and would replace the cluster.
-        return {"volume_id": self.volume.id, **props, **hints}
+        # Not a volume's `volume_id`: of one that is renamed a preview knows no outputs, and would replace the cluster.
+        id_ = self.volume.id if isinstance(self.volume, Volume) else self.volume.volume_id
+        return {"volume_id": id_, **props, **hints}
 
 
 @pulumi.output_type

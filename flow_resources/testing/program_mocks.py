@@ -20,6 +20,7 @@ from typing import Any
 import pulumi
 
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
+STACK = "pulumi:pulumi:StackReference"
 PROJECT, REGION = "proj_mocked", "us-central5-a"
 CREATED_AT = "2026-01-01T00:00:00+00:00"
 
@@ -28,18 +29,31 @@ class FlowMocks(pulumi.runtime.Mocks):
     """Ready-made `pulumi.runtime.Mocks`.
 
     `outputs` overrides outputs by the resource's logical name, such as `{"trainer": {"status": "preempted"}}`.
+    `stacks` holds the outputs of other stacks by their names, such as
+    `{"acme/infra/prod": {"data": {"flow": "volume/1", "size_gb": 500}}}`; what a reference needs beyond it is made up.
     `resources` lists what the program registered: (type, name, inputs). Subclass it to mock other providers' things.
     """
 
-    def __init__(self, outputs: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        outputs: Mapping[str, Mapping[str, Any]] | None = None,
+        stacks: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         super().__init__()
         self.outputs = dict(outputs or {})
+        self.stacks = dict(stacks or {})
         self.resources: list[tuple[str, str, dict[str, Any]]] = []
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Answer for a resource: its inputs, and what the service would have added."""
         inputs = {key: value for key, value in args.inputs.items() if not key.startswith("__") and value is not None}
         self.resources.append((args.typ, args.name, inputs))
+        if args.typ == STACK:
+            exported = self.stacks.get(args.inputs["name"], {})
+            return args.resource_id, {
+                **inputs,
+                "outputs": {name: _exported(name, one) for name, one in exported.items()},
+            }
         shape = {CLUSTER: _cluster, VOLUME: _volume}.get(args.typ)
         if shape is None:
             return f"{args.name}-id", {**inputs, **self.outputs.get(args.name, {})}
@@ -94,6 +108,14 @@ def _volume(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "attached_to": [],
         "created_at": CREATED_AT,
     }
+
+
+def _exported(name: str, value: Any) -> Any:
+    """Return another stack's output; one that is a cluster's or a volume's gets what its reference reads."""
+    kind = str(value.get("flow")).partition("/")[0] if isinstance(value, Mapping) else ""
+    if kind == "cluster":
+        return {**_cluster(name, f"bid_{_number(name):08d}", value), **value}
+    return {**_volume(name, f"vol_{_number(name):08d}", value), **value} if kind == "volume" else value
 
 
 def _number(name: str) -> int:

@@ -8,7 +8,10 @@ import pytest
 
 import flow_resources
 
-NAMES = ["FlowResourcesError", "GpuCluster", "Instance", "Volume", "VolumeMount", "VolumeMountDict"]
+NAMES = [
+    "ClusterReference", "FlowResourcesError", "GpuCluster", "Instance", "Volume", "VolumeMount", "VolumeMountDict",
+    "VolumeReference", "export_cluster", "export_volume",
+]  # fmt: skip
 HEAVY = """
 import sys
 import flow_resources

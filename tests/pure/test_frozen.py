@@ -18,7 +18,7 @@ from flow_resources.cli import main
 from flow_resources.cloud.launching import idempotency_key
 from flow_resources.cloud.settings import resolve
 from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
-from flow_resources.core import cluster_inputs, naming, volume_inputs
+from flow_resources.core import cluster_inputs, exports, naming, volume_inputs
 from flow_resources.core.status import STATUSES
 from flow_resources.engine import token
 from flow_resources.providers.cluster import GpuClusterProvider
@@ -78,6 +78,7 @@ def what_is() -> dict[str, Any]:
             "Volume": sorted(Volume.__annotations__),
         },
         "hidden properties": sorted(set(re.findall(r'"(__[a-z]\w*)"', text)) - NOT_OURS),
+        "exports": {f"{one.word}/{one.version}": sorted(one.shape(dict.fromkeys(one.keys))) for one in exports.KINDS},
         "words of status": sorted(STATUSES),
         "config keys": sorted({*re.findall(r'stack_config\("(flow:\w+)"\)', text)} | {"flow:owner"}),
         "environment variables": sorted(

@@ -1,0 +1,102 @@
+"""The shape of what one project's stack exports for another one's: frozen, because stacks hold it.
+
+A mapping with the key `flow`, which names kind and version ("volume/1"), and the parts. A later version of this package
+may add parts; none ever goes away or changes its meaning, so whoever reads version 1 reads what comes after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+KEY = "flow"
+
+
+class ForeignError(ValueError):
+    """An output is not what was asked for; `why` begins where "the output NAME of STACK" ends."""
+
+    def __init__(self, kind: Kind, why: str, absent: bool = False) -> None:
+        super().__init__(why)
+        self.kind, self.why, self.absent = kind, why, absent
+
+    def told(self, name: str, stack: str, there: Mapping[str, str]) -> str:
+        """Return the line for the person; `there` says what the other stack's outputs are, by name."""
+        others = ", ".join(f"{one!r} ({kind})" for one, kind in sorted(there.items()))
+        listed = f"there is {others}" if others else "there are no outputs at all"
+        why = f"is missing; {listed}" if self.absent else self.why
+        remedy = f"add `{self.kind.exporter}({name!r}, ...)` to that project's program and run `pulumi up` there"
+        return f"the output {name!r} of the stack {stack} {why}: {remedy}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What can be handed over."""
+
+    word: str
+    exporter: str
+    """The function of this package that writes it."""
+    reader: str
+    """The class that reads it."""
+    keys: tuple[str, ...]
+    version: int = 1
+
+    def shape(self, parts: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is exported."""
+        return {KEY: f"{self.word}/{self.version}", **parts}
+
+    def parts(self, value: Any) -> dict[str, Any]:
+        """Return the parts of what was exported. Raises ForeignError where it is something else."""
+        if value is None:
+            raise ForeignError(self, "is missing", absent=True)
+        word = _word_of(value)
+        if word != self.word:
+            reader = f", which {_BY_WORD[word].reader} reads" if word in _BY_WORD else ""
+            raise ForeignError(self, f"is {kind_of(value)}{reader}, not a {self.word} as {self.exporter} writes it")
+        absent = [key for key in self.keys if value.get(key) is None]
+        if absent:
+            raise ForeignError(self, f"is a {self.word} without {', '.join(absent)}")
+        return {key: _whole(value[key]) for key in self.keys}
+
+
+CLUSTER = Kind("cluster", "export_cluster", "ClusterReference", ("task_id", "region", "public_ips", "volume_ids"))
+VOLUME = Kind("volume", "export_volume", "VolumeReference", ("volume_id", "region", "interface", "size_gb"))
+KINDS = (CLUSTER, VOLUME)
+_BY_WORD = {kind.word: kind for kind in KINDS}
+
+
+def no_stack(stack: str, kind: Kind, name: str, why: str) -> str:
+    """Return the line for a stack that cannot be read at all; `why` is what the engine said of it."""
+    said = why.rpartition("returned an error: ")[2]
+    remedy = (
+        f"`pulumi stack ls --all` lists what is there; its program needs `{kind.exporter}({name!r}, ...)` and an `up`"
+    )
+    return f"the stack {stack}, of which the output {name!r} is read, cannot be read: {said}: {remedy}"
+
+
+def kinds_of(outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each output of a stack is, without its value, which may be secret."""
+    return {name: kind_of(value) for name, value in outputs.items()}
+
+
+def kind_of(value: Any) -> str:
+    """Say what a value is, never which."""
+    word = _word_of(value)
+    if word:
+        return f"a {word}"
+    for types, said in (((bool,), "a boolean"), ((int, float), "a number"), ((str,), "a string"), ((list,), "a list")):
+        if isinstance(value, types):
+            return said
+    return "a mapping"
+
+
+def _whole(value: Any) -> Any:
+    """Return a number as it was exported: Pulumi carries every number as a float."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _word_of(value: Any) -> str:
+    """Return the kind that a shape names; nothing where the value is no shape."""
+    named = value.get(KEY) if isinstance(value, Mapping) else None
+    word, _, version = named.partition("/") if isinstance(named, str) else ("", "", "")
+    return word if word in _BY_WORD and version.isdecimal() else ""
