@@ -248,6 +248,18 @@ def is_mocked() -> bool:
 _tokens: dict[type[ResourceProvider], str] = {}
 
 
+def stacks() -> list[str]:
+    """Return the names of all stacks of the backend, each organization/project/stack; none where Pulumi cannot say."""
+    from pulumi import automation
+
+    try:
+        workspace = automation.LocalWorkspace(".", env_vars={"PULUMI_OPTION_FULLY_QUALIFY_STACK_NAMES": "true"})
+        return [one.name for one in workspace.list_stacks(include_all=True)]
+    except Exception as error:  # noqa: BLE001 - it only helps a person find something
+        info(f"the stacks of the backend could not be listed: {one_line(str(error), 200)}")
+        return []
+
+
 def token(provider: type[ResourceProvider]) -> str:
     """Serialise a provider once: the stock resource does it anew each time and dies at the 981st of a program."""
     if provider not in _tokens:

@@ -46,6 +46,10 @@ class Session:
     """By id, the mark of the resource that adopts it."""
     spending: dict[str, tuple[str, Decimal]] = field(default_factory=dict)
     """By URN, the logical name and the most the cluster can cost (USD per hour)."""
+    holders: dict[str, str] = field(default_factory=dict)
+    """Who the bids are that hold a volume, by id (see `holders`)."""
+    stacks: list[str] | None = None
+    """The names of all stacks of the backend, once somebody asked."""
     found: Settings | None = None
     door: Cloud | None = None
     owner: str = ""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult
@@ -38,6 +39,7 @@ from flow_resources.providers.base import (
     visible,
 )
 from flow_resources.providers.claiming import warn_of_surplus
+from flow_resources.providers.holders import named_holders
 from flow_resources.providers.volume_making import adopted, check_adoption, claimed, find, worth
 from flow_resources.providers.waiting import Deadline
 
@@ -129,8 +131,11 @@ class VolumeProvider(FlowProvider):
         session.current().deleted.add(_id)
 
 
-def _delete(cloud: Cloud, id_: str, props: Mapping[str, Any]) -> str:
-    """Delete a volume that nothing holds; return what is in the way, nothing where the volume is gone."""
+def _delete(cloud: Cloud, id_: str, props: Mapping[str, Any], tell: Callable[[Sequence[str]], str] = ", ".join) -> str:
+    """Delete a volume that nothing holds; return what is in the way, nothing where the volume is gone.
+
+    `tell` says who the bids are that hold it.
+    """
     volume, recorded = find(cloud, id_, session.current().clock.now()), props.get("volume_name")
     if volume is None:
         return ""
@@ -140,7 +145,7 @@ def _delete(cloud: Cloud, id_: str, props: Mapping[str, Any]) -> str:
             "`pulumi refresh` records the new name, if the volume is still this stack's",
         )
     if volume.bids:
-        return f"held by {', '.join(volume.bids)}"
+        return f"held by {tell(volume.bids)}"
     try:
         cloud.delete_volume(id_)
     except RefusedError as error:
@@ -154,8 +159,10 @@ def _outwait(held: str, deadline: Deadline, cloud: Cloud, id_: str, props: Mappi
     """Go on until a volume is gone. Raises NotReadyError at the limit, saying what held it last."""
     failed, again = f"the volume {id_} could not be deleted", "end what holds it, then run the same command again"
     engine.row(f"waiting: {held}")
+    # Most are this stack's own clusters, which end in moments: only who holds it longer is looked up.
+    tell = partial(named_holders, cloud, own=str(props.get(MARK) or ""))
     try:
-        for held in deadline.watch(lambda _: _delete(cloud, id_, props)):  # noqa: PLR1704 - the newest word counts
+        for held in deadline.watch(lambda _: _delete(cloud, id_, props, tell)):  # noqa: PLR1704 - the newest word counts
             if not held:
                 return
             engine.row(f"waiting: {held}")

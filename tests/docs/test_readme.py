@@ -53,7 +53,8 @@ def test_every_program_runs_in_a_plain_pytest(program: str, tmp_path: Path) -> N
     (tmp_path / "test_program.py").write_text(
         "import pulumi\n"
         "from flow_resources.testing import FlowMocks\n"
-        "mocks = FlowMocks()\n"
+        "infra = {'data': {'flow': 'volume/1'}, 'hub': {'flow': 'cluster/1'}}\n"
+        "mocks = FlowMocks(stacks={'acme/infra/prod': infra})\n"
         "pulumi.runtime.set_mocks(mocks)\n"
         "@pulumi.runtime.test\n"
         "def test_program():\n"

@@ -69,38 +69,70 @@ def test_pulumi_up_at_the_repositorys_root_runs_the_complete_example(tmp_path: P
     assert nothing_left(cloud)
 
 
-def test_training_mounts_the_volume_of_infra_and_infra_waits_for_it(tmp_path: Path, cloud: FakeMithril) -> None:
-    """Two projects and one volume, whose destruction is refused, naming the bid, while the other one trains."""
+def test_two_projects_of_two_stacks_each_share_volumes_and_nothing_is_lost(tmp_path: Path, cloud: FakeMithril) -> None:
+    """Training mounts the volume of infra's stack of the same name; infra cannot take it away meanwhile."""
     infra = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "infra")
     training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
     infra.edit(
         'region="us-central5-a")',
-        'region="us-central5-a",\n    opts=pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(delete="3s")))',
+        'region="us-central5-a",\n    opts=ResourceOptions(custom_timeouts=CustomTimeouts(delete="6s")))',
     )
-    infra.preview().ok()
-    assert not cloud.mutations
-    infra.up().ok()
-    (volume,) = cloud.volumes
-
-    cloud.clear_requests()
-    training.preview().ok()
-    assert not cloud.mutations
-    training.up().ok()
-    (bid,) = cloud.live_bids
-    assert bid["launch_specification"]["volumes"] == [volume["fid"]]
-    assert training.outputs()["volume_ids"] == [volume["fid"]]
-    stays_as_it_is(training, cloud)
-    stays_as_it_is(infra, cloud)
+    infra.edit("from flow", "from pulumi import CustomTimeouts, ResourceOptions\n\nfrom flow")
+    volumes, bids = {}, {}
+    for stack in ("dev", "prod"):
+        if stack == "prod":
+            infra.run("stack", "init", stack).ok()
+            training.run("stack", "init", stack).ok()
+        infra.preview().ok()
+        infra.up().ok()
+        volumes[stack] = infra.id_of("training-data")
+        cloud.clear_requests()
+        training.preview().ok()
+        assert not cloud.mutations
+        training.up().ok()
+        bids[stack] = training.id_of("trainer")
+        assert training.outputs()["volume_ids"] == [volumes[stack]]
+        assert training.outputs()["trainer"]["task_id"] == bids[stack]
+        stays_as_it_is(training, cloud)
+        stays_as_it_is(infra, cloud)
+    mounted = {one["fid"]: one["launch_specification"]["volumes"] for one in cloud.live_bids}
+    assert mounted == {bids[stack]: [volumes[stack]] for stack in volumes}
+    assert len({*volumes.values()}) == len({*bids.values()}) == 2
 
     refused = infra.destroy().failed().text
-    assert f"error: the volume {volume['fid']} could not be deleted: held by {bid['fid']}: end what holds it" in refused
-    assert [one["fid"] for one in cloud.volumes] == [volume["fid"]] == [infra.id_of("training-data")]
-    assert [one["fid"] for one in cloud.live_bids] == [bid["fid"]]
+    (held,) = (one["name"] for one in cloud.live_bids if one["fid"] == bids["prod"])
+    who = f"held by {bids['prod']} ({held} of the stack organization/training/prod): end what holds it"
+    assert f"error: the volume {volumes['prod']} could not be deleted: {who}" in refused
+    assert sorted(one["fid"] for one in cloud.volumes) == sorted(volumes.values())
+    assert {one["fid"] for one in cloud.live_bids} == {*bids.values()}
     assert "2 unchanged" in infra.refresh().ok().text
 
-    training.destroy().ok()
-    infra.destroy().ok()
+    for project in (training, infra):
+        for stack in ("dev", "prod"):
+            project.run("stack", "select", stack).ok()
+            project.destroy().ok()
     assert nothing_left(cloud)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "why"),
+    [
+        ('"data")', '"dta")', "'dta' of the stack organization/infra/dev is missing; there is 'data' (a volume)"),
+        ("/infra/", "/infar/", "stack organization/infar/dev, of which the output 'data' is read, cannot be read: unk"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_says_so_in_one_line_and_what_to_add(
+    tmp_path: Path, cloud: FakeMithril, written: str, instead: str, why: str
+) -> None:
+    """At preview, without a traceback, whatever is wrong with it."""
+    Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "infra").up().ok()
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
+    training.edit(written, instead)
+    printed = training.preview().failed().text
+    (line,) = {line.strip() for line in printed.splitlines() if line.startswith("    error: the ")}
+    assert why in line
+    assert "export_volume(" in line
+    assert "Traceback" not in printed
 
 
 def test_training_finds_an_infra_stack_of_another_name_by_its_config(tmp_path: Path, cloud: FakeMithril) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pytest_mock import MockerFixture
 from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
+from flow_resources.core.naming import Mark, compose
 from flow_resources.testing import FakeMithril
 
 
@@ -50,6 +52,29 @@ def test_a_file_volume_is_the_default(stack: Stack, cloud: FakeMithril) -> None:
     """Only file volumes attach to more than one machine."""
     stack.up({"data": volume()})
     assert cloud.volumes[0]["interface"] == "File"
+
+
+def test_whoever_holds_a_volume_is_told_by_name_and_stack_as_far_as_they_can_be_known(
+    cloud: FakeMithril, clock: FakeClock, mocker: MockerFixture
+) -> None:
+    """A bid of anybody by its name; one with the mark of a stack of this backend by that stack, asked for once."""
+    asked = mocker.patch("flow_resources.engine.stacks", return_value=["acme/infra/dev", "acme/training/dev"])
+    stack = Stack(settings_of(cloud), clock=clock, owner="acme/infra/dev")
+    stack.up({"data": volume()})
+    names = {
+        "theirs": "trainer",
+        "training": compose("trainer", Mark.of("acme/training/dev", "urn"), "abcdef", 1),
+        "elsewhere": compose("trainer", Mark.of("acme/other/dev", "urn"), "abcdef", 1),
+        "own": compose("trainer", Mark.of(stack.owner, "urn"), "abcdef", 1),
+    }
+    bids = {who: cloud.add_bid(name, volumes=[stack.state["data"].id])["fid"] for who, name in names.items()}
+    with pytest.raises(VerbError) as failed:
+        stack.destroy()
+    assert f"{bids['theirs']} (trainer)" in str(failed.value)
+    assert f"{bids['training']} ({names['training']} of the stack acme/training/dev)" in str(failed.value)
+    assert f"{bids['elsewhere']} ({names['elsewhere']})" in str(failed.value)
+    assert f"{bids['own']} ({names['own']})" in str(failed.value)
+    assert asked.call_count == 1
 
 
 def test_a_held_volume_says_which_bid_holds_it_and_is_not_lost(cloud: FakeMithril, clock: FakeClock) -> None:
@@ -127,7 +152,7 @@ def test_a_service_that_stays_silent_ends_the_delete_after_minutes(cloud: FakeMi
     stack.up({"data": volume()})
     holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
     clock.meanwhile = lambda: cloud.faults.add(status=503, times=None) if len(clock.slept) == 2 else None
-    with pytest.raises(VerbError, match=f"could not be deleted: held by {holder['fid']}; then .*503.*end what holds"):
+    with pytest.raises(VerbError, match=f"not be deleted: held by {holder['fid']} .*; then .*503.*end what holds"):
         stack.destroy()
     assert 300 < sum(clock.slept) < 400
     assert "data" in stack.state
