@@ -1,6 +1,6 @@
 """The engine room: the only place that knows Pulumi's insides.
 
-The Python dynamic host gives a provider its properties and little else. Six things are taken from its insides, each
+The Python dynamic host gives a provider its properties and little else. Seven things are taken from its insides, each
 feature-detected, each with a stock behaviour to fall back on, each with a test for both ways:
 
 ========================  ============================================  ======================================
@@ -11,6 +11,7 @@ the time limit, the URN   `request` in the frame that called the verb   no limit
 failed initialisation     `context` there, `ErrorResourceInitFailed`    success with a warning: the id is kept
 one-line errors           `context` there, a `Status` with the line     whatever the host prints
 more than 4 verbs         the host's thread pool, widened               4 at a time
+death with the engine     that address, watched                         goes on until it is done
 one token a class         `__provider`, serialised once                 `pulumi.dynamic.Resource` as it is
 ========================  ============================================  ======================================
 """
@@ -18,6 +19,8 @@ one token a class         `__provider`, serialised once                 `pulumi.
 from __future__ import annotations
 
 import functools
+import os
+import socket
 import sys
 import threading
 import traceback
@@ -45,6 +48,7 @@ R = TypeVar("R")
 
 VERBS_AT_ONCE = 1024  # the engine's own `--parallel` is the limit; an idle thread costs nothing before it is used
 _RPC_METHODS = {"Check", "Diff", "Create", "Read", "Update", "Delete"}
+_DISCONNECTED = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 _STATUS_DETAILS = "grpc-status-details-bin"
 
 
@@ -141,12 +145,45 @@ def _log(severity: Any, message: str, *, ephemeral: bool) -> bool:
 
 @functools.cache
 def _engine() -> Any:
-    """Return a stub of the engine whose address the host was started with; None where there is none."""
+    """Return a stub of the engine; None where there is none."""
+    channel = _channel()
+    return None if channel is None else engine_pb2_grpc.EngineStub(channel)
+
+
+@functools.cache
+def _channel() -> grpc.Channel | None:
+    """Return the channel to the engine whose address the host was started with; None where there is none."""
     address = sys.argv[1] if len(sys.argv) > 1 else ""
     host, _, port = address.rpartition(":")
-    if not (host and port.isdigit()):
-        return None
-    return engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
+    return grpc.insecure_channel(address) if host and port.isdigit() else None
+
+
+# -- when the engine is gone -------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def end_with_the_engine() -> None:
+    """End this process, once, when the engine is gone: killed, it ends no plugin, and a plugin goes on by itself.
+
+    Nobody would record what it still does. It dies as if it were killed, too: the next `up` takes over what it left.
+    """
+    channel = _channel()
+    if channel is None:
+        return
+    host, _, port = sys.argv[1].rpartition(":")
+    seen: set[grpc.ChannelConnectivity] = set()
+
+    def look(state: grpc.ChannelConnectivity) -> None:
+        seen.add(state)
+        if state not in _DISCONNECTED or grpc.ChannelConnectivity.READY not in seen:
+            return
+        try:
+            socket.create_connection((host, int(port))).close()
+        except ConnectionRefusedError:
+            os._exit(1)  # the connection is lost, and nobody listens there any more
+        grpc.channel_ready_future(channel)  # it was idle for long: connected anew, it tells again
+
+    channel.subscribe(look, try_to_connect=True)
 
 
 # -- how a verb ends badly ---------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from flow_resources.providers.claiming import warn_of_surplus
 from flow_resources.providers.cluster_check import check_against, check_costs, read_market
 from flow_resources.providers.cluster_placing import adopted, claimed
 from flow_resources.providers.cluster_progress import bring_about, end, latest, worth
+from flow_resources.providers.records import holds, is_held_by_another, new_record, record_of
 
 
 class GpuClusterProvider(FlowProvider):
@@ -74,6 +75,7 @@ class GpuClusterProvider(FlowProvider):
         """Say what a change does; nothing is asked of the service."""
         olds, news = engine.unknowns_in(_olds), engine.unknowns_in(_news)
         _keep_quiet(olds, news)
+        holds(_id, olds)
         decision = decide(FIELDS, olds, news)
         if olds.get(UNREADY) and not decision.changes:
             return DiffResult(changes=True, replaces=[])
@@ -99,12 +101,13 @@ class GpuClusterProvider(FlowProvider):
                 "the region could not be settled while the service was out of reach", "run `pulumi up` again"
             )
         bid = adopted(cloud, props) or claimed(cloud, props, deadline)
-        seen = Sighting(bid, ())
+        seen, record = Sighting(bid, ()), new_record()
+        holds(bid.id, record)
         try:
             seen = bring_about(cloud, bid, props, deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, the bid is rented and its id must be recorded
-            return not_ready(bid.id, _outs(cloud, latest(cloud, seen), props), props, error)
-        return CreateResult(bid.id, _outs(cloud, seen, props))
+            return not_ready(bid.id, _outs(cloud, latest(cloud, seen), props, record), props, error)
+        return CreateResult(bid.id, _outs(cloud, seen, props, record))
 
     @engine.verb
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -133,7 +136,7 @@ class GpuClusterProvider(FlowProvider):
                 "instance_type": seen.bid.instance_type,
                 "paused": seen.bid.status == "Paused",
             }
-        return ReadResult(id_, _outs(cloud, seen, {**props, **inputs}) | more, inputs)
+        return ReadResult(id_, _outs(cloud, seen, {**props, **inputs}, props) | more, inputs)
 
     @engine.verb
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -146,13 +149,13 @@ class GpuClusterProvider(FlowProvider):
             raise EndedError(f"the bid {_id} has ended", "`pulumi up --refresh` places a new one")
         changes, unready = touched(FIELDS, _olds, _news), bool(_olds.get(UNREADY))
         if decide(FIELDS, _olds, _news).changes and not changes and not unready:  # state only
-            return UpdateResult(_outs(cloud, seen, _news))
+            return UpdateResult(_outs(cloud, seen, _news, _olds))
         waits = unready or changes != {"max_price_per_hour"}  # a price alone is set, and the auction takes its course
         try:
             seen = bring_about(cloud, seen.bid, _news, deadline, waits=waits)
         except Exception as error:  # noqa: BLE001 - as in create
-            return update_not_ready(_id, _outs(cloud, latest(cloud, seen), _news), _news, error)
-        return UpdateResult(_outs(cloud, seen, _news))
+            return update_not_ready(_id, _outs(cloud, latest(cloud, seen), _news, _olds), _news, error)
+        return UpdateResult(_outs(cloud, seen, _news, _olds))
 
     @engine.verb
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
@@ -160,6 +163,8 @@ class GpuClusterProvider(FlowProvider):
         _keep_quiet(_props)
         deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _props)
+        if is_held_by_another(_id, _props):
+            return
         bid = cloud.bid(_id)
         recorded = _props.get("task_name")
         if bid and not bid.ended and recorded and bid.name != recorded:
@@ -183,11 +188,11 @@ def _keep_quiet(*bags: Mapping[str, Any]) -> None:
 # -- what goes into the state ------------------------------------------------------------------------------------------
 
 
-def _outs(cloud: Cloud, seen: Sighting, props: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all outputs: the inputs as they are, and what the service says."""
+def _outs(cloud: Cloud, seen: Sighting, props: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all outputs: the inputs as they are, what the service says, and the word of the record."""
     inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
     mark = {MARK: props[MARK]} if props.get(MARK) else {}
-    return {**inputs, **outputs(seen), **mark, **service_of(cloud.settings)}
+    return {**inputs, **outputs(seen), **mark, **record_of(record), **service_of(cloud.settings)}
 
 
 def _drifted(seen: Sighting, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Session:
     """Marks whose state held something when this operation began: a create of one is a replacement."""
     deleted: set[str] = field(default_factory=set)
     """Ids that this process has deleted."""
+    held: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By id, the record of a declared resource that holds it (see `records`)."""
     adopted: dict[str, str] = field(default_factory=dict)
     """By id, the mark of the resource that adopts it."""
     spending: dict[str, tuple[str, Decimal]] = field(default_factory=dict)

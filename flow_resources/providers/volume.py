@@ -40,6 +40,7 @@ from flow_resources.providers.base import (
 )
 from flow_resources.providers.claiming import warn_of_surplus
 from flow_resources.providers.holders import named_holders
+from flow_resources.providers.records import holds, is_held_by_another, new_record, record_of
 from flow_resources.providers.volume_making import adopted, check_adoption, claimed, find, worth
 from flow_resources.providers.waiting import Deadline
 
@@ -70,6 +71,7 @@ class VolumeProvider(FlowProvider):
     @engine.verb
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Say what a change does; nothing is asked of the service."""
+        holds(_id, _olds)
         decision = decide(FIELDS, engine.unknowns_in(_olds), engine.unknowns_in(_news))
         if decision.replaces:
             session.current().warn_once(f"replaced because of {', '.join(decision.replaces)}: the data on it is lost")
@@ -80,11 +82,13 @@ class VolumeProvider(FlowProvider):
         """Make the volume, or take over what a lost create of ours left."""
         cloud = session.current().cloud()
         volume = adopted(cloud, props) or claimed(cloud, props)
+        record = new_record()
+        holds(volume.id, record)
         try:
             volume = _renamed(cloud, volume, props)
         except Exception as error:  # noqa: BLE001 - the volume exists, and its id must be recorded
-            return not_ready(volume.id, _outs(cloud, volume, props), props, error)
-        return CreateResult(volume.id, _outs(cloud, volume, props))
+            return not_ready(volume.id, _outs(cloud, volume, props, record), props, error)
+        return CreateResult(volume.id, _outs(cloud, volume, props, record))
 
     @engine.verb
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -102,7 +106,7 @@ class VolumeProvider(FlowProvider):
         if inputs:  # none for a `Volume.get`
             inputs |= {"size_gb": volume.size_gb, "interface": volume.interface, "region": volume.region}
             inputs |= {MARK: props.get(MARK)} | ({"volume_name": volume.name} if props.get(NAMED) else {})
-        return ReadResult(id_, _outs(cloud, volume, inputs), inputs)
+        return ReadResult(id_, _outs(cloud, volume, inputs, props), inputs)
 
     @engine.verb
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
@@ -115,8 +119,8 @@ class VolumeProvider(FlowProvider):
         try:
             volume = _renamed(cloud, volume, _news)
         except Exception as error:  # noqa: BLE001 - as in create
-            return update_not_ready(_id, _outs(cloud, volume, _news), _news, error)
-        return UpdateResult(_outs(cloud, volume, _news))
+            return update_not_ready(_id, _outs(cloud, volume, _news, _olds), _news, error)
+        return UpdateResult(_outs(cloud, volume, _news, _olds))
 
     @engine.verb
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
@@ -126,6 +130,8 @@ class VolumeProvider(FlowProvider):
         """
         deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _props)
+        if is_held_by_another(_id, _props):
+            return
         if held := _delete(cloud, _id, _props):
             _outwait(held, deadline, cloud, _id, _props)
         session.current().deleted.add(_id)
@@ -179,8 +185,8 @@ def _renamed(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any]) -> St
     return find(cloud, volume.id, session.current().clock.now()) or volume
 
 
-def _outs(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all outputs: the inputs as they are, and what the service says."""
+def _outs(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all outputs: the inputs as they are, what the service says, and the word of the record."""
     inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
     kept = {MARK: props[MARK]} if props.get(MARK) else {}
     if "volume_name" in inputs:
@@ -196,5 +202,6 @@ def _outs(cloud: Cloud, volume: StoredVolume, props: Mapping[str, Any]) -> dict[
         "attached_to": list(volume.bids),
         "created_at": volume.created_at,
         **kept,
+        **record_of(record),
         **service_of(cloud.settings),
     }

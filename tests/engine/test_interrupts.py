@@ -10,10 +10,11 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from support.engine import Project, end_session, plugin_pids
+from support.engine import Project, end_session, kill, plugin_pids
 
 from flow_resources.testing import MANUAL, FakeMithril
 
@@ -47,6 +48,22 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
         if words in line:
             break
     return text
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def assert_all_end(pids: list[int]) -> None:
+    """Wait until none of the processes is there."""
+    deadline = time.monotonic() + 20
+    while alive := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < deadline, f"still there: {alive}"
+        time.sleep(0.05)
 
 
 def assert_nothing_new_after_another_up(project: Project, cloud: FakeMithril) -> str:
@@ -104,4 +121,17 @@ def test_an_interrupt_of_the_plugin_too_leaves_a_bid_that_the_next_up_takes_over
     end_session(process)
     assert "trainer" not in project.resources()
     assert len(cloud.live_bids) == 1
+    assert "taking over" in assert_nothing_new_after_another_up(project, cloud)
+
+
+def test_a_plugin_ends_with_its_killed_engine_and_sends_nothing_more(booting, cloud: FakeMithril) -> None:
+    """It would go on with nobody to record what it does; the next `up` takes over what it left."""
+    project, process = booting
+    plugins = plugin_pids(process.pid)
+    assert plugins
+    kill(process.pid)
+    process.wait(30)
+    assert_all_end(plugins)
+    cloud.clear_requests()
+    project.run("cancel", "--yes").ok()
     assert "taking over" in assert_nothing_new_after_another_up(project, cloud)

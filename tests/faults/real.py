@@ -76,7 +76,7 @@ class RealStack:
         kill(*victims)
 
     def close(self) -> None:
-        """End what is left of the processes: a plugin outlives its killed engine and goes on with what it was doing."""
+        """End what is left of the processes: the host of a program outlives its killed engine."""
         while self.ended:
             end_session(self.ended.pop())
 

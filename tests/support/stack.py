@@ -161,7 +161,6 @@ class Stack:
         self.operation()
         if refresh:
             self._refresh()
-        self._delete_doomed()
         for name, declared in program.items():
             self._bring(name, declared, forced=name in (force or set()))
         for name in [name for name in self._last_first() if name not in program]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ class Listener(engine_pb2_grpc.EngineServicer):
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
+        self.stop: Callable[[], Any] = lambda: None
 
     def Log(self, request: Any, context: Any) -> Any:  # noqa: N802
         from google.protobuf import empty_pb2
@@ -44,11 +46,17 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Any:
     engine_pb2_grpc.add_EngineServicer_to_server(listening, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
+    listening.stop = lambda: server.stop(0).wait()
     monkeypatch.setattr(sys, "argv", ["plugin", f"127.0.0.1:{port}"])
-    engine._engine.cache_clear()
+    forget_the_engine()
     yield listening
-    engine._engine.cache_clear()
-    server.stop(0).wait()
+    forget_the_engine()
+    listening.stop()
+
+
+def forget_the_engine() -> None:
+    for known in (engine._engine, engine._channel, engine.end_with_the_engine):
+        known.cache_clear()
 
 
 def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None) -> Any:
@@ -158,6 +166,40 @@ def test_a_create_that_is_not_ready_keeps_its_id_in_either_host(
     stack.up({"trainer": cluster(timeout=0.3)})
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id]
     assert stack.state["trainer"].outputs["status"] == "pending"
+
+
+def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener, mocker: Any) -> None:
+    """Nobody listens at its address any more."""
+    died = threading.Event()
+    mocker.patch("os._exit", side_effect=lambda _: died.set())
+    engine.end_with_the_engine()
+    grpc.channel_ready_future(engine._channel()).result(10)
+    assert not died.is_set()
+    listener.stop()
+    assert died.wait(10)
+
+
+def test_a_plugin_lives_while_its_engine_listens_whatever_becomes_of_the_connection(
+    listener: Listener, mocker: Any
+) -> None:
+    """One that was idle for long is closed by gRPC itself; made anew, it tells again."""
+    died, channel = mocker.patch("os._exit"), mocker.Mock()
+    mocker.patch.object(engine, "_channel", return_value=channel)
+    again = mocker.patch("grpc.channel_ready_future")
+    engine.end_with_the_engine()
+    ((watch,), _) = channel.subscribe.call_args
+    for state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE):
+        watch(state)
+    again.assert_called_once_with(channel)
+    assert not died.called
+
+
+def test_without_an_engines_address_nothing_is_watched(mocker: Any) -> None:
+    """A command, a test: it ends when it is done."""
+    forget_the_engine()
+    watched = mocker.spy(grpc, "insecure_channel")
+    engine.end_with_the_engine()
+    assert not watched.called
 
 
 def test_the_hosts_pool_is_widened_from_inside() -> None:
