@@ -30,6 +30,7 @@ check: $(STAMP) ## lint, format, types, layering
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(BIN)/basedpyright --pythonpath $(PY)
 	@$(BIN)/lint-imports
 
 # The fast floors first, and the engine only when they hold: the last line that pytest prints is the verdict.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -48,7 +49,7 @@ class VolumeMount:
 
 
 @pulumi.output_type
-class Instance(dict):  # type: ignore[type-arg]  # Pulumi's own pattern for output types
+class Instance(dict[str, Any]):
     """One machine of a cluster."""
 
     def __init__(
@@ -137,7 +138,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
     instance_type: pulumi.Output[str]
     num_instances: pulumi.Output[int]
     paused: pulumi.Output[bool]
-    wait_for: pulumi.Output[str]
+    wait_for: pulumi.Output[WaitFor]
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
         image: pulumi.Input[str] | None = None,
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         ports: pulumi.Input[Sequence[pulumi.Input[int]]] | None = None,
-        volumes: Sequence[VolumeMount | VolumeMountDict] | pulumi.Input[Sequence[VolumeMountDict]] | None = None,
+        volumes: pulumi.Input[Sequence[pulumi.Input[VolumeMount | VolumeMountDict]]] | None = None,
         ssh_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         paused: pulumi.Input[bool] = False,
         wait_for: pulumi.Input[WaitFor] = "running",
@@ -239,8 +240,8 @@ _COMPUTED = (
 
 def _mounts(volumes: Any) -> Any:
     """Turn mounts into properties. What is no mount goes on to check, which says so with its path."""
-    if isinstance(volumes, pulumi.Output):
-        return volumes.apply(_mounts)
+    if isinstance(volumes, pulumi.Output) or inspect.isawaitable(volumes):
+        return pulumi.Output.from_input(volumes).apply(_mounts)
     if isinstance(volumes, (list, tuple)):
         return [_mounts(one) for one in volumes]
     if isinstance(volumes, VolumeMount):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 
 from flow_resources import engine, identity
 from flow_resources.providers.volume import VolumeProvider
+
+Interface = Literal["file", "block"]
 
 
 class Volume(engine.Resource, module="flow", name="Volume"):
@@ -27,7 +29,7 @@ class Volume(engine.Resource, module="flow", name="Volume"):
     """The id of the project that it lives in."""
     size_gb: pulumi.Output[int]
     """Size in GB."""
-    interface: pulumi.Output[str]
+    interface: pulumi.Output[Interface]
     """"file" (many machines) or "block" (one machine)."""
     region: pulumi.Output[str]
     """The region; only clusters there can mount it."""
@@ -41,7 +43,7 @@ class Volume(engine.Resource, module="flow", name="Volume"):
         name: str,
         *,
         size_gb: pulumi.Input[int],
-        interface: pulumi.Input[str] = "file",
+        interface: pulumi.Input[Interface] = "file",
         region: pulumi.Input[str] | None = None,
         volume_name: pulumi.Input[str] | None = None,
         adopt_volume_id: pulumi.Input[str] | None = None,
