@@ -98,7 +98,7 @@ class Instance(dict[str, Any]):
         return pulumi.get(self, "ssh_port")  # type: ignore[no-any-return]
 
 
-class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
+class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     """Spot GPU machines: one bid on Mithril, one Flow task, `num_instances` machines, all of them or none.
 
     A preempted bid is not gone: it stays in the auction and comes back when its price wins again. `pulumi destroy`
@@ -209,7 +209,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
         }
         props |= dict.fromkeys(_COMPUTED)
         props |= identity.hidden("pulumi-python:dynamic/flow:GpuCluster", name, options)
-        super().__init__(GpuClusterProvider, name, props, options)
+        engine.declare(self, GpuClusterProvider, name, props, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> GpuCluster:  # noqa: A002 - Pulumi's word
@@ -217,7 +217,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
         cluster = GpuCluster.__new__(GpuCluster)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         known = ("region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
-        engine.Resource.__init__(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
+        engine.declare(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
         return cluster
 
 
