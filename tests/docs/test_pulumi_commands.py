@@ -48,6 +48,10 @@ def test_the_page_is_what_the_terminal_prints(tmp_path: Path, cloud: FakeMithril
             diffs.append((step.command[1], CHANGED.findall(result.text)))
         if step.command[1] == "refresh":
             the_state_is_readable(project)
+        if step.command[0] == "sed" and "secret" in step.command[2]:
+            told = project.preview("--json").ok().text
+            assert '"env": "[secret]"' in told
+            assert not [one for one in SECRETS if one in told]
     assert diffs == [
         ("preview", []),  # of what is created every input is shown, and none is marked
         ("preview", ["max_price_per_hour"]),
@@ -61,8 +65,12 @@ def test_the_page_is_what_the_terminal_prints(tmp_path: Path, cloud: FakeMithril
 def the_state_is_readable(project: Project) -> None:
     """See in an export what the page says of it."""
     exported = project.export()
+    assert '"env"' in exported
     assert not [one for one in SECRETS if one in exported]
     cluster, plain = project.resources()["trainer"], project.run("stack", "export", "--show-secrets").ok().text
+    shown = project.run("state", "get", cluster["urn"]).ok().text
+    assert "    env               : [secret]" in shown
+    assert not [one for one in ("__", *SECRETS) if one in shown]
     assert any(one in plain for one in SECRETS)
     assert re.fullmatch(r"project:///__main__\.py#\d+", cluster["sourcePosition"])
     hidden = {key for kind in ("inputs", "outputs") for key in cluster[kind] if key.startswith("__")}

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from flow_resources import GpuCluster, Instance, Volume, VolumeMount
+from flow_resources import (
+    ClusterReference,
+    GpuCluster,
+    Instance,
+    Volume,
+    VolumeMount,
+    VolumeReference,
+    export_cluster,
+    export_volume,
+)
 from flow_resources.core import cluster_inputs, volume_inputs
 from flow_resources.testing import FakeMithril, FlowMocks
 
@@ -17,7 +26,8 @@ DECLARED: dict[Callable[..., Any], list[str]] = {
     GpuCluster: [one.name for one in cluster_inputs.FIELDS],
     Volume: [one.name for one in volume_inputs.FIELDS],
 }
-CALLED = [*DECLARED, VolumeMount, Instance, GpuCluster.get, Volume.get, FakeMithril, FlowMocks]
+READ = [ClusterReference, VolumeReference, export_cluster, export_volume, GpuCluster.get, Volume.get]
+CALLED = [*DECLARED, *READ, VolumeMount, Instance, FakeMithril, FlowMocks]
 
 
 @pytest.mark.parametrize("called", CALLED, ids=lambda one: one.__qualname__)

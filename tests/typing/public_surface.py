@@ -13,7 +13,18 @@ import pulumi
 from typing_extensions import assert_type
 
 import flow_resources
-from flow_resources import FlowResourcesError, GpuCluster, Instance, Volume, VolumeMount, VolumeMountDict
+from flow_resources import (
+    ClusterReference,
+    FlowResourcesError,
+    GpuCluster,
+    Instance,
+    Volume,
+    VolumeMount,
+    VolumeMountDict,
+    VolumeReference,
+    export_cluster,
+    export_volume,
+)
 from flow_resources.testing import MANUAL, Clock, FakeMithril, FlowMocks, mock_mithril
 
 # --- what may be given ------------------------------------------------------------------------------------------------
@@ -219,6 +230,24 @@ def the_package() -> None:
     error: Exception = FlowResourcesError("no")
     assert isinstance(error, FlowResourcesError)
     assert_type(flow_resources.FlowResourcesError("no"), FlowResourcesError)
+
+
+def across_projects(data: Volume, cluster: GpuCluster, stack: pulumi.StackReference) -> None:
+    """What one project exports and another reads, where it takes the volume's place."""
+    export_volume("data", data)
+    export_cluster("hub", cluster)
+    theirs, hub = VolumeReference("acme/infra/prod", "data"), ClusterReference(stack, "hub")
+    assert_type(theirs.volume_id, pulumi.Output[str])
+    assert_type(theirs.region, pulumi.Output[str])
+    assert_type(theirs.size_gb, pulumi.Output[int])
+    assert_type(hub.task_id, pulumi.Output[str])
+    assert_type(hub.public_ips, pulumi.Output[Sequence[str]])
+    mounts = [VolumeMount(theirs, "/data")]
+    GpuCluster("one", instance_type="8xa100", max_price_per_hour=1, region=theirs.region, volumes=mounts)
+    VolumeMount(hub, "/data")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    export_volume("hub", cluster)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    export_cluster(cluster)  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportCallIssue]
+    _ = theirs.task_id  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
