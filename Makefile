@@ -10,7 +10,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.t
 # The environment of a recipe line: the venv and a working `pulumi` on PATH, as `make env` prints it.
 ON_PATH := lines="$$($(PY) tools/env.py)" && eval "$$lines"
 
-.PHONY: help setup env demo check test faults sweep bench clean FORCE
+.PHONY: help setup env demo check test faults sweep package bench clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## list what there is
@@ -30,12 +30,13 @@ check: $(STAMP) ## lint, format, types, layering
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(BIN)/basedpyright --pythonpath $(PY)
 	@$(BIN)/lint-imports
 
 # The fast floors first, and the engine only when they hold: the last line that pytest prints is the verdict.
 test: $(STAMP) ## all tests: first without, then with the Pulumi engine
-	@$(PY) -m pytest -n $(TEST_JOBS) -m 'not engine and not faults'
-	@$(ON_PATH) && $(PY) -m pytest -n $(TEST_JOBS) -m 'engine and not faults'
+	@$(PY) -m pytest -n $(TEST_JOBS) -m 'not engine and not faults and not package'
+	@$(ON_PATH) && $(PY) -m pytest -n $(TEST_JOBS) -m 'engine and not faults and not package'
 
 faults: $(STAMP) ## the whole fault matrix: every call of every verb, every fault, also through the engine (many minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -p no:logging tests/faults
@@ -43,6 +44,11 @@ faults: $(STAMP) ## the whole fault matrix: every call of every verb, every faul
 
 sweep: $(STAMP) ## the long property-based runs (some minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -m sweep
+
+package: $(STAMP) ## build what is uploaded into dist, and try it on every Python of this machine (some minutes)
+	@rm -rf dist
+	@$(PY) -m hatchling build >&2
+	@$(ON_PATH) && $(PY) -m pytest tests/package
 
 bench: $(STAMP) ## measure
 	@test -f benchmarks/bench.py || { echo 'make bench: there is no benchmarks/bench.py yet' >&2; exit 1; }

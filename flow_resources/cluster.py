@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -48,7 +49,7 @@ class VolumeMount:
 
 
 @pulumi.output_type
-class Instance(dict):  # type: ignore[type-arg]  # Pulumi's own pattern for output types
+class Instance(dict[str, Any]):
     """One machine of a cluster."""
 
     def __init__(
@@ -97,7 +98,7 @@ class Instance(dict):  # type: ignore[type-arg]  # Pulumi's own pattern for outp
         return pulumi.get(self, "ssh_port")  # type: ignore[no-any-return]
 
 
-class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
+class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     """Spot GPU machines: one bid on Mithril, one Flow task, `num_instances` machines, all of them or none.
 
     A preempted bid is not gone: it stays in the auction and comes back when its price wins again. `pulumi destroy`
@@ -137,7 +138,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
     instance_type: pulumi.Output[str]
     num_instances: pulumi.Output[int]
     paused: pulumi.Output[bool]
-    wait_for: pulumi.Output[str]
+    wait_for: pulumi.Output[WaitFor]
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
         image: pulumi.Input[str] | None = None,
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         ports: pulumi.Input[Sequence[pulumi.Input[int]]] | None = None,
-        volumes: Sequence[VolumeMount | VolumeMountDict] | pulumi.Input[Sequence[VolumeMountDict]] | None = None,
+        volumes: pulumi.Input[Sequence[pulumi.Input[VolumeMount | VolumeMountDict]]] | None = None,
         ssh_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         paused: pulumi.Input[bool] = False,
         wait_for: pulumi.Input[WaitFor] = "running",
@@ -208,7 +209,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
         }
         props |= dict.fromkeys(_COMPUTED)
         props |= identity.hidden("pulumi-python:dynamic/flow:GpuCluster", name, options)
-        super().__init__(GpuClusterProvider, name, props, options)
+        engine.declare(self, GpuClusterProvider, name, props, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> GpuCluster:  # noqa: A002 - Pulumi's word
@@ -216,7 +217,7 @@ class GpuCluster(engine.Resource, module="flow", name="GpuCluster"):
         cluster = GpuCluster.__new__(GpuCluster)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         known = ("region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
-        engine.Resource.__init__(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
+        engine.declare(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
         return cluster
 
 
@@ -239,8 +240,8 @@ _COMPUTED = (
 
 def _mounts(volumes: Any) -> Any:
     """Turn mounts into properties. What is no mount goes on to check, which says so with its path."""
-    if isinstance(volumes, pulumi.Output):
-        return volumes.apply(_mounts)
+    if isinstance(volumes, pulumi.Output) or inspect.isawaitable(volumes):
+        return pulumi.Output.from_input(volumes).apply(_mounts)
     if isinstance(volumes, (list, tuple)):
         return [_mounts(one) for one in volumes]
     if isinstance(volumes, VolumeMount):

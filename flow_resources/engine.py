@@ -304,19 +304,20 @@ def token(provider: type[ResourceProvider]) -> str:
     return _tokens[provider]
 
 
-class Resource(pulumi.dynamic.Resource, module="flow", name="Resource"):
-    """A dynamic resource whose provider is serialised once a class."""
+def declare(
+    resource: pulumi.dynamic.Resource,
+    provider: type[ResourceProvider],
+    name: str,
+    props: dict[str, Any],
+    opts: pulumi.ResourceOptions | None,
+) -> None:
+    """Do what the constructor of a dynamic resource does, with its provider serialised once a class.
 
-    def __init__(
-        self,
-        provider: type[ResourceProvider],
-        name: str,
-        props: dict[str, Any],
-        opts: pulumi.ResourceOptions | None,
-    ) -> None:
-        type_name = getattr(type(self), "_resource_type_name", None)
-        if type_name is None:  # another Pulumi: let it do what it does
-            super().__init__(provider(), name, props, opts)
-            return
-        props["__provider"] = token(provider)
-        pulumi.CustomResource.__init__(self, f"pulumi-python:{type_name}", name, props, opts)
+    No constructor in between: Pulumi takes the third one for the resource's own, and records the line that called it.
+    """
+    type_name = getattr(type(resource), "_resource_type_name", None)
+    if type_name is None:  # another Pulumi: let it do what it does
+        pulumi.dynamic.Resource.__init__(resource, provider(), name, props, opts)
+        return
+    props["__provider"] = token(provider)
+    pulumi.CustomResource.__init__(resource, f"pulumi-python:{type_name}", name, props, opts)

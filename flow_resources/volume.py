@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 
 from flow_resources import engine, identity
 from flow_resources.providers.volume import VolumeProvider
 
+Interface = Literal["file", "block"]
 
-class Volume(engine.Resource, module="flow", name="Volume"):
+
+class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     """Persistent storage on Mithril, which outlives the machines that mount it.
 
     The service cannot resize, move or convert a volume: a change of `size_gb`, `interface` or `region` makes a new,
@@ -27,7 +29,7 @@ class Volume(engine.Resource, module="flow", name="Volume"):
     """The id of the project that it lives in."""
     size_gb: pulumi.Output[int]
     """Size in GB."""
-    interface: pulumi.Output[str]
+    interface: pulumi.Output[Interface]
     """"file" (many machines) or "block" (one machine)."""
     region: pulumi.Output[str]
     """The region; only clusters there can mount it."""
@@ -41,7 +43,7 @@ class Volume(engine.Resource, module="flow", name="Volume"):
         name: str,
         *,
         size_gb: pulumi.Input[int],
-        interface: pulumi.Input[str] = "file",
+        interface: pulumi.Input[Interface] = "file",
         region: pulumi.Input[str] | None = None,
         volume_name: pulumi.Input[str] | None = None,
         adopt_volume_id: pulumi.Input[str] | None = None,
@@ -76,14 +78,14 @@ class Volume(engine.Resource, module="flow", name="Volume"):
         if volume_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
         props |= identity.hidden("pulumi-python:dynamic/flow:Volume", name, options)
-        super().__init__(VolumeProvider, name, props, options)
+        engine.declare(self, VolumeProvider, name, props, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> Volume:  # noqa: A002 - Pulumi's word
         """Read a volume that Pulumi does not own; `id` is the service's, `vol_...`."""
         volume = Volume.__new__(Volume)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        engine.Resource.__init__(volume, VolumeProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
+        engine.declare(volume, VolumeProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
         return volume
 
 

@@ -15,15 +15,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
 from flow_resources.testing import decorating, guard, memories, surroundings, uploads
 
 if TYPE_CHECKING:
     from flow_resources.testing.fake import FakeMithril
 
-R = TypeVar("R")
 C = TypeVar("C", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
 
 
 class MockMithril:
@@ -70,7 +73,11 @@ class MockMithril:
     @overload
     def __call__(self, target: C) -> C: ...
     @overload
-    def __call__(self, target: Callable[..., R]) -> Callable[..., R]: ...
+    def __call__(self, target: Callable[Concatenate[FakeMithril, P], R]) -> Callable[P, R]: ...
+    @overload
+    def __call__(self, target: Callable[Concatenate[S, FakeMithril, P], R]) -> Callable[Concatenate[S, P], R]: ...
+    @overload
+    def __call__(self, target: F) -> F: ...
     def __call__(self, target: Any) -> Any:
         """Decorate a function or a class. Raises TypeError for anything else."""
         return decorating.decorate(self, target)
@@ -79,7 +86,11 @@ class MockMithril:
 @overload
 def mock_mithril(target: C, /) -> C: ...
 @overload
-def mock_mithril(target: Callable[..., R], /) -> Callable[..., R]: ...
+def mock_mithril(target: Callable[Concatenate[FakeMithril, P], R], /) -> Callable[P, R]: ...
+@overload
+def mock_mithril(target: Callable[Concatenate[S, FakeMithril, P], R], /) -> Callable[Concatenate[S, P], R]: ...
+@overload
+def mock_mithril(target: F, /) -> F: ...
 @overload
 def mock_mithril(*, allow_network: bool = False, **options: Any) -> MockMithril: ...
 def mock_mithril(target: Any = None, /, *, allow_network: bool = False, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def test_the_readmes_test_against_the_fake_runs(tmp_path: Path, cloud: FakeMithr
 
 @pytest.mark.engine
 def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: FakeMithril) -> None:
-    """No passphrase, a wrong one, a reference to a stack that is not there, and a stack that is locked."""
+    """No passphrase, a wrong one, a reference to a stack that is not there, a locked stack, an import, no pip."""
     (_, table) = tables(section(README, "Troubleshooting"))
     messages = [message for row in table[1:] for message in ticked(row[0]) if "No module" not in message]
     training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
@@ -86,5 +87,9 @@ def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: F
     assert running.wait(timeout=120) == 0
     assert running.stdout
     running.stdout.close()
+    printed += project.run("import", "pulumi-python:dynamic/flow:GpuCluster", "theirs", "bid_1", "--yes").text
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    project.env["PATH"] = f"{tmp_path / 'bare' / 'bin'}{os.pathsep}{project.env['PATH']}"
+    printed += project.preview().failed().text
     for message in messages:
         assert message in printed

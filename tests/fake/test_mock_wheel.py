@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 from docs.pages import ROOT, blocks
+from support.packaging import build, clean
 
 TEN_LINES = blocks(ROOT / "docs" / "testing-flow-programs.md", "python")[0]
 WHERE = """
@@ -27,18 +27,14 @@ def test_the_fixture_is_there(mithril):
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
     """Build the wheel and put it, alone, into a folder."""
-    built, target = tmp_path / "built", tmp_path / "installed"
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(built)]
-    subprocess.run(build, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-    (wheel,) = built.glob("*.whl")
+    target = tmp_path / "installed"
     # All that an installer does with a wheel of plain Python, scripts aside.
-    ZipFile(wheel).extractall(target)
+    ZipFile(build("wheel", tmp_path / "built")).extractall(target)
     return target
 
 
 def run_pytest(folder: Path, installed: Path, *options: str) -> str:
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_", "PYTEST_"))}
-    env |= {"PYTHONPATH": str(installed)}
+    env = clean() | {"PYTHONPATH": str(installed)}
     # The repository leaves schemathesis out, too: it costs every run half a second.
     plain = ["-rA", "--rootdir", str(folder), "--strict-markers", "-p", "no:schemathesis"]
     command = [sys.executable, "-m", "pytest", *plain, *options]

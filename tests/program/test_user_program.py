@@ -94,6 +94,35 @@ def test_get_and_every_order_work_under_mocks_that_know_nothing(preview: bool) -
     program()
 
 
+@pytest.mark.parametrize("form", ["list", "output of a list", "list of outputs", "awaitable"])
+def test_every_form_of_a_mount_comes_to_the_same(form: str) -> None:
+    """A list, an output of one, outputs in one, or what is awaited."""
+    mocks = FlowMocks()
+    pulumi.runtime.set_mocks(mocks, project="p", stack="s", preview=False)
+
+    def given(data: flow_resources.Volume) -> Any:
+        first, second = flow_resources.VolumeMount(data, "/data"), {"volume_id": "vol_2", "mount_path": "/mnt/two"}
+
+        async def later() -> list[Any]:
+            return [first, second]
+
+        return {
+            "list": [first, second],
+            "output of a list": data.urn.apply(lambda _: [first, second]),
+            "list of outputs": [data.urn.apply(lambda _: first), pulumi.Output.from_input(second)],
+            "awaitable": later() if form == "awaitable" else None,
+        }[form]
+
+    @pulumi.runtime.test
+    def program() -> None:
+        data = flow_resources.Volume("data", size_gb=1)
+        flow_resources.GpuCluster("one", instance_type="8xa100", max_price_per_hour=1, volumes=given(data))
+
+    program()
+    (mounts,) = [inputs["volumes"] for _, name, inputs in mocks.resources if name == "one"]
+    assert [(one["volume_id"][:4], one["mount_path"]) for one in mounts] == [("vol_", "/data"), ("vol_", "/mnt/two")]
+
+
 def test_a_thousand_resources_of_a_class_can_be_declared() -> None:
     """The stock dynamic resource dies with RecursionError at the 981st."""
     mocks = FlowMocks()

@@ -22,6 +22,22 @@ assert flow_resources.FlowResourcesError.__name__ == "FlowResourcesError"
 assert "FlowResourcesError" in vars(flow_resources)
 assert "pulumi" not in sys.modules
 """
+DECLARING = """
+import sys
+import pulumi
+from flow_resources import GpuCluster, Volume, VolumeMount
+from flow_resources.testing import FlowMocks
+pulumi.runtime.set_mocks(FlowMocks(), preview=False)
+
+@pulumi.runtime.test
+def program():
+    data = Volume("data", size_gb=1)
+    return GpuCluster("one", instance_type="8xa100", max_price_per_hour=1, volumes=[VolumeMount(data, "/data")]).id
+
+program()
+heavy = {"flow", "httpx", "pydantic", "tenacity", "aiohttp"} & {name.partition(".")[0] for name in sys.modules}
+assert not heavy, heavy
+"""
 
 
 def test_all_is_sorted_and_is_what_the_namespace_gives() -> None:
@@ -58,7 +74,11 @@ def test_the_version_is_answered_when_it_is_asked_for() -> None:
         pytest.skip("the package runs from its source, not installed")
 
 
-def test_coming_in_costs_nothing() -> None:
-    """A fresh interpreter that imports the package has loaded neither the SDK nor its HTTP and model libraries."""
-    done = subprocess.run([sys.executable, "-c", HEAVY], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("program", [HEAVY, DECLARING], ids=["imported", "declaring"])
+def test_coming_in_costs_nothing(program: str) -> None:
+    """A fresh interpreter that imports the package has loaded neither the SDK nor its HTTP and model libraries.
+
+    Nor has a program that declares resources: only the plugin talks to the service.
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import grpc
 import pulumi
 import pytest
 from google.protobuf import json_format
-from pulumi.dynamic import CreateResult, ResourceProvider
+from pulumi.dynamic import CreateResult
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2
 from support.stack import Context, Create, Stack, cluster
 
@@ -22,7 +22,9 @@ from flow_resources.core.inputs import UNKNOWN
 from flow_resources.errors import RefusedError
 from flow_resources.providers.base import not_ready
 from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
+from flow_resources.volume import Volume
 
 
 class Listener(engine_pb2_grpc.EngineServicer):
@@ -232,10 +234,10 @@ def test_a_provider_is_serialised_once_a_class(mocker: Any) -> None:
 def test_without_the_class_token_the_stock_resource_is_used(mocker: Any) -> None:
     """Another Pulumi: let it do what it does."""
     stock = mocker.patch.object(pulumi.dynamic.Resource, "__init__", return_value=None)
-    mocker.patch.object(engine.Resource, "_resource_type_name", None)
-    engine.Resource(GpuClusterProvider, "x", {"a": 1}, None)
-    provider, name, props, _ = stock.call_args.args
-    assert isinstance(provider, ResourceProvider)
+    mocker.patch.object(Volume, "_resource_type_name", None)
+    engine.declare(Volume.__new__(Volume), VolumeProvider, "x", {"a": 1}, None)
+    _, provider, name, props, _ = stock.call_args.args
+    assert isinstance(provider, VolumeProvider)
     assert (name, props) == ("x", {"a": 1})
 
 
