@@ -66,7 +66,9 @@ def all_blocks() -> Iterator[Block]:
 BLOCKS = list(all_blocks())
 PYTHON = [one for one in BLOCKS if one.language == "python"]
 PROGRAMS = [
-    one for one in PYTHON if one.key not in RUN_ELSEWHERE and "flow_resources import" in one.code and "def test" not in one.code
+    one
+    for one in PYTHON
+    if one.key not in RUN_ELSEWHERE and "flow_resources import" in one.code and "def test" not in one.code
 ]
 
 
@@ -99,7 +101,15 @@ def test_every_block_of_python_has_right_types(tmp_path: Path) -> None:
         "[mypy-training]\nfollow_imports = skip\n"
     )
     (tmp_path / "mypy.ini").write_text(settings)
-    command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", str(ROOT / ".mypy_cache" / "docs")]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        "mypy.ini",
+        "--cache-dir",
+        str(ROOT / ".mypy_cache" / "docs"),
+    ]
     modules = [f"{one.module}.py" for one in PYTHON]
     done = subprocess.run([*command, *modules], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
     found = {line.partition(": error: ")[2]: line for line in done.stdout.splitlines() if ": error: " in line}

@@ -55,7 +55,9 @@ def raised() -> dict[str, str]:
             if name in OURS | {"Invalid", "fail", "warn_once"} and len(node.args) > place:
                 for one in branches(node.args[place]):
                     found[text_of(one)] = f"{path.relative_to(ROOT)}:{node.lineno}"
-    return {message: place for message, place in found.items() if any(len(one) > len("must be") for one in pieces(message))}
+    return {
+        message: place for message, place in found.items() if any(len(one) > len("must be") for one in pieces(message))
+    }
 
 
 def branches(node: ast.AST) -> list[ast.AST]:

@@ -1,4 +1,4 @@
-"""docs/tutorial.md, followed word by word: every block in one terminal, from an empty folder, through the real engine."""
+"""docs/tutorial.md, followed word by word: every block in one terminal, in an empty folder, by the real engine."""
 
 from __future__ import annotations
 
