@@ -199,6 +199,20 @@ def test_every_block_of_yaml_is_yaml(block: Block) -> None:
         assert set(read) == {"name", "runtime"}
 
 
+def test_every_page_with_a_terminal_has_a_test_that_types_it() -> None:
+    """And reads what comes back."""
+    typed = {
+        "index.md": "test_tutorial.py",
+        "tutorial.md": "test_tutorial.py",
+        "coming-from-flow-run.md": "test_tutorial.py",
+        "fake-cloud.md": "test_fake_cloud_pages.py",
+        "sweep.md": "test_sweep_page.py",
+    }
+    assert {one.key for one in BLOCKS if one.language == "console"} == set(typed)
+    for page, test in typed.items():
+        assert page in (Path(__file__).parent / test).read_text(), page
+
+
 @of("console")
 def test_every_block_of_a_terminal_begins_with_a_command(block: Block) -> None:
     """Of pulumi or of this package; that they print what is shown is tested through the engine."""

@@ -92,16 +92,17 @@ def test_what_to_write_instead_declares_something(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 def test_a_program_with_flow_run_rents_at_every_preview_and_every_up(tmp_path: Path, cloud: FakeMithril) -> None:
-    """Through the real engine: three commands, three clusters, nothing in the state, and destroy ends none of them."""
+    """Through the real engine: three commands, five clusters, nothing in the state, and destroy ends none of them."""
     project = Project.make(
         tmp_path, cloud, programs(RUN)[0].replace('name="trainer",', 'name="trainer", upload_code=False,')
     )
     project.preview().ok()
     assert len(cloud.live_bids) == 1
-    project.up("--skip-preview").ok()
-    project.up("--skip-preview").ok()
+    project.up().ok()
+    assert len(cloud.live_bids) == 3
+    project.up().ok()
     names = {bid["name"] for bid in cloud.live_bids}
-    assert len(names) == 3
+    assert len(names) == 5
     assert all(re.fullmatch(r"trainer-[0-9a-f]{6}", name) for name in names)
     assert [one["type"] for one in project.deployment()["resources"]] == ["pulumi:pulumi:Stack"]
     project.destroy().ok()
@@ -114,8 +115,8 @@ def test_the_resource_rents_once_and_destroy_ends_it(tmp_path: Path, cloud: Fake
     project = Project.make(tmp_path, cloud, programs(RUN)[1])
     project.preview().ok()
     assert cloud.bids == []
-    project.up("--skip-preview").ok()
-    project.up("--skip-preview").ok()
+    project.up().ok()
+    project.up().ok()
     (bid,) = cloud.bids
     assert bid["status"] == "Allocated"
     project.destroy().ok()
