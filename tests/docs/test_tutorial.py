@@ -78,12 +78,10 @@ class Followed:
         return [(bid["status"], bid["limit_price"]) for bid in self.after(title, "bids")]
 
 
-@pytest.fixture(scope="module")
-def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
-    """The page, typed into a bash of somebody who has just installed the package."""
+def follow(root: Path) -> Followed:
+    """Type the page into a bash of somebody who has just installed the package."""
     if not shutil.which("pulumi"):
         pytest.fail('no `pulumi` on PATH: run `make test`, or `eval "$(make -s env)"` first')
-    root = tmp_path_factory.mktemp("tutorial")
     for name in ("home", "looks", "empty"):
         (root / name).mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_", "PULUMI_"))}
@@ -108,7 +106,14 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
 
 
 @pytest.mark.engine
-def test_every_command_succeeds_and_prints_what_the_page_shows(followed: Followed) -> None:
+def test_the_page_followed_word_by_word_ends_where_it_says(tmp_path: Path) -> None:
+    """What is printed, and what the cloud is like after each part."""
+    followed = follow(tmp_path)
+    every_command_succeeds_and_prints_what_the_page_shows(followed)
+    the_cloud_is_as_the_page_says_after_each_part(followed)
+
+
+def every_command_succeeds_and_prints_what_the_page_shows(followed: Followed) -> None:
     """In order, up to times, ids and addresses."""
     assert len(followed.deeds) > 15
     assert len(followed.printed) == 2 * len(followed.deeds)
@@ -118,8 +123,7 @@ def test_every_command_succeeds_and_prints_what_the_page_shows(followed: Followe
         assert missing(deed.lines, printed) is None, f"{missing(deed.lines, printed)!r} is not in\n{printed}"
 
 
-@pytest.mark.engine
-def test_the_cloud_is_as_the_page_says_after_each_part(followed: Followed) -> None:
+def the_cloud_is_as_the_page_says_after_each_part(followed: Followed) -> None:
     """Nothing rented by a preview, one bid at a time, lost, won back, and nothing left."""
     assert followed.bids("Preview") == []
     assert followed.bids("Up") == [("Allocated", "$20.00")]
