@@ -19,6 +19,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 LOG = logging.getLogger("mkdocs.hooks.docs_pages")
 
+EXAMPLES = sorted(page.parent.name for page in (ROOT / "examples").glob("*/README.md"))
 # A file of the repository, and the page that it becomes. A folder is its README.md.
 PAGES = {
     "README.md": "repository/readme.md",
@@ -27,14 +28,20 @@ PAGES = {
     "SECURITY.md": "repository/security.md",
     "LICENSE": "repository/license.md",
     "tests/frozen.json": "repository/frozen.md",
-    "examples/01-cluster/README.md": "examples/01-cluster.md",
-    "examples/02-volumes/README.md": "examples/02-volumes.md",
-    "examples/03-two-projects/README.md": "examples/03-two-projects.md",
+    **{f"examples/{name}/README.md": f"examples/{name}.md" for name in EXAMPLES},
 }
 UNLISTED = ("LICENSE", "tests/frozen.json")  # reached by links, not by the navigation
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".json": "json"}
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 CODE = re.compile(r"^(```.*?^```)$", re.MULTILINE | re.DOTALL)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the examples into the menu."""
+    for entry in config.nav or []:
+        if "Examples" in entry:
+            entry["Examples"] = [f"examples/{name}.md" for name in EXAMPLES]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -62,13 +69,19 @@ def link(found: re.Match[str], here: str, uri: str) -> str:
     if not target or re.match(r"[a-z]+:", target):
         return found[0]
     path = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
-    goal = PAGES.get(path) or PAGES.get(f"{path}/README.md")
+    goal = PAGES.get(path) or PAGES.get(f"{path}/README.md") or example_of(path)
     if goal is None and path.startswith("docs/"):
         goal = path.removeprefix("docs/")
     if goal is None:
         LOG.warning("%s links to %s, which is no page of the site", here, target)
         return found[0]
     return f"{found[1]}{posixpath.relpath(goal, posixpath.dirname(uri) or '.')}{mark}{anchor}{found[3]}"
+
+
+def example_of(path: str) -> str | None:
+    """Return the page of the example that a file belongs to."""
+    folder, _, rest = path.removeprefix("examples/").partition("/")
+    return PAGES.get(f"examples/{folder}/README.md") if rest and (ROOT / path).exists() else None
 
 
 def text_of(source: str) -> str:
@@ -79,7 +92,7 @@ def text_of(source: str) -> str:
         return f"# {path.name}\n\n{fenced(path, source)}"
     if not source.startswith("examples/"):
         return text
-    programs = [file for name in ("Pulumi.yaml", "__main__.py") for file in sorted(path.parent.rglob(name))]
+    programs = [file for name in ("Pulumi.yaml", "*.py") for file in sorted(path.parent.rglob(name))]
     listed = "\n".join(fenced(file, os.path.relpath(file, path.parent)) for file in programs)
     return f"{text}\n## The files\n\n{listed}"
 

@@ -74,10 +74,14 @@ def test_every_input_and_output_of_a_cluster_is_in_the_reference(site: Path) -> 
 
 
 def test_the_examples_are_pages_with_their_programs(site: Path) -> None:
-    """Each folder under examples/."""
-    for example in sorted(one for one in (ROOT / "examples").iterdir() if one.is_dir()):
+    """Each folder under examples/ that has a page of its own, in the menu, with all of its programs."""
+    examples = sorted(page.parent for page in (ROOT / "examples").glob("*/README.md"))
+    assert len(examples) >= 3
+    beside = (site / "examples" / f"{examples[0].name}.html").read_text()
+    for example in examples:
         page = (site / "examples" / f"{example.name}.html").read_text()
-        assert page.count("__main__.py</span>") == len(list(example.rglob("__main__.py"))), example
+        assert page.count(".py</span>") == len(list(example.rglob("*.py"))), example
+        assert example is examples[0] or f'href="{example.name}.html"' in beside
 
 
 BROKEN = {
