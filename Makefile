@@ -10,7 +10,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.t
 # The environment of a recipe line: the venv and a working `pulumi` on PATH, as `make env` prints it.
 ON_PATH := lines="$$($(PY) tools/env.py)" && eval "$$lines"
 
-.PHONY: help setup env demo check test faults sweep package bench clean FORCE
+.PHONY: help setup env demo check test faults sweep package bench docs clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## list what there is
@@ -54,8 +54,13 @@ bench: $(STAMP) ## measure
 	@test -f benchmarks/bench.py || { echo 'make bench: there is no benchmarks/bench.py yet' >&2; exit 1; }
 	@$(ON_PATH) && exec $(PY) benchmarks/bench.py
 
+# mkdocs-material speaks of a mkdocs 2 that nothing here uses; every other warning is an error.
+docs: $(STAMP) ## build the documentation site, with every warning an error
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo 'site/index.html is the front page; `$(PY) -m http.server -d site` serves it, with search' >&2
+
 clean: ## remove all that was made here (the built pulumi stays in its cache)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .demo build dist
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .demo build dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Done again when the dependencies change, and where the folder was moved or copied: an editable install points to the

@@ -1,7 +1,5 @@
 """Everything that can go wrong, split by what the caller does about it.
 
-::
-
     FlowResourcesError          one line for the person, with a remedy
     ├── SettingsError           no key, or one that is no key: say which of the three places to put it in
     ├── AccountError            a key, project or service other than the recorded one: touch nothing

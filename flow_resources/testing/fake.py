@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class FakeMithril(Console):
     """A spot GPU cloud on loopback.
 
-    with FakeMithril() as mithril:
-        os.environ.update(mithril.environment)
+        with FakeMithril() as mithril:
+            os.environ.update(mithril.environment)
 
     Without a seed its market stands still: prices are the catalog's until a test sets them, and everything happens at
     once. With one, prices move, others bid, and auction, boot and notice take their time. Every switch can be set by

@@ -22,7 +22,7 @@ from flow_resources.testing.web.routes import paths
 
 CLOUD = ROOT / "docs" / "fake-cloud.md"
 CONTRACT = ROOT / "docs" / "fake-cloud-contract.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def run(command: list[str], folder: Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -138,7 +138,7 @@ def test_every_guess_is_a_switch_with_the_default_that_the_page_says():
         assert default in (str(value), f'"{value}"', str(int(value)) if isinstance(value, float) else ""), name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page):
     """To a file, and to a heading of it."""
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
@@ -148,4 +148,9 @@ def test_every_link_leads_somewhere(page):
         found = page.parent / name if name else page
         assert found.exists(), target
         headings = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE) if anchor else []
-        assert not anchor or anchor in [heading.lower().replace(" ", "-") for heading in headings], target
+        assert not anchor or anchor in [slug(heading) for heading in headings], target
+
+
+def slug(heading):
+    """Return the anchor of a heading: GitHub and the site make it alike."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

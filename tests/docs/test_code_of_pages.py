@@ -1,0 +1,219 @@
+"""Every block of code under docs/ is run, or read by what would run it: none is only there to be looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from docs.pages import README, ROOT, blocks
+
+DOCS = ROOT / "docs"
+FENCE = re.compile(r"^```(?P<language>\w*)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+# Their programs have tests of their own, which run each block as the page means it.
+RUN_ELSEWHERE = {
+    "fake-cloud.md": "test_fake_cloud_pages.py",
+    "testing-flow-programs.md": "test_testing_page.py",
+    "coming-from-flow-run.md": "test_coming_from_flow_run.py",
+    "tutorial.md": "test_tutorial.py",
+}
+# What mypy cannot know: what a decorator adds to a class, and that a pipe was asked for.
+NOT_KNOWN_TO_MYPY = {
+    '"TestOfUnittest" has no attribute "mithril"  [attr-defined]',
+    'Item "None" of "IO[str] | None" has no attribute "readline"  [union-attr]',
+}
+
+
+@dataclass
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    rest: str
+    code: str
+
+    @property
+    def name(self) -> str:
+        """A name for people, and for a module."""
+        return f"{self.page.relative_to(DOCS).with_suffix('')}_{self.line}"
+
+    @property
+    def module(self) -> str:
+        return re.sub(r"\W", "_", self.name)
+
+    @property
+    def key(self) -> str:
+        return str(self.page.relative_to(DOCS))
+
+
+def all_blocks() -> Iterator[Block]:
+    for page in sorted(DOCS.rglob("*.md")):
+        text = page.read_text()
+        for found in FENCE.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Block(page, line, found["language"], found["rest"], found["code"])
+
+
+BLOCKS = list(all_blocks())
+PYTHON = [one for one in BLOCKS if one.language == "python"]
+PROGRAMS = [
+    one
+    for one in PYTHON
+    if one.key not in RUN_ELSEWHERE and "flow_resources import" in one.code and "def test" not in one.code
+]
+
+
+def of(language: str) -> pytest.MarkDecorator:
+    found = [one for one in BLOCKS if one.language == language]
+    return pytest.mark.parametrize("block", found, ids=[one.name for one in found])
+
+
+def test_every_block_says_what_it_is() -> None:
+    """And no fence is left open."""
+    assert {one.language for one in BLOCKS} <= {"python", "sh", "console", "yaml", "text"}
+    for page in DOCS.rglob("*.md"):
+        assert len(re.findall(r"^```", page.read_text(), re.MULTILINE)) == 2 * sum(one.page == page for one in BLOCKS)
+
+
+def test_what_is_run_elsewhere_is_run_there() -> None:
+    """The page has a test that reads it."""
+    for page, test in RUN_ELSEWHERE.items():
+        assert page in (Path(__file__).parent / test).read_text(), test
+
+
+def test_every_block_of_python_has_right_types(tmp_path: Path) -> None:
+    """Names that are not there, wrong keywords, wrong types of arguments: one run of mypy over all blocks."""
+    (tmp_path / "training.py").write_text(next(one.code for one in PYTHON if 'title="training.py"' in one.rest))
+    for one in PYTHON:
+        (tmp_path / f"{one.module}.py").write_text(one.code)
+    settings = (
+        "[mypy]\ncheck_untyped_defs = True\nignore_missing_imports = True\nfollow_imports = silent\n"
+        f"mypy_path = {ROOT}\nnamespace_packages = True\n[mypy-flow.*]\nfollow_imports = skip\n"
+        "[mypy-training]\nfollow_imports = skip\n"
+    )
+    (tmp_path / "mypy.ini").write_text(settings)
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        "mypy.ini",
+        "--cache-dir",
+        str(ROOT / ".mypy_cache" / "docs"),
+    ]
+    modules = [f"{one.module}.py" for one in PYTHON]
+    done = subprocess.run([*command, *modules], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+    found = {line.partition(": error: ")[2]: line for line in done.stdout.splitlines() if ": error: " in line}
+    assert set(found) == NOT_KNOWN_TO_MYPY, done.stdout + done.stderr
+    assert f"checked {len(PYTHON)} source files" in done.stdout
+
+
+def test_every_program_declares_something_under_mocks(tmp_path: Path) -> None:
+    """All in one process, each in a module of its own."""
+    assert len(PROGRAMS) > 8
+    for one in PROGRAMS:
+        (tmp_path / f"{one.module}.py").write_text(one.code)
+        (tmp_path / f"test_{one.module}.py").write_text(
+            "import pulumi\n"
+            "from flow_resources.testing import FlowMocks\n"
+            "mocks = FlowMocks({'organization/infra/dev': {'outputs': {'volume_id': 'vol_000001'}}})\n"
+            "@pulumi.runtime.test\n"
+            "def test_program():\n"
+            "    pulumi.runtime.set_mocks(mocks)\n"
+            f"    import {one.module}\n"
+            "def test_it_declares_something():\n"
+            "    assert mocks.resources\n"
+        )
+    assert f"{2 * len(PROGRAMS)} passed" in plain_pytest(tmp_path)
+
+
+def test_the_unit_tests_are_those_of_the_readme() -> None:
+    """Which are run by the README's tests."""
+    page = [one.code for one in PYTHON if one.key == "how-to/test-your-program.md"]
+    assert len(page) == 3
+    assert set(page) <= set(blocks(README, "python"))
+
+
+@pytest.mark.parametrize(("machines", "verdict"), [(8, "2 passed"), (20, "1 failed, 1 passed")])
+def test_the_rule_for_a_team_finds_a_cluster_that_costs_too_much(machines: int, verdict: str, tmp_path: Path) -> None:
+    """At 20 an hour and machine."""
+    (rule,) = [one.code for one in PYTHON if one.key == "how-to/set-a-budget.md"]
+    program = next(one.code for one in PYTHON if 'title="training.py"' in one.rest)
+    (tmp_path / "training.py").write_text(program.replace('region="', f'num_instances={machines}, region="'))
+    (tmp_path / "test_rule.py").write_text(rule)
+    assert verdict in plain_pytest(tmp_path)
+
+
+def plain_pytest(folder: Path) -> str:
+    """Run pytest in a folder as somebody without any setting of Mithril's, and return what it printed."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    return subprocess.run(
+        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=120, check=False
+    ).stdout
+
+
+def test_every_python_block_is_run_by_some_test() -> None:
+    """Here, or by the test of its page."""
+    here = {"how-to/test-your-program.md", "how-to/set-a-budget.md", *RUN_ELSEWHERE}
+    for one in PYTHON:
+        assert one in PROGRAMS or one.key in here, one.name
+
+
+@of("sh")
+def test_every_block_for_a_shell_is_one(block: Block) -> None:
+    """As far as bash can say without doing it."""
+    done = subprocess.run(["bash", "-n"], input=block.code, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@of("sh")
+def test_every_command_for_a_shell_knows_its_switches(block: Block) -> None:
+    """Of `flow-resources`: what is asked of it is in its help. JSON for the fake is JSON."""
+    for command, arguments in re.findall(r"^(?:\S+ \| )?flow-resources (\w+)([^>|&\n]*)", block.code, re.MULTILINE):
+        known = subprocess.run(
+            [sys.executable, "-m", "flow_resources.cli", command, "--help"],
+            capture_output=True, text=True, timeout=60, check=True,
+        ).stdout  # fmt: skip
+        for switch in re.findall(r"--[a-z-]+", arguments):
+            assert switch in known, switch
+    for data in re.findall(r"-d '([^']*)'", block.code):
+        json.loads(data)
+
+
+@of("yaml")
+def test_every_block_of_yaml_is_yaml(block: Block) -> None:
+    """And a project, where it is called Pulumi.yaml."""
+    read = yaml.safe_load(block.code)
+    assert read
+    if "Pulumi.yaml" in block.rest:
+        assert set(read) == {"name", "runtime"}
+
+
+def test_every_page_with_a_terminal_has_a_test_that_types_it() -> None:
+    """And reads what comes back."""
+    typed = {
+        "index.md": "test_tutorial.py",
+        "tutorial.md": "test_tutorial.py",
+        "coming-from-flow-run.md": "test_tutorial.py",
+        "fake-cloud.md": "test_fake_cloud_pages.py",
+        "sweep.md": "test_sweep_page.py",
+    }
+    assert {one.key for one in BLOCKS if one.language == "console"} == set(typed)
+    for page, test in typed.items():
+        assert page in (Path(__file__).parent / test).read_text(), page
+
+
+@of("console")
+def test_every_block_of_a_terminal_begins_with_a_command(block: Block) -> None:
+    """Of pulumi or of this package; that they print what is shown is tested through the engine."""
+    assert re.match(r"\$ (pulumi|flow-resources) ", block.code)
