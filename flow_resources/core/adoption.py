@@ -14,7 +14,7 @@ from typing import Any
 
 from flow_resources.core import cluster_inputs, money, naming, volume_inputs
 from flow_resources.core.inputs import Checked
-from flow_resources.core.program_text import Group, Item, Names, Text, cut, quoted, statement
+from flow_resources.core.program_text import Group, Item, Names, Text, cut, statement
 from flow_resources.core.rows import Bid, InstanceType, StoredVolume
 
 FILL_IN = "FILL IN"
@@ -95,7 +95,7 @@ class Adoption:
         variables = {one.id: one.variable for one in self.resources}
         for one in self.resources:
             if one.name != one.logical_name:
-                lines.append(f"# In the service: {quoted(cut(one.name))}")
+                lines.append(f'# In the service: "{cut(one.name)}"')
             lines += [*statement(one.variable, _call(one, variables)), ""]
         return "\n".join(lines[:-1]) + "\n"
 
@@ -253,6 +253,6 @@ def _cluster_items(one: Resource, variables: Mapping[str, str]) -> Iterator[Item
 def _mounts(mounts: Sequence[Mapping[str, str]], variables: Mapping[str, str]) -> Iterator[Item]:
     for mount in mounts:
         if mount["mount_path"] == FILL_IN:
-            yield f"# FILL IN where {cut(mount['volume_id'])} is mounted. The service does not say it."
+            yield f"# FILL IN where {cut(mount['volume_id'], 40)} is mounted. The service does not say it."
         variable = variables.get(mount["volume_id"])
         yield Group("VolumeMount(", [variable or Text(mount["volume_id"]), Text(mount["mount_path"])], ")")
