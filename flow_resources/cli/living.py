@@ -38,7 +38,7 @@ def read(cloud: Cloud, stack: SelectedStack | None, wanted: Sequence[str], *, ev
             continue
         if why := _why_not(one, states, everything=everything or bool(wanted)):
             if wanted:
-                raise NamesakeError(f"{one.id} is not printed: {why}", "one stack alone must have it")
+                raise NamesakeError(f"{one.id} is not printed: {why}", "`pulumi state delete` it there first")
             left_out.append(LeftOut(one.id, one.name, why))
         else:
             chosen.append(one.id)
