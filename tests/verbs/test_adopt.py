@@ -204,11 +204,12 @@ def test_what_a_state_records_is_never_printed(cloud, told, capsys):
     assert error(capsys, mine["fid"]).startswith(f"error: {mine['fid']} is not printed: recorded by {STACK}: ")
 
 
-def test_what_an_up_records_meanwhile_is_not_printed(cloud, told, capsys):
-    """The service is asked before the state."""
-    bid = cloud.add_bid("trainer")
-    told.meanwhile = lambda _time: setattr(told, "state", Records(ids=frozenset({bid["fid"]})))
+def test_what_an_up_makes_meanwhile_is_not_printed(cloud, told, capsys):
+    """The service is asked before the state, which does not record it yet."""
+    told.meanwhile = lambda _time: cloud.add_bid("trainer")
     assert printed(capsys)[0] == {}
+    told.meanwhile = lambda _time: None
+    assert list(printed(capsys)[0]) == ["trainer"]
 
 
 def test_a_state_of_another_service_or_project_is_not_mixed_with_this_one(cloud, told, capsys):
