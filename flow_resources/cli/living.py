@@ -115,7 +115,7 @@ def _written(cloud: Cloud, live: _Live, chosen: Sequence[str], left_out: Sequenc
 
 
 def _key_names(cloud: Cloud) -> dict[str, str]:
-    """Return what a program calls each key, by id: its name, where no other key has it."""
+    """Return what a program calls each key, by id: its name, where it has one and no other key has it."""
     keys = cloud.ssh_keys()
-    names = {id_: name for name, id_ in keys.items() if name != id_}
+    names = {id_: name for name, id_ in keys.items() if name != id_ and name.strip()}
     return {id_: names.get(id_, id_) for id_ in keys.values()}

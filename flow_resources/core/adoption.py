@@ -153,7 +153,7 @@ def _cluster(task: Task, account: Account) -> tuple[dict[str, Any], tuple[str, .
         fill_in.append("max_price_per_hour")
         notes.append(f"{bid.id}: its price cannot be read: fill in max_price_per_hour, or the preview refuses it")
     mounts: list[dict[str, str]] = []
-    for id_ in bid.volumes:
+    for id_ in dict.fromkeys(bid.volumes):
         if id_ not in account.volumes:
             notes.append(f"{bid.id}: its volume {cut(id_)} is none of the project any more, and is not mounted")
             continue

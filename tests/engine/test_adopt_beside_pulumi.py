@@ -73,6 +73,14 @@ def test_the_printed_program_is_pasted_and_adopts_without_a_change(tmp_path: Pat
     assert sorted(one["fid"] for one in fleet.instances) == machines
     assert {one.get("id") for one in project.resources().values()} >= {one["fid"] for one in [*bids, *volumes]}
 
+    project.edit('"paused",', '"nap",')
+    alias = 'opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="paused")]),'
+    project.edit("paused=True,", f"paused=True,\n    {alias}")
+    project.edit("from flow_resources", "import pulumi\nfrom flow_resources")
+    assert "7 unchanged" in project.up().ok().text
+    assert "nap" in project.resources()
+    assert not fleet.mutations
+
     again, said = adopt(project)
     assert again == ""
     assert said.count(": recorded by organization/proj/dev") == 6

@@ -106,7 +106,7 @@ def test_a_formatter_finds_nothing_to_do():
 def test_a_running_cluster_is_said_in_full():
     """And only so far as the service says it; what it cannot say stands in comments."""
     found = written(
-        bid(volumes=("vol_1",), ssh_keys=("sshkey_1", "sshkey_gone", "sshkey_1")),
+        bid(volumes=("vol_1", "vol_1"), ssh_keys=("sshkey_1", "sshkey_gone", "sshkey_1")),
         volumes=[stored()], keys={"sshkey_1": "laptop"}, mounts={"vol_1": "/data"},
     )  # fmt: skip
     assert inputs_of(found, "trainer") == {

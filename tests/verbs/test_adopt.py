@@ -131,6 +131,25 @@ def test_states_other_than_running_are_said(fleet, capsys):
     assert "ended" not in program
 
 
+def test_keys_of_one_name_are_told_apart(cloud, stack, capsys, monkeypatch):
+    """By their ids, as is one without a name: the program means the keys that are on the machines."""
+    keys = [cloud.add_ssh_key(name)["fid"] for name in ("laptop", "desk")]
+    cloud.add_bid("trainer", ssh_keys=keys)
+    whole = Cloud.ssh_keys
+
+    def blank(self):
+        return {name.replace("desk", " "): id_ for name, id_ in whole(self).items()}
+
+    def alike(self):
+        return {name.replace("desk", "laptop"): id_ for name, id_ in whole(self).items()}
+
+    for listing, said in ((blank, ["laptop", keys[1]]), (alike, [keys[0], "laptop"])):
+        monkeypatch.setattr(Cloud, "ssh_keys", listing)
+        program, _ = printed(capsys)
+        assert program["trainer"].inputs["ssh_keys"] == said
+        assert stack.preview(program) == {"trainer": "create"}
+
+
 def test_no_secret_is_printed(cloud, capsys):
     """Neither the key, nor what stands in a launch."""
     volume = cloud.add_volume("data")
