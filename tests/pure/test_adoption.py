@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.pasted import declared
 
@@ -56,6 +56,7 @@ def inputs_of(found, name):
     return declared(found.program)[name].inputs
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=200), max_size=6), st.lists(st.text(max_size=200), max_size=6), st.text(min_size=1))
 @example(list(NASTY), list(NASTY), NASTY[1])
 @example(["a", "A", "a-2", "a_2", "a"], ["a", "a.2", "-", "_"], "ssh")
