@@ -79,7 +79,12 @@ def test_the_printed_program_is_pasted_and_adopts_without_a_change(tmp_path: Pat
     project.edit("from flow_resources", "import pulumi\nfrom flow_resources")
     assert "7 unchanged" in project.up().ok().text
     assert "nap" in project.resources()
-    assert not fleet.mutations
+    project.edit('"data",', '"corpus",')
+    project.edit('"preempted",', '"patient",')
+    assert "2 deleted" in project.up("--skip-preview").ok().text
+    assert not fleet.mutations, "the new names adopted what the old ones had, and ended nothing"
+    assert fleet.live_bids == bids
+    assert "7 unchanged" in project.up().ok().text
 
     again, said = adopt(project)
     assert again == ""
