@@ -1,7 +1,7 @@
 """`flow-resources`, the command: one subcommand a job, each of which lives where its job lives.
 
-What is wrong on the command line is one line and exit code 2. `sweep` works on a plain install; what `fake` needs
-beyond that is imported when it serves.
+What is wrong is one line and exit code 2. `sweep` and `adopt` work on a plain install; what `fake` needs beyond that is
+imported when it serves.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import flow_resources
-from flow_resources.cli import sweep
-from flow_resources.command_line import LineParser
+from flow_resources.cli import adopt, sweep
+from flow_resources.command_line import LineParser, fail
+from flow_resources.errors import FlowResourcesError
 from flow_resources.testing import command as fake
 
 INTERRUPTED = 130
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     jobs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, job, summary in (
+        ("adopt", adopt, "print the program that takes over what runs"),
         ("sweep", sweep, "find what a crash left running"),
         ("fake", fake, "serve a fake Mithril"),
     ):
@@ -33,11 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         job_parser.set_defaults(run=job.run)
     asked = parser.parse_args(arguments)
     if not hasattr(asked, "run"):
-        parser.error("say what to do: flow-resources sweep, flow-resources fake, or flow-resources --help")
+        parser.error(f"say what to do: {', '.join(f'flow-resources {name}' for name in jobs.choices)}, or --help")
     try:
         code: int = asked.run(asked)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except FlowResourcesError as error:
+        sys.stdout.flush()
+        return fail(str(error))
     return code
 
 

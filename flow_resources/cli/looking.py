@@ -29,7 +29,7 @@ def look(stack: SelectedStack, cloud: Cloud, min_age: timedelta, *, everyone: bo
     if everyone:
         found = _marked({stack.name: own, **stack.beside()}, bids, volumes)
     else:
-        _guard(cloud, own)
+        guard(cloud, own)
         found = _left(stack, Owners.of(memory.owner, stack.name, own), own, bids, volumes, min_age)
     return Report(
         found=found,
@@ -62,7 +62,7 @@ def _marked(states: dict[str, Records], bids: list[Bid], volumes: list[StoredVol
     return Found(marked(bids, states, now), marked(volumes, states, now))
 
 
-def _guard(cloud: Cloud, own: Records) -> None:
+def guard(cloud: Cloud, own: Records) -> None:
     """Refuse to look where nothing of the stack can be: an empty answer would be taken for good news."""
     for url, project in sorted(own.places):
         guard_account(cloud, {SERVICE: url, "project": project})

@@ -15,10 +15,10 @@ from subprocess import CalledProcessError
 from pulumi import automation
 
 from flow_resources import identity
+from flow_resources.cli.place import project_folder
 from flow_resources.core.leftovers import Records, read_state
 from flow_resources.errors import FlowResourcesError, one_line
 
-_PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 _WHOLE_NAMES = {"PULUMI_OPTION_FULLY_QUALIFY_STACK_NAMES": "true"}
 _UNTOUCHED = "nothing was touched"
 
@@ -37,7 +37,12 @@ class SelectedStack:
     @classmethod
     def open(cls, folder: Path, name: str | None = None) -> SelectedStack:
         """Find the stack: the selected one, or the one of that name. Raises StackError where there is none."""
-        project = _project_folder(folder)
+        project = project_folder(folder)
+        if project is None:
+            raise StackError(
+                f"there is no Pulumi project in {folder.resolve()} or above",
+                "go into the folder of its Pulumi.yaml, or name it with --cwd",
+            )
         with _asking("start `pulumi`"):
             workspace = automation.LocalWorkspace(work_dir=str(project), env_vars=_WHOLE_NAMES)
         with _asking("list the stacks of the project"):
@@ -100,17 +105,6 @@ class SelectedStack:
             command = ["stack", "export", "--stack", name]
             printed = self._workspace.pulumi_command.run(command, self._workspace.work_dir, _WHOLE_NAMES).stdout
             return read_state(json.loads(printed))
-
-
-def _project_folder(folder: Path) -> Path:
-    """Return the folder of the project, where `pulumi` would find it too: here or above."""
-    here = folder.resolve()
-    for one in (here, *here.parents):
-        if any((one / name).is_file() for name in _PROJECT_FILES):
-            return one
-    raise StackError(
-        f"there is no Pulumi project in {here} or above", "go into the folder of its Pulumi.yaml, or name it with --cwd"
-    )
 
 
 @contextmanager

@@ -11,10 +11,9 @@ import re
 import sys
 from collections.abc import Iterable
 from datetime import timedelta
-from pathlib import Path
 
+from flow_resources.cli import place
 from flow_resources.command_line import fail
-from flow_resources.errors import FlowResourcesError
 
 DESCRIPTION = (
     "Find what is live in the Mithril project with the mark of this stack and recorded in no state: the paid cluster "
@@ -30,10 +29,7 @@ _UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command understands."""
-    parser.add_argument("--stack", metavar="NAME", help="the stack (default: the selected one)")
-    parser.add_argument(
-        "-C", "--cwd", type=_folder, default=Path(), metavar="DIR", help="the project's folder (default: this one)"
-    )
+    place.add_arguments(parser)
     parser.add_argument("--yes", action="store_true", help="end the bids that were found, and see them ended")
     parser.add_argument("--volumes", action="store_true", help="with --yes: delete the volumes too, with their data")
     parser.add_argument(
@@ -48,24 +44,13 @@ def run(asked: argparse.Namespace) -> int:
     """Look, print, end what `--yes` says, and return the exit code."""
     if asked.all and asked.yes:
         return fail("--all only lists: `flow cancel ID` ends one bid, `flow-resources sweep --yes` this stack's own")
-    try:
-        return _swept(asked)
-    except FlowResourcesError as error:
-        sys.stdout.flush()
-        return fail(str(error))
-
-
-def _swept(asked: argparse.Namespace) -> int:
     from flow_resources.cli.ending import ends
     from flow_resources.cli.looking import look
     from flow_resources.cli.stacks import SelectedStack
-    from flow_resources.providers import session
 
     stack = SelectedStack.open(asked.cwd, asked.stack)
-    config = stack.config()
-    memory = session.fresh(config.get)
-    memory.owner = stack.owner(config.get("flow:owner"))
-    try:
+    with place.settled(stack) as memory:
+        memory.owner = stack.owner(memory.config("flow:owner"))
         cloud = memory.cloud()
         report = look(stack, cloud, asked.min_age, everyone=asked.all)
         _say(report.lines(), asked)
@@ -76,8 +61,6 @@ def _swept(asked: argparse.Namespace) -> int:
             if asked.json:
                 sys.stdout.write(report.document() + "\n")
         return FOUND if report.found else 0
-    finally:
-        memory.close()
 
 
 def _say(lines: Iterable[str], asked: argparse.Namespace) -> None:
@@ -85,13 +68,6 @@ def _say(lines: Iterable[str], asked: argparse.Namespace) -> None:
         if not asked.json:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
-
-
-def _folder(text: str) -> Path:
-    if not Path(text).is_dir():
-        msg = f"must be a folder, got {text!r}"
-        raise argparse.ArgumentTypeError(msg)
-    return Path(text)
 
 
 def _age(text: str) -> timedelta:

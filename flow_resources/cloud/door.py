@@ -20,6 +20,7 @@ from flow_resources.cloud.client import open_client
 from flow_resources.cloud.failures import asking
 from flow_resources.cloud.launching import Launch, idempotency_key, task_config
 from flow_resources.cloud.patience import Patience
+from flow_resources.cloud.scripts import mounts_in
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.shared import Shared
 from flow_resources.core import money
@@ -141,6 +142,15 @@ class Cloud:
                 return Bid.read(self._api.get_bid(bid_id))
         except NotFoundError:
             return None
+
+    def mount_paths(self, bid_id: str) -> dict[str, str]:
+        """Return where a bid mounts its volumes, by volume id, as far as its launch tells."""
+        try:
+            with self._asking(f"read bid {bid_id}"):
+                launch = self._api.get_bid(bid_id).get("launch_specification") or {}
+        except NotFoundError:
+            return {}
+        return mounts_in(str(launch.get("startup_script") or ""))
 
     def bids_named(self, name: str) -> list[Bid]:
         """Return the bids of exactly this name, newest first, the ended ones too."""

@@ -193,13 +193,13 @@ def settle_region(found: Checked, pinned: str | None, default: str | None, marke
         found.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
 
 
-def against_market(found: Checked, market: Market) -> None:
-    """Hold a checked cluster against the catalogue and the project's volumes."""
-    region, spelling = found.known("region"), found.known("instance_type")
-    if region and market.regions and region not in market.regions:
-        found.fail("region", "is no region of the service", region, near(region, market.regions))
-        region = None
-    if spelling:
+def against_market(found: Checked, market: Market, *, runs: bool = False) -> None:
+    """Hold a checked cluster against the catalogue and the project's volumes.
+
+    `runs`: it is there already, and what is on offer today does not matter to it.
+    """
+    region = found.known("region") if runs else _known_region(found, market)
+    if not runs and (spelling := found.known("instance_type")):
         _known_type(found, spelling, region, market)
     mounts = found.inputs.get("volumes")
     failed = {failure.path for failure in found.failures}
@@ -241,6 +241,14 @@ def _argument(value: Any) -> str:
     if not isinstance(value, str):
         raise Invalid("must be a string", "put it in quotes")
     return value
+
+
+def _known_region(found: Checked, market: Market) -> str | None:
+    region: str | None = found.known("region")
+    if region and market.regions and region not in market.regions:
+        found.fail("region", "is no region of the service", region, near(region, market.regions))
+        return None
+    return region
 
 
 def _known_type(found: Checked, spelling: str, region: str | None, market: Market) -> None:

@@ -126,16 +126,26 @@ def marked(live: Iterable[T], states: Mapping[str, Records], now: datetime) -> l
     """Return what is live under any mark of this package, oldest first, with the stack whose state records it."""
     found = []
     for one in live:
-        if (name := take_apart(one.name)) is None:
+        if take_apart(one.name) is None:
             continue
-        stack = next((stack for stack, records in states.items() if _has(records, one, name)), "")
+        stack = recorded_by(states, one)
         found.append(Leftover(one, age_of(one.created_at, now), f"recorded by {stack}" if stack else ""))
     return _oldest_first(found)
 
 
-def _has(records: Records, one: Bid | StoredVolume, name: MarkedName) -> bool:
+def recorded_by(states: Mapping[str, Records], one: Bid | StoredVolume) -> str:
+    """Return the stack whose state records something, or that may be making it; empty where there is none."""
+    name = take_apart(one.name)
+    return next((stack for stack, records in states.items() if _has(records, one, name)), "")
+
+
+def _has(records: Records, one: Bid | StoredVolume, name: MarkedName | None) -> bool:
     """Whether a state records something, or its stack may be making it."""
-    return one.id in records.ids or name.mark.urn in {Mark.of("", urn).urn for urn in records.making}
+    return one.id in records.ids or (name is not None and _is_made(records, name))
+
+
+def _is_made(records: Records, name: MarkedName) -> bool:
+    return name.mark.urn in {Mark.of("", urn).urn for urn in records.making}
 
 
 def _why_not(name: MarkedName, age: timedelta | None, owners: Owners, min_age: timedelta) -> str:

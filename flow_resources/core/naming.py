@@ -75,6 +75,11 @@ def take_apart(name: str) -> MarkedName | None:
     return MarkedName(Mark(found["owner"], found["urn"]), found["spec"], int(found["gen"]))
 
 
+def prefix_of(name: str) -> str:
+    """Return what a name starts with, without the mark where it carries one."""
+    return name.rsplit("-", 3)[0] if take_apart(name) else name
+
+
 def fit(logical_name: str) -> str:
     """Make a prefix of any logical name: lower case, service characters, a letter first, cut, never refused."""
     text = re.sub(r"[^a-z0-9]+", "-", logical_name.lower()).strip("-")

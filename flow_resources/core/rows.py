@@ -47,6 +47,7 @@ class Bid:
     instances: tuple[str, ...]
     volumes: tuple[str, ...]
     created_at: str
+    ssh_keys: tuple[str, ...] = ()
 
     @property
     def max_cost(self) -> Decimal | None:
@@ -74,6 +75,7 @@ class Bid:
             instances=tuple(row.get("instances") or ()),
             volumes=tuple(launch.get("volumes") or ()),
             created_at=str(row.get("created_at") or ""),
+            ssh_keys=tuple(launch.get("ssh_keys") or ()),
         )
 
 

@@ -30,28 +30,32 @@ def check_against(found: Checked, market: Market, olds: Mapping[str, Any], mark:
     """Hold a cluster that is to be placed against the market and the account."""
     if cluster_inputs.stays(found, olds):
         return
-    cluster_inputs.against_market(found, market)
     cloud = session.current().cloud()
+    runs = _check_adoption(found, mark, cloud, market)
+    cluster_inputs.against_market(found, market, runs=runs)
     if keys := found.known("ssh_keys"):
         known = cloud.ssh_keys()
         for place, key in enumerate(keys):
             if key not in known:
                 names = ", ".join(sorted(name for name in known if not name.startswith("sshkey_"))) or "none"
                 found.fail(f"ssh_keys[{place}]", "is no platform SSH key of the project", key, f"it has {names}")
-    _check_adoption(found, mark, cloud, market)
 
 
-def _check_adoption(found: Checked, mark: str, cloud: Cloud, market: Market) -> None:
+def _check_adoption(found: Checked, mark: str, cloud: Cloud, market: Market) -> bool:
+    """Hold a cluster against the task that it adopts; return whether there is one, and it is what the program says."""
     id_ = found.known("adopt_task_id")
     if not id_ or not adopts(mark, id_):
-        return
+        return False
     bid = cloud.bid(id_)
     if bid is None:
         found.fail("adopt_task_id", "is no task of this account", id_, "take the line out to place a new bid")
-    elif problem := differences(bid, found.inputs, market, cloud.project().id):
+        return False
+    problem = differences(bid, found.inputs, market, cloud.project().id)
+    if problem:
         found.fail(
             "adopt_task_id", f"names a task that {problem}", id_, "make the program say the same, or take the line out"
         )
+    return not problem
 
 
 def differences(bid: Bid, props: Mapping[str, Any], market: Market, project: str) -> str:
@@ -61,7 +65,8 @@ def differences(bid: Bid, props: Mapping[str, Any], market: Market, project: str
         problems.append(f"is in project {bid.project}, the settings point at {project}")
     spelling = props.get("instance_type")
     if isinstance(spelling, str) and bid.instance_type not in {
-        one.id for one in cluster_inputs.named(spelling, market.types)
+        spelling,  # its own id, also of a type that the catalogue has no more
+        *(one.id for one in cluster_inputs.named(spelling, market.types)),
     }:
         is_a = next((one.spelling for one in market.types if one.id == bid.instance_type), bid.instance_type)
         problems.append(f"is of type {is_a}, the program says {spelling}")

@@ -52,7 +52,7 @@ READERS = [
 
 
 def test_a_bid_is_read_whole() -> None:
-    """Its price in cents, its instances in the service's order, the volumes of its launch."""
+    """Its price in cents, its instances in the service's order, the volumes and keys of its launch."""
     assert Bid.read(BID) == Bid(
         id="bid_1",
         name="trainer-1",
@@ -65,6 +65,7 @@ def test_a_bid_is_read_whole() -> None:
         instances=("inst_2", "inst_1"),
         volumes=("vol_1",),
         created_at="2025-01-01T00:00:00Z",
+        ssh_keys=("sshkey_1",),
     )
 
 

@@ -36,6 +36,7 @@ def test_help_names_every_command_on_a_plain_install(tmp_path):
     """Each with a word on what it does."""
     done = plain(tmp_path, "--help")
     assert (done.returncode, done.stderr) == (0, "")
+    assert "adopt     print the program that takes over what runs" in done.stdout
     assert "sweep     find what a crash left running" in done.stdout
     assert "fake      serve a fake Mithril" in done.stdout
 
@@ -46,6 +47,14 @@ def test_sweep_runs_on_a_plain_install(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: there is no Pulumi project in ")
     assert "Exit code: 0 when nothing was found" in plain(tmp_path, "sweep", "--help").stdout
+
+
+def test_adopt_runs_on_a_plain_install(tmp_path, clean_environment):
+    """In a folder without a project, as far as it can without a key."""
+    done = plain(tmp_path, "adopt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: there is no API key: ")
+    assert "Exit code: 0 when it was printed" in plain(tmp_path, "adopt", "--help").stdout
 
 
 def test_fake_says_on_a_plain_install_what_to_install(tmp_path):
@@ -67,7 +76,8 @@ def test_without_a_command_it_says_which_there_are(capsys):
     with pytest.raises(SystemExit) as left:
         main([])
     assert left.value.code == 2
-    assert capsys.readouterr().err.startswith("error: say what to do: flow-resources sweep, flow-resources fake, or ")
+    said = "error: say what to do: flow-resources adopt, flow-resources sweep, flow-resources fake, or --help\n"
+    assert capsys.readouterr().err == said
 
 
 def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
@@ -81,11 +91,11 @@ def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_help_imports_neither_the_sdk_nor_pulumi(tmp_path):
+@pytest.mark.parametrize("command", ["adopt", "sweep"])
+def test_help_imports_neither_the_sdk_nor_pulumi(command):
     """It answers at once."""
-    script = (
-        "import sys; from flow_resources.cli import main\ntry: main(['sweep', '--help'])\nexcept SystemExit: pass\n"
-    )
+    script = f"import sys; from flow_resources.cli import main\ntry: main(['{command}', '--help'])\n"
+    script += "except SystemExit: pass\n"
     script += "print([one for one in ('pulumi', 'flow', 'httpx', 'aiohttp') if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

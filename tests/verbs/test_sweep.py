@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
+from support.told import STACK, Told
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
@@ -15,41 +14,12 @@ from flow_resources.core.naming import Mark, compose
 from flow_resources.providers import session
 from flow_resources.testing import MANUAL, FakeMithril
 
-STACK, OWNER = "acme/training/dev", "acme/training/dev"
+OWNER = STACK
 NOW = ("--yes", "--min-age", "0")
 
 
 def called(name: str = "trainer", owner: str = OWNER) -> str:
     return compose(name, Mark.of(owner, name), "9c01d2", 1)
-
-
-@dataclass
-class Told:
-    """A stack whose state and lock are what the test says, and what happens when it is asked again."""
-
-    settings: dict[str, str]
-    name: str = STACK
-    state: Records = Records()  # noqa: RUF009 - frozen
-    others: dict[str, Records] = field(default_factory=dict)
-    updated: bool = False
-    asked: int = 0
-    meanwhile: Callable[[int], None] = lambda _time: None
-
-    owner = SelectedStack.owner
-
-    def config(self) -> dict[str, str]:
-        return self.settings
-
-    def records(self) -> Records:
-        self.asked += 1
-        self.meanwhile(self.asked)
-        return self.state
-
-    def beside(self) -> dict[str, Records]:
-        return self.others
-
-    def is_being_updated(self) -> bool:
-        return self.updated
 
 
 @pytest.fixture

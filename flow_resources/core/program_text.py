@@ -1,0 +1,127 @@
+"""The text of a program: names, literals and calls, in the form that a formatter leaves alone at 120 columns.
+
+What the service says is data here. It is quoted, escaped and cut, and never becomes code, whatever somebody called a
+bid.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+WIDTH = 120
+_NAME_LENGTH = 48
+_PIECE = 80  # characters of a literal that needs several lines
+_TAKEN = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "pulumi", "flow_resources"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string, with what stands before it (`region=`)."""
+
+    value: str
+    before: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A call or a list: one line where it fits, else an item a line. An item that begins with # is a comment."""
+
+    before: str
+    items: Sequence[Item]
+    after: str
+
+
+Item = str | Text | Group
+
+
+def statement(target: str, call: Group) -> Iterator[str]:
+    """Yield the lines of an assignment, an argument a line."""
+    yield f"{target} = {call.before}"
+    for one in call.items:
+        yield from _lines(one, 4)
+    yield call.after
+
+
+def quoted(text: str) -> str:
+    """Write a string as a literal, in ASCII: nothing in it can end it, or turn the text around on a screen."""
+    return '"' + shown(text).replace('"', '\\"') + '"'
+
+
+def shown(text: str) -> str:
+    """Return a text of the service's on one line, with everything escaped that is not plain ASCII."""
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def cut(text: str, limit: int = 80) -> str:
+    """Return a text of the service's for a comment or a message."""
+    plain = shown(text)
+    return plain if len(plain) <= limit else f"{plain[: limit - 3]}..."
+
+
+@dataclass
+class Names:
+    """Names for resources and their variables, made from live names, each used once."""
+
+    _logical: set[str] = field(default_factory=set)
+    _variables: set[str] = field(default_factory=set)
+
+    def give(self, live: str, kind: str) -> tuple[str, str]:
+        """Return a resource's name and its variable's; `kind` stands in where the live name has nothing to use."""
+        wanted = re.sub(r"[^A-Za-z0-9_.-]+", "-", live)[:_NAME_LENGTH].strip("-._") or kind
+        logical = _once(wanted, "-", self._logical)
+        variable = re.sub(r"[^a-z0-9]+", "_", logical.lower()).strip("_")
+        if not variable or variable[0].isdigit() or variable in _TAKEN:
+            variable = f"{kind}_{variable}".rstrip("_")
+        return logical, _once(variable, "_", self._variables)
+
+
+def _once(wanted: str, joint: str, used: set[str]) -> str:
+    name, number = wanted, 1
+    while name in used:
+        number += 1
+        name = f"{wanted}{joint}{number}"
+    used.add(name)
+    return name
+
+
+def _lines(item: Item, indent: int) -> Iterator[str]:
+    """Yield an item with its comma."""
+    margin, flat = " " * indent, _flat(item)
+    if flat is not None and (indent + len(flat) < WIDTH or isinstance(item, str)):
+        yield f"{margin}{flat}," if not flat.startswith("#") else f"{margin}{flat}"
+    elif isinstance(item, Text):
+        yield f"{margin}{item.before}("
+        yield from (f"{margin}    {quoted(piece)}" for piece in _pieces(item.value))
+        yield f"{margin}),"
+    elif isinstance(item, Group):
+        yield f"{margin}{item.before}"
+        for one in item.items:
+            yield from _lines(one, indent + 4)
+        yield f"{margin}{item.after},"
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a long string in pieces, each of which fits a line once it is escaped."""
+    piece = ""
+    for letter in text:
+        if len(quoted(piece + letter)) > _PIECE:
+            yield piece
+            piece = ""
+        piece += letter
+    yield piece
+
+
+def _flat(item: Item) -> str | None:
+    """Return an item on one line; None where a comment in it forbids that."""
+    if isinstance(item, str):
+        return item
+    if isinstance(item, Text):
+        return item.before + quoted(item.value)
+    inside = [_flat(one) for one in item.items]
+    if any(one is None or one.startswith("#") for one in inside):
+        return None
+    return item.before + ", ".join(filter(None, inside)) + item.after

@@ -1,0 +1,43 @@
+"""A program that was printed, as the model of the engine takes it: run, with classes that only write down."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from support.stack import Declared
+
+
+def declared(program: str) -> dict[str, Declared]:
+    """Return what a program declares by logical name; it may import from this package, declare, and nothing else."""
+    tree, found = ast.parse(program), dict[str, Declared]()
+    assigned = [node for node in tree.body if not isinstance(node, ast.ImportFrom)]
+    assert [node.module for node in tree.body if isinstance(node, ast.ImportFrom)] == ["flow_resources"]
+    for node in assigned:
+        assert isinstance(node, ast.Assign), ast.dump(node)
+        assert isinstance(node.value, ast.Call), ast.dump(node)
+    used = {one.id for one in ast.walk(ast.Module(assigned, [])) if isinstance(one, ast.Name)}
+    (imported,) = [{one.name for one in node.names} for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert imported == used & {"GpuCluster", "Volume", "VolumeMount"}
+
+    class Volume:
+        def __init__(self, name: str, **inputs: Any) -> None:
+            self.id = inputs["adopt_volume_id"]
+            declare("Volume", name, inputs)
+
+    def declare(kind: str, name: str, inputs: dict[str, Any]) -> None:
+        assert name not in found, f"two resources are named {name!r}"
+        found[name] = Declared(kind, inputs)
+
+    def cluster(name: str, **inputs: Any) -> str:
+        declare("GpuCluster", name, inputs)
+        return name
+
+    def mount(volume: Any, path: str) -> dict[str, Any]:
+        return {"volume_id": volume.id if isinstance(volume, Volume) else volume, "mount_path": path}
+
+    variables: dict[str, Any] = {"__builtins__": {}}
+    classes = {"GpuCluster": cluster, "Volume": Volume, "VolumeMount": mount}
+    exec(compile(ast.Module(assigned, []), "program", "exec"), variables | classes, kept := {})
+    assert len(kept) == len(found), "a variable was assigned twice"
+    return found
