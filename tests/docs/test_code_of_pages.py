@@ -125,7 +125,7 @@ def test_every_program_declares_something_under_mocks(tmp_path: Path) -> None:
         (tmp_path / f"test_{one.module}.py").write_text(
             "import pulumi\n"
             "from flow_resources.testing import FlowMocks\n"
-            "mocks = FlowMocks({'organization/infra/dev': {'outputs': {'volume_id': 'vol_000001'}}})\n"
+            "mocks = FlowMocks(stacks={'organization/infra/dev': {'data': {'flow': 'volume/1'}}})\n"
             "@pulumi.runtime.test\n"
             "def test_program():\n"
             "    pulumi.runtime.set_mocks(mocks)\n"
@@ -206,6 +206,8 @@ def test_every_page_with_a_terminal_has_a_test_that_types_it() -> None:
         "tutorial.md": "test_tutorial.py",
         "coming-from-flow-run.md": "test_tutorial.py",
         "fake-cloud.md": "test_fake_cloud_pages.py",
+        "adopt.md": "test_adopt_page.py",
+        "pulumi-commands.md": "test_pulumi_commands.py",
         "sweep.md": "test_sweep_page.py",
     }
     assert {one.key for one in BLOCKS if one.language == "console"} == set(typed)
@@ -216,4 +218,4 @@ def test_every_page_with_a_terminal_has_a_test_that_types_it() -> None:
 @of("console")
 def test_every_block_of_a_terminal_begins_with_a_command(block: Block) -> None:
     """Of pulumi or of this package; that they print what is shown is tested through the engine."""
-    assert re.match(r"\$ (pulumi|flow-resources) ", block.code)
+    assert re.match(r"\$ (pulumi|flow-resources|sed) ", block.code)
