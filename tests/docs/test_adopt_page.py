@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from docs.pages import EXAMPLES, README, ROOT, Step, blocks, missing, section, tables, ticked, transcript
-from docs.test_readme import literals
+from docs.test_readme import assert_messages_are_the_sources
 from support.engine import Project
 from support.program import rent
 
@@ -109,12 +109,8 @@ def test_every_input_of_a_cluster_is_read_back_or_named_as_what_is_not() -> None
 
 def test_every_message_of_the_page_is_one_of_the_source() -> None:
     """Piece by piece, as in the README."""
-    strings = literals()
     (table,) = tables(section(PAGE, "Messages"))
-    for message in [message for row in table[1:] for message in ticked(row[0])]:
-        pieces = [piece.strip(" :,") for piece in message.split("…")]
-        assert max(map(len, pieces)) > 5, f"{message!r} would match anything"
-        assert all(any(piece in one for one in strings) for piece in pieces), message
+    assert_messages_are_the_sources(table)
 
 
 def test_the_readme_leads_to_the_page() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, transcript
-from docs.test_readme import literals
+from docs.test_readme import assert_messages_are_the_sources
 from support.engine import Project
 
 from flow_resources.cli import sweep
@@ -94,12 +94,8 @@ def test_the_keys_of_the_document_are_those_of_the_page() -> None:
 
 def test_every_message_of_the_page_is_one_of_the_source() -> None:
     """Piece by piece, as in the README."""
-    strings = literals()
     (table,) = tables(section(PAGE, "Messages"))
-    for message in [message for row in table[1:] for message in ticked(row[0])]:
-        pieces = [piece.strip(" :,") for piece in message.split("…")]
-        assert max(map(len, pieces)) > 5, f"{message!r} would match anything"
-        assert all(any(piece in one for one in strings) for piece in pieces), message
+    assert_messages_are_the_sources(table)
 
 
 def test_the_line_for_a_nightly_job_is_a_line_of_shell() -> None:
