@@ -18,7 +18,7 @@ from flow_resources.core import exports
 
 if TYPE_CHECKING:
     from flow_resources.cluster import GpuCluster
-    from flow_resources.volume import Volume
+    from flow_resources.volume import Interface, Volume
 
 # One entry: the engine of this program, and what was asked of it. Pulumi refuses a second resource of one name.
 _asked: list[tuple[Any, dict[str, pulumi.StackReference]]] = []
@@ -103,7 +103,7 @@ class VolumeReference(_Reference):
         return self._part("region")
 
     @property
-    def interface(self) -> pulumi.Output[str]:
+    def interface(self) -> pulumi.Output[Interface]:
         """The kind: "file" (many machines) or "block" (one machine)."""
         return self._part("interface")
 

@@ -244,6 +244,7 @@ def across_projects(data: Volume, cluster: GpuCluster, stack: pulumi.StackRefere
     assert_type(hub.public_ips, pulumi.Output[Sequence[str]])
     mounts = [VolumeMount(theirs, "/data")]
     GpuCluster("one", instance_type="8xa100", max_price_per_hour=1, region=theirs.region, volumes=mounts)
+    Volume("copy", size_gb=theirs.size_gb, interface=theirs.interface, region=theirs.region)
     VolumeMount(hub, "/data")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     export_volume("hub", cluster)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     export_cluster(cluster)  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportCallIssue]
