@@ -71,8 +71,8 @@ def test_pulumi_up_at_the_repositorys_root_runs_the_complete_example(tmp_path: P
 
 def test_training_mounts_the_volume_of_infra_and_infra_waits_for_it(tmp_path: Path, cloud: FakeMithril) -> None:
     """Two projects and one volume, whose destruction is refused, naming the bid, while the other one trains."""
-    infra = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "infra")
-    training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
+    infra = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "infra")
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "training")
     infra.edit(
         'region="us-central5-a")',
         'region="us-central5-a",\n    opts=pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(delete="3s")))',
@@ -105,10 +105,10 @@ def test_training_mounts_the_volume_of_infra_and_infra_waits_for_it(tmp_path: Pa
 
 def test_training_finds_an_infra_stack_of_another_name_by_its_config(tmp_path: Path, cloud: FakeMithril) -> None:
     """`training:infraStack` wins over the stack of the same name."""
-    infra = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "infra")
+    infra = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "infra")
     infra.run("stack", "init", "shared").ok()
     infra.up().ok()
-    training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "training")
     training.run("config", "set", "infraStack", "organization/infra/shared").ok()
     training.up().ok()
     assert training.outputs()["volume_ids"] == [cloud.volumes[0]["fid"]]
