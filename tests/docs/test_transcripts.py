@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, transcript
-from support.engine import Project, environment
+from support.engine import Project, copy_example, environment
 
 from flow_resources.testing import FakeMithril
 
@@ -28,9 +28,7 @@ def pulumi_on_path() -> None:
 
 def project_in(folder: Path, root: Path, cloud: FakeMithril) -> Project:
     """Return a copy of an example, without a stack."""
-    copied = root / folder.name
-    shutil.copytree(folder, copied, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
-    return Project(copied, environment(root, cloud))
+    return Project(copy_example(folder, root / folder.name), environment(root, cloud))
 
 
 @pytest.mark.engine

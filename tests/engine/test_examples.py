@@ -32,7 +32,9 @@ def stays_as_it_is(project: Project, cloud: FakeMithril) -> None:
     assert not cloud.mutations
 
 
-@pytest.mark.parametrize(("example", "volumes", "machines"), [("01-cluster", 0, 1), ("02-volumes", 2, 4)])
+@pytest.mark.parametrize(
+    ("example", "volumes", "machines"), [("01-cluster", 0, 1), ("02-volumes", 2, 4), ("10-pytorch", 1, 4)]
+)
 def test_an_example_lives_and_dies(
     tmp_path: Path, cloud: FakeMithril, example: str, volumes: int, machines: int
 ) -> None:
