@@ -1,7 +1,8 @@
-"""What `pulumi up` does: the real engine against a fake Mithril. Some seconds a test; skipped where pulumi is missing."""
+"""What `pulumi up` does: the real engine against a fake Mithril. Seconds a test; skipped where pulumi is missing."""
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from pulumi import automation
@@ -37,11 +38,8 @@ def test_a_higher_bid_brings_a_preempted_cluster_back(stack, mithril):
     mithril.set_price("8xa100", "us-central5-a", 25.0)
     assert mithril.bid(bid["fid"])["status"] == "Open"  # preempted, and waiting in the auction
 
-    program = os.path.join(stack.workspace.work_dir, "__main__.py")
-    with open(program) as file:
-        source = file.read()
-    with open(program, "w") as file:
-        file.write(source.replace("max_price_per_hour=20.0", "max_price_per_hour=30.0"))
+    program = Path(stack.workspace.work_dir, "__main__.py")
+    program.write_text(program.read_text().replace("max_price_per_hour=20.0", "max_price_per_hour=30.0"))
     changes = stack.up().summary.resource_changes
     assert (changes["update"], changes["same"]) == (1, 2)
     assert mithril.bid(bid["fid"])["status"] == "Allocated"  # the same bid: nothing was rented twice

@@ -15,7 +15,6 @@ from typing import Any
 
 from flow_resources.testing import FakeMithril
 
-
 STACK_CONFIGS = {"07-production": ("Pulumi.dev.yaml", "Pulumi.prod.yaml")}
 """The stacks' settings that are part of an example."""
 
