@@ -6,20 +6,16 @@ from flow_resources import GpuCluster, Volume, VolumeMount
 
 MACHINES, GPUS = 4, 8
 
-
-def here(name: str) -> str:
-    """Return shell lines that write a file of this folder where the machine works."""
-    return f"cat >{name} <<'END-OF-FILE'\n{(Path(__file__).parent / name).read_text()}END-OF-FILE\n"
-
-
-# Installing comes before start.py: the machines meet when all of them are ready.
+# The machines meet in start.py when each of them is ready: has installed PyTorch, and sees the training's code.
 COMMAND = f"""#!/bin/bash
 set -e
 uv venv --python 3.12 torch
 . torch/bin/activate
 uv pip install torch==2.6.0 numpy
-{here("start.py")}{here("train.py")}
-exec python start.py --folder /data/start --nodes {MACHINES} -- --nproc-per-node {GPUS} train.py
+until [ -f /data/train.py ]; do sleep 5; done
+cat >start.py <<'END'
+{(Path(__file__).parent / "start.py").read_text()}END
+exec python start.py /data/start {MACHINES} --nproc-per-node {GPUS} /data/train.py
 """
 
 data = Volume("training-data", size_gb=1000, region="us-central5-a")

@@ -24,6 +24,11 @@ echo "$@" > "$NOTES"
 """
 
 
+def others(rank: int, nodes: int) -> list[int]:
+    """Return whom a machine waits for when it is the first."""
+    return [0] if rank else [*range(1, nodes)]
+
+
 @dataclass
 class Room:
     """A shared folder, and machines that start in it."""
@@ -33,12 +38,17 @@ class Room:
 
     def start(self, rank: int, address: str, *, nodes: int = 3, patience: float = 60) -> subprocess.Popen[str]:
         """Start a machine."""
-        env = {**os.environ, "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}", "NODE_RANK": str(rank)}
-        command = [
-            *(sys.executable, "-S", str(EXAMPLE / "start.py"), "--folder", str(self.root / "shared" / "start")),
-            *("--nodes", str(nodes), "--address", address, "--every", "0.01", "--patience", str(patience)),
-            *("--", "--nproc-per-node", "8", "train.py"),
-        ]
+        env = {
+            **os.environ,
+            "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "NODE_RANK": str(rank),
+            "START_ADDRESS": address,
+            "START_EVERY": "0.01",
+            "START_PATIENCE": str(patience),
+        }
+        shared = str(self.root / "shared" / "start")
+        arguments = [shared, str(nodes), "--nproc-per-node", "8", "/data/train.py"]
+        command = [sys.executable, "-S", str(EXAMPLE / "start.py"), *arguments]
         machine = subprocess.Popen(
             command, env=env | {"NOTES": str(self.notes(address))}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True,
@@ -66,8 +76,7 @@ class Room:
             printed, _ = machine.communicate(timeout=60)
             assert machine.returncode == 0, printed
         assert [self.notes(one).read_text() for one in addresses] == [
-            f"--nnodes {len(addresses)} --node-rank {rank} --master-addr {head} --master-port 29500"
-            " --nproc-per-node 8 train.py\n"
+            f"--nnodes {len(addresses)} --node-rank {rank} --master-addr {head} --nproc-per-node 8 /data/train.py\n"
             for rank in range(len(addresses))
         ]
         self.machines.clear()
@@ -76,7 +85,7 @@ class Room:
         """Let machines start in an order, each one after the one before waits, and let them train."""
         for rank in order[:-1]:
             machine = self.start(rank, addresses[rank], nodes=len(addresses))
-            self.told(machine, f"machine {rank} waits for {[0] if rank else [*range(1, len(addresses))]}")
+            self.told(machine, f"machine {rank} at {addresses[rank]} waits for {others(rank, len(addresses))}")
         self.start(order[-1], addresses[order[-1]], nodes=len(addresses))
         self.all_train(addresses[0], addresses)
 
@@ -120,8 +129,8 @@ def test_a_preemption_in_the_middle_of_a_start_is_got_over(room: Room) -> None:
     """Two of three had met and were killed; the next life begins anew."""
     for rank in (0, 1):
         machine = room.start(rank, f"10.0.0.{rank + 1}")
-        room.told(machine, f"machine {rank} waits for {[0] if rank else [1, 2]}")
-    room.told(room.machines[0], "machine 0 waits for [2]")
+        room.told(machine, f"machine {rank} at 10.0.0.{rank + 1} waits for {others(rank, 3)}")
+    room.told(room.machines[0], "machine 0 at 10.0.0.1 waits for [2]")
     for machine in room.machines:
         machine.kill()
         machine.communicate()
@@ -133,8 +142,8 @@ def test_what_a_crash_left_half_written_is_not_there(room: Room) -> None:
     """An empty file, and half of one."""
     shared = room.root / "shared" / "start"
     shared.mkdir()
-    (shared / "machine-0.json").write_text("")
-    (shared / "machine-1.json").write_text('{"word": "ab')
+    (shared / "0.json").write_text("")
+    (shared / "1.json").write_text('{"word": "ab')
     room.life(["10.0.0.1", "10.0.0.2", "10.0.0.3"], [1, 0, 2])
 
 
@@ -151,7 +160,7 @@ def test_a_machine_that_waits_in_vain_says_for_whom_and_fails(room: Room) -> Non
     (machine,) = room.machines
     printed, _ = machine.communicate(timeout=60)
     assert machine.returncode == 1
-    assert printed.endswith("machine 0 has waited 0.05 s for [1, 2], in vain\n")
+    assert printed.endswith("machine 0 has waited for [1, 2] in vain\n")
     assert not room.notes("10.0.0.1").exists()
 
 
@@ -159,8 +168,8 @@ def test_a_rank_that_is_none_is_refused(room: Room) -> None:
     """Before anything is written."""
     room.start(3, "10.0.0.4")
     printed, _ = room.machines[0].communicate(timeout=60)
-    assert room.machines[0].returncode == 2
-    assert "rank 3 is none of 3 machines" in printed
+    assert room.machines[0].returncode == 1
+    assert printed == "machine 3 is none of 3\n"
     assert not [*(room.root / "shared").iterdir()]
 
 
@@ -205,9 +214,12 @@ def test_the_flow_sdk_exports_the_rank_that_start_reads() -> None:
     assert "export NODE_RANK=" not in startup_script("echo hello", 1)
 
 
-def test_what_the_program_sends_are_the_files_of_the_folder(tmp_path: Path) -> None:
-    """With a uv and a python that do nothing, the command writes both files and starts start.py for all machines."""
-    command = command_of_the_program()
+def test_what_the_program_sends_is_the_file_of_the_folder(tmp_path: Path) -> None:
+    """With a uv and a python that do nothing, the command writes start.py and starts it for all machines."""
+    train = tmp_path / "data" / "train.py"
+    train.parent.mkdir()
+    train.write_text("")
+    command = command_of_the_program().replace("/data/", f"{tmp_path}/data/")
     (tmp_path / "torch" / "bin").mkdir(parents=True)
     (tmp_path / "torch" / "bin" / "activate").write_text("")
     for name in ("uv", "python"):
@@ -215,8 +227,7 @@ def test_what_the_program_sends_are_the_files_of_the_folder(tmp_path: Path) -> N
         (tmp_path / name).chmod(0o755)
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
-    for name in ("start.py", "train.py"):
-        assert (tmp_path / name).read_text() == (EXAMPLE / name).read_text()
+    assert (tmp_path / "start.py").read_text() == (EXAMPLE / "start.py").read_text()
     assert done.stdout.splitlines()[-1] == (
-        "python start.py --folder /data/start --nodes 4 -- --nproc-per-node 8 train.py"
+        f"python start.py {tmp_path}/data/start 4 --nproc-per-node 8 {tmp_path}/data/train.py"
     )
