@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, transcript
-from support.engine import Project, environment
+from support.engine import Project, copy_example, environment
 
 from flow_resources.testing import FakeMithril
 
@@ -29,9 +29,7 @@ def pulumi_on_path() -> None:
 
 def project_in(folder: Path, root: Path, cloud: FakeMithril) -> Project:
     """Return a copy of an example, without a stack."""
-    copied = root / folder.name
-    shutil.copytree(folder, copied, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
-    return Project(copied, environment(root, cloud))
+    return Project(copy_example(folder, root / folder.name), environment(root, cloud))
 
 
 @pytest.mark.engine
@@ -70,7 +68,7 @@ def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: F
     """No passphrase, a wrong one, a reference to a stack that is not there, a locked stack, an import, no pip."""
     (_, table) = tables(section(README, "Troubleshooting"))
     messages = [message for row in table[1:] for message in ticked(row[0]) if "No module" not in message]
-    training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "training")
     printed = training.preview().failed().text
     project = Project.of_example(tmp_path, cloud, EXAMPLES / "01-cluster")
     passphrase = project.env.pop("PULUMI_CONFIG_PASSPHRASE")

@@ -32,7 +32,9 @@ def stays_as_it_is(project: Project, cloud: FakeMithril) -> None:
     assert not cloud.mutations
 
 
-@pytest.mark.parametrize(("example", "volumes", "machines"), [("01-cluster", 0, 1), ("02-volumes", 2, 4)])
+@pytest.mark.parametrize(
+    ("example", "volumes", "machines"), [("01-cluster", 0, 1), ("02-volumes", 2, 4), ("10-pytorch", 1, 4)]
+)
 def test_an_example_lives_and_dies(
     tmp_path: Path, cloud: FakeMithril, example: str, volumes: int, machines: int
 ) -> None:
@@ -71,8 +73,8 @@ def test_pulumi_up_at_the_repositorys_root_runs_the_complete_example(tmp_path: P
 
 def test_two_projects_of_two_stacks_each_share_volumes_and_nothing_is_lost(tmp_path: Path, cloud: FakeMithril) -> None:
     """Training mounts the volume of infra's stack of the same name; infra cannot take it away meanwhile."""
-    infra = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "infra")
-    training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
+    infra = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "infra")
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "training")
     infra.edit(
         'region="us-central5-a")',
         'region="us-central5-a",\n    opts=ResourceOptions(custom_timeouts=CustomTimeouts(delete="6s")))',
@@ -125,8 +127,8 @@ def test_a_reference_that_leads_nowhere_says_so_in_one_line_and_what_to_add(
     tmp_path: Path, cloud: FakeMithril, written: str, instead: str, why: str
 ) -> None:
     """At preview, without a traceback, whatever is wrong with it."""
-    Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "infra").up().ok()
-    training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
+    Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "infra").up().ok()
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "training")
     training.edit(written, instead)
     printed = training.preview().failed().text
     (line,) = {line.strip() for line in printed.splitlines() if line.startswith("    error: the ")}
@@ -137,10 +139,10 @@ def test_a_reference_that_leads_nowhere_says_so_in_one_line_and_what_to_add(
 
 def test_training_finds_an_infra_stack_of_another_name_by_its_config(tmp_path: Path, cloud: FakeMithril) -> None:
     """`training:infraStack` wins over the stack of the same name."""
-    infra = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "infra")
+    infra = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "infra")
     infra.run("stack", "init", "shared").ok()
     infra.up().ok()
-    training = Project.of_example(tmp_path, cloud, EXAMPLES / "03-two-projects" / "training")
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "training")
     training.run("config", "set", "infraStack", "organization/infra/shared").ok()
     training.up().ok()
     assert training.outputs()["volume_ids"] == [cloud.volumes[0]["fid"]]
