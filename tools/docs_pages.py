@@ -28,6 +28,7 @@ PAGES = {
     "SECURITY.md": "repository/security.md",
     "LICENSE": "repository/license.md",
     "tests/frozen.json": "repository/frozen.md",
+    "examples/README.md": "examples/index.md",
     **{f"examples/{name}/README.md": f"examples/{name}.md" for name in EXAMPLES},
 }
 UNLISTED = ("LICENSE", "tests/frozen.json")  # reached by links, not by the navigation
@@ -40,7 +41,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the examples into the menu."""
     for entry in config.nav or []:
         if "Examples" in entry:
-            entry["Examples"] = [f"examples/{name}.md" for name in EXAMPLES]
+            entry["Examples"] = ["examples/index.md", *(f"examples/{name}.md" for name in EXAMPLES)]
     return config
 
 
@@ -90,7 +91,7 @@ def text_of(source: str) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".md":
         return f"# {path.name}\n\n{fenced(path, source)}"
-    if not source.startswith("examples/"):
+    if path.parent.parent != ROOT / "examples":
         return text
     programs = [file for name in ("Pulumi.yaml", "*.py") for file in sorted(path.parent.rglob(name))]
     listed = "\n".join(fenced(file, os.path.relpath(file, path.parent)) for file in programs)

@@ -80,7 +80,8 @@ def test_the_examples_are_pages_with_their_programs(site: Path) -> None:
     beside = (site / "examples" / f"{examples[0].name}.html").read_text()
     for example in examples:
         page = (site / "examples" / f"{example.name}.html").read_text()
-        assert page.count(".py</span>") == len(list(example.rglob("*.py"))), example
+        titles = re.findall(r'<span class="filename">([^<]*\.py)</span>', page)
+        assert len(titles) == len(list(example.rglob("*.py"))), example
         assert example is examples[0] or f'href="{example.name}.html"' in beside
 
 
