@@ -181,7 +181,8 @@ def end_with_the_engine() -> None:
             socket.create_connection((host, int(port))).close()
         except ConnectionRefusedError:
             os._exit(1)  # the connection is lost, and nobody listens there any more
-        grpc.channel_ready_future(channel)  # it was idle for long: connected anew, it tells again
+        else:
+            grpc.channel_ready_future(channel)  # it was idle for long: connected anew, it tells again
 
     channel.subscribe(look, try_to_connect=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -170,15 +171,23 @@ def test_a_create_that_is_not_ready_keeps_its_id_in_either_host(
     assert stack.state["trainer"].outputs["status"] == "pending"
 
 
-def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener, mocker: Any) -> None:
-    """Nobody listens at its address any more."""
-    died = threading.Event()
-    mocker.patch("os._exit", side_effect=lambda _: died.set())
-    engine.end_with_the_engine()
-    grpc.channel_ready_future(engine._channel()).result(10)
-    assert not died.is_set()
-    listener.stop()
-    assert died.wait(10)
+def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener) -> None:
+    """Nobody listens at its address any more. In a process of its own: it would be this one's end."""
+    waits = (
+        "import grpc, threading\n"
+        "from flow_resources import engine\n"
+        "engine.end_with_the_engine()\n"
+        "grpc.channel_ready_future(engine._channel()).result(20)\n"
+        "print('connected', flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    plugin = subprocess.Popen([sys.executable, "-c", waits, sys.argv[1]], stdout=subprocess.PIPE, text=True)
+    with plugin:
+        assert plugin.stdout
+        assert plugin.stdout.readline() == "connected\n"
+        assert plugin.poll() is None
+        listener.stop()
+        assert plugin.wait(20) == 1
 
 
 def test_a_plugin_lives_while_its_engine_listens_whatever_becomes_of_the_connection(
