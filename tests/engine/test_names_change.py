@@ -113,6 +113,7 @@ def test_right_after_a_change_of_a_name_everything_works(
     assert not ids(cloud)
 
 
+@pytest.mark.faults
 def test_two_backends_that_call_everything_alike(tmp_path: Path, cloud: FakeMithril) -> None:
     """With `flow:owner` they never meet; without it what is the other's is named, and ended by nobody's `up`."""
     ada, bob = (folder(tmp_path, name) for name in ("ada", "bob"))

@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import pytest
 from support.engine import Project
 
 from flow_resources.testing import FakeMithril
@@ -18,6 +19,7 @@ ONE = """
 """
 
 
+@pytest.mark.faults
 def test_no_answer_without_proof_drops_anything_from_the_state(tmp_path: Path, cloud: FakeMithril) -> None:
     """Error answers, a hang, another account, project or API URL: refresh and destroy fail, nothing is forgotten."""
     project = Project.make(tmp_path, cloud, ONE, FLOW_RESOURCES_HTTP_SECONDS="0.5", FLOW_RESOURCES_RETRY_SECONDS="0.5")
@@ -117,6 +119,7 @@ def test_the_same_name_under_two_parents_is_two_clusters(tmp_path: Path, cloud: 
     assert not cloud.live_bids
 
 
+@pytest.mark.faults
 def test_adoption_by_id_rents_nothing(tmp_path: Path, cloud: FakeMithril) -> None:
     """Adopt, keep unchanged, refuse what differs."""
     theirs = cloud.add_bid("by-hand", instance_quantity=2)

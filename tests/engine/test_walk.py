@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from support.engine import Project, Result, kill, plugin_pids
 
 from flow_resources.testing import FakeMithril
@@ -112,6 +113,7 @@ class Walk:
         assert not self.cloud.mutations, self
 
 
+@pytest.mark.faults
 def test_a_walk_in_any_order_keeps_every_promise(tmp_path: Path, cloud: FakeMithril) -> None:
     """Everything once, in the order of the seed; then nothing is left."""
     walk = Walk(Project.make(tmp_path, cloud, PROGRAM), cloud, random.Random(SEED))
