@@ -31,11 +31,9 @@ SAMPLE = [
     ("create a volume", "500 after", ""),
     ("create a volume", "hang after", ""),
     ("create a cluster", "killed after acceptance", "the engine"),
-    ("create a cluster", "killed after the answer", "the plugin"),
     ("create a volume", "killed before the send", "the engine"),
     ("replace a cluster", "killed after acceptance", "the plugin"),
     (f"replace a cluster, {NEW_FIRST}", "killed after acceptance", "both"),
-    ("re-price a cluster", "killed after the answer", "the engine"),
     ("destroy a cluster", "killed after acceptance", "both"),
 ]
 FORMS = ("force a replacement", f"force a replacement, {NEW_FIRST}", f"replace a cluster, {NEW_FIRST}")
