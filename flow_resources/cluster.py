@@ -172,7 +172,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             region: Where. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes.
                 Settled once: a default that changes later changes nothing.
             command: What the machines run: a shell line, or a list of arguments.
-            image: A container image. Default: the Flow SDK's.
+            image: A container image. Default: none, the command runs on the machine itself.
             env: Environment variables. Secret in the state, always.
             ports: TCP ports to open, 1024 to 65535.
             volumes: What to mount where; all volumes in the cluster's region.

@@ -49,6 +49,7 @@ R = TypeVar("R")
 VERBS_AT_ONCE = 1024  # the engine's own `--parallel` is the limit; an idle thread costs nothing before it is used
 _RPC_METHODS = {"Check", "Diff", "Create", "Read", "Update", "Delete"}
 _DISCONNECTED = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
+WHOLE_NAMES = {"PULUMI_OPTION_FULLY_QUALIFY_STACK_NAMES": "true"}  # stacks as organization/project/stack
 _STATUS_DETAILS = "grpc-status-details-bin"
 
 
@@ -286,12 +287,27 @@ def is_mocked() -> bool:
 _tokens: dict[type[ResourceProvider], str] = {}
 
 
+_made: list[tuple[Any, dict[str, Any]]] = []  # one entry: the engine of the program that runs
+
+
+def once_a_program(what: str, make: Callable[[], R]) -> R:
+    """Return what is made once a program; another engine (a process can run several in turn) is another program."""
+    monitor = pulumi.runtime.settings.get_monitor()
+    if not _made or _made[0][0] is not monitor:
+        _made[:] = [(monitor, {})]
+    things = _made[0][1]
+    if what not in things:
+        things[what] = make()
+    made: R = things[what]
+    return made
+
+
 def stacks() -> list[str]:
     """Return the names of all stacks of the backend, each organization/project/stack; none where Pulumi cannot say."""
     from pulumi import automation
 
     try:
-        workspace = automation.LocalWorkspace(".", env_vars={"PULUMI_OPTION_FULLY_QUALIFY_STACK_NAMES": "true"})
+        workspace = automation.LocalWorkspace(".", env_vars=WHOLE_NAMES)
         return [one.name for one in workspace.list_stacks(include_all=True)]
     except Exception as error:  # noqa: BLE001 - it only helps a person find something
         info(f"the stacks of the backend could not be listed: {one_line(str(error), 200)}")

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from flow_resources.cluster import GpuCluster
     from flow_resources.volume import Interface, Volume
 
-# One entry: the engine of this program, and what was asked of it. Pulumi refuses a second resource of one name.
-_asked: list[tuple[Any, dict[str, pulumi.StackReference]]] = []
-
 
 def export_cluster(name: str, cluster: GpuCluster) -> None:
     """Export a cluster as the stack's output `name`, for a `ClusterReference` of another project."""
@@ -115,15 +112,13 @@ class VolumeReference(_Reference):
 
 def _reference(stack: str, kind: exports.Kind, name: str) -> pulumi.StackReference:
     """Return the program's reference to a stack, the same one for all that is read of it."""
-    monitor = pulumi.runtime.settings.get_monitor()
-    if not _asked or _asked[0][0] is not monitor:
-        _asked[:] = [(monitor, {})]
-    known = _asked[0][1]
-    if stack not in known:
-        # Not the stack's own name: the program may have a StackReference of that name beside ours.
+
+    def made() -> pulumi.StackReference:
         there: Any = pulumi.Output.from_input(asyncio.ensure_future(_known_to_exist(stack, kind, name)))
-        known[stack] = pulumi.StackReference(f"flow/{stack}", stack_name=there)
-    return known[stack]
+        # Not the stack's own name: Pulumi refuses a second one, and the program may have a reference of that name.
+        return pulumi.StackReference(f"flow/{stack}", stack_name=there)
+
+    return engine.once_a_program(f"stack {stack}", made)
 
 
 async def _known_to_exist(stack: str, kind: exports.Kind, name: str) -> str:

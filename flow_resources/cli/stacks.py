@@ -17,9 +17,9 @@ from pulumi import automation
 from flow_resources import identity
 from flow_resources.cli.place import project_folder
 from flow_resources.core.leftovers import Records, read_state
+from flow_resources.engine import WHOLE_NAMES
 from flow_resources.errors import FlowResourcesError, one_line
 
-_WHOLE_NAMES = {"PULUMI_OPTION_FULLY_QUALIFY_STACK_NAMES": "true"}
 _UNTOUCHED = "nothing was touched"
 
 
@@ -44,7 +44,7 @@ class SelectedStack:
                 "go into the folder of its Pulumi.yaml, or name it with --cwd",
             )
         with _asking("start `pulumi`"):
-            workspace = automation.LocalWorkspace(work_dir=str(project), env_vars=_WHOLE_NAMES)
+            workspace = automation.LocalWorkspace(work_dir=str(project), env_vars=WHOLE_NAMES)
         with _asking("list the stacks of the project"):
             stacks = workspace.list_stacks()
         if name is None:
@@ -103,7 +103,7 @@ class SelectedStack:
     def _records_of(self, name: str) -> Records:
         with _asking(f"read the state of {name}"):
             command = ["stack", "export", "--stack", name]
-            printed = self._workspace.pulumi_command.run(command, self._workspace.work_dir, _WHOLE_NAMES).stdout
+            printed = self._workspace.pulumi_command.run(command, self._workspace.work_dir, WHOLE_NAMES).stdout
             return read_state(json.loads(printed))
 
 
