@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from flow_resources.cloud.slim import import_httpx
 from flow_resources.core import money
 from flow_resources.core.hushing import keep
 from flow_resources.errors import SettingsError
@@ -73,6 +74,7 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
 
 def _sdk_settings() -> dict[str, Any]:
     """Return what the SDK itself would use: its environment over its config file."""
+    import_httpx()
     import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
     from flow.application.config import defaults_registry
     from flow.application.config.loader import ConfigLoader

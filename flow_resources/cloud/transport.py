@@ -99,7 +99,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
                 self.seen.keys = [*getattr(self.seen, "keys", ()), str((json or {}).get("name"))]
             return answer
         finally:
-            self._forget(url)
+            self._forget(url, (json or {}).get("name") if method == "POST" else None)
 
     def shared(self, url: str, params: Mapping[str, Any] | None = None) -> Shared[Any]:
         """Return the reading of a GET that all threads share."""
@@ -114,6 +114,12 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
 
     def invalidate_cache_by_url_pattern(self, url_patterns: list[str]) -> None:
         """Nothing of ours is on disk, and scanning the SDK's own files at every write is slow."""
+
+    def _parse_json(self, response: Any, *about: Any) -> Any:
+        """Read an answer and untie it: httpx knots it to its stream, and pages of bids would wait for the collector."""
+        answer = super()._parse_json(response, *about)
+        del response.stream
+        return answer
 
     def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any]) -> Any:
         """Send a creating POST until it is answered, looking first for what a lost one made.
@@ -167,8 +173,10 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
             if row.get("name") == body["name"] and row.get("status") != "Terminated" and not row.get("deleted_at")
         ]
 
-    def _forget(self, url: str) -> None:
+    def _forget(self, url: str, made: str | None) -> None:
+        """Drop each reading that a write may have made stale; a new bid changes nothing for the bids of other names."""
         with self._lock:
-            for (path, _), reading in self._readings.items():
-                if url == path or url.startswith(f"{path}/"):
-                    reading.forget()
+            for path, params in list(self._readings):
+                name = dict(params).get("name")
+                if (url == path or url.startswith(f"{path}/")) and (made is None or name in (None, made)):
+                    self._readings.pop((path, params)).forget()

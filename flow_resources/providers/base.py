@@ -56,6 +56,7 @@ class FlowProvider(ResourceProvider):
         """Take the stack's config; called once a class and process."""
         session.begin(req.config.get)
         engine.widen_pool()
+        engine.share_one_heap()
         engine.end_with_the_engine()
 
 
