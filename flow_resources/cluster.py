@@ -132,7 +132,11 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     volume_ids: pulumi.Output[Sequence[str]]
     """The volumes attached to it."""
     preemptions: pulumi.Output[int | None]
-    """How often it was preempted, by the bid's history; absent where that cannot be read."""
+    """How often it was preempted, by the bid's history; absent where that cannot be read.
+
+    It is read where the machines are others than the recorded ones, or are not all running: what a bid gets back after
+    a preemption are other machines.
+    """
     created_at: pulumi.Output[str]
     """When the bid was placed (ISO 8601)."""
     instance_type: pulumi.Output[str]

@@ -7,6 +7,8 @@ status, which can call a live bid cancelled. Listings are exhausted or they fail
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from flow_resources.cloud.transport import Transport
 
 _ROLLBACK_LOOKS, _ROLLBACK_PAUSE = 5, 0.5  # seconds
+_ROLL_SECONDS = 60.0
 PAGE = 100  # the most rows a page holds (openapi.json of flow-compute: limit, maximum)
 # The words with which the SDK asks for a name before it places a bid: the same question is then asked once.
 _NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
@@ -71,7 +74,14 @@ class Cloud:
         self._client: Flow | None = None
         self._project: Project | None = None
         self._live = Shared(self._list_live_bids, self._now)
+        self._by_status = {
+            status: Shared(functools.partial(self._list_bids, status), self._now) for status in LIVE_STATUSES
+        }
         self._machines = Shared(self._list_machines, self._now)
+        self._touched: dict[str, float] = {}
+        """When this process last changed a bid, by id: no reading that began before tells of it."""
+        self._changed = -math.inf
+        """When it last placed or changed any."""
 
     # -- the account ------------------------------------------------------------------------------------------
 
@@ -125,15 +135,34 @@ class Cloud:
 
         The listing begins at or after `begun_after` (monotonic seconds).
         """
-        return self._live.get(begun_after)
+        return self._live.get(max(begun_after, self._changed))
+
+    def enrolled(self, bid_id: str) -> Bid | None:
+        """Return a bid that had machines within the last minute; its id, name and project never change.
+
+        None proves nothing: it may have none, it may have ended, and the listing may have failed.
+        """
+        with contextlib.suppress(FlowResourcesError):
+            return self._by_status["Allocated"].get(self._now() - _ROLL_SECONDS).get(bid_id)
+        return None
 
     def sight(self, bid_id: str, begun_after: float) -> Sighting | None:
         """Look at a bid and its machines; None only when the service answers 404 for it."""
-        bid = self.live_bids(begun_after).get(bid_id) or self.bid(bid_id)
+        begun_after = max(begun_after, self._touched.get(bid_id, begun_after))
+        return self._with_machines(self._live.get(begun_after).get(bid_id) or self.bid(bid_id), begun_after)
+
+    def look(self, bid_id: str, begun_after: float) -> Sighting | None:
+        """Do the same for one who waits: mostly with a listing of the bids that have machines, or else of the open."""
+        begun_after = max(begun_after, self._touched.get(bid_id, begun_after))
+        listings = (self._by_status[status].get(begun_after) for status in ("Allocated", "Open"))
+        found = next((bids[bid_id] for bids in listings if bid_id in bids), None)
+        return self._with_machines(found or self.bid(bid_id), begun_after)
+
+    def _with_machines(self, bid: Bid | None, begun_after: float) -> Sighting | None:
         if bid is None:
             return None
         machines = self._machines.get(begun_after) if bid.instances and not bid.ended else {}
-        return Sighting(bid, tuple(machines.get(bid_id, ())))
+        return Sighting(bid, tuple(machines.get(bid.id, ())))
 
     def bid(self, bid_id: str) -> Bid | None:
         """Return one bid, fresh; None only when the service answers 404."""
@@ -186,7 +215,7 @@ class Cloud:
                 raise
             return Placed(Bid.read(seen.bid), self._key_files(seen.keys))
         finally:
-            self._changed_bids()
+            self._changed = self._next_moment()
 
     def _ends(self, bid_id: str) -> bool:
         """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say."""
@@ -204,18 +233,18 @@ class Cloud:
 
     def set_price(self, bid_id: str, price: Decimal) -> None:
         """Change the bid: one PATCH, no restart."""
-        with self._asking(f"set the price of bid {bid_id}"), self._changing_bids():
+        with self._asking(f"set the price of bid {bid_id}"), self._changing(bid_id):
             self._flow.bids.update_limit_price(bid_id, money.to_wire(price))
 
     def set_paused(self, bid_id: str, *, paused: bool) -> None:
         """Pause or resume the bid."""
-        with self._asking(f"{'pause' if paused else 'resume'} bid {bid_id}"), self._changing_bids():
+        with self._asking(f"{'pause' if paused else 'resume'} bid {bid_id}"), self._changing(bid_id):
             self._flow.bids.set_paused(bid_id, paused=paused)
 
     def cancel(self, bid_id: str) -> None:
         """Ask for the end of a bid; one that is gone or ended already counts."""
         try:
-            with self._asking(f"cancel bid {bid_id}"), self._changing_bids():
+            with self._asking(f"cancel bid {bid_id}"), self._changing(bid_id):
                 self._api.cancel_bid(bid_id)
         except NotFoundError:
             return
@@ -292,25 +321,24 @@ class Cloud:
         return asking(self.settings, what)
 
     @contextlib.contextmanager
-    def _changing_bids(self) -> Iterator[None]:
+    def _changing(self, bid_id: str) -> Iterator[None]:
         try:
             yield
         finally:
-            self._changed_bids()
+            self._touched[bid_id] = self._changed = self._next_moment()
 
-    def _changed_bids(self) -> None:
-        self._live.forget()
-        self._machines.forget()
+    def _next_moment(self) -> float:
+        """Return a grain later than now: what began in the same grain of the clock may have begun before."""
+        return math.nextafter(self._now(), math.inf)
 
     def _list_live_bids(self) -> dict[str, Bid]:
         # One listing a status: a page of them stays a page, however many bids have ended over the years.
-        project = self.project().id
+        return {id_: bid for status in LIVE_STATUSES for id_, bid in self._list_bids(status).items()}
+
+    def _list_bids(self, status: str) -> dict[str, Bid]:
+        params = {"project": self.project().id, "status": status}
         with self._asking("list the bids"):
-            return {
-                bid.id: bid
-                for status in LIVE_STATUSES
-                for bid in map(Bid.read, self._pages(self._api.list_bids, {"project": project, "status": status}))
-            }
+            return {bid.id: bid for bid in map(Bid.read, self._pages(self._api.list_bids, params))}
 
     def _list_machines(self) -> dict[str, list[Machine]]:
         by_bid: dict[str, list[Machine]] = defaultdict(list)

@@ -36,7 +36,9 @@ class Sighting:
     bid: Bid
     machines: tuple[Machine, ...]
     history: tuple[str, ...] | None = None
-    """The bid's event types, oldest first; None when they could not be read."""
+    """The bid's event types, oldest first; None when they were not read."""
+    known_preemptions: int | None = None
+    """How often it was preempted, where that is known without its history."""
 
     @property
     def present(self) -> tuple[Machine, ...]:
@@ -80,8 +82,15 @@ class Sighting:
 
     @property
     def preemptions(self) -> int | None:
-        """How often it was preempted, by its history; None when that could not be read."""
-        return None if self.history is None else self.history.count("Preempted")
+        """How often it was preempted; None when its history could not be read."""
+        return self.known_preemptions if self.history is None else self.history.count("Preempted")
+
+    def runs_as(self, recorded: Mapping[str, Any]) -> bool:
+        """Whether it runs on the machines of the recorded outputs: after a preemption a bid gets others."""
+        machines = [_instance(machine) for machine in self.present]
+        return (
+            bool(machines) and self.status == recorded.get("status") == "running" and machines == recorded["instances"]
+        )
 
     def reached(self, goal: str) -> bool:
         """Whether it is as far as `wait_for` asks: placed, allocated or running (every machine up and addressed)."""

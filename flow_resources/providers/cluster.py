@@ -40,7 +40,7 @@ from flow_resources.providers.base import (
 from flow_resources.providers.claiming import warn_of_surplus
 from flow_resources.providers.cluster_check import check_against, check_costs, read_market
 from flow_resources.providers.cluster_placing import adopted, claimed
-from flow_resources.providers.cluster_progress import bring_about, end, latest, worth
+from flow_resources.providers.cluster_progress import bring_about, end, latest, with_history, worth
 from flow_resources.providers.records import holds, is_held_by_another, new_record, record_of
 
 
@@ -104,7 +104,7 @@ class GpuClusterProvider(FlowProvider):
         seen, record = Sighting(bid, ()), new_record()
         holds(bid.id, record)
         try:
-            seen = bring_about(cloud, bid, props, deadline)
+            seen = bring_about(cloud, bid, props, deadline, {})
         except Exception as error:  # noqa: BLE001 - whatever it is, the bid is rented and its id must be recorded
             return not_ready(bid.id, _outs(cloud, latest(cloud, seen), props, record), props, error)
         return CreateResult(bid.id, _outs(cloud, seen, props, record))
@@ -119,7 +119,7 @@ class GpuClusterProvider(FlowProvider):
         seen = cloud.sight(id_, moment)
         if seen is None or seen.bid.ended:
             return gone(id_, "task", props)
-        seen = Sighting(seen.bid, seen.machines, cloud.history(id_))
+        seen = with_history(cloud, seen, props)
         _warn_of_detached(seen, props)
         if mark := props.get(MARK):
             warn_of_surplus(cloud.live_bids(moment).values(), Mark.parse(str(mark)), {id_}, worth)
@@ -144,7 +144,7 @@ class GpuClusterProvider(FlowProvider):
         _keep_quiet(_olds, _news)
         deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _olds)
-        seen = cloud.sight(_id, session.current().clock.now())
+        seen = cloud.look(_id, session.current().clock.now() - 2)
         if seen is None or seen.bid.ended:
             raise EndedError(f"the bid {_id} has ended", "`pulumi up --refresh` places a new one")
         changes, unready = touched(FIELDS, _olds, _news), bool(_olds.get(UNREADY))
@@ -152,7 +152,7 @@ class GpuClusterProvider(FlowProvider):
             return UpdateResult(_outs(cloud, seen, _news, _olds))
         waits = unready or changes != {"max_price_per_hour"}  # a price alone is set, and the auction takes its course
         try:
-            seen = bring_about(cloud, seen.bid, _news, deadline, waits=waits)
+            seen = bring_about(cloud, seen.bid, _news, deadline, _olds, waits=waits)
         except Exception as error:  # noqa: BLE001 - as in create
             return update_not_ready(_id, _outs(cloud, latest(cloud, seen), _news, _olds), _news, error)
         return UpdateResult(_outs(cloud, seen, _news, _olds))
@@ -165,7 +165,7 @@ class GpuClusterProvider(FlowProvider):
         guard_account(cloud, _props)
         if is_held_by_another(_id, _props):
             return
-        bid = cloud.bid(_id)
+        bid = cloud.enrolled(_id) or cloud.bid(_id)
         recorded = _props.get("task_name")
         if bid and not bid.ended and recorded and bid.name != recorded:
             raise NamesakeError(

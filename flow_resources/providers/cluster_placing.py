@@ -77,6 +77,7 @@ def _placed(cloud: Cloud, props: Mapping[str, Any], found: Claim[Bid], mark: Mar
     launch = _launch(cloud, name, props)
     engine.row(f"placing: {bid_line(props, None)}")
     placed = cloud.place(launch)
+    session.current().placed.add(placed.bid.id)
     for key in placed.new_keys:
         engine.info(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}")
     return placed.bid

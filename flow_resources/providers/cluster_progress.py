@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flow_resources import engine
@@ -16,9 +17,18 @@ from flow_resources.errors import EndedError, FlowResourcesError, NotReadyError
 from flow_resources.providers import session
 from flow_resources.providers.waiting import Deadline
 
+_FIRST_LOSS = 60.0
+"""No bid loses its machines sooner, in seconds: auctions are minutes apart, and a loss has a notice of minutes."""
+
 
 def bring_about(
-    cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline, *, waits: bool = True
+    cloud: Cloud,
+    bid: Bid,
+    props: Mapping[str, Any],
+    deadline: Deadline,
+    recorded: Mapping[str, Any],
+    *,
+    waits: bool = True,
 ) -> Sighting:
     """Set price and pause where they differ, then wait as far as `wait_for` asks."""
     price, paused = money.price(props["max_price_per_hour"]), bool(props.get("paused"))
@@ -26,33 +36,41 @@ def bring_about(
         cloud.set_price(bid.id, price)
     if paused != (bid.status == "Paused"):
         cloud.set_paused(bid.id, paused=paused)
-    if waits:
-        return _wait(cloud, bid, props, deadline)
-    return _with_history(cloud, _look(cloud, bid, session.current().clock.now()))
+    seen = _wait(cloud, bid, props, deadline) if waits else _look(cloud, bid, session.current().clock.now())
+    return with_history(cloud, seen, recorded)
 
 
 def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) -> Sighting:
     goal, paused = str(props.get("wait_for") or WAIT_FOR[-1]), bool(props.get("paused"))
     seen: Sighting | None = None
+    calm, first = bid.id in session.current().placed, list[str]()
     for seen in deadline.watch(lambda moment: _look(cloud, bid, moment)):
+        machines = [one.id for one in seen.present]
+        first = first or machines
+        calm = calm and machines == first and deadline.spent < _FIRST_LOSS
         if seen.status == "paused" if paused else seen.reached(goal):
             cost = money.usd(money.price(props["max_price_per_hour"]) * bid.quantity)
             engine.row(seen.message if paused else f"{seen.message}, max {cost}/h")
-            return _with_history(cloud, seen)
+            return replace(seen, known_preemptions=0) if calm else seen
         waits = seen.status in ("pending", "preempted")
         engine.row(f"{seen.message}: {deadline.minute()}" if waits else seen.message)
     raise NotReadyError(_unready(cloud, bid, seen, props), "raise the bid or wait; run `pulumi up` again to go on")
 
 
 def _look(cloud: Cloud, bid: Bid, moment: float) -> Sighting:
-    seen = cloud.sight(bid.id, moment)
+    seen = cloud.look(bid.id, moment)
     if seen is None or seen.bid.ended:
         raise EndedError(f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one")
     return seen
 
 
-def _with_history(cloud: Cloud, seen: Sighting) -> Sighting:
-    return Sighting(seen.bid, seen.machines, cloud.history(seen.bid.id))
+def with_history(cloud: Cloud, seen: Sighting, recorded: Mapping[str, Any]) -> Sighting:
+    """Add how often it was preempted; its history is asked for only where it can have gone on since the record."""
+    if seen.known_preemptions is None and "preemptions" in recorded and seen.runs_as(recorded):
+        return replace(seen, known_preemptions=int(recorded["preemptions"]))
+    if seen.known_preemptions is None:
+        return replace(seen, history=cloud.history(seen.bid.id))
+    return seen
 
 
 def _unready(cloud: Cloud, bid: Bid, seen: Sighting | None, props: Mapping[str, Any]) -> str:

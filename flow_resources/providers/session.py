@@ -40,6 +40,8 @@ class Session:
     """By mark, the ids that the state holds for it, as the program found them (see `identity`)."""
     replaced: set[str] = field(default_factory=set)
     """Marks whose state held something when this operation began: a create of one is a replacement."""
+    placed: set[str] = field(default_factory=set)
+    """Ids of the bids that this process has placed."""
     deleted: set[str] = field(default_factory=set)
     """Ids that this process has deleted."""
     held: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -205,6 +205,8 @@ def test_a_history_that_cannot_be_read_decides_nothing(stack: Stack, cloud: Fake
     """The count of preemptions is absent, everything else is there."""
     cloud.faults.add(method="GET", path="/history$", status=500, times=None)
     stack.up({"trainer": cluster()})
+    cloud.preempt(stack.state["trainer"].id)
+    cloud.release(stack.state["trainer"].id)
     stack.refresh()
     assert stack.state["trainer"].outputs["status"] == "running"
     assert "preemptions" not in stack.state["trainer"].outputs

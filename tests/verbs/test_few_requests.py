@@ -1,0 +1,108 @@
+"""What the verbs ask of the service: what all need is asked once, and what cannot have changed not at all."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from support.stack import FakeClock, Stack, cluster, settings_of
+
+from flow_resources.providers import session
+from flow_resources.testing import Clock, FakeMithril
+
+MANY = {f"c{number:02d}": cluster() for number in range(12)}
+
+
+def asked(cloud: FakeMithril, deed: Callable[[], object]) -> Counter[str]:
+    """Return how often each kind of request was sent during a deed."""
+    cloud.clear_requests()
+    deed()
+    return Counter(f"{one.method} {re.sub('/bid_[0-9]+', '/ID', one.path)}" for one in cloud.requests)
+
+
+def test_a_refresh_asks_no_more_for_many_than_for_one(stack: Stack, cloud: FakeMithril) -> None:
+    """One listing a live status, one of the machines, one of the projects; nothing for each."""
+    stack.up(MANY)
+    assert asked(cloud, stack.refresh) == {"GET /v2/projects": 1, "GET /v2/spot/bids": 4, "GET /v2/instances": 1}
+
+
+def test_a_refresh_reads_the_history_of_what_has_other_machines(stack: Stack, cloud: FakeMithril) -> None:
+    """Once: what was counted is known as long as the machines stay."""
+    stack.up(MANY)
+    back = stack.state["c03"].id
+    cloud.preempt(back)
+    cloud.release(back)
+    assert asked(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
+    assert [saved.outputs["preemptions"] for saved in stack.state.values()] == [0] * 3 + [1] + [0] * 8
+    assert "GET /v2/spot/bids/ID/history" not in asked(cloud, stack.refresh)
+    assert stack.state["c03"].outputs["preemptions"] == 1
+
+
+@pytest.mark.parametrize("what", ["preempt", "fail_boot"])
+def test_a_refresh_reads_the_history_of_what_is_not_as_recorded(stack: Stack, cloud: FakeMithril, what: str) -> None:
+    """Also where it has the recorded machines, or none."""
+    stack.up({"trainer": cluster()})
+    getattr(cloud, what)(stack.state["trainer"].id)
+    assert asked(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
+    assert asked(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
+
+
+def test_a_create_that_goes_well_reads_no_history(stack: Stack, cloud: FakeMithril) -> None:
+    """No auction takes back within moments what it has just given."""
+    assert "GET /v2/spot/bids/ID/history" not in asked(cloud, lambda: stack.up({"trainer": cluster()}))
+    assert stack.state["trainer"].outputs["preemptions"] == 0
+
+
+@pytest.mark.parametrize(("boot", "lost", "preemptions"), [(30.0, True, 1), (30.0, False, 0), (90.0, False, 0)])
+def test_a_create_reads_the_history_where_machines_were_lost_or_it_took_long(
+    clean_environment: None, clock: FakeClock, boot: float, lost: bool, preemptions: int
+) -> None:
+    """The first loss that a real auction can bring comes after a minute; one that was seen counts at once."""
+    time = Clock(speed=0)
+    with FakeMithril(boot_seconds=boot, clock=time) as cloud:
+        stack = Stack(settings_of(cloud), clock=clock)
+
+        def meanwhile() -> None:
+            time.advance(clock.slept[-1])
+            bid = cloud.bids[0]["fid"]
+            if lost and len(clock.slept) == 3:
+                cloud.preempt(bid)
+            if lost and len(clock.slept) == 5:
+                cloud.release(bid)
+
+        clock.meanwhile = meanwhile
+        found = asked(cloud, lambda: stack.up({"trainer": cluster()}))
+        assert found["GET /v2/spot/bids/ID/history"] == (lost or boot > 60)
+        assert stack.state["trainer"].outputs["preemptions"] == preemptions
+        session.current().close()
+
+
+def test_a_destroy_asks_for_each_to_end_and_whether_it_has(stack: Stack, cloud: FakeMithril) -> None:
+    """Whose they are, one listing tells."""
+    stack.up(MANY)
+    assert asked(cloud, stack.destroy) == {
+        "GET /v2/projects": 1,
+        "GET /v2/spot/bids": 1,
+        "DELETE /v2/spot/bids/ID": 12,
+        "GET /v2/spot/bids/ID": 12,
+    }
+    assert not cloud.live_bids
+
+
+def test_a_destroy_goes_on_where_no_listing_comes(stack: Stack, cloud: FakeMithril) -> None:
+    """Each bid is then asked for by its id."""
+    stack.up({"trainer": cluster()})
+    cloud.faults.add(method="GET", path="/v2/spot/bids$", status=500, times=None)
+    stack.destroy()
+    assert not cloud.live_bids
+
+
+def test_a_preview_asks_the_same_few_questions_for_any_number(stack: Stack, cloud: FakeMithril) -> None:
+    """The project, the catalogue and the market."""
+    assert asked(cloud, lambda: stack.preview(MANY)) == {
+        "GET /v2/projects": 1,
+        "GET /v2/instance-types": 1,
+        "GET /v2/spot/availability": 1,
+    }
