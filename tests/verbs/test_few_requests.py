@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from support.stack import FakeClock, Stack, cluster, settings_of
 
+from flow_resources.cloud import Cloud, Launch
 from flow_resources.providers import session
 from flow_resources.testing import Clock, FakeMithril
 
@@ -20,6 +22,12 @@ def asked(cloud: FakeMithril, deed: Callable[[], object]) -> Counter[str]:
     cloud.clear_requests()
     deed()
     return Counter(f"{one.method} {re.sub('/bid_[0-9]+', '/ID', one.path)}" for one in cloud.requests)
+
+
+def door_of(stack: Stack) -> Cloud:
+    """Return the door of a new operation."""
+    stack.operation()
+    return session.current().cloud()
 
 
 def test_a_refresh_asks_no_more_for_many_than_for_one(stack: Stack, cloud: FakeMithril) -> None:
@@ -77,6 +85,62 @@ def test_a_create_reads_the_history_where_machines_were_lost_or_it_took_long(
         assert found["GET /v2/spot/bids/ID/history"] == (lost or boot > 60)
         assert stack.state["trainer"].outputs["preemptions"] == preemptions
         session.current().close()
+
+
+def test_what_a_bid_was_before_this_process_changed_it_answers_nobody(stack: Stack, cloud: FakeMithril) -> None:
+    """Whatever age is accepted, and whatever grain the clock has."""
+    stack.clock = FakeClock()  # it stands still
+    stack.up({"trainer": cluster()})
+    door, id_, now = door_of(stack), stack.state["trainer"].id, session.current().clock.now()
+    for look in (door.sight, door.look):
+        before = look(id_, now - 60)
+        assert before
+        assert before.bid.price
+        door.set_price(id_, before.bid.price + 1)
+        after = look(id_, now - 60)
+        assert after
+        assert after.bid.price == before.bid.price + 1
+    assert id_ in door.live_bids(now - 60)
+    door.cancel(id_)
+    assert id_ not in door.live_bids(now - 60)
+    placed = door.place(Launch("another", "another", "8xa100", 1, Decimal(50), "us-central5-a", "true"))
+    assert placed.bid.id in door.live_bids(now - 60)
+
+
+def test_a_wait_for_machines_asks_for_the_bids_that_have_some(stack: Stack, cloud: FakeMithril) -> None:
+    """And for the others only while it is not among them."""
+    stack.up({"trainer": cluster()})
+    door, id_ = door_of(stack), stack.state["trainer"].id
+    door.project()
+    assert asked(cloud, lambda: door.look(id_, session.current().clock.now())) == {
+        "GET /v2/spot/bids": 1,
+        "GET /v2/instances": 1,
+    }
+    cloud.preempt(id_)
+    assert asked(cloud, lambda: door.look(id_, session.current().clock.now())) == {"GET /v2/spot/bids": 2}
+    cloud.terminate(id_)
+    assert asked(cloud, lambda: door.look(id_, session.current().clock.now())) == {
+        "GET /v2/spot/bids": 2,
+        "GET /v2/spot/bids/ID": 1,
+    }
+
+
+def test_a_name_is_asked_for_once_whatever_others_place_meanwhile(stack: Stack, cloud: FakeMithril) -> None:
+    """The SDK asks what the verb has just asked; a bid of another name in between changes nothing."""
+    door = door_of(stack)
+
+    def place(name: str) -> None:
+        door.place(Launch(name, name, "8xa100", 1, Decimal(50), "us-central5-a", "true"))
+
+    def two() -> None:
+        assert not door.bids_named("one")
+        assert not door.bids_named("two")
+        place("two")
+        place("one")
+
+    place("first")  # what every launch asks is asked now
+    assert asked(cloud, two)["GET /v2/spot/bids"] == 2
+    assert len(door.bids_named("one")) == 1
 
 
 def test_a_destroy_asks_for_each_to_end_and_whether_it_has(stack: Stack, cloud: FakeMithril) -> None:
