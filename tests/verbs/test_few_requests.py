@@ -92,6 +92,9 @@ def test_what_a_bid_was_before_this_process_changed_it_answers_nobody(stack: Sta
     stack.clock = FakeClock()  # it stands still
     stack.up({"trainer": cluster()})
     door, id_, now = door_of(stack), stack.state["trainer"].id, session.current().clock.now()
+    assert list(door.live_bids(now - 60)) == [id_]
+    placed = door.place(Launch("another", "another", "8xa100", 1, Decimal(50), "us-central5-a", "true"))
+    assert placed.bid.id in door.live_bids(now - 60)
     for look in (door.sight, door.look):
         before = look(id_, now - 60)
         assert before
@@ -103,8 +106,6 @@ def test_what_a_bid_was_before_this_process_changed_it_answers_nobody(stack: Sta
     assert id_ in door.live_bids(now - 60)
     door.cancel(id_)
     assert id_ not in door.live_bids(now - 60)
-    placed = door.place(Launch("another", "another", "8xa100", 1, Decimal(50), "us-central5-a", "true"))
-    assert placed.bid.id in door.live_bids(now - 60)
 
 
 def test_a_wait_for_machines_asks_for_the_bids_that_have_some(stack: Stack, cloud: FakeMithril) -> None:
