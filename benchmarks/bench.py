@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,11 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 import cloud  # noqa: E402
 import programs  # noqa: E402
-from support.engine import Project  # noqa: E402
+from support.engine import Project, peak_memory, plugin_pids  # noqa: E402
 
-from flow_resources.testing import FakeMithril  # noqa: E402
+from flow_resources.testing import FakeMithril, Request  # noqa: E402
+
+AT_ONCE = "64"
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "preview": ("preview",),
@@ -41,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--large", type=int, default=1000, help="clusters of the large stack; 0 for none")
     parser.add_argument("--only-cloud", action="store_true", help="measure the fake cloud and nothing else")
     chosen = parser.parse_args()
     found: dict[str, Any] = {"the fake cloud": cloud.measure()}
@@ -49,6 +54,8 @@ def main() -> None:
         return
     for size in chosen.sizes:
         found[f"verbs at N={size}"] = verbs(size, chosen.rounds)
+    if chosen.large:
+        found["a large stack"] = large(chosen.large)
     found["32 clusters that boot for 3 s, -p 64"] = boots()
     found["against flow.run in the program"] = [against_bare(size) for size in (1, 10)]
     found["sizes"] = sizes()
@@ -56,33 +63,79 @@ def main() -> None:
 
 
 def verbs(size: int, rounds: int) -> list[dict[str, Any]]:
-    """Time each operation of N clusters and of N no-op resources, in turn."""
-    ours: dict[str, list[float]] = {name: [] for name in OPERATIONS}
-    floor: dict[str, list[float]] = {name: [] for name in OPERATIONS}
+    """Time each operation of N clusters, of N no-op resources, and of the bare SDK making the same calls, in turn."""
+    spent: dict[tuple[str, str], list[float]] = defaultdict(list)
     requests: dict[str, int] = {}
     for _ in range(rounds):
         with (
             project(programs.OURS.format(n=size)) as (mine, mithril),
-            project(programs.FLOOR.format(n=size)) as (noop, _),
+            project(programs.FLOOR.format(n=size)) as (noop, mirror),
         ):
             for name, command in OPERATIONS.items():
                 mithril.clear_requests()
-                ours[name].append(timed(mine, *command))
+                spent[name, "ours"].append(timed(mine, *command))
                 requests[name] = len(mithril.requests)
-                floor[name].append(timed(noop, *command))
+                spent[name, "floor"].append(timed(noop, *command))
+                spent[name, "sdk"].append(bare_sdk(mithril.requests, mirror))
+    median = {key: statistics.median(seconds) for key, seconds in spent.items()}
     rows = [
         {
             "operation": name,
-            "ours_s": round(statistics.median(ours[name]), 2),
-            "floor_s": round(statistics.median(floor[name]), 2),
-            "ratio": round(statistics.median(ours[name]) / statistics.median(floor[name]), 2),
+            "ours_s": round(median[name, "ours"], 2),
+            "floor_s": round(median[name, "floor"], 2),
+            "bare_sdk_s": round(median[name, "sdk"], 2),
+            "ratio": round(median[name, "ours"] / (median[name, "floor"] + median[name, "sdk"]), 2),
             "requests": requests[name],
             "requests_per_cluster": round(requests[name] / size, 2),
         }
         for name in OPERATIONS
     ]
-    show(f"verbs at N = {size} (median of {rounds}, 0 ms service, 0 s boot; floor: no-op dynamic resources)", rows)
+    show(
+        f"verbs at N = {size} (median of {rounds}, 0 ms service, 0 s boot, -p {AT_ONCE}; ratio: to no-op dynamic "
+        "resources and the bare SDK making the same calls)",
+        rows,
+    )
     return rows
+
+
+def bare_sdk(requests: Sequence[Request], mirror: FakeMithril) -> float:
+    """Return how long the bare SDK takes for the same calls, on a cloud that has lived through the same."""
+    said = [{"method": one.method, "path": one.path, "query": one.query, "body": one.body} for one in requests]
+    done = subprocess.run(
+        [sys.executable, str(HERE / "bare_sdk.py"), AT_ONCE],
+        input=json.dumps(said), capture_output=True, text=True, check=True, env={**os.environ, **mirror.environment},
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert len(found["errors"]) < 0.1 * len(said), found
+    return float(found["seconds"])
+
+
+def large(size: int) -> list[dict[str, Any]]:
+    """Count what a large stack asks, and weigh its plugin."""
+    rows = []
+    with project(programs.OURS.format(n=size)) as (mine, mithril), project(programs.FLOOR.format(n=size)) as (noop, _):
+        mithril.set_capacity("8xa100", "us-central5-a", size)
+        for name in ("up", "preview", "refresh"):
+            mithril.clear_requests()
+            peak, spent = weighed(mine, *OPERATIONS[name])
+            row = {"operation": name, "ours_s": round(spent, 1), "floor_s": round(timed(noop, *OPERATIONS[name]), 1)}
+            rows.append({**row, "requests": len(mithril.requests), "plugin_peak_mb": round(peak / 1e6)})
+        mine.destroy("--skip-preview", "-p", AT_ONCE).ok()
+    show(f"a stack of {size} clusters (-p {AT_ONCE}, 0 ms, 0 s boot)", rows)
+    return rows
+
+
+def weighed(one: Project, *command: str) -> tuple[int, float]:
+    """Return the most memory that the plugin ever held (bytes), looked at twice a second, and the seconds it took."""
+    began, peak = time.perf_counter(), 0
+    with tempfile.TemporaryFile("w+") as said:
+        process = one.start(*command, *parallel(command), stdout=said)
+        while process.poll() is None:
+            peak = max([peak, *map(peak_memory, plugin_pids(process.pid))])
+            time.sleep(0.5)
+        said.seek(0)
+        assert process.returncode == 0, said.read()
+    return peak, time.perf_counter() - began
 
 
 def boots() -> list[dict[str, Any]]:
@@ -163,8 +216,13 @@ def project(program: str) -> Iterator[tuple[Project, FakeMithril]]:
 def timed(one: Project, *command: str) -> float:
     """Return how long a pulumi command takes, in seconds."""
     began = time.perf_counter()
-    one.run(*command, *(() if command[0] == "preview" else ("-p", "64"))).ok()
+    one.run(*command, *parallel(command)).ok()
     return time.perf_counter() - began
+
+
+def parallel(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the option that says how many resources at once; a preview takes none."""
+    return () if command[0] == "preview" else ("-p", AT_ONCE)
 
 
 def show(title: str, rows: list[dict[str, Any]]) -> None:

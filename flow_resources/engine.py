@@ -51,7 +51,6 @@ R = TypeVar("R")
 VERBS_AT_ONCE = 1024  # the engine's own `--parallel` is the limit; an idle thread costs nothing before it is used
 _RPC_METHODS = {"Check", "Diff", "Create", "Read", "Update", "Delete"}
 _DISCONNECTED = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
-WHOLE_NAMES = {"PULUMI_OPTION_FULLY_QUALIFY_STACK_NAMES": "true"}  # stacks as organization/project/stack
 _ARENAS, _LARGE = -8, -3  # M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's malloc.h
 _STATUS_DETAILS = "grpc-status-details-bin"
 
@@ -312,18 +311,6 @@ def once_a_program(what: str, make: Callable[[], R]) -> R:
         things[what] = make()
     made: R = things[what]
     return made
-
-
-def stacks() -> list[str]:
-    """Return the names of all stacks of the backend, each organization/project/stack; none where Pulumi cannot say."""
-    from pulumi import automation
-
-    try:
-        workspace = automation.LocalWorkspace(".", env_vars=WHOLE_NAMES)
-        return [one.name for one in workspace.list_stacks(include_all=True)]
-    except Exception as error:  # noqa: BLE001 - it only helps a person find something
-        info(f"the stacks of the backend could not be listed: {one_line(str(error), 200)}")
-        return []
 
 
 def token(provider: type[ResourceProvider]) -> str:

@@ -1,12 +1,10 @@
 """What a command may ask of Pulumi: the stack of a project folder, its config, its state, and the states beside it.
 
-Everything goes through Pulumi's Automation API, which runs the `pulumi` on PATH and never asks back. States are read as
-they are stored, secrets sealed: ids, URNs and marks are all that is needed, and no passphrase is for that.
+How Pulumi is asked, `flow_resources.backend` says.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +13,9 @@ from subprocess import CalledProcessError
 from pulumi import automation
 
 from flow_resources import identity
+from flow_resources.backend import WHOLE_NAMES, stored_state
 from flow_resources.cli.place import project_folder
 from flow_resources.core.leftovers import Records, read_state
-from flow_resources.engine import WHOLE_NAMES
 from flow_resources.errors import FlowResourcesError, one_line
 
 _UNTOUCHED = "nothing was touched"
@@ -102,9 +100,7 @@ class SelectedStack:
 
     def _records_of(self, name: str) -> Records:
         with _asking(f"read the state of {name}"):
-            command = ["stack", "export", "--stack", name]
-            printed = self._workspace.pulumi_command.run(command, self._workspace.work_dir, WHOLE_NAMES).stdout
-            return read_state(json.loads(printed))
+            return read_state(stored_state(self._workspace, name))
 
 
 @contextmanager

@@ -4,10 +4,10 @@ A create that was cut off (a lost answer, a killed plugin, a killed engine) leav
 mark in its name says whose it is. The rules, for bids and volumes alike:
 
 * while the state records anything live under the mark, or nobody knows what it records, this is a replacement that
-  makes the new one first, and nothing is taken over or cleared away: what stands there beyond what is known to be
-  recorded is named (`warn_of_surplus`), and `flow-resources sweep`, which knows the whole state, finds it. (The engine
-  keeps what it deleted first recorded until the new one is made: what a cut-off `up` left after that is a leftover
-  like any other.)
+  makes the new one first, and what stands there may wait for its deletion, of which a program is not told. So the whole
+  state is asked for: what it does not hold and has the same specification is taken over. The rest, or all of it where
+  the state cannot be had, is named (`warn_of_surplus`), and `flow-resources sweep` finds it. (The engine keeps what it
+  deleted first recorded until the new one is made: what a cut-off `up` left after that is a leftover like any other.)
 * else a leftover with the same specification is taken over, the oldest of several;
 * any other leftover is for the caller to judge: `clear`.
 
@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
+from flow_resources import engine
+from flow_resources.core.leftovers import read_state
 from flow_resources.core.naming import Mark, MarkedName, compose, take_apart
 from flow_resources.core.rows import age_of
 from flow_resources.providers import session
@@ -43,6 +45,8 @@ class Claim(Generic[T]):
     """Leftovers to clear away first."""
     generation: int
     """The generation of the next name."""
+    unsure: tuple[T, ...] = ()
+    """What carries the mark and is not known to be a leftover."""
 
 
 def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
@@ -50,12 +54,27 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     there, recorded = list(live), still_recorded(str(mark))
     ours = _marked(there, mark)
     generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
-    if NOT_KNOWN in recorded or any(one.id in recorded for one in there):
-        return Claim(None, (), generation)
     left = sorted(ours, key=lambda pair: (pair[1].created_at, pair[1].id))
-    same = [one for parts, one in left if parts.spec == spec]
+    beside = NOT_KNOWN in recorded or any(one.id in recorded for one in there)
+    held = _held(ours, recorded) if beside else frozenset[str]()
+    same = [one for parts, one in left if parts.spec == spec and one.id not in held]
+    if beside and same and too_old(same[0], TAKE_OVER_WITHIN):
+        same = []
     take = same[0] if same else None
-    return Claim(take, tuple(one for _, one in left if one is not take), generation)
+    rest = tuple(one for _, one in left if one is not take)
+    return Claim(take, (), generation, rest) if beside else Claim(take, rest, generation)
+
+
+def _held(ours: list[tuple[MarkedName, T]], recorded: set[str]) -> frozenset[str]:
+    """Return the ids of those that the whole state holds; of all, where it cannot be had."""
+    every = frozenset(one.id for _, one in ours)
+    if every <= recorded:  # the usual case, which needs no asking
+        return every
+    state = session.current().own_state(str(engine.current().urn))
+    try:
+        return every & read_state(state).ids
+    except ValueError:
+        return every
 
 
 def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Callable[[T], str]) -> None:

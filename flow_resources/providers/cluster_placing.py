@@ -56,9 +56,9 @@ def claimed(cloud: Cloud, props: Mapping[str, Any], deadline: Deadline) -> Bid:
             _refuse_to_end(leftover)
             engine.info(f"ending {leftover.name} ({leftover.id}), which an earlier, interrupted `up` left running")
             end(cloud, leftover, deadline)
+        warn_of_surplus(found.unsure, mark, still_recorded(str(mark)), worth)
         if found.take:
             return _taken(found.take, props)
-        warn_of_surplus(live, mark, still_recorded(str(mark)), worth)
         return _placed(cloud, props, found, mark, spec)
 
 

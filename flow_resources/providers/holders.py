@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flow_resources import engine
+from flow_resources import backend
 from flow_resources.cloud import Cloud
 from flow_resources.core.naming import Mark, take_apart
 from flow_resources.errors import FlowResourcesError
@@ -38,7 +38,7 @@ def _name_and_stack(name: str, own: str) -> str:
     known = session.current()
     with known.lock:
         if known.stacks is None:
-            known.stacks = engine.stacks()
+            known.stacks = backend.stacks()
     # None where it is of another backend, or `flow:owner` names its owner.
     stack = next((one for one in known.stacks if Mark.of(one, "").owner == parts.mark.owner), None)
     return f"{name} of the stack {stack}" if stack else name

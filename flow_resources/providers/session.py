@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from flow_resources import engine
+from flow_resources import backend, engine
 from flow_resources.clock import Clock
 from flow_resources.cloud import Cloud, Patience, Settings
 from flow_resources.cloud.settings import resolve
@@ -54,6 +54,8 @@ class Session:
     """Who the bids are that hold a volume, by id (see `holders`)."""
     stacks: list[str] | None = None
     """The names of all stacks of the backend, once somebody asked."""
+    own_state: Callable[[str], Any] = backend.own_state
+    """Asks for the stored state of the stack of a URN; None where nobody can say."""
     found: Settings | None = None
     door: Cloud | None = None
     owner: str = ""

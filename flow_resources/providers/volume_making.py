@@ -39,7 +39,7 @@ def claimed(cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume:
         every = cloud.volumes(session.current().clock.now(), with_deleted=True)
         live = [one for one in every if not one.deleted]
         found = claim(live, mark, spec)
-        warn_of_surplus(live, mark, still_recorded(str(mark)), worth)
+        warn_of_surplus(found.unsure, mark, still_recorded(str(mark)), worth)
         for leftover in found.clear:
             session.current().warn_once(
                 f"{leftover.name} ({leftover.id}) is an older volume of this resource that no state records; "

@@ -121,7 +121,7 @@ class Life:
     lost: dict[str, str] = field(default_factory=dict)
     """Accepted before the plugin was killed, with no one to tell: id to name. The next good `up` has to find it."""
     surplus: set[str] = field(default_factory=set)
-    """The same where the state still held the old one (create-first): named and found, but ended by hand alone."""
+    """The same where the state still held the old one (create-first): taken over where the program has not changed."""
     disturbed: bool = False
     """Whether something happened that only a refresh, or the market, can put right."""
 

@@ -15,9 +15,7 @@ from typing import Any
 
 from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of, volume
 
-from flow_resources.core.naming import take_apart
 from flow_resources.providers import session
-from flow_resources.providers.base import MARK
 from flow_resources.testing import FakeMithril
 
 Program = Mapping[str, Declared]
@@ -181,19 +179,6 @@ def recover(stack: Any, scenario: Scenario) -> None:
         stack.destroy()
 
 
-def end_what_is_named(cloud: FakeMithril, stack: Stack, warnings: list[str]) -> None:
-    """Refresh, and end the surplus that it names: one bid at most, live, with our mark, in no state.
-
-    In the create-first order a create adopts nothing, lest it adopt what is about to be deleted. So what a killed
-    plugin had placed there is left for a person, and named.
-    """
-    left = surplus(cloud, stack)
-    stack.refresh()
-    for id_ in left[:1]:
-        if any(id_ in said and "up to $" in said for said in warnings):
-            cloud.terminate(id_)
-
-
 def wrongs(cloud: FakeMithril, stack: Any, scenario: Scenario) -> Iterator[str]:
     """Yield what is not as it must be: orphans, doubles, and a state that lies."""
     live = {"GpuCluster": [bid["fid"] for bid in cloud.live_bids], "Volume": [one["fid"] for one in cloud.volumes]}
@@ -210,13 +195,6 @@ def wrongs(cloud: FakeMithril, stack: Any, scenario: Scenario) -> Iterator[str]:
         yield f"recorded after destroy: {sorted(stack.state)}"
     if cloud.live_bids or cloud.volumes:
         yield f"left after destroy: {[bid['fid'] for bid in cloud.live_bids]} {[one['fid'] for one in cloud.volumes]}"
-
-
-def surplus(cloud: FakeMithril, stack: Any) -> list[str]:
-    """Return the ids of live bids that no state records, but that carry the mark of a resource of the state."""
-    recorded = {one.id: str(one.outputs.get(MARK)) for one in stack.state.values()}
-    names = {bid["fid"]: take_apart(bid["name"]) for bid in cloud.live_bids if bid["fid"] not in recorded}
-    return [id_ for id_, name in names.items() if name and str(name.mark) in recorded.values()]
 
 
 def _wait_for_the_door(cloud: FakeMithril) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from flow_resources.testing import FakeMithril
 
@@ -85,11 +86,11 @@ class Project:
         )
         return Result(done.returncode, done.stdout + done.stderr)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdout: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start a pulumi command in a process group of its own, to be killed."""
         command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
         return subprocess.Popen(
-            command, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command, cwd=self.folder, env=self.env, stdout=stdout, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip
 
@@ -173,6 +174,16 @@ def plugin_pids(ancestor: int) -> list[int]:
             if "pulumi.dynamic" in args[child] or "dynamic" in args[child]:
                 found.append(child)
     return found
+
+
+def peak_memory(pid: int) -> int:
+    """Return the most memory that a process ever held, in bytes; 0 where it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
 
 
 def end_session(process: subprocess.Popen[str]) -> None:

@@ -141,8 +141,14 @@ class Stack:
 
     def operation(self) -> None:
         """Start a plugin process."""
-        session.fresh(self.config.get, self.clock)
+        session.fresh(self.config.get, self.clock).own_state = lambda _urn: self.export()
         self.unready = {}
+
+    def export(self) -> dict[str, Any]:
+        """Return what `pulumi stack export` would print: what is still to be deleted is in it."""
+        saved = [*self.state.items(), *self.doomed]
+        rows = [{"urn": self.urn(name, one.type), "id": one.id, "outputs": one.outputs} for name, one in saved]
+        return {"deployment": {"resources": rows}}
 
     # -- the operations -------------------------------------------------------------------------------------------
 

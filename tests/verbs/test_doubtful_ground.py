@@ -127,16 +127,6 @@ def test_an_old_volume_with_our_mark_is_for_a_person_to_judge(
     assert len(cloud.volumes) == 1
 
 
-def test_a_create_never_takes_over_what_still_waits_to_be_deleted(stack: Stack, cloud: FakeMithril) -> None:
-    """100 -> 200 whose old volume could not be deleted, and back to 100: a third volume."""
-    stack.up({"data": volume(allow_replace=True)})
-    doomed = stack.state["data"].id
-    stack.state.clear()
-    stack.up({"data": volume(size_gb=200, allow_replace=True)})  # the engine hides `doomed` as pending delete
-    stack.up({"data": volume(allow_replace=True)})
-    assert stack.state["data"].id != doomed
-
-
 def test_adopting_what_another_stack_made_warns(
     stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,55 @@
+"""What Pulumi's backend knows: its stacks, and the state that each has stored.
+
+Everything goes through Pulumi's Automation API, which runs the `pulumi` on PATH and never asks back. States are read as
+they are stored, secrets sealed: ids, URNs and marks are all that is needed, and no passphrase is for that.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flow_resources import engine
+from flow_resources.errors import one_line
+
+if TYPE_CHECKING:
+    from pulumi.automation import LocalWorkspace
+
+WHOLE_NAMES = {"PULUMI_OPTION_FULLY_QUALIFY_STACK_NAMES": "true"}  # stacks as organization/project/stack
+
+
+def stacks() -> list[str]:
+    """Return the names of all stacks of the backend, each organization/project/stack; none where Pulumi cannot say."""
+    try:
+        return [one.name for one in _here().list_stacks(include_all=True)]
+    except Exception as error:  # noqa: BLE001 - it only helps a person find something
+        engine.info(f"the stacks of the backend could not be listed: {one_line(str(error), 200)}")
+        return []
+
+
+def own_state(urn: str) -> Any:
+    """Return the stored state of the stack of a URN (`pulumi stack export`); None where Pulumi cannot say.
+
+    What an operation that is under way has ended or made is in it.
+    """
+    stack, project = urn.split("::", maxsplit=1)[0].rpartition(":")[2], urn.split("::")[1]
+    named = [name for name in stacks() if name.split("/")[1:] == [project, stack]]
+    if len(named) != 1:  # of two organizations, say
+        return None
+    try:
+        return stored_state(_here(), named[0])
+    except Exception as error:  # noqa: BLE001 - not to know is safe: nothing is taken over then
+        engine.info(f"the state of {named[0]} could not be read: {one_line(str(error), 200)}")
+        return None
+
+
+def stored_state(workspace: LocalWorkspace, stack: str) -> Any:
+    """Return what `pulumi stack export` prints for a stack. Raises what the Automation API or JSON raise."""
+    command = ["stack", "export", "--stack", stack]
+    return json.loads(workspace.pulumi_command.run(command, workspace.work_dir, WHOLE_NAMES).stdout)
+
+
+def _here() -> LocalWorkspace:
+    from pulumi import automation
+
+    return automation.LocalWorkspace(".", env_vars=WHOLE_NAMES)
