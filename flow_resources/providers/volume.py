@@ -148,7 +148,8 @@ def _delete(cloud: Cloud, id_: str, props: Mapping[str, Any], tell: Callable[[Se
     if recorded and volume.name != recorded:
         raise NamesakeError(
             f"the volume {id_} is named {volume.name!r} but the state records {recorded!r}",
-            "`pulumi refresh` records the new name, if the volume is still this stack's",
+            "if it is still this stack's, `pulumi refresh` records the new name; "
+            "one that only waits for its deletion is not refreshed, and needs the recorded name back",
         )
     if volume.bids:
         return f"held by {tell(volume.bids)}"

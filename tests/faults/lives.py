@@ -226,13 +226,16 @@ class Life:
     # -- what happens meanwhile -------------------------------------------------------------------------------------
 
     def calm(self) -> None:
-        """Let the market fall, notices run out, everyone who was preempted take part again, and surplus bids end."""
+        """Let the market fall, notices run out, everyone who was preempted take part again, and people do as told."""
         self.cloud.clock.advance(minutes=10)
         self.cloud.set_price("8xa100", REGION, CALM_PRICE)
         for bid in self.cloud.live_bids:
             self.cloud.release(bid["fid"])
             if bid["fid"] in self.surplus:  # it may hold a volume: somebody ends it, as the error says
                 self.cloud.terminate(bid["fid"])
+        for _, one in self.stack.doomed:  # a refresh does not ask for it: somebody gives it its name back
+            if one.id in self.look().volumes:
+                self.cloud.update_volume(one.id, name=one.outputs["volume_name"])
         self.cloud.clock.advance(minutes=10)
         self.disturbed = False
 
@@ -362,9 +365,10 @@ class Life:
 
     def _hold_after_refresh(self, after: Seen) -> None:
         """Hold that the state says what is live, in which condition, under which name and at what price."""
-        waiting = {one.id for _, one in self.stack.doomed}
-        assert set(after.recorded) - waiting <= after.live, "a refresh kept what is gone"
-        for one in self.stack.state.values():
+        # The engine asks for neither: what is still to be deleted, and what it has deleted for a replacement.
+        settled = [one for one in self.stack.state.values() if not one.replacing]
+        assert {one.id for one in settled} <= after.live, "a refresh kept what is gone"
+        for one in settled:
             said = one.outputs
             if one.type == "Volume":
                 row = after.volumes[one.id]
