@@ -32,7 +32,7 @@ def own_state(urn: str) -> Any:
 
     What an operation that is under way has ended or made is in it.
     """
-    stack, project = urn.split("::", maxsplit=1)[0].rpartition(":")[2], urn.split("::")[1]
+    stack, project = [*urn.removeprefix("urn:pulumi:").split("::"), ""][:2]
     named = [name for name in stacks() if name.split("/")[1:] == [project, stack]]
     if len(named) != 1:  # of two organizations, say
         return None

@@ -135,7 +135,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     """How often it was preempted, by the bid's history; absent where that cannot be read.
 
     It is read where the machines are others than the recorded ones, or are not all running: what a bid gets back after
-    a preemption are other machines.
+    a preemption are other machines. (Where a service gives the same ones back, the count can be behind.)
     """
     created_at: pulumi.Output[str]
     """When the bid was placed (ISO 8601)."""

@@ -258,8 +258,11 @@ def share_one_heap() -> bool:
 
     Large blocks, such as a page of bids, get pages of their own, which go back to the system at once.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    return bool(mallopt and all([mallopt(_ARENAS, 1), mallopt(_LARGE, 64 * 1024)]))
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # another C library, or another system
+        return False
+    return all([mallopt(_ARENAS, 1), mallopt(_LARGE, 64 * 1024)])
 
 
 # -- unknown values ----------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _ROLLBACK_LOOKS, _ROLLBACK_PAUSE = 5, 0.5  # seconds
 _ROLL_SECONDS = 60.0
+_WAITED_IN = ("Allocated", "Open")  # the statuses of a bid whose machines are waited for, the likelier first
 PAGE = 100  # the most rows a page holds (openapi.json of flow-compute: limit, maximum)
 # The words with which the SDK asks for a name before it places a bid: the same question is then asked once.
 _NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
@@ -75,7 +76,7 @@ class Cloud:
         self._project: Project | None = None
         self._live = Shared(self._list_live_bids, self._now)
         self._by_status = {
-            status: Shared(functools.partial(self._list_bids, status), self._now) for status in LIVE_STATUSES
+            status: Shared(functools.partial(self._list_bids, status), self._now) for status in _WAITED_IN
         }
         self._machines = Shared(self._list_machines, self._now)
         self._touched: dict[str, float] = {}
@@ -142,7 +143,7 @@ class Cloud:
 
         None proves nothing: it may have none, it may have ended, and the listing may have failed.
         """
-        with contextlib.suppress(FlowResourcesError):
+        with contextlib.suppress(FlowResourcesError), self._patience().spared():
             return self._by_status["Allocated"].get(self._now() - _ROLL_SECONDS).get(bid_id)
         return None
 
@@ -154,7 +155,7 @@ class Cloud:
     def look(self, bid_id: str, begun_after: float) -> Sighting | None:
         """Do the same for one who waits: mostly with a listing of the bids that have machines, or else of the open."""
         begun_after = max(begun_after, self._touched.get(bid_id, begun_after))
-        listings = (self._by_status[status].get(begun_after) for status in ("Allocated", "Open"))
+        listings = (self._by_status[status].get(begun_after) for status in _WAITED_IN)
         found = next((bids[bid_id] for bids in listings if bid_id in bids), None)
         return self._with_machines(found or self.bid(bid_id), begun_after)
 

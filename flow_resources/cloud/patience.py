@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from flow_resources.clock import Clock
@@ -25,3 +26,12 @@ class Patience:
         """Whether a request that began then may be sent again after a pause."""
         now = self.clock.now()
         return self.spent + (now - began) + pause <= self.seconds and now + pause < self.until
+
+    @contextlib.contextmanager
+    def spared(self) -> Iterator[None]:
+        """Ask nothing again within: the answer is not worth waiting for."""
+        seconds, self.seconds = self.seconds, 0.0
+        try:
+            yield
+        finally:
+            self.seconds = seconds

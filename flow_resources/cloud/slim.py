@@ -18,4 +18,4 @@ def import_httpx() -> None:
     try:
         import httpx  # noqa: F401
     finally:
-        del sys.modules["httpx._main"]
+        sys.modules.pop("httpx._main", None)

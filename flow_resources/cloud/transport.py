@@ -118,7 +118,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
     def _parse_json(self, response: Any, *about: Any) -> Any:
         """Read an answer and untie it: httpx knots it to its stream, and pages of bids would wait for the collector."""
         answer = super()._parse_json(response, *about)
-        del response.stream
+        vars(response).pop("stream", None)
         return answer
 
     def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any]) -> Any:

@@ -86,11 +86,13 @@ class Sighting:
         return self.known_preemptions if self.history is None else self.history.count("Preempted")
 
     def runs_as(self, recorded: Mapping[str, Any]) -> bool:
-        """Whether it runs on the machines of the recorded outputs: after a preemption a bid gets others."""
-        machines = [_instance(machine) for machine in self.present]
-        return (
-            bool(machines) and self.status == recorded.get("status") == "running" and machines == recorded["instances"]
-        )
+        """Whether it runs on the machines of the recorded outputs: what a bid gets back after a preemption are others.
+
+        (Where a service gives the same machines back, with the same addresses, this cannot tell.)
+        """
+        machines = [_said(_instance(machine)) for machine in self.present]
+        before = [_said(one) for one in recorded.get("instances") or ()]
+        return bool(machines) and self.status == recorded.get("status") == "running" and machines == before
 
     def reached(self, goal: str) -> bool:
         """Whether it is as far as `wait_for` asks: placed, allocated or running (every machine up and addressed)."""
@@ -144,6 +146,11 @@ def _instance(machine: Machine) -> dict[str, Any]:
         "private_ip": machine.private_ip,
         "ssh_port": machine.ssh_port,
     }
+
+
+def _said(instance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of a machine: on its way into the state nothing stays of what is not."""
+    return {name: value for name, value in instance.items() if value is not None}
 
 
 def _ssh(instance: Mapping[str, Any]) -> str:

@@ -5,9 +5,11 @@ mark in its name says whose it is. The rules, for bids and volumes alike:
 
 * while the state records anything live under the mark, or nobody knows what it records, this is a replacement that
   makes the new one first, and what stands there may wait for its deletion, of which a program is not told. So the whole
-  state is asked for: what it does not hold and has the same specification is taken over. The rest, or all of it where
-  the state cannot be had, is named (`warn_of_surplus`), and `flow-resources sweep` finds it. (The engine keeps what it
-  deleted first recorded until the new one is made: what a cut-off `up` left after that is a leftover like any other.)
+  state is asked for. What it does not hold, has the same specification and is younger than all that it holds was left
+  by a crash, and is taken over: what a person let go of (`retain_on_delete`, `pulumi state delete`) is older. The rest
+  is named (`warn_of_surplus`), and `flow-resources sweep` finds it; so is all of it where the state cannot be had, or
+  the owner can be other people's too. (The engine keeps what it deleted first recorded until the new one is made: what
+  a cut-off `up` left after that is a leftover like any other.)
 * else a leftover with the same specification is taken over, the oldest of several;
 * any other leftover is for the caller to judge: `clear`.
 
@@ -27,7 +29,7 @@ from flow_resources.core.leftovers import read_state
 from flow_resources.core.naming import Mark, MarkedName, compose, take_apart
 from flow_resources.core.rows import age_of
 from flow_resources.providers import session
-from flow_resources.providers.base import NOT_KNOWN, Named, still_recorded
+from flow_resources.providers.base import NOT_KNOWN, Named, owner_is_shared, still_recorded
 
 T = TypeVar("T", bound=Named)
 # Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
@@ -52,33 +54,45 @@ class Claim(Generic[T]):
 def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     """Judge the live things of a project for one resource."""
     there, recorded = list(live), still_recorded(str(mark))
-    ours = _marked(there, mark)
+    adopted = session.current().adopted  # by another resource, which was checked before
+    ours = [(parts, one) for parts, one in _marked(there, mark) if adopted.get(one.id) in (None, str(mark))]
+    ours.sort(key=lambda pair: (pair[1].created_at, pair[1].id))
     generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
-    left = sorted(ours, key=lambda pair: (pair[1].created_at, pair[1].id))
-    beside = NOT_KNOWN in recorded or any(one.id in recorded for one in there)
-    held = _held(ours, recorded) if beside else frozenset[str]()
-    same = [one for parts, one in left if parts.spec == spec and one.id not in held]
-    if beside and same and too_old(same[0], TAKE_OVER_WITHIN):
-        same = []
-    take = same[0] if same else None
-    rest = tuple(one for _, one in left if one is not take)
-    return Claim(take, (), generation, rest) if beside else Claim(take, rest, generation)
+    if NOT_KNOWN in recorded or any(one.id in recorded for one in there):
+        return _claim_beside(ours, spec, recorded, generation)
+    take = next((one for parts, one in ours if parts.spec == spec), None)
+    return Claim(take, tuple(one for _, one in ours if one is not take), generation)
 
 
-def _held(ours: list[tuple[MarkedName, T]], recorded: set[str]) -> frozenset[str]:
-    """Return the ids of those that the whole state holds; of all, where it cannot be had."""
-    every = frozenset(one.id for _, one in ours)
-    if every <= recorded:  # the usual case, which needs no asking
-        return every
-    state = session.current().own_state(str(engine.current().urn))
-    try:
-        return every & read_state(state).ids
-    except ValueError:
-        return every
+def _claim_beside(ours: list[tuple[MarkedName, T]], spec: str, recorded: set[str], generation: int) -> Claim[T]:
+    """Judge what stands beside something that the state records."""
+    held, known = recorded, False
+    if not owner_is_shared() and any(one.id not in recorded for _, one in ours):  # else there is nothing to decide
+        whole = _whole_state()
+        held, known = recorded | (whole or frozenset()), whole is not None
+    newest = max((one.created_at for _, one in ours if one.id in held), default=None)
+    left = [(parts, one) for parts, one in ours if one.id not in held]
+    take = None
+    if known and newest is not None:
+        young = (one for parts, one in left if parts.spec == spec and one.created_at > newest)
+        take = next((one for one in young if not too_old(one, TAKE_OVER_WITHIN)), None)
+    return Claim(take, (), generation, tuple(one for _, one in left if one is not take))
+
+
+def _whole_state() -> frozenset[str] | None:
+    """Return the ids that the whole state held when this process first asked; None where it cannot be had."""
+    memory, urn = session.current(), engine.current().urn
+    with memory.export_lock:
+        if not memory.exported and urn:
+            try:
+                memory.exported.append(read_state(memory.own_state(urn)).ids)
+            except ValueError:
+                memory.exported.append(None)
+        return memory.exported[0] if memory.exported else None
 
 
 def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Callable[[T], str]) -> None:
-    """Name what carries a resource's mark beside what the state is known to hold for it, if anything.
+    """Name what carries a resource's mark beside what the state is known to hold for it, if that is known.
 
     No more than that: it may be what the state is still to delete, or another resource's that had this name before.
     """

@@ -56,6 +56,9 @@ class Session:
     """The names of all stacks of the backend, once somebody asked."""
     own_state: Callable[[str], Any] = backend.own_state
     """Asks for the stored state of the stack of a URN; None where nobody can say."""
+    exported: list[frozenset[str] | None] = field(default_factory=list)
+    """The ids in it when it was first asked for (one entry); None where it could not be had."""
+    export_lock: threading.Lock = field(default_factory=threading.Lock)
     found: Settings | None = None
     door: Cloud | None = None
     owner: str = ""

@@ -45,6 +45,11 @@ def test_what_is_not_certainly_the_stack_is_not_read(workspace: Any, names: list
     assert not workspace.pulumi_command.run.called
 
 
+def test_an_unseen_urn_is_no_stack(workspace: Any) -> None:
+    """Where the host does not show it."""
+    assert backend.own_state("") is None
+
+
 @pytest.mark.parametrize("step", ["list", "export"])
 def test_a_pulumi_that_fails_costs_a_line_and_no_more(workspace: Any, mocker: MockerFixture, step: str) -> None:
     """Not to know is safe."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -162,6 +163,34 @@ def test_a_destroy_goes_on_where_no_listing_comes(stack: Stack, cloud: FakeMithr
     cloud.faults.add(method="GET", path="/v2/spot/bids$", status=500, times=None)
     stack.destroy()
     assert not cloud.live_bids
+
+
+@pytest.mark.parametrize("broken", ["GET", "DELETE"])
+def test_a_listing_that_does_not_come_costs_a_destroy_no_patience(
+    clean_environment: None, clock: FakeClock, broken: str
+) -> None:
+    """What follows may fail in passing, too, and is asked again for as long as ever."""
+    with FakeMithril() as cloud:
+        stack = Stack(settings_of(cloud), clock=clock)
+        stack.up({"trainer": cluster()})
+        cloud.faults.add(method="GET", path="/v2/spot/bids$", status=503, times=None)
+        cloud.faults.add(method=broken, path="/v2/spot/bids/", status=503, times=4)
+        began = clock.now()
+        stack.destroy()
+        assert not cloud.live_bids
+        assert clock.now() - began < 30
+        session.current().close()
+
+
+def test_machines_without_a_private_address_are_as_recorded_too(stack: Stack, cloud: FakeMithril) -> None:
+    """What is not known does not go into the state."""
+    stack.up({"trainer": cluster()})
+    stack.state["trainer"].outputs["instances"][0].pop("private_ip")
+    seen = door_of(stack).sight(stack.state["trainer"].id, session.current().clock.now())
+    assert seen
+    assert not seen.runs_as(stack.state["trainer"].outputs)
+    without = replace(seen, machines=tuple(replace(one, private_ip=None) for one in seen.machines))
+    assert without.runs_as(stack.state["trainer"].outputs)
 
 
 def test_a_preview_asks_the_same_few_questions_for_any_number(stack: Stack, cloud: FakeMithril) -> None:

@@ -110,6 +110,90 @@ def test_what_is_older_than_a_cut_off_create_is_not_taken_over(
     assert f"({left}, " in capsys.readouterr().err
 
 
+def up_retaining(stack: Stack, program: Program, force: set[str] | None = None) -> str:
+    """Do an `up` with `retain_on_delete`, where the engine forgets the old one and deletes nothing; return the id."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "_delete_doomed", stack.doomed.clear)
+        stack.up(program, force=force)
+    return stack.state["it"].id
+
+
+@each_kind
+@pytest.mark.parametrize("words", [(1, 1, 1), (1, 2, 1)], ids=["forced", "there and back"])
+def test_what_somebody_let_go_of_is_not_taken_over(
+    stack: Stack, cloud: FakeMithril, make: Make, words: tuple[int, int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is older than what took its place, and for a person: named, and not deleted by a later destroy."""
+    first, second = up_retaining(stack, make(words[0])), up_retaining(stack, make(words[1]), {"it"})
+    third = up_retaining(stack, make(words[2]), {"it"})
+    assert len({first, second, third}) == 3
+    assert f"({first}, " in capsys.readouterr().err
+    stack.destroy()
+    assert live(cloud) == sorted([first, second])
+
+
+@each_kind
+def test_what_a_crash_left_is_found_behind_what_somebody_let_go_of(
+    stack: Stack, cloud: FakeMithril, make: Make
+) -> None:
+    """The younger of two with the same specification."""
+    kept = up_retaining(stack, make(1))
+    up_retaining(stack, make(2))
+    left = cut_off(stack, cloud, make(1))
+    stack.up(make(1))
+    assert stack.state["it"].id == left
+    assert live(cloud) == sorted([kept, left])
+
+
+@each_kind
+@pytest.mark.parametrize("rows", [[], [{"urn": "urn:pulumi:dev::other::x::y", "id": "bid_1"}]], ids=["empty", "other"])
+def test_the_state_of_another_stack_takes_nothing_from_this_one(
+    stack: Stack, cloud: FakeMithril, make: Make, rows: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the program knows to be recorded is, whatever `pulumi stack export` prints where the plugin runs."""
+    stack.up(make(1))
+    first = stack.state["it"].id
+    left = cut_off(stack, cloud, make(1), {"it"})
+    monkeypatch.setattr(stack, "export", lambda: {"deployment": {"resources": rows}})
+    stack.up(make(1), force={"it"})
+    assert live(cloud) == [stack.state["it"].id] == [left] != [first]
+
+
+@each_kind
+def test_where_others_can_have_the_owner_too_nothing_is_taken_over(
+    stack: Stack, cloud: FakeMithril, make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On self-managed backends two people's stacks may go from 1 to 2 on one day: it may be the other's."""
+    stack.owner = "organization/training/dev"
+    stack.up(make(1))
+    left = cut_off(stack, cloud, make(2))
+    capsys.readouterr()
+    stack.up(make(2))
+    assert live(cloud) == sorted([stack.state["it"].id, left])
+    assert f"({left}, " in capsys.readouterr().err
+
+
+@each_kind
+def test_the_state_is_asked_for_once_an_operation(
+    stack: Stack, cloud: FakeMithril, make: Make, monkeypatch: Any
+) -> None:
+    """However many were cut off."""
+    many = {f"it{number}": make(1)["it"] for number in range(5)}
+    stack.up(many)
+    for name in many:
+        cut_off(stack, cloud, {**many, name: make(2)["it"]})
+    asked, export = [], stack.export
+
+    def counted() -> Any:
+        asked.append(None)
+        return export()
+
+    monkeypatch.setattr(stack, "export", counted)
+    stack.up({name: make(2)["it"] for name in many})
+    assert len(asked) == 1
+    assert live(cloud) == sorted(one.id for one in stack.state.values())
+
+
 def test_the_state_is_asked_for_only_where_it_decides(stack: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:
     """To export it takes a second."""
     exported: list[None] = []
