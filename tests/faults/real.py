@@ -38,7 +38,10 @@ class RealStack:
     def make(cls, root: Path, cloud: FakeMithril, victims: str = "the plugin", **env: str) -> RealStack:
         """Make an empty one in a folder."""
         root.mkdir(exist_ok=True)
-        return cls(Project.make(root, cloud, "", **env), victims)
+        project = Project.make(root, cloud, "", **env)
+        # An owner that nobody else can have: on its own backend a stack's name is no such thing.
+        project.run("config", "set", "flow:owner", "acme/proj/dev").ok()
+        return cls(project, victims)
 
     def up(self, program: Mapping[str, Declared], *, force: set[str] | None = None) -> None:
         """Write the program and do `pulumi up`."""
