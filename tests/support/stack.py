@@ -353,14 +353,14 @@ _METHODS = {"Check": Check, "Diff": Diff, "Create": Create, "Read": Read, "Updat
 
 
 def wire(props: Mapping[str, Any]) -> dict[str, Any]:
-    """Send properties over the wire: numbers become floats, a value that is None is not sent."""
+    """Send properties over the wire: numbers become floats, what is None at the top is not sent."""
     from pulumi.output import Unknown as PulumiUnknown
 
     def send(value: Any) -> Any:
         if isinstance(value, (PulumiUnknown, Unknown)) or value is UNKNOWN:
             return PulumiUnknown()
         if isinstance(value, Mapping):
-            return {key: send(one) for key, one in value.items() if one is not None}
+            return {key: send(one) for key, one in value.items()}
         if isinstance(value, (list, tuple)):
             return [send(one) for one in value]
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
