@@ -7,11 +7,9 @@ status, which can call a live bid cancelled. Listings are exhausted or they fail
 from __future__ import annotations
 
 import contextlib
-import functools
-import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -21,13 +19,13 @@ from flow_resources.clock import Clock
 from flow_resources.cloud.client import open_client
 from flow_resources.cloud.failures import asking
 from flow_resources.cloud.launching import Launch, idempotency_key, task_config
+from flow_resources.cloud.listings import Listings, every_row
 from flow_resources.cloud.patience import Patience
 from flow_resources.cloud.scripts import mounts_in
 from flow_resources.cloud.settings import Settings
-from flow_resources.cloud.shared import Shared
 from flow_resources.core import money
 from flow_resources.core.cluster_inputs import Market
-from flow_resources.core.rows import LIVE_MACHINES, LIVE_STATUSES, Bid, InstanceType, Machine, Offer, StoredVolume
+from flow_resources.core.rows import LIVE_MACHINES, Bid, InstanceType, Machine, Offer, StoredVolume
 from flow_resources.core.status import Sighting
 from flow_resources.errors import AccountError, FlowResourcesError, NotFoundError, RefusedError, UnheardError
 
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
     from flow_resources.cloud.transport import Transport
 
 _ROLLBACK_LOOKS, _ROLLBACK_PAUSE = 5, 0.5  # seconds
-_ROLL_SECONDS = 60.0
-_WAITED_IN = ("Allocated", "Open")  # the statuses of a bid whose machines are waited for, the likelier first
-PAGE = 100  # the most rows a page holds (openapi.json of flow-compute: limit, maximum)
 # The words with which the SDK asks for a name before it places a bid: the same question is then asked once.
 _NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
 _LIVE_MACHINES = ",".join(f"STATUS_{word.upper()}" for word in LIVE_MACHINES)
@@ -74,15 +69,7 @@ class Cloud:
         self._opening = threading.Lock()
         self._client: Flow | None = None
         self._project: Project | None = None
-        self._live = Shared(self._list_live_bids, self._now)
-        self._by_status = {
-            status: Shared(functools.partial(self._list_bids, status), self._now) for status in _WAITED_IN
-        }
-        self._machines = Shared(self._list_machines, self._now)
-        self._touched: dict[str, float] = {}
-        """When this process last changed a bid, by id: no reading that began before tells of it."""
-        self._changed = -math.inf
-        """When it last placed or changed any."""
+        self._listings = Listings(self._list_bids, self._list_machines, self._now)
 
     # -- the account ------------------------------------------------------------------------------------------
 
@@ -136,7 +123,7 @@ class Cloud:
 
         The listing begins at or after `begun_after` (monotonic seconds).
         """
-        return self._live.get(max(begun_after, self._changed))
+        return self._listings.live(begun_after)
 
     def enrolled(self, bid_id: str) -> Bid | None:
         """Return a bid that had machines within the last minute; its id, name and project never change.
@@ -144,26 +131,19 @@ class Cloud:
         None proves nothing: it may have none, it may have ended, and the listing may have failed.
         """
         with contextlib.suppress(FlowResourcesError), self._patience().spared():
-            return self._by_status["Allocated"].get(self._now() - _ROLL_SECONDS).get(bid_id)
+            return self._listings.enrolled(bid_id)
         return None
 
     def sight(self, bid_id: str, begun_after: float) -> Sighting | None:
         """Look at a bid and its machines; None only when the service answers 404 for it."""
-        begun_after = max(begun_after, self._touched.get(bid_id, begun_after))
-        return self._with_machines(self._live.get(begun_after).get(bid_id) or self.bid(bid_id), begun_after)
+        return self._with_machines(self._listings.bid(bid_id, begun_after) or self.bid(bid_id), begun_after)
 
     def look(self, bid_id: str, begun_after: float) -> Sighting | None:
-        """Do the same for one who waits: mostly with a listing of the bids that have machines, or else of the open."""
-        begun_after = max(begun_after, self._touched.get(bid_id, begun_after))
-        listings = (self._by_status[status].get(begun_after) for status in _WAITED_IN)
-        found = next((bids[bid_id] for bids in listings if bid_id in bids), None)
-        return self._with_machines(found or self.bid(bid_id), begun_after)
+        """Do the same for one who waits: fewer listings tell where what is waited for comes about."""
+        return self._with_machines(self._listings.waited_for(bid_id, begun_after) or self.bid(bid_id), begun_after)
 
     def _with_machines(self, bid: Bid | None, begun_after: float) -> Sighting | None:
-        if bid is None:
-            return None
-        machines = self._machines.get(begun_after) if bid.instances and not bid.ended else {}
-        return Sighting(bid, tuple(machines.get(bid.id, ())))
+        return None if bid is None else Sighting(bid, self._listings.machines(bid, begun_after))
 
     def bid(self, bid_id: str) -> Bid | None:
         """Return one bid, fresh; None only when the service answers 404."""
@@ -185,7 +165,7 @@ class Cloud:
     def bids_named(self, name: str) -> list[Bid]:
         """Return the bids of exactly this name, newest first, the ended ones too."""
         with self._asking(f"look for bids named {name!r}"):
-            rows = self._pages(self._list_named, {"project": self.project().id, "name": name, **_NEWEST_FIRST})
+            rows = every_row(self._list_named, {"project": self.project().id, "name": name, **_NEWEST_FIRST})
             return [bid for bid in map(Bid.read, rows) if bid.name == name]
 
     def history(self, bid_id: str) -> tuple[str, ...] | None:
@@ -216,7 +196,7 @@ class Cloud:
                 raise
             return Placed(Bid.read(seen.bid), self._key_files(seen.keys))
         finally:
-            self._changed = self._next_moment()
+            self._listings.placed()
 
     def _ends(self, bid_id: str) -> bool:
         """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say."""
@@ -234,18 +214,18 @@ class Cloud:
 
     def set_price(self, bid_id: str, price: Decimal) -> None:
         """Change the bid: one PATCH, no restart."""
-        with self._asking(f"set the price of bid {bid_id}"), self._changing(bid_id):
+        with self._asking(f"set the price of bid {bid_id}"), self._listings.changing(bid_id):
             self._flow.bids.update_limit_price(bid_id, money.to_wire(price))
 
     def set_paused(self, bid_id: str, *, paused: bool) -> None:
         """Pause or resume the bid."""
-        with self._asking(f"{'pause' if paused else 'resume'} bid {bid_id}"), self._changing(bid_id):
+        with self._asking(f"{'pause' if paused else 'resume'} bid {bid_id}"), self._listings.changing(bid_id):
             self._flow.bids.set_paused(bid_id, paused=paused)
 
     def cancel(self, bid_id: str) -> None:
         """Ask for the end of a bid; one that is gone or ended already counts."""
         try:
-            with self._asking(f"cancel bid {bid_id}"), self._changing(bid_id):
+            with self._asking(f"cancel bid {bid_id}"), self._listings.changing(bid_id):
                 self._api.cancel_bid(bid_id)
         except NotFoundError:
             return
@@ -321,31 +301,16 @@ class Cloud:
     def _asking(self, what: str) -> Any:
         return asking(self.settings, what)
 
-    @contextlib.contextmanager
-    def _changing(self, bid_id: str) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._touched[bid_id] = self._changed = self._next_moment()
-
-    def _next_moment(self) -> float:
-        """Return a grain later than now: what began in the same grain of the clock may have begun before."""
-        return math.nextafter(self._now(), math.inf)
-
-    def _list_live_bids(self) -> dict[str, Bid]:
-        # One listing a status: a page of them stays a page, however many bids have ended over the years.
-        return {id_: bid for status in LIVE_STATUSES for id_, bid in self._list_bids(status).items()}
-
     def _list_bids(self, status: str) -> dict[str, Bid]:
         params = {"project": self.project().id, "status": status}
         with self._asking("list the bids"):
-            return {bid.id: bid for bid in map(Bid.read, self._pages(self._api.list_bids, params))}
+            return {bid.id: bid for bid in map(Bid.read, every_row(self._api.list_bids, params))}
 
     def _list_machines(self) -> dict[str, list[Machine]]:
         by_bid: dict[str, list[Machine]] = defaultdict(list)
         with self._asking("list the instances"):
             params = {"project": self.project().id, "status_in": _LIVE_MACHINES, "order_type_in": "Bid"}
-            for machine in map(Machine.read, self._pages(self._api.list_instances, params)):
+            for machine in map(Machine.read, every_row(self._api.list_instances, params)):
                 by_bid[machine.bid].append(machine)
         return by_bid
 
@@ -355,18 +320,6 @@ class Cloud:
         answer = self._http.shared("/v2/spot/bids", params).get(self._now())
         rows, cursor = (answer, None) if isinstance(answer, list) else (answer["data"], answer.get("next_cursor"))
         return ApiPage(rows=rows, next_cursor=cursor)
-
-    @staticmethod
-    def _pages(list_page: Callable[..., Any], params: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
-        asked = {**params, "limit": PAGE}
-        while True:
-            page = list_page(asked, bypass_cache=True)
-            yield from page.rows
-            if not page.next_cursor:
-                return
-            if page.next_cursor == asked.get("next_cursor"):
-                raise UnheardError("a listing of the service does not end", "run the same command again")
-            asked["next_cursor"] = page.next_cursor
 
     @staticmethod
     def _known_regions() -> list[str]:
