@@ -71,12 +71,14 @@ def verbs(size: int, rounds: int) -> list[dict[str, Any]]:
             project(programs.OURS.format(n=size)) as (mine, mithril),
             project(programs.FLOOR.format(n=size)) as (noop, mirror),
         ):
+            for one in (mithril, mirror):
+                one.set_capacity("8xa100", "us-central5-a", size)
             for name, command in OPERATIONS.items():
                 mithril.clear_requests()
                 spent[name, "ours"].append(timed(mine, *command))
                 requests[name] = len(mithril.requests)
                 spent[name, "floor"].append(timed(noop, *command))
-                spent[name, "sdk"].append(bare_sdk(mithril.requests, mirror))
+                spent[name, "sdk"].append(bare_sdk(mithril.requests, mirror, size))
     median = {key: statistics.median(seconds) for key, seconds in spent.items()}
     rows = [
         {
@@ -98,15 +100,15 @@ def verbs(size: int, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def bare_sdk(requests: Sequence[Request], mirror: FakeMithril) -> float:
+def bare_sdk(requests: Sequence[Request], mirror: FakeMithril, size: int) -> float:
     """Return how long the bare SDK takes for the same calls, on a cloud that has lived through the same."""
     said = [{"method": one.method, "path": one.path, "query": one.query, "body": one.body} for one in requests]
     done = subprocess.run(
-        [sys.executable, str(HERE / "bare_sdk.py"), AT_ONCE],
+        [sys.executable, str(HERE / "bare_sdk.py"), str(min(size, int(AT_ONCE)))],
         input=json.dumps(said), capture_output=True, text=True, check=True, env={**os.environ, **mirror.environment},
     )  # fmt: skip
     found = json.loads(done.stdout)
-    assert len(found["errors"]) < 0.1 * len(said), found
+    assert len(found["errors"]) <= 0.1 * len(said), found
     return float(found["seconds"])
 
 
