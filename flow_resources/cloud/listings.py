@@ -92,8 +92,10 @@ def every_row(list_page: Callable[..., Any], params: dict[str, Any]) -> Iterator
     while True:
         page = list_page(asked, bypass_cache=True)
         yield from page.rows
-        if not page.next_cursor:
+        cursor = page.next_cursor
+        del page  # a page of bids with their scripts is large: one at a time
+        if not cursor:
             return
-        if page.next_cursor == asked.get("next_cursor"):
+        if cursor == asked.get("next_cursor"):
             raise UnheardError("a listing of the service does not end", "run the same command again")
-        asked["next_cursor"] = page.next_cursor
+        asked["next_cursor"] = cursor
