@@ -66,11 +66,11 @@ def _look(cloud: Cloud, bid: Bid, moment: float) -> Sighting:
 
 def with_history(cloud: Cloud, seen: Sighting, recorded: Mapping[str, Any]) -> Sighting:
     """Add how often it was preempted; its history is asked for only where it can have gone on since the record."""
-    if seen.known_preemptions is None and "preemptions" in recorded and seen.runs_as(recorded):
+    if seen.known_preemptions is not None:
+        return seen
+    if "preemptions" in recorded and seen.runs_as(recorded):
         return replace(seen, known_preemptions=int(recorded["preemptions"]))
-    if seen.known_preemptions is None:
-        return replace(seen, history=cloud.history(seen.bid.id))
-    return seen
+    return replace(seen, history=cloud.history(seen.bid.id))
 
 
 def _unready(cloud: Cloud, bid: Bid, seen: Sighting | None, props: Mapping[str, Any]) -> str:
