@@ -98,11 +98,13 @@ def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Ca
     """
     if not recorded or NOT_KNOWN in recorded:
         return
+    way_out = "how to end it; with flow:owner an `up` takes such a one over" if owner_is_shared() else "ends it"
     for _, one in _marked(live, mark):
         if one.id not in recorded:
             session.current().warn_once(
                 f"{one.name} ({one.id}, {worth(one)}) is live as well, with this resource's mark: an interrupted "
-                "replacement may have left it; `flow-resources sweep` tells whether any state records it, and ends it"
+                "replacement may have left it; "
+                f"`flow-resources sweep` tells whether any state records it, and {way_out}"
             )
 
 

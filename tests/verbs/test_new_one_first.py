@@ -170,7 +170,9 @@ def test_where_others_can_have_the_owner_too_nothing_is_taken_over(
     capsys.readouterr()
     stack.up(make(2))
     assert live(cloud) == sorted([stack.state["it"].id, left])
-    assert f"({left}, " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"({left}, " in told
+    assert "with flow:owner an `up` takes such a one over" in told
 
 
 @each_kind
