@@ -175,7 +175,8 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             num_instances: How many machines, 1 to 100, all of them or none.
             region: Where. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes.
                 Settled once: a default that changes later changes nothing.
-            command: What the machines run: a shell line, or a list of arguments.
+            command: What the machines run: a shell line, or a list of arguments. It goes into a start-up script of at
+                most 10,000 characters, compressed (the Flow SDK's limit), together with `env` and the mounts.
             image: A container image. Default: none, the command runs on the machine itself.
             env: Environment variables. Secret in the state, always.
             ports: TCP ports to open, 1024 to 65535.

@@ -21,7 +21,7 @@ from flow_resources.cloud.failures import asking
 from flow_resources.cloud.launching import Launch, idempotency_key, task_config
 from flow_resources.cloud.listings import Listings, every_row
 from flow_resources.cloud.patience import Patience
-from flow_resources.cloud.scripts import mounts_in
+from flow_resources.cloud.scripts import mounts_in, too_large
 from flow_resources.cloud.settings import Settings
 from flow_resources.core import money
 from flow_resources.core.cluster_inputs import Market
@@ -197,6 +197,14 @@ class Cloud:
             return Placed(Bid.read(seen.bid), self._key_files(seen.keys))
         finally:
             self._listings.placed()
+
+    def too_large(self, launch: Launch) -> str:
+        """Say by how much the start-up script of a launch is too large for the service; empty where it fits.
+
+        The SDK writes it and compresses it where that helps. Nothing is sent.
+        """
+        with self._asking("write the start-up script"):
+            return too_large(self._flow.provider.ctx.script_prep, launch)
 
     def _ends(self, bid_id: str) -> bool:
         """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say."""

@@ -1,12 +1,19 @@
-"""Where a launch mounts its volumes: the service keeps no paths, only the script that the SDK wrote at the launch.
+"""The script that the SDK writes for a launch: whether the service takes it, and where an old one mounts its volumes.
 
-Only the paths are taken out of it. The rest (the command, the environment) can be secret and stays where it is.
+The service keeps no mount paths but in the script, and only they are taken out of it. The rest (the command, the
+environment) can be secret and stays where it is.
 """
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import hashlib
 import re
 from collections import defaultdict
+from typing import Any
+
+from flow_resources.cloud.launching import Launch, task_config
 
 # As flow.adapters.providers.builtin.mithril.volume_operations writes them, of a file share and of a disk.
 _MOUNTS = (
@@ -15,6 +22,23 @@ _MOUNTS = (
         r'^VOL_ID=(?P<volume>vol_[\w-]+)$(?:(?!^VOL_ID=).)*?"\$mnt" = (?P<path>/[\w/-]+) \]', re.MULTILINE | re.DOTALL
     ),
 )
+
+# In place of the variables that the SDK adds to the environment when it sends a launch, rather a little too much, and
+# such as hardly can be compressed.
+_ADDED = {"FLOW_ADDED": base64.b64encode(hashlib.shake_256(b"added").digest(150)).decode()}
+
+
+def too_large(scripts: Any, launch: Launch) -> str:
+    """Say that a launch's script is too large, in the words of a rule; empty where it is not."""
+    from flow.adapters.providers.builtin.mithril.runtime.script_size import ScriptTooLargeError
+
+    whole = dataclasses.replace(launch, env={**launch.env, **_ADDED})
+    try:
+        scripts.build_and_prepare(task_config(whole))
+    except ScriptTooLargeError as error:
+        limit = f"{error.max_size:,} characters"
+        return f"makes the start-up script too large: the service takes {limit}, compressed, with all that is set up"
+    return ""
 
 
 def mounts_in(script: str) -> dict[str, str]:
