@@ -36,8 +36,7 @@ def too_large(scripts: Any, launch: Launch) -> str:
     try:
         scripts.build_and_prepare(task_config(whole))
     except ScriptTooLargeError as error:
-        limit = f"{error.max_size:,} characters"
-        return f"makes the start-up script too large: the service takes {limit}, compressed, with all that is set up"
+        return f"makes the start-up script too large (the most are {error.max_size:,} characters, compressed)"
     return ""
 
 
