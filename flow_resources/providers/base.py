@@ -197,4 +197,6 @@ def gone(id_: str, what: str, props: Mapping[str, Any]) -> ReadResult:
     """Report that something is proven gone; raise EndedError where it was only read (`get`), never managed."""
     if not props.get(MARK):
         raise EndedError(f"there is no live {what} {id_} in the project", "take the `get` out of the program")
+    # The engine's own row says "deleted", as if the refresh had done it.
+    engine.info(f"the {what} {id_} is gone already and leaves the state: the next `pulumi up` makes a new one")
     return ReadResult(id_="", outs={})
