@@ -35,6 +35,7 @@ def look(stack: SelectedStack, cloud: Cloud, min_age: timedelta, *, everyone: bo
         found=found,
         status={one.thing.id: seen.status for one in found.bids if (seen := cloud.sight(one.thing.id, moment))},
         stack=stack.name,
+        service=cloud.settings.api_url,
         project=cloud.project().name,
         owner=memory.owner,
         shared=owner_is_shared(),

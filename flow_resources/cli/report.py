@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from flow_resources.core import money
-from flow_resources.core.leftovers import OTHER_OWNER, Found, Leftover, cost_of
+from flow_resources.core.leftovers import OTHER_OWNER, TOO_YOUNG, Found, Leftover, cost_of
 from flow_resources.core.rows import Bid
 
 _RIGHT = {"MACHINES", "MAX USD/H", "GB", "AGE"}
@@ -31,6 +31,12 @@ class Report:
     """Whether the state says that something is being made, or was when the `up` died."""
     everyone: bool = False
     """Whether everybody's were looked for (`--all`)."""
+    service: str = ""
+    """The API URL: good news is worth nothing where it comes from another one than was meant."""
+    command: str = "flow-resources sweep --yes"
+    """What to type to end what was found, with the options that found it."""
+    ending: bool = False
+    """Whether just that was typed: what it does, and why not, follows by itself."""
     outcomes: dict[str, str] = field(default_factory=dict)
     """By id: ended, deleted, kept, or unknown where the end was asked for and not seen."""
 
@@ -38,10 +44,10 @@ class Report:
         """Yield the tables and what they come to."""
         if not self.found:
             yield (
-                f"Nothing that carries a mark is live in project {self.project}."
+                f"Nothing that carries a mark is live in project {self.project} at {self.service}."
                 if self.everyone
-                else f"Nothing is left over: every live bid and volume of {self.stack} in project {self.project} is in "
-                "a state."
+                else f"Nothing is left over: every live bid and volume of {self.stack} in project {self.project} at "
+                f"{self.service} is in a state."
             )
             return
         for table in (self._bids(), self._volumes()):
@@ -59,6 +65,7 @@ class Report:
             "stack": self.stack,
             "owner": self.owner,
             "owner_is_shared": self.shared,
+            "service": self.service,
             "project": self.project,
             "max_usd_per_hour": float(self.found.cost),
             "bids": [
@@ -116,15 +123,24 @@ class Report:
         bids, volumes = ({one.note for one in many} for many in (self.found.bids, self.found.volumes))
         if self.unfinished:
             yield "An `up` of the stack is under way, or died: what it makes is listed until it has recorded it."
+            yield "Where it died, `pulumi cancel` and `pulumi up` take it over."
         if self.shared:
-            yield f"Their owner, {self.owner!r}, can be another person's too: `flow cancel ID` ends one that is yours."
+            if not self.ending:  # else the refusal says the same
+                yield (
+                    f"Their owner, {self.owner!r}, can be another person's too: --yes ends nothing, `flow cancel ID` "
+                    "ends one that is yours."
+                )
             return
         if OTHER_OWNER in bids | volumes:
             yield "What was made under another owner --yes leaves alone: `flow cancel ID` ends a bid that is yours."
+        if TOO_YOUNG in bids | volumes:
+            yield "What is too young --yes leaves alone, since an `up` may be making it: wait, or add `--min-age 0`."
+        if self.ending:
+            return
         if "" in bids:
-            yield "`flow-resources sweep --yes` ends the bids."
+            yield f"`{self.command}` ends the bids."
         if "" in volumes:
-            yield "`flow-resources sweep --yes --volumes` also deletes the volumes, with the data on them."
+            yield f"`{self.command} --volumes` also deletes the volumes, with the data on them."
 
     def _common(self, one: Leftover[Any]) -> dict[str, Any]:
         return {

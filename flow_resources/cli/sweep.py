@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from flow_resources.cli import place
 from flow_resources.command_line import fail
@@ -52,7 +55,8 @@ def run(asked: argparse.Namespace) -> int:
     with place.settled(stack) as memory:
         memory.owner = stack.owner(memory.config("flow:owner"))
         cloud = memory.cloud()
-        report = look(stack, cloud, asked.min_age, everyone=asked.all)
+        seen = look(stack, cloud, asked.min_age, everyone=asked.all)
+        report = replace(seen, command=_command_of(asked), ending=bool(asked.yes))
         _say(report.lines(), asked)
         try:
             if asked.yes:
@@ -68,6 +72,21 @@ def _say(lines: Iterable[str], asked: argparse.Namespace) -> None:
         if not asked.json:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
+
+
+def _command_of(asked: argparse.Namespace) -> str:
+    """Write the command that ends what this one finds: without its options it would look elsewhere, or find less."""
+    age = "" if asked.min_age == _MIN_AGE else _written(asked.min_age)
+    folder = "" if asked.cwd == Path() else str(asked.cwd)
+    said = [("--stack", asked.stack), ("--cwd", folder), ("--min-age", age)]
+    options = [word for option, value in said if value for word in (option, value)]
+    return shlex.join(["flow-resources", "sweep", "--yes", *options])
+
+
+def _written(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}" if seconds else "0"
 
 
 def _age(text: str) -> timedelta:

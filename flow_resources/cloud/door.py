@@ -27,7 +27,14 @@ from flow_resources.core import money
 from flow_resources.core.cluster_inputs import Market
 from flow_resources.core.rows import LIVE_MACHINES, Bid, InstanceType, Machine, Offer, StoredVolume
 from flow_resources.core.status import Sighting
-from flow_resources.errors import AccountError, FlowResourcesError, NotFoundError, RefusedError, UnheardError
+from flow_resources.errors import (
+    AccountError,
+    FlowResourcesError,
+    NotFoundError,
+    RefusedError,
+    SettingsError,
+    UnheardError,
+)
 
 if TYPE_CHECKING:
     from flow.sdk.client import Flow
@@ -95,9 +102,15 @@ class Cloud:
         return self._project
 
     def projects(self) -> list[Project]:
-        """List the projects of the key."""
-        with self._asking("list the projects of the API key"):
-            return [Project(str(row["fid"]), str(row["name"])) for row in self._api.list_projects()]
+        """List the projects of the key. Raises SettingsError where something else than the service answers."""
+        try:
+            with self._asking("list the projects of the API key"):
+                return [Project(str(row["fid"]), str(row["name"])) for row in self._api.list_projects()]
+        except NotFoundError as error:  # every account has this list: whoever does not know it is not the service
+            raise SettingsError(
+                f"{self.settings.api_url} does not answer like Mithril's API ({error.message})",
+                "flow:apiUrl or MITHRIL_API_URL must be its address alone, without a path",
+            ) from error
 
     # -- the market -------------------------------------------------------------------------------------------
 

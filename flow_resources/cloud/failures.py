@@ -23,6 +23,8 @@ from flow_resources.errors import (
 )
 
 _APPROVE = "approve it, then run `pulumi up` again"
+_AGAIN = "run the same command again"
+_MEND_URL = "if nothing ever answers there, look at flow:apiUrl and MITHRIL_API_URL"
 _OTHER_KEY = "use a key that has access to this project"
 _FILES = "the Flow SDK keeps files in FLOW_DIR (~/.flow), which must be writable"
 NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 404, 429, 500, 400
@@ -68,7 +70,7 @@ def translate(error: Exception, settings: Settings, what: str) -> FlowResourcesE
             f"put a valid one in {KEY_PLACES}",
         ),
         (status == NOT_FOUND or raised(sdk.ResourceNotFoundError), NotFoundError, detail, ""),
-        (unheard, UnheardError, f"{url} {said} ({detail})", "run the same command again"),
+        (unheard, UnheardError, f"{url} {said} ({detail})", _AGAIN if status else f"{_AGAIN}; {_MEND_URL}"),
         (status > 0 or raised(sdk.FlowError), RefusedError, detail, ""),
         (raised(OSError), FlowResourcesError, detail, _FILES),
     ]

@@ -103,9 +103,22 @@ def _text(value: Any) -> str | None:
 
 
 def _url(value: str) -> str:
-    if "@" in urlsplit(value).netloc:  # states record the URL, and messages name it
+    if "@" in value:  # states record the URL, and messages name it
         raise SettingsError("the API URL holds a user or a password", "take it out of flow:apiUrl or MITHRIL_API_URL")
+    if not _is_address(value):  # asking there again and again would only look like a service that is down
+        raise SettingsError(  # it is not quoted: who mixes up two variables has the key in it
+            "the API URL is no address",
+            "flow:apiUrl or MITHRIL_API_URL must be like https://HOST or http://127.0.0.1:8080",
+        )
     return value.rstrip("/")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
 
 
 def _budget(value: str | None) -> Decimal | None:

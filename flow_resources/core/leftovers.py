@@ -18,7 +18,7 @@ from flow_resources.core.naming import Mark, MarkedName, take_apart
 from flow_resources.core.rows import Bid, StoredVolume, age_of
 
 T = TypeVar("T", Bid, StoredVolume)
-OTHER_OWNER = "made under another owner"
+OTHER_OWNER, TOO_YOUNG = "made under another owner", "too young"
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _why_not(name: MarkedName, age: timedelta | None, owners: Owners, min_age: t
     if name.mark.owner != owners.now:
         return OTHER_OWNER
     if age is None or age < min_age:
-        return "too young"
+        return TOO_YOUNG
     return ""
 
 

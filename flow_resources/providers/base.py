@@ -177,7 +177,10 @@ def taking_over(what: Named) -> str:
     """Say that a leftover is taken over, and what to do where the owner cannot be told from other people's stacks."""
     owner = session.current().owner
     said = f"taking over {what.name} ({what.id}), which an earlier, interrupted `up` left"
-    doubt = f" (its owner is {owner!r}, as on every self-managed backend: set flow:owner where people share an account)"
+    doubt = (
+        f" (or another person's stack of the same names has it, and `pulumi destroy` here would end it for both: its "
+        f"owner is {owner!r}, as on every self-managed backend; set flow:owner where people share an account)"
+    )
     return said + doubt if owner_is_shared() else said
 
 
@@ -194,4 +197,6 @@ def gone(id_: str, what: str, props: Mapping[str, Any]) -> ReadResult:
     """Report that something is proven gone; raise EndedError where it was only read (`get`), never managed."""
     if not props.get(MARK):
         raise EndedError(f"there is no live {what} {id_} in the project", "take the `get` out of the program")
+    # The engine's own row says "deleted", as if the refresh had done it.
+    engine.info(f"the {what} {id_} is gone already and leaves the state: the next `pulumi up` makes a new one")
     return ReadResult(id_="", outs={})

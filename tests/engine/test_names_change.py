@@ -139,6 +139,7 @@ def test_two_backends_that_call_everything_alike(tmp_path: Path, cloud: FakeMith
     his.edit("sleep 2", "sleep 1")
     taken = his.up("--skip-preview").ok().text
     assert f"taking over {trainer['name']} ({trainer['fid']})" in taken
+    assert "or another person's stack of the same names has it, and `pulumi destroy` here would end it" in taken
     assert "set flow:owner where people share an account" in taken
     assert UNCHANGED.search(hers.refresh("--skip-preview").ok().text)
 

@@ -87,7 +87,9 @@ def test_what_a_dead_plugin_left_is_found_after_a_destroy_and_ended(tmp_path: Pa
     assert (ended.code, ended.text.splitlines()[-1]) == (1, f"ended {left['fid']}")
     assert not cloud.live_bids
     assert sweep(project) == Result(
-        0, "Nothing is left over: every live bid and volume of organization/proj/dev in project demo is in a state.\n"
+        0,
+        "Nothing is left over: every live bid and volume of organization/proj/dev in project demo at "
+        f"{cloud.url} is in a state.\n",
     )
 
 

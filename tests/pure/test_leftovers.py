@@ -177,6 +177,7 @@ def test_what_is_no_state_is_refused(export, said):
 
 def report(found, **more):
     options = {"status": {"bid_1": "running", "bid_2": "pending"}, "stack": STACK, "project": "demo", "owner": OWNER}
+    options |= {"service": "http://fake"}
     return Report(found, **{"shared": False, **options, **more})
 
 
@@ -192,6 +193,7 @@ def test_the_tables_say_what_it_costs_and_what_to_do():
         f"vol_1   {name()}  100  1h 0m  bid_1",
         "",
         f"In project demo with the mark of {STACK} and in no state: 2 bids and 1 volume, at most $4,200.00/h.",
+        "What is too young --yes leaves alone, since an `up` may be making it: wait, or add `--min-age 0`.",
         "`flow-resources sweep --yes` ends the bids.",
         "`flow-resources sweep --yes --volumes` also deletes the volumes, with the data on them.",
     ]
@@ -215,12 +217,28 @@ def test_an_unfinished_up_is_mentioned():
     assert not any("under way" in line for line in report(Found(left(bid()))).lines())
 
 
+def test_what_is_being_ended_is_not_advised():
+    """Who typed --yes reads what is done; what --yes leaves alone is still said, once."""
+    whole, young = Found(left(bid()), left(stored())), Found(left(bid(hours=0.1)))
+    assert not [line for line in report(whole, ending=True).lines() if "`flow-resources" in line]
+    assert not [line for line in report(whole, ending=True, shared=True).lines() if "flow cancel" in line]
+    assert list(report(young, ending=True).lines())[-1].endswith("wait, or add `--min-age 0`.")
+
+
+def test_where_an_up_died_the_next_one_takes_over():
+    """That needs no decision, also where nobody can tell whose it is."""
+    lines = list(report(Found(left(bid())), unfinished=True, shared=True).lines())
+    assert "Where it died, `pulumi cancel` and `pulumi up` take it over." in lines
+
+
 def test_nothing_found_is_one_line():
     """For the stack, and for everyone."""
     assert list(report(Found()).lines()) == [
-        f"Nothing is left over: every live bid and volume of {STACK} in project demo is in a state."
+        f"Nothing is left over: every live bid and volume of {STACK} in project demo at http://fake is in a state."
     ]
-    assert list(report(Found(), everyone=True).lines()) == ["Nothing that carries a mark is live in project demo."]
+    assert list(report(Found(), everyone=True).lines()) == [
+        "Nothing that carries a mark is live in project demo at http://fake."
+    ]
 
 
 def test_the_document_says_the_same_in_json():
@@ -237,8 +255,8 @@ def test_the_document_says_the_same_in_json():
     assert document["bids"][1]["note"] == "too young"
     assert document["volumes"][0]["attached_to"] == ["bid_1"]
     assert {key: document[key] for key in document if key not in ("bids", "volumes")} == {
-        "version": 1, "stack": STACK, "owner": OWNER, "owner_is_shared": False, "project": "demo",
-        "max_usd_per_hour": 200.0,
+        "version": 1, "stack": STACK, "owner": OWNER, "owner_is_shared": False, "service": "http://fake",
+        "project": "demo", "max_usd_per_hour": 200.0,
     }  # fmt: skip
 
 

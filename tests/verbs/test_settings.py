@@ -71,6 +71,17 @@ def test_an_api_url_with_a_password_is_refused_without_showing_it() -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["localhost:8080", "canary", "ftp://mithril.test", "https://", "http://mithril.test:port", "http://[::1"]
+)
+def test_an_api_url_that_is_no_address_is_said_at_once(url: str) -> None:
+    """Asked there, it would look like a service that is down. It is not shown: it can be a key in the wrong place."""
+    with pytest.raises(SettingsError, match="the API URL is no address") as failed:
+        resolve({"flow:apiKey": "a", "flow:apiUrl": url}.get)
+    assert "canary" not in str(failed.value)
+    assert "MITHRIL_API_URL must be like https://HOST" in failed.value.remedy
+
+
+@pytest.mark.parametrize(
     "text",
     ['api_key: "canary\n', "api_key: [canary]\n", "- canary\n", "api_key: canary\n\tx: y\n", "mithril: canary\n"],
 )

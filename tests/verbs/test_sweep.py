@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from datetime import timedelta
 
 import pytest
 from support.told import STACK, Told
@@ -262,6 +264,27 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_two(cloud, told, capsys,
     assert not cloud.requests
 
 
+def test_the_command_that_is_offered_ends_what_is_listed(cloud, told, capsys):
+    """With the options that found it: without them it would look elsewhere, or leave it alone as too young."""
+    cloud.add_bid(called())
+    assert main(["sweep", "--min-age", "0", "--stack", "dev", "--cwd", "/"]) == 1
+    (typed,) = [line.split("`")[1] for line in capsys.readouterr().out.splitlines() if "ends the bids" in line]
+    assert typed == "flow-resources sweep --yes --stack dev --cwd / --min-age 0"
+    assert main(shlex.split(typed)[1:]) == 1
+    assert not cloud.live_bids
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(0, "0"), (90, "90s"), (420, "7m"), (7200, "2h"), (86400, "1d"), (90000, "25h")]
+)
+def test_ages_are_written_as_they_are_read(seconds, written):
+    """In the greatest unit that leaves no rest."""
+    from flow_resources.cli.sweep import _age, _written
+
+    assert _written(timedelta(seconds=seconds)) == written
+    assert _age(written).total_seconds() == seconds
+
+
 @pytest.mark.parametrize(
     ("age", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200), ("7", 420), ("0", 0), ("1d", 86400)]
 )
@@ -283,11 +306,19 @@ def test_bad_keys_and_a_service_that_is_down_are_one_line(cloud, told, capsys, m
     assert capsys.readouterr().err.startswith(
         "error: there is no API key: `pulumi config set --secret flow:apiKey ...`"
     )
-    told.settings["flow:apiKey"] = cloud.key
+    told.settings |= {"flow:apiKey": cloud.key, "flow:apiUrl": f"{cloud.url}/v2"}
+    assert main(["sweep"]) == 2
+    elsewhere = capsys.readouterr().err
+    assert elsewhere.startswith(f"error: {cloud.url}/v2 does not answer like Mithril's API (")
+    assert elsewhere.endswith(": flow:apiUrl or MITHRIL_API_URL must be its address alone, without a path\n")
+    told.settings["flow:apiUrl"] = cloud.url
     monkeypatch.setenv("FLOW_RESOURCES_RETRY_SECONDS", "0.1")
     cloud.stop()
     assert main(["sweep"]) == 2
     down = capsys.readouterr().err
     assert down.startswith(f"error: could not list the projects of the API key: {cloud.url} gave no readable answer")
+    assert down.endswith(
+        "run the same command again; if nothing ever answers there, look at flow:apiUrl and MITHRIL_API_URL\n"
+    )
     assert "canary-5e1f" not in refused
     assert len(refused.splitlines()) == len(down.splitlines()) == 1
