@@ -101,6 +101,11 @@ class Cloud:
             self._flow.provider.ctx.select_project(self._project.id)
         return self._project
 
+    @property
+    def known_project(self) -> Project | None:
+        """The project, where somebody has asked for it already."""
+        return self._project
+
     def projects(self) -> list[Project]:
         """List the projects of the key. Raises SettingsError where something else than the service answers."""
         try:

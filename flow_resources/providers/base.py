@@ -17,7 +17,7 @@ from pulumi.dynamic import (
 )
 
 from flow_resources import engine
-from flow_resources.cloud import Cloud, Settings
+from flow_resources.cloud import Cloud, Project, Settings
 from flow_resources.core.hushing import hushed
 from flow_resources.core.inputs import Checked, Failure, Field
 from flow_resources.core.naming import Mark, take_apart
@@ -131,16 +131,32 @@ def guard_account(cloud: Cloud, props: Mapping[str, Any]) -> None:
 
     Raises AccountError naming both sides. Without this, a key of another account would make everything look deleted.
     """
-    recorded_url, recorded_project = props.get(SERVICE), props.get("project")
-    if recorded_url and recorded_url != cloud.settings.api_url:
+    _guard_service(cloud, props)
+    _guard_project(cloud.project(), props)
+
+
+def guard_preview(props: Mapping[str, Any]) -> None:
+    """Do the same with what is known without a request: an `up` would make what is new at another place."""
+    cloud = session.current().cloud()
+    _guard_service(cloud, props)
+    if cloud.known_project:
+        _guard_project(cloud.known_project, props)
+
+
+def _guard_service(cloud: Cloud, props: Mapping[str, Any]) -> None:
+    recorded = props.get(SERVICE)
+    if recorded and recorded != cloud.settings.api_url:
         raise AccountError(
-            f"the state records {recorded_url}, but the settings point at {cloud.settings.api_url}",
+            f"the state records {recorded}, but the settings point at {cloud.settings.api_url}",
             "set flow:apiUrl or MITHRIL_API_URL to the recorded service; nothing was touched",
         )
-    project = cloud.project()
-    if recorded_project and recorded_project != project.id:
+
+
+def _guard_project(project: Project, props: Mapping[str, Any]) -> None:
+    recorded = props.get("project")
+    if recorded and recorded != project.id:
         raise AccountError(
-            f"the state records project {recorded_project}, but the settings point at {project.name} ({project.id})",
+            f"the state records project {recorded}, but the settings point at {project.name} ({project.id})",
             "set flow:project or MITHRIL_PROJECT to the recorded one, with a key of its account; nothing was touched",
         )
 

@@ -30,6 +30,7 @@ from flow_resources.providers.base import (
     checked,
     gone,
     guard_account,
+    guard_preview,
     hidden,
     not_ready,
     pinned_region,
@@ -75,6 +76,7 @@ class GpuClusterProvider(FlowProvider):
         """Say what a change does; nothing is asked of the service."""
         olds, news = engine.unknowns_in(_olds), engine.unknowns_in(_news)
         _keep_quiet(olds, news)
+        guard_preview(olds)
         holds(_id, olds)
         decision = decide(FIELDS, olds, news)
         if olds.get(UNREADY) and not decision.changes:

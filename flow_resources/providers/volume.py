@@ -31,6 +31,7 @@ from flow_resources.providers.base import (
     checked,
     gone,
     guard_account,
+    guard_preview,
     hidden,
     not_ready,
     pinned_region,
@@ -71,6 +72,7 @@ class VolumeProvider(FlowProvider):
     @engine.verb
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Say what a change does; nothing is asked of the service."""
+        guard_preview(_olds)
         holds(_id, _olds)
         decision = decide(FIELDS, engine.unknowns_in(_olds), engine.unknowns_in(_news))
         if decision.replaces:

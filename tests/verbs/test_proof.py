@@ -276,3 +276,25 @@ def test_a_volume_that_is_still_attached_waits_for_its_bid(
         assert not live(cloud)
         assert sum(clock.slept) >= 5
         session.current().close()
+
+
+@pytest.mark.parametrize("name", PROGRAM)
+@pytest.mark.parametrize("scene", [other_url, other_project, other_account])
+def test_a_preview_elsewhere_says_so(
+    stack: Stack, cloud: FakeMithril, elsewhere: FakeMithril, name: str, scene: Scene
+) -> None:
+    """What is new would be made there, beside what the state records here."""
+    stack.up({name: PROGRAM[name]})
+    before = live(cloud)
+    scene(cloud, stack, name)
+    for operation in (stack.preview, stack.up):
+        with pytest.raises(VerbError, match=r"the state records .* but the settings point at .*; nothing was touched"):
+            operation({name: PROGRAM[name]})
+    assert (live(cloud), live(elsewhere)) == (before, [])
+
+
+def test_a_preview_of_a_silent_service_goes_on(stack: Stack, cloud: FakeMithril) -> None:
+    """It asks nothing to find out where it is."""
+    stack.up(PROGRAM)
+    cloud.faults.add(kind="reset", when="before", times=None)
+    assert set(stack.preview(PROGRAM).values()) == {"same"}
