@@ -106,6 +106,17 @@ def test_a_stopped_cloud_can_be_looked_at_and_started_again(mithril, client):
     assert (mithril.url, client.read(bid)) == (url, bid)
 
 
+def test_a_stopped_cloud_keeps_its_port_from_others_until_it_is_closed(mithril):
+    """Else the system gives it to the next program that asks for any: on a busy machine, within seconds."""
+    mithril.stop()
+    with socket.socket() as another:
+        with pytest.raises(OSError, match="in use"):
+            another.bind(("127.0.0.1", mithril.port))
+        mithril.start()
+        mithril.close()
+        another.bind(("127.0.0.1", mithril.port))
+
+
 def test_kill_9_loses_nothing_that_was_answered(spawn, tmp_path):
     """Whatever had a 201 is there after the process died on the spot."""
     state = str(tmp_path / "state.db")
