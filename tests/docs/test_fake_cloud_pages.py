@@ -29,7 +29,9 @@ def run(command: list[str], folder: Path, **options: object) -> subprocess.Compl
     """Run a command as somebody without any setting of Mithril's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_"))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
 
 
 @pytest.mark.parametrize("program", blocks(CLOUD, "python"), ids=lambda text: text.splitlines()[0][:40])

@@ -57,7 +57,7 @@ def test_the_readmes_test_against_the_fake_runs(tmp_path: Path, cloud: FakeMithr
     (project.folder / "check.py").write_text(program)
     done = subprocess.run(
         [sys.executable, "check.py"],
-        cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=240, check=False,
+        cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert not cloud.mutations, "it must use its own fake"
@@ -84,7 +84,7 @@ def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: F
     printed += project.up().failed().text
     cloud.set_options(boot_seconds=0)
     cloud.finish("boot")
-    assert running.wait(timeout=240) == 0
+    assert running.wait(timeout=600) == 0
     assert running.stdout
     running.stdout.close()
     printed += project.run("import", "pulumi-python:dynamic/flow:GpuCluster", "theirs", "bid_1", "--yes").text

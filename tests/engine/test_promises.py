@@ -89,7 +89,7 @@ def test_many_clusters_boot_together(tmp_path: Path, cloud: FakeMithril) -> None
         placed = len(cloud.live_bids)
         cloud.set_options(boot_seconds=0)
         cloud.finish("boot")
-        text, _ = process.communicate(timeout=240)
+        text, _ = process.communicate(timeout=600)
     finally:
         end_session(process)
     assert placed == 32, f"{placed} were placed before any had booted: the others waited for them\n{text}"

@@ -21,7 +21,7 @@ def outcome(folder: Path, *arguments: str, **extra: str) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), *arguments]
     done = subprocess.run(
         command, cwd=folder, env={**env, "HOME": str(folder.parent), **extra}, capture_output=True, text=True,
-        timeout=240, check=False,
+        timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return done.stdout.splitlines()[-1]

@@ -38,7 +38,7 @@ class Process:
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal and return the exit code and what stood on stderr."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=60)
+        _, errors = self.process.communicate(timeout=600)
         return self.process.returncode, errors
 
 
