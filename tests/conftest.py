@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.stack import FakeClock, SkippingClock, Stack, settings_of
 
 from flow_resources.providers import session
 from flow_resources.testing import FakeMithril
+
+# Tests read what programs print: it is plain, and as wide as ever, whatever a terminal or a CI asks for.
+for _name in ("FORCE_COLOR", "CLICOLOR_FORCE", "MYPY_FORCE_COLOR", "PY_COLORS", "COLUMNS"):
+    os.environ.pop(_name, None)
+
+# What Hypothesis makes up is the same in every run, and nobody holds a stopwatch: a run fails for a change, not by
+# chance and not on a busy machine. `pytest --hypothesis-profile=default tests/pure` makes up something new.
+settings.register_profile("the same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("the same")
 
 
 @pytest.fixture

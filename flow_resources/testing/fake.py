@@ -138,8 +138,8 @@ class FakeMithril(Console):
         self._server.stop()
 
     def close(self) -> None:
-        """Stop for good and let the state file go."""
-        self._server.stop()
+        """Stop for good and let the port and the state file go."""
+        self._server.close()
         if not self._closed:
             self._closed = True
             self._backend.close()

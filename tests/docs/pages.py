@@ -71,7 +71,7 @@ def transcript(block: str) -> Iterator[Step]:
 
 _ALIKE = (
     (r"\(\d+(\.\d+)?s\)", "(0s)"),
-    (r"Duration: \d+s", "Duration: 0s"),
+    (r"Duration: (\d+m)?\d+s", "Duration: 0s"),
     (r"\b(bid|vol)_\d+", r"\1_0"),
     (r"\b\d+\.\d+\.\d+\.\d+", "0.0.0.0"),
 )

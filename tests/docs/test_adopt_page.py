@@ -30,7 +30,7 @@ def run(project: Project, step: Step) -> str:
         return project.run(*arguments).ok().text
     command = [sys.executable, "-m", "flow_resources.cli", *arguments]
     done = subprocess.run(
-        command, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     if done.stdout:

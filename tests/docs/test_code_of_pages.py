@@ -111,7 +111,7 @@ def test_every_block_of_python_has_right_types(tmp_path: Path) -> None:
         str(ROOT / ".mypy_cache" / "docs"),
     ]
     modules = [f"{one.module}.py" for one in PYTHON]
-    done = subprocess.run([*command, *modules], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run([*command, *modules], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     found = {line.partition(": error: ")[2]: line for line in done.stdout.splitlines() if ": error: " in line}
     assert set(found) == NOT_KNOWN_TO_MYPY, done.stdout + done.stderr
     assert f"checked {len(PYTHON)} source files" in done.stdout
@@ -158,7 +158,7 @@ def plain_pytest(folder: Path) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
     return subprocess.run(
-        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=600, check=False
     ).stdout
 
 
@@ -172,7 +172,7 @@ def test_every_python_block_is_run_by_some_test() -> None:
 @of("sh")
 def test_every_block_for_a_shell_is_one(block: Block) -> None:
     """As far as bash can say without doing it."""
-    done = subprocess.run(["bash", "-n"], input=block.code, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(["bash", "-n"], input=block.code, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -182,7 +182,7 @@ def test_every_command_for_a_shell_knows_its_switches(block: Block) -> None:
     for command, arguments in re.findall(r"^(?:\S+ \| )?flow-resources (\w+)([^>|&\n]*)", block.code, re.MULTILINE):
         known = subprocess.run(
             [sys.executable, "-m", "flow_resources.cli", command, "--help"],
-            capture_output=True, text=True, timeout=60, check=True,
+            capture_output=True, text=True, timeout=600, check=True,
         ).stdout  # fmt: skip
         for switch in re.findall(r"--[a-z-]+", arguments):
             assert switch in known, switch

@@ -58,7 +58,7 @@ def pytested(folder: Path, *tests: str) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_", "PYTEST_"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
     done = subprocess.run(
-        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=600, check=False
     )
     return done.stdout.splitlines()[-1] if done.returncode in (0, 1) else done.stdout + done.stderr
 

@@ -29,7 +29,9 @@ def run(command: list[str], folder: Path, **options: object) -> subprocess.Compl
     """Run a command as somebody without any setting of Mithril's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_"))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
 
 
 @pytest.mark.parametrize("program", blocks(CLOUD, "python"), ids=lambda text: text.splitlines()[0][:40])
@@ -52,7 +54,7 @@ def test_the_command_prints_what_the_pages_show(block, tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
         printed = "".join(server.stdout.readline() for _ in step.lines)
         server.terminate()
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
     assert missing(step.lines, printed) is None, printed
 
 

@@ -22,7 +22,7 @@ def run(project: Project, command: list[str]) -> Result:
     """Run a line of the page and read what a terminal shows, both streams in one."""
     if command[0] == "pulumi":
         process = project.start(*command[1:])
-        printed, _ = process.communicate(timeout=240)
+        printed, _ = process.communicate(timeout=600)
         return Result(process.returncode, printed)
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=True)
     return Result(0, done.stdout)

@@ -90,7 +90,7 @@ def plain_pytest(folder: Path, **outcome: int) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
     done = subprocess.run(
-        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=600, check=False
     )
     for word, count in outcome.items():
         assert re.search(rf"\b{count} {word}\b", done.stdout), done.stdout + done.stderr

@@ -54,7 +54,7 @@ def test_a_state_runs_code(tmp_path: Path) -> None:
             with grpc.insecure_channel(f"127.0.0.1:{host.stdout.readline().strip()}") as channel:
                 reading = provider_pb2.ReadRequest(id="bid_1", urn="urn:pulumi:s::p::t::n", properties=properties)
                 with pytest.raises(grpc.RpcError):  # what came out is no provider; it is too late then
-                    provider_pb2_grpc.ResourceProviderStub(channel).Read(reading, timeout=30)
+                    provider_pb2_grpc.ResourceProviderStub(channel).Read(reading, timeout=120)
         finally:
             host.kill()
     assert (tmp_path / "it-ran").exists()

@@ -43,7 +43,7 @@ def test_the_transcript_is_what_the_terminal_prints(tmp_path: Path, cloud: FakeM
     for step in transcript(block):
         command = [sys.executable, "-m", "flow_resources.cli", *step.command[1:], "--min-age", "0"]
         done = subprocess.run(
-            command, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=600, check=False
         )
         said = done.stdout.replace(" --min-age 0", "")  # which the command that it offers has, too
         printed = "\n".join(" ".join(line.split()) for line in said.splitlines())

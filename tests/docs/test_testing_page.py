@@ -49,7 +49,7 @@ def outcome(folder: Path, tests: list[str], program: str = PROGRAM) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_", "PYTEST_"))}
     env |= {"HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "flow_resources.testing.plugin", "--rootdir", str(folder)]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False)
     return done.stdout.splitlines()[-1] if done.returncode in (0, 1) else done.stdout + done.stderr
 
 

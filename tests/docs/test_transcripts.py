@@ -14,7 +14,7 @@ import pytest
 from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, transcript
 from support.engine import Project, copy_example, environment
 
-from flow_resources.testing import FakeMithril
+from flow_resources.testing import MANUAL, FakeMithril
 
 PAGES = {README: EXAMPLES / "01-cluster"} | {page: page.parent for page in sorted(EXAMPLES.rglob("README.md"))}
 SHOWN = [page for page in PAGES if blocks(page, "console")]
@@ -57,7 +57,7 @@ def test_the_readmes_test_against_the_fake_runs(tmp_path: Path, cloud: FakeMithr
     (project.folder / "check.py").write_text(program)
     done = subprocess.run(
         [sys.executable, "check.py"],
-        cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=240, check=False,
+        cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert not cloud.mutations, "it must use its own fake"
@@ -77,12 +77,14 @@ def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: F
         dataclasses.replace(project, env={**project.env, "PULUMI_CONFIG_PASSPHRASE": "another"}).preview().failed().text
     )
     project.env["PULUMI_CONFIG_PASSPHRASE"] = passphrase
-    cloud.boot_seconds = 6
+    cloud.set_options(boot_seconds=MANUAL)  # the first `up` holds the lock for as long as the second one needs
     running = project.start("up", "--yes", "--skip-preview")
     while not cloud.live_bids and running.poll() is None:
         time.sleep(0.1)
     printed += project.up().failed().text
-    assert running.wait(timeout=120) == 0
+    cloud.set_options(boot_seconds=0)
+    cloud.finish("boot")
+    assert running.wait(timeout=600) == 0
     assert running.stdout
     running.stdout.close()
     printed += project.run("import", "pulumi-python:dynamic/flow:GpuCluster", "theirs", "bid_1", "--yes").text

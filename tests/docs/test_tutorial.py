@@ -98,7 +98,7 @@ def follow(root: Path) -> Followed:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as shell:  # fmt: skip
         try:
-            text, _ = shell.communicate(timeout=240)  # which returns when the fake has ended, too
+            text, _ = shell.communicate(timeout=600)  # which returns when the fake has ended, too
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)

@@ -19,7 +19,7 @@ def adopt(project: Project, *arguments: str) -> tuple[str, str]:
     """Run the command in the project's folder; return the program, and what is said beside it."""
     done = subprocess.run(
         [sys.executable, "-m", "flow_resources.cli", "adopt", *arguments],
-        cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=120, check=False,
+        cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert not [one for one in (KEY, SECRET) if one in done.stdout + done.stderr]

@@ -60,14 +60,16 @@ def clean_run(name):
 def wrong_after(folder, name, nth, fault, victims):
     """Strike one call of a deed, recover once, and return what is wrong then."""
     scenario = DEEDS[name]
-    env = {"FLOW_RESOURCES_HTTP_SECONDS": HTTP_SECONDS} if fault.startswith("hang") else {}
     with (
         FakeMithril(idempotency="ignore") as cloud,
-        contextlib.closing(RealStack.make(folder, cloud, victims, **env)) as stack,
+        contextlib.closing(RealStack.make(folder, cloud, victims)) as stack,
     ):
         matrix.set_the_scene(stack, scenario)
         cloud.clear_requests()
+        if fault.startswith("hang"):
+            stack.project.env["FLOW_RESOURCES_HTTP_SECONDS"] = HTTP_SECONDS
         matrix.suffer(cloud, stack, scenario, nth, fault)
+        stack.project.env.pop("FLOW_RESOURCES_HTTP_SECONDS", None)
         struck = cloud.requests[nth - 1]
         assert struck.method in MUTATING
         matrix.recover(stack, scenario)

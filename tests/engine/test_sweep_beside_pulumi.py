@@ -27,7 +27,7 @@ def sweep(project: Project, *arguments: str, **env: str) -> Result:
     """Run the command in the project's folder."""
     done = subprocess.run(
         [sys.executable, "-m", "flow_resources.cli", "sweep", *arguments],
-        cwd=project.folder, env=project.env | env, capture_output=True, text=True, timeout=120, check=False,
+        cwd=project.folder, env=project.env | env, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     assert KEY not in done.stdout + done.stderr
@@ -60,7 +60,7 @@ def killed_after_acceptance(project: Project, cloud: FakeMithril, victim: str) -
     running.append(project.start("up", "--yes", "--skip-preview"))
     started.set()
     try:
-        output, _ = running[0].communicate(timeout=120)
+        output, _ = running[0].communicate(timeout=600)
     finally:
         end_session(running[0])
     assert running[0].returncode != 0, output

@@ -94,7 +94,7 @@ class Walk:
         running = self.project.start("up", "--yes", "--skip-preview")
         engines.append(running.pid)
         started.set()
-        output, _ = running.communicate(timeout=120)
+        output, _ = running.communicate(timeout=600)
         assert running.returncode != 0, f"{self}\n{output}"
         accepted = self.trainer
         self.run(self.project.up("--skip-preview"))

@@ -36,7 +36,7 @@ class Room:
     root: Path
     machines: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, rank: int, address: str, *, nodes: int = 3, patience: float = 60) -> subprocess.Popen[str]:
+    def start(self, rank: int, address: str, *, nodes: int = 3, patience: float = 600) -> subprocess.Popen[str]:
         """Start a machine."""
         env = {
             **os.environ,
@@ -73,7 +73,7 @@ class Room:
     def all_train(self, head: str, addresses: list[str]) -> None:
         """Every machine ends as torchrun, each with its own rank and the same head."""
         for machine in self.machines:
-            printed, _ = machine.communicate(timeout=60)
+            printed, _ = machine.communicate(timeout=600)
             assert machine.returncode == 0, printed
         assert [self.notes(one).read_text() for one in addresses] == [
             f"--nnodes {len(addresses)} --node-rank {rank} --master-addr {head} --nproc-per-node 8 /data/train.py\n"
@@ -158,7 +158,7 @@ def test_a_machine_that_waits_in_vain_says_for_whom_and_fails(room: Room) -> Non
     """It does not start alone."""
     room.start(0, "10.0.0.1", patience=0.05)
     (machine,) = room.machines
-    printed, _ = machine.communicate(timeout=60)
+    printed, _ = machine.communicate(timeout=600)
     assert machine.returncode == 1
     assert printed.endswith("machine 0 has waited for [1, 2] in vain\n")
     assert not room.notes("10.0.0.1").exists()
@@ -167,7 +167,7 @@ def test_a_machine_that_waits_in_vain_says_for_whom_and_fails(room: Room) -> Non
 def test_a_rank_that_is_none_is_refused(room: Room) -> None:
     """Before anything is written."""
     room.start(3, "10.0.0.4")
-    printed, _ = room.machines[0].communicate(timeout=60)
+    printed, _ = room.machines[0].communicate(timeout=600)
     assert room.machines[0].returncode == 1
     assert printed == "machine 3 is none of 3\n"
     assert not [*(room.root / "shared").iterdir()]

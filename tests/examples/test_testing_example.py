@@ -21,7 +21,7 @@ def outcome(folder: Path, *arguments: str, **extra: str) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), *arguments]
     done = subprocess.run(
         command, cwd=folder, env={**env, "HOME": str(folder.parent), **extra}, capture_output=True, text=True,
-        timeout=240, check=False,
+        timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout + done.stderr
     return done.stdout.splitlines()[-1]
@@ -36,7 +36,7 @@ def test_the_examples_tests_pass(tmp_path: Path) -> None:
 def test_without_pulumi_the_others_still_run(tmp_path: Path) -> None:
     """And that it was skipped is said."""
     folder = copy_example(EXAMPLE, tmp_path / "copy")
-    assert re.match(r"4 passed, 1 skipped in", outcome(folder, PATH="/usr/bin:/bin"))
+    assert re.match(r"4 passed, 1 skipped in", outcome(folder, PATH=str(tmp_path / "nothing")))
 
 
 @pytest.mark.parametrize(

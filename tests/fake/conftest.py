@@ -20,7 +20,7 @@ class Client(httpx.Client):
 
     def __init__(self, mithril: FakeMithril, contract: Contract, key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {key or mithril.key}"}
-        super().__init__(base_url=mithril.url, headers=headers, trust_env=False, timeout=5.0)
+        super().__init__(base_url=mithril.url, headers=headers, trust_env=False, timeout=60.0)
         self.mithril = mithril
         self.contract = contract
 

@@ -23,7 +23,10 @@ from flow_resources.testing.web.routes import paths
 CONTRACT = Contract()
 ROUTES = sorted(route for route in paths() if route[1].startswith(("/v2/", "/marketplace/")))
 SHORT = 20
-LENGTHS = [pytest.param(SHORT, id="short"), pytest.param(500, marks=pytest.mark.sweep, id="sweep")]
+LENGTHS = [
+    pytest.param(SHORT, id="short"),
+    pytest.param(500, marks=[pytest.mark.sweep, pytest.mark.timeout(3600)], id="sweep"),
+]
 
 
 def takes_something(method, path):

@@ -20,7 +20,7 @@ TYPE = "8xa100"
 @pytest.fixture
 def control(mithril):
     """Return a client of the control API, which needs no key."""
-    with httpx.Client(base_url=f"{mithril.url}/mithril-fake", trust_env=False, timeout=5.0) as client:
+    with httpx.Client(base_url=f"{mithril.url}/mithril-fake", trust_env=False, timeout=60.0) as client:
         yield client
 
 

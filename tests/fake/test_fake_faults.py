@@ -22,12 +22,54 @@ def place(client):
     return client.post("/v2/spot/bids", json=client.bid_body())
 
 
+PATIENCE = 60  # seconds: what a test waits for something that comes at once, on a machine that is busy
+
+
 @pytest.fixture
 def raw(client):
     """Return the client without the contract: broken answers are the point here."""
     client.contract.check, kept = lambda _: None, client.contract.check
     yield client
     client.contract.check = kept
+
+
+def until(done):
+    """Wait for what another thread is about to do."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+class Shut:
+    """The seconds for which a door is shut: over when the test says so, so that no slow machine misses them."""
+
+    def __init__(self, seconds, sleep):
+        self.seconds = seconds
+        self.times = 0
+        self.over = False
+        self._sleep = sleep
+
+    async def sleep(self, seconds, *more):
+        """Stand in for `asyncio.sleep`: only these seconds are different."""
+        if seconds != self.seconds:
+            return await self._sleep(seconds, *more)
+        self.times += 1
+        while not self.over:
+            await self._sleep(0.001)
+        return await self._sleep(0.001)
+
+
+@pytest.fixture
+def shut(monkeypatch):
+    """Return a function that takes so many seconds into the hands of the test."""
+
+    def take(seconds):
+        held = Shut(seconds, asyncio.sleep)
+        monkeypatch.setattr(asyncio, "sleep", held.sleep)
+        return held
+
+    return take
 
 
 @pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
@@ -78,10 +120,11 @@ def test_a_malformed_answer_before_or_after_the_effect(mithril, raw, when, bids)
 def test_a_client_hangs_until_it_gives_up(mithril, raw, when, bids):
     """No answer comes."""
     mithril.faults.add(method="POST", kind="hang", when=when)
-    raw.timeout = 0.1
+    raw.timeout = httpx.Timeout(PATIENCE, read=0.1)
     with pytest.raises(httpx.ReadTimeout):
         place(raw)
-    assert len(mithril.bids) == bids
+    # A busy cloud comes to it after the client has gone.
+    until(lambda: mithril.mutations and len(mithril.bids) == bids)
     assert mithril.mutations[0].status is None
 
 
@@ -99,12 +142,11 @@ def test_a_hang_ends_with_a_cut(mithril, raw, way):
 
     thread = threading.Thread(target=hang)
     thread.start()
-    while not rule.fired:
-        time.sleep(0.001)
+    until(lambda: rule.fired)
     if way != "seconds":
         time.sleep(0.01)
         {"clear": mithril.faults.clear, "stop": mithril.stop}[way]()
-    thread.join(2)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert isinstance(outcome[0], httpx.TransportError)
 
@@ -272,8 +314,9 @@ def test_an_outage_may_be_of_any_kind(mithril, raw, clock):
 
 
 @pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
-def test_a_connection_is_refused(mithril, raw, when, bids):
+def test_a_connection_is_refused(mithril, raw, shut, when, bids):
     """Cut before the effect, or answered and then the door is shut; it opens again by itself."""
+    closed = shut(0.2)
     mithril.faults.add(method="POST", kind="refuse", when=when, seconds=0.2)
     if when == "before":
         with pytest.raises(httpx.ReadError):
@@ -284,44 +327,48 @@ def test_a_connection_is_refused(mithril, raw, when, bids):
     assert len(mithril.bids) == bids
     with pytest.raises(httpx.ConnectError):
         place(raw)
+    closed.over = True
     wait_until_open(raw)
+    assert closed.times == 1
     assert len(mithril.mutations) == 1
 
 
 def wait_until_open(raw):
     """Ask until somebody answers."""
-    deadline = time.monotonic() + 5
-    while True:
+
+    def is_open():
         try:
             answer = raw.get("/v2/me")
         except httpx.TransportError:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        else:
-            assert answer.status_code == 200
-            return
+            return False
+        assert answer.status_code == 200
+        return True
+
+    until(is_open)
 
 
-def test_a_connection_is_refused_for_a_second_where_nobody_says_how_long(mithril, raw, mocker):
+def test_a_connection_is_refused_for_a_second_where_nobody_says_how_long(mithril, raw, shut):
     """A real one."""
-    slept = mocker.spy(asyncio, "sleep")
+    closed = shut(1.0)
     mithril.faults.add(kind="refuse")
     with pytest.raises(httpx.ReadError):
         raw.get("/v2/me")
     with pytest.raises(httpx.ConnectError):
         raw.get("/v2/me")
-    assert [one for one in slept.call_args_list if one != mocker.call(0)] == [mocker.call(1.0)]
+    until(lambda: closed.times == 1)
+    closed.over = True
+    wait_until_open(raw)
 
 
-def test_a_door_opens_again_when_somebody_else_lets_the_port_go(mithril, raw):
+def test_a_door_opens_again_when_somebody_else_lets_the_port_go(mithril, raw, shut):
     """They may take it while it is shut."""
+    closed = shut(0.2)
     mithril.faults.add(kind="refuse", seconds=0.2)
     with pytest.raises(httpx.ReadError):
         raw.get("/v2/me")
-    with socket.create_server(("127.0.0.1", mithril.port)) as taken:
-        taken.settimeout(0.5)
-        with pytest.raises(TimeoutError):
-            taken.accept()
+    with socket.create_server(("127.0.0.1", mithril.port)):
+        closed.over = True
+        until(lambda: closed.times > 2)  # it has tried in vain
     wait_until_open(raw)
 
 
@@ -332,7 +379,7 @@ def test_a_cloud_can_be_closed_while_it_refuses(mithril, raw):
         raw.get("/v2/me")
     started = time.monotonic()
     mithril.stop()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < PATIENCE
     mithril.start()
     assert raw.get("/v2/me").status_code == 200
 
@@ -344,7 +391,7 @@ def test_nobody_who_comes_in_while_the_door_closes_waits_for_ever(mithril):
     def connect():
         while not halt.is_set():
             with socket.socket() as one:
-                one.settimeout(5)
+                one.settimeout(PATIENCE)
                 try:
                     one.connect(("127.0.0.1", mithril.port))
                     one.sendall(b"GET /v2/me HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -386,7 +433,7 @@ def test_a_process_is_killed_after_the_nth_accepted_call(mithril, client):
     place(client)
     assert victim.poll() is None
     place(client)
-    assert victim.wait(10) == -signal.SIGKILL
+    assert victim.wait(PATIENCE) == -signal.SIGKILL
     assert len(mithril.bids) == 2
     victim.communicate()
 

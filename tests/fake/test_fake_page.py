@@ -18,8 +18,10 @@ _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser",
 _QUIET = ("no-first-run", "disable-background-networking", "disable-component-update", "disable-sync")
 _ARGUMENTS = [f"--{name}" for name in ("no-sandbox", "disable-gpu", *_QUIET)]
 _FASTER = "600\N{MULTIPLICATION SIGN}"
+_PATIENCE = 60_000  # milliseconds: for what comes at once, on a machine that may be busy
 _A100, _REGION = "it_Sg1nDx1I8NFep60J", "us-central5-a"
 
+expect.set_options(timeout=_PATIENCE)
 pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
 
 
@@ -75,7 +77,7 @@ class Visit:
 def browser() -> Iterator[Browser]:
     """One browser for all tests of this file; it ends with them, since it runs an event loop in this thread."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS, timeout=2 * _PATIENCE)
         yield chromium
         chromium.close()
 
@@ -87,7 +89,7 @@ def visits(browser: Browser, mithril: FakeMithril) -> Iterator[Callable[..., Vis
 
     def visit(**options: Any) -> Visit:
         made.append(browser.new_context(**{"viewport": {"width": 1440, "height": 1000}, **options}))
-        made[-1].set_default_timeout(8000)
+        made[-1].set_default_timeout(_PATIENCE)
         return Visit(made[-1], mithril)
 
     yield visit

@@ -38,7 +38,7 @@ class Process:
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal and return the exit code and what stood on stderr."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=10)
+        _, errors = self.process.communicate(timeout=600)
         return self.process.returncode, errors
 
 
@@ -104,6 +104,17 @@ def test_a_stopped_cloud_can_be_looked_at_and_started_again(mithril, client):
     assert mithril.bids == [bid]
     mithril.start()
     assert (mithril.url, client.read(bid)) == (url, bid)
+
+
+def test_a_stopped_cloud_keeps_its_port_from_others_until_it_is_closed(mithril):
+    """Else the system gives it to the next program that asks for any: on a busy machine, within seconds."""
+    mithril.stop()
+    with socket.socket() as another:
+        with pytest.raises(OSError, match="in use"):
+            another.bind(("127.0.0.1", mithril.port))
+        mithril.start()
+        mithril.close()
+        another.bind(("127.0.0.1", mithril.port))
 
 
 def test_kill_9_loses_nothing_that_was_answered(spawn, tmp_path):

@@ -27,7 +27,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(source: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(source)
         plugin = ("-p", "flow_resources.testing.plugin", "--strict-markers", "-Werror")
-        return pytester.runpytest_subprocess(*plugin, *options, timeout=60)
+        return pytester.runpytest_subprocess(*plugin, *options, timeout=600)
 
     return run
 

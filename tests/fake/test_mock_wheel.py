@@ -38,7 +38,7 @@ def run_pytest(folder: Path, installed: Path, *options: str) -> str:
     # The repository leaves schemathesis out, too: it costs every run half a second.
     plain = ["-rA", "--rootdir", str(folder), "--strict-markers", "-p", "no:schemathesis"]
     command = [sys.executable, "-m", "pytest", *plain, *options]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False)
     return done.stdout + done.stderr
 
 

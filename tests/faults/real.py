@@ -91,7 +91,7 @@ class RealStack:
         self.running = self.project.start(operation, "--yes", "--skip-preview", *arguments)
         self.started.set()
         try:
-            text, _ = self.running.communicate(timeout=120)
+            text, _ = self.running.communicate(timeout=600)
         finally:
             self.ended.append(self.running)
             if not (self.dead and self.victims == "the engine"):

@@ -36,15 +36,16 @@ def how_often(scenario):
 )
 def test_one_fault_at_every_call_and_one_recovery(clean_environment, monkeypatch, name, fault, idempotency):
     """Whatever call it strikes; also where the service ignores the Idempotency-Key."""
-    if fault.startswith("hang"):
-        monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", str(HANG_SECONDS))
     scenario, found = SCENARIOS[name], {}
     for nth in range(1, how_often(scenario) + 1):
         with FakeMithril(idempotency=idempotency) as cloud:
             stack = matrix.open_stack(cloud, FakeClock())
             matrix.set_the_scene(stack, scenario)
             cloud.clear_requests()
-            said = matrix.suffer(cloud, stack, scenario, nth, fault)
+            with monkeypatch.context() as patience:
+                if fault.startswith("hang"):
+                    patience.setenv("FLOW_RESOURCES_HTTP_SECONDS", str(HANG_SECONDS))
+                said = matrix.suffer(cloud, stack, scenario, nth, fault)
             struck = cloud.requests[min(nth, len(cloud.requests)) - 1]
             try:
                 matrix.recover(stack, scenario)

@@ -99,7 +99,7 @@ def test_a_formatter_finds_nothing_to_do():
     ).program
     done = subprocess.run(
         [sys.executable, "-m", "ruff", "format", "--isolated", "--line-length", "120", "-"],
-        input=program, capture_output=True, text=True, timeout=60, check=True,
+        input=program, capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     assert done.stdout == program
 

@@ -78,7 +78,7 @@ class Project:
         assert old in source
         (self.folder / "__main__.py").write_text(source.replace(old, new))
 
-    def run(self, *arguments: str, timeout: float = 240) -> Result:
+    def run(self, *arguments: str, timeout: float = 600) -> Result:
         """Run a pulumi command."""
         command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
         done = subprocess.run(

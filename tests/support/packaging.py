@@ -76,7 +76,7 @@ class Installed:
         """Run a command of the environment, outside this checkout."""
         return subprocess.run(
             [self.bin / command, *arguments],
-            cwd=cwd or self.folder, env=clean(), capture_output=True, text=True, timeout=120, check=False,
+            cwd=cwd or self.folder, env=clean(), capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
 
 

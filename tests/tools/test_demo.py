@@ -57,7 +57,7 @@ class Run:
         """Read on to the end and return the exit code."""
         self.read()
         os.close(self.screen)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
     def leftovers(self) -> list[str]:
         """List the folders, and the processes that were started with one of them as theirs."""
@@ -77,12 +77,13 @@ def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path):
     run = Run(tmp_path, terminal=False)
     run.read(until="$ pulumi preview")
     address = run.printed.partition("Watch it in a browser while it runs: ")[2].split()[0]
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=10) as page:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=60) as page:
         assert b"<title>" in page.read()
     assert run.end() == 0, run.printed
     assert "[8/8]" in run.printed
     assert "[diff: ~max_price_per_hour]" in run.printed
-    assert 'status    : "running" => "preempted"' in run.printed
+    assert "$ pulumi stack output status\npreempted\n" in run.printed
+    assert "$ pulumi stack output status\nrunning\n" in run.printed
     assert "Nothing is left running" in run.printed
     assert "export MITHRIL_API_KEY=" in run.printed
     assert "\033" not in run.printed
@@ -105,7 +106,8 @@ def test_a_demo_that_is_stopped_cleans_up(tmp_path, moment, number):
     stopped = time.monotonic()
     os.killpg(run.process.pid, number)
     assert run.end() == 128 + number, run.printed
-    assert time.monotonic() - stopped < 10
+    assert time.monotonic() - stopped < 60  # one or two, where the machine has nothing else to do
+    assert "[8/8]" not in run.printed
     assert "Traceback" not in run.printed
     assert run.leftovers() == []
 
@@ -126,5 +128,5 @@ def test_a_demo_whose_reader_goes_away_cleans_up(tmp_path):
     run = Run(tmp_path, terminal=False)
     run.read(until="$ pulumi up")
     os.close(run.screen)
-    assert run.process.wait(60) != 0
+    assert run.process.wait(120) != 0
     assert run.leftovers() == []

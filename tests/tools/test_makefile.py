@@ -20,7 +20,7 @@ def make(checkout, *arguments, path=None):
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     env |= {"PATH": f"{path}:{os.environ['PATH']}"} if path else {}
     command = ["make", *arguments]
-    return subprocess.run(command, cwd=checkout, env=env, check=False, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=checkout, env=env, check=False, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def race(cloud: FakeMithril) -> list[str]:
     command = [sys.executable, "-m", "verbs.racing", cloud.url, cloud.key, cloud.project]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
     runs = [subprocess.Popen(command, cwd=TESTS, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    return [run.communicate(timeout=120)[0].strip() for run in runs]
+    return [run.communicate(timeout=600)[0].strip() for run in runs]
 
 
 def test_of_two_processes_at_once_one_is_refused_where_the_service_knows_keys(stack: Stack, cloud: FakeMithril) -> None:

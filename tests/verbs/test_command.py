@@ -28,7 +28,7 @@ sys.exit(main(sys.argv[1:]))
 def plain(folder, *arguments):
     """Run the command on a plain install, outside any project."""
     return subprocess.run(
-        [sys.executable, "-c", PLAIN, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", PLAIN, *arguments], cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
 
 
@@ -97,5 +97,5 @@ def test_help_imports_neither_the_sdk_nor_pulumi(command):
     script = f"import sys; from flow_resources.cli import main\ntry: main(['{command}', '--help'])\n"
     script += "except SystemExit: pass\n"
     script += "print([one for one in ('pulumi', 'flow', 'httpx', 'aiohttp') if one in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

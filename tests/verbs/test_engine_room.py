@@ -177,7 +177,7 @@ def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener) -> None:
         "import grpc, threading\n"
         "from flow_resources import engine\n"
         "engine.end_with_the_engine()\n"
-        "grpc.channel_ready_future(engine._channel()).result(20)\n"
+        "grpc.channel_ready_future(engine._channel()).result(60)\n"
         "print('connected', flush=True)\n"
         "threading.Event().wait()\n"
     )
@@ -187,7 +187,7 @@ def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener) -> None:
         assert plugin.stdout.readline() == "connected\n"
         assert plugin.poll() is None
         listener.stop()
-        assert plugin.wait(20) == 1
+        assert plugin.wait(60) == 1
 
 
 def test_a_plugin_lives_while_its_engine_listens_whatever_becomes_of_the_connection(
@@ -217,7 +217,7 @@ def test_the_hosts_pool_is_widened_from_inside() -> None:
     """Four workers become as many as the engine asks for."""
     with ThreadPoolExecutor(4) as pool:
         assert pool.submit(engine.widen_pool, 16).result()
-        gate = threading.Barrier(16, timeout=10)
+        gate = threading.Barrier(16, timeout=60)
         places = [pool.submit(gate.wait) for _ in range(16)]
         assert sorted(place.result() for place in places) == list(range(16))
 

@@ -159,9 +159,10 @@ def test_gone_needs_proof(
     outcome: str,
 ) -> None:
     """Each resource alone, so that no failure of the other stands before it."""
-    monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", "0.1" if case == "time-out" else "30")
     stack.up({name: PROGRAM[name]})
     made = stack.state[name].id
+    if case == "time-out":
+        monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", "0.1")
     scene, _ = TABLE[case]
     scene(cloud, stack, name)
     before, recorded = live(cloud), stack.state[name].id

@@ -90,7 +90,8 @@ def test_the_pause_that_the_service_asks_for_is_kept(
 def test_nothing_below_sends_again_on_its_own(timed: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:
     """The SDK's retries under ours would multiply: with no patience there is one sending."""
     timed.up({"c": cluster()})
-    monkeypatch.setenv("FLOW_RESOURCES_RETRY_SECONDS", "0.001")
+    # A first pause is anything up to half a second: less than this one in five hundred million times.
+    monkeypatch.setenv("FLOW_RESOURCES_RETRY_SECONDS", "1e-9")
     cloud.faults.add(method="DELETE", path=BID, when="before", status=429, times=None)
     cloud.clear_requests()
     with pytest.raises(VerbError, match="answered 429"):

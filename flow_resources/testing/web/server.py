@@ -31,7 +31,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Server:
-    """One listening socket on loopback. A stopped server keeps its port number and may be started again."""
+    """One listening socket on loopback. A stopped server keeps its port and may be started again."""
 
     def __init__(self, backend: Backend, journal: Journal, faults: Faults, control: Perform, port: int) -> None:
         """Prepare; nothing listens yet. Port 0 takes a free one at the first start."""
@@ -43,12 +43,33 @@ class Server:
         self._halt: asyncio.Event | None = None
         self._door: _Door | None = None
         self._latency = 0.0
+        self._kept: socket.socket | None = None
+        self._turn = threading.Lock()  # whoever starts waits for the end of a stop, such as that of a fault's `then`
         self.port = port
 
     def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
-        if self._thread is not None:
-            return
+        with self._turn:
+            if self._thread is None:
+                self._let_the_port_go()
+                self._thread = self._started()
+
+    def stop(self) -> None:
+        """Stop listening and cut every connection; requests under way get no answer."""
+        with self._turn:
+            thread, self._thread = self._thread, None
+            if thread is None or self._loop is None or self._halt is None:
+                return
+            self._loop.call_soon_threadsafe(self._halt.set)
+            thread.join()
+            self._keep_the_port()
+
+    def close(self) -> None:
+        """Stop for good, and let the port go."""
+        self.stop()
+        self._let_the_port_go()
+
+    def _started(self) -> threading.Thread:
         ready: list[OSError | None] = []
         listening = threading.Event()
         thread = threading.Thread(target=self._run, args=(listening, ready), name="fake-mithril", daemon=True)
@@ -57,15 +78,27 @@ class Server:
         if ready and ready[0] is not None:
             thread.join()
             raise ready[0]
-        self._thread = thread
+        return thread
 
-    def stop(self) -> None:
-        """Stop listening and cut every connection; requests under way get no answer."""
-        thread, self._thread = self._thread, None
-        if thread is None or self._loop is None or self._halt is None:
-            return
-        self._loop.call_soon_threadsafe(self._halt.set)
-        thread.join()
+    def _keep_the_port(self) -> None:
+        # Bound, but not listening: whoever connects is refused, and whoever asks the system for any free port is given
+        # another one. Else a busy machine gives this one away while we are stopped.
+        kept = socket.socket()
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            kept.bind((HOST, self.port))
+        except OSError:  # somebody was faster
+            kept.close()
+        else:
+            self._kept = kept
+
+    def _let_the_port_go(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+
+    def __del__(self) -> None:
+        self._let_the_port_go()
 
     def set_latency(self, seconds: float) -> None:
         """Make every answer wait that long."""
