@@ -161,6 +161,21 @@ def test_nothing_is_ended_while_the_stack_is_being_updated(cloud, told, capsys):
     assert not cloud.mutations
 
 
+@pytest.mark.parametrize("order", ["ends", "begins"])
+def test_an_update_that_ends_or_begins_as_the_state_is_read_is_seen(cloud, told, order):
+    """The state is of a moment before the `up` has recorded what it took over."""
+    cloud.add_bid(called())
+    told.updated = order == "ends"
+
+    def turn(time: int) -> None:
+        if time == 2:
+            told.updated = not told.updated
+
+    told.meanwhile = turn
+    assert main(["sweep", *NOW]) == 2
+    assert not cloud.mutations
+
+
 def test_without_an_owner_on_a_self_managed_backend_nothing_is_ended(cloud, told, capsys):
     """Another person's stack can have the same names, and their cluster runs."""
     told.name = "organization/training/dev"
