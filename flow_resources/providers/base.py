@@ -21,6 +21,7 @@ from flow_resources.cloud import Cloud, Settings
 from flow_resources.core.hushing import hushed
 from flow_resources.core.inputs import Checked, Failure, Field
 from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.rows import latest
 from flow_resources.errors import AccountError, EndedError, FlowResourcesError, RefusedError, UnheardError, one_line
 from flow_resources.providers import session
 
@@ -68,7 +69,9 @@ def hidden(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     mark, pinned = str(Mark.of(memory.owner, seen or said)), olds.get(MARK)
     if olds:
         memory.replaced |= {mark, str(pinned)}
-    recorded = {id_ for id_ in str(news.get(RECORDED) or "").split(",") if id_}
+    entries = [entry.partition("@") for entry in str(news.get(RECORDED) or "").split(",") if entry]
+    memory.born.update({id_: created_at for id_, _, created_at in entries})
+    recorded = {id_ for id_, _, _ in entries}
     if (olds and not recorded) or (seen and said and seen != said):
         recorded = {NOT_KNOWN}  # the program looked under another URN than the engine's (an alias, a transformation)
     memory.recorded[mark] = recorded
@@ -79,6 +82,15 @@ def still_recorded(mark: str) -> set[str]:
     """Return what the state holds for a mark, beyond what this operation has deleted; NOT_KNOWN among it for doubt."""
     memory = session.current()
     return memory.recorded.get(mark, set()) - memory.deleted
+
+
+def last_recorded(mark: str) -> str:
+    """Return when the youngest was made that the state held for a mark as this operation began; empty where unknown.
+
+    What this operation has deleted counts: the state goes on from it.
+    """
+    memory = session.current()
+    return latest(memory.born.get(id_, "") for id_ in memory.recorded.get(mark, set()))
 
 
 def adopts(mark: str, wanted: str) -> bool:

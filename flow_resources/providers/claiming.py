@@ -27,9 +27,9 @@ from typing import Generic, TypeVar
 from flow_resources import engine
 from flow_resources.core.leftovers import read_state
 from flow_resources.core.naming import Mark, MarkedName, compose, take_apart
-from flow_resources.core.rows import age_of
+from flow_resources.core.rows import age_of, is_older, latest
 from flow_resources.providers import session
-from flow_resources.providers.base import NOT_KNOWN, Named, owner_is_shared, still_recorded
+from flow_resources.providers.base import NOT_KNOWN, Named, last_recorded, owner_is_shared, still_recorded
 
 T = TypeVar("T", bound=Named)
 # Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
@@ -57,11 +57,26 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     adopted = session.current().adopted  # by another resource, which was checked before
     ours = [(parts, one) for parts, one in _marked(there, mark) if adopted.get(one.id) in (None, str(mark))]
     ours.sort(key=lambda pair: (pair[1].created_at, pair[1].id))
+    if NOT_KNOWN in recorded and ours:
+        recorded = _looked_up(recorded, {one.id for _, one in ours})
     generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
     if NOT_KNOWN in recorded or any(one.id in recorded for one in there):
         return _claim_beside(ours, spec, recorded, generation)
-    take = next((one for parts, one in ours if parts.spec == spec), None)
-    return Claim(take, tuple(one for _, one in ours if one is not take), generation)
+    let_go, newest = list[T](), last_recorded(str(mark))
+    left = list[tuple[MarkedName, T]]()
+    for parts, one in ours:
+        if is_older(one.created_at, newest):
+            let_go.append(one)
+        else:
+            left.append((parts, one))
+    take = next((one for parts, one in left if parts.spec == spec), None)
+    return Claim(take, tuple(one for _, one in left if one is not take), generation, tuple(let_go))
+
+
+def _looked_up(recorded: set[str], ours: set[str]) -> set[str]:
+    """Return which of ours the whole state holds, where the program could not find out; doubt where nobody can."""
+    whole = _whole_state()
+    return recorded if whole is None else (ours & whole) - session.current().deleted
 
 
 def _claim_beside(ours: list[tuple[MarkedName, T]], spec: str, recorded: set[str], generation: int) -> Claim[T]:
@@ -70,13 +85,14 @@ def _claim_beside(ours: list[tuple[MarkedName, T]], spec: str, recorded: set[str
     if not owner_is_shared() and any(one.id not in recorded for _, one in ours):  # else there is nothing to decide
         whole = _whole_state()
         held, known = recorded | (whole or frozenset()), whole is not None
-    newest = max((one.created_at for _, one in ours if one.id in held), default=None)
+    newest = latest(one.created_at for _, one in ours if one.id in held)
     left = [(parts, one) for parts, one in ours if one.id not in held]
     take = None
-    if known and newest is not None:
-        young = (one for parts, one in left if parts.spec == spec and one.created_at > newest)
+    if known:
+        young = (one for parts, one in left if parts.spec == spec and is_older(newest, one.created_at))
         take = next((one for one in young if not too_old(one, TAKE_OVER_WITHIN)), None)
-    return Claim(take, (), generation, tuple(one for _, one in left if one is not take))
+    surplus = () if NOT_KNOWN in held else tuple(one for _, one in left if one is not take)
+    return Claim(take, (), generation, surplus)
 
 
 def _whole_state() -> frozenset[str] | None:
@@ -92,12 +108,10 @@ def _whole_state() -> frozenset[str] | None:
 
 
 def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Callable[[T], str]) -> None:
-    """Name what carries a resource's mark beside what the state is known to hold for it, if that is known.
+    """Name what carries a resource's mark beside what the state is known to hold for it.
 
     No more than that: it may be what the state is still to delete, or another resource's that had this name before.
     """
-    if not recorded or NOT_KNOWN in recorded:
-        return
     way_out = "how to end it; with flow:owner an `up` takes such a one over" if owner_is_shared() else "ends it"
     for _, one in _marked(live, mark):
         if one.id not in recorded:

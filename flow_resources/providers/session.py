@@ -38,6 +38,8 @@ class Session:
     clock: Clock = field(default_factory=Clock)
     recorded: dict[str, set[str]] = field(default_factory=dict)
     """By mark, the ids that the state holds for it, as the program found them (see `identity`)."""
+    born: dict[str, str] = field(default_factory=dict)
+    """When each of these was made, as the service says it."""
     replaced: set[str] = field(default_factory=set)
     """Marks whose state held something when this operation began: a create of one is a replacement."""
     placed: set[str] = field(default_factory=set)

@@ -1,0 +1,82 @@
+"""What somebody let go of (`retain_on_delete`) while the state went on with another: no create ends it or takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from support.stack import Declared, Stack, VerbError, cluster, volume
+
+from flow_resources.testing import FakeMithril
+
+Program = dict[str, Declared]
+Make = Callable[[int], Program]
+
+
+def trainer(word: int) -> Program:
+    return {"it": cluster(command=f"echo {word}")}
+
+
+def data(word: int) -> Program:
+    return {"it": volume(create_first=False, size_gb=100 * word, allow_replace=True)}
+
+
+each_kind = pytest.mark.parametrize("make", [trainer, data])
+
+
+def live(cloud: FakeMithril) -> list[str]:
+    return sorted(one["fid"] for one in [*cloud.live_bids, *cloud.volumes])
+
+
+def up_retaining(stack: Stack, program: Program) -> str:
+    """Do an `up` with `retain_on_delete`, where the engine forgets the old one and calls no delete; return the id."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "_delete_saved", lambda *_: None)
+        stack.up(program)
+    return stack.state["it"].id
+
+
+@each_kind
+@pytest.mark.parametrize("words", [(1, 2, 3), (1, 2, 1)], ids=["on", "there and back"])
+def test_the_next_replacement_leaves_it_alone(
+    stack: Stack, cloud: FakeMithril, make: Make, words: tuple[int, int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is older than what the state went on with, so no crash of what came after has left it."""
+    first, second = up_retaining(stack, make(words[0])), up_retaining(stack, make(words[1]))
+    capsys.readouterr()
+    stack.up(make(words[2]))
+    third = stack.state["it"].id
+    assert len({first, second, third}) == 3
+    assert live(cloud) == sorted([first, third])
+    assert f"({first}, " in capsys.readouterr().err
+
+
+@each_kind
+def test_what_a_crash_left_beside_it_is_taken_over(stack: Stack, cloud: FakeMithril, make: Make) -> None:
+    """The younger of two with the same specification."""
+    kept = up_retaining(stack, make(1))
+    up_retaining(stack, make(2))
+    cloud.faults.add(
+        method="POST", path=r"/v2/(spot/bids|volumes)$", kind="reset", when="after",
+        then=lambda _: cloud.faults.add(kind="reset", when="before", times=None),
+    )  # fmt: skip
+    with pytest.raises(VerbError):
+        stack.up(make(1))
+    cloud.faults.clear()
+    (left,) = set(live(cloud)) - {kept}
+    stack.up(make(1))
+    assert stack.state["it"].id == left
+    assert live(cloud) == sorted([kept, left])
+
+
+@each_kind
+def test_what_took_the_place_of_one_that_ended_by_itself_counts_as_well(
+    stack: Stack, cloud: FakeMithril, make: Make
+) -> None:
+    """Ended behind the stack's back, before a replacement."""
+    kept = up_retaining(stack, make(1))
+    second = up_retaining(stack, make(2))
+    (cloud.terminate if second.startswith("bid") else cloud.delete_volume)(second)
+    stack.up(make(1))
+    assert live(cloud) == sorted([kept, stack.state["it"].id])
+    assert stack.state["it"].id != kept
