@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from flow_resources.core import money
 
@@ -28,6 +28,17 @@ LIVE_MACHINES = (
     "error",
 )
 _GONE_MACHINES = {"terminated", "preempted", "replaced", "stopped"}
+
+
+class Named(Protocol):
+    """A bid or a volume."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def created_at(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -195,11 +206,12 @@ def is_older(created_at: str, other: str) -> bool:
 
 def latest(moments: Iterable[str]) -> str:
     """Return the latest of the service's times; empty where there is none that can be read."""
-    return max((one for one in moments if _moment(one)), key=_moment, default="")
+    known = [(moment, one) for one in moments if (moment := _moment(one))]
+    return max(known, default=(None, ""))[1]
 
 
 def _moment(created_at: str) -> datetime | None:
-    """Read a time of the service. (As text times do not compare: a fraction of a second may be left out.)"""
+    """Read a time of the service. As text, times do not compare: a fraction of a second may be left out."""
     try:
         moment = datetime.fromisoformat(created_at.replace("Z", "+00:00"))
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -21,7 +21,7 @@ from flow_resources.cloud import Cloud, Settings
 from flow_resources.core.hushing import hushed
 from flow_resources.core.inputs import Checked, Failure, Field
 from flow_resources.core.naming import Mark, take_apart
-from flow_resources.core.rows import latest
+from flow_resources.core.rows import Named, latest
 from flow_resources.errors import AccountError, EndedError, FlowResourcesError, RefusedError, UnheardError, one_line
 from flow_resources.providers import session
 
@@ -35,17 +35,6 @@ NOT_KNOWN = "?"  # RECORDED, where the program could not find out
 
 
 _SELF_MANAGED = "organization/"  # the organization of every self-managed backend
-
-
-class Named(Protocol):
-    """A bid or a volume."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def created_at(self) -> str: ...  # noqa: D102
 
 
 class FlowProvider(ResourceProvider):

@@ -19,6 +19,7 @@ from flow_resources.cloud import Cloud, Patience, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
+from flow_resources.core.leftovers import Records
 from flow_resources.errors import UnheardError
 from flow_resources.providers.waiting import Deadline
 
@@ -58,6 +59,10 @@ class Session:
     """The names of all stacks of the backend, once somebody asked."""
     own_state: Callable[[str], Any] = backend.own_state
     """Asks for the stored state of the stack of a URN; None where nobody can say."""
+    other_states: Callable[[str], dict[str, Any]] = backend.other_states
+    """Asks for the stored states of all other stacks of the backend."""
+    beside: dict[str, Records] | None = None
+    """What they record, once somebody asked."""
     exported: list[frozenset[str] | None] = field(default_factory=list)
     """The ids in it when it was first asked for (one entry); None where it could not be had."""
     export_lock: threading.Lock = field(default_factory=threading.Lock)

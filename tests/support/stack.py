@@ -136,12 +136,15 @@ class Stack:
     clock: Clock | None = None
     doomed: list[tuple[str, Saved]] = field(default_factory=list)
     """What was replaced and is still to be deleted: the state keeps it until that has been done."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What `pulumi stack export` would print for the other stacks of the backend, by name."""
     unready: dict[str, str] = field(default_factory=dict)
     """By name, the reason of each failed initialisation of the last operation."""
 
     def operation(self) -> None:
         """Start a plugin process."""
-        session.fresh(self.config.get, self.clock).own_state = lambda _urn: self.export()
+        memory = session.fresh(self.config.get, self.clock)
+        memory.own_state, memory.other_states = lambda _urn: self.export(), lambda _urn: self.beside
         self.unready = {}
 
     def export(self) -> dict[str, Any]:

@@ -106,6 +106,41 @@ def test_an_old_bid_with_our_mark_is_for_a_person_to_judge(
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] == [theirs["fid"]]
 
 
+@pytest.mark.parametrize("hours", [-2, None], ids=["of tomorrow", "unreadable"])
+def test_a_bid_whose_age_nobody_can_tell_is_not_ended(
+    stack: Stack, cloud: FakeMithril, a_day_later: Any, hours: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of this machine is hours behind, or the service says no time."""
+    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    (theirs,) = cloud.live_bids
+    if hours is None:
+        monkeypatch.setattr(claiming, "age_of", lambda *_: None)
+    else:
+        a_day_later(hours)
+    with pytest.raises(VerbError, match=rf"{theirs['fid']}.*flow cancel.*adopt_task_id"):
+        stack.up({"trainer": cluster(command="sleep 1")})
+    assert [bid["fid"] for bid in cloud.live_bids] == [theirs["fid"]]
+
+
+def test_a_create_that_is_refused_has_ended_nothing(
+    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two leftovers the one may be ended and the other not: a person judges both."""
+    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    (young,) = cloud.live_bids
+    old = cloud.add_bid(young["name"].removesuffix("1") + "2")
+    seen = claiming.age_of
+
+    def age(created_at: str, now: datetime) -> timedelta | None:
+        return timedelta(hours=30) if created_at == old["created_at"] else seen(created_at, now)
+
+    monkeypatch.setattr(claiming, "age_of", age)
+    for spec in ({}, {"command": "sleep 1"}):
+        with pytest.raises(VerbError, match=old["fid"]):
+            stack.up({"trainer": cluster(**spec)})
+        assert {bid["fid"] for bid in cloud.live_bids} == {young["fid"], old["fid"]}
+
+
 def test_on_a_self_managed_backend_nothing_is_ended_by_its_mark(stack: Stack, cloud: FakeMithril) -> None:
     """There two people's stacks can have one owner."""
     stack.owner = "organization/training/dev"
