@@ -58,11 +58,13 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     """Judge the live things of a project for one resource."""
     there, recorded = list(live), still_recorded(str(mark))
     adopted = session.current().adopted  # by another resource, which was checked before
-    ours = [(parts, one) for parts, one in _marked(there, mark) if adopted.get(one.id) in (None, str(mark))]
+    marked = _marked(there, mark)
+    # All of them count, whosever they are by now: their names are taken.
+    generation = 1 + max((parts.generation for parts, _ in marked if parts.spec == spec), default=0)
+    ours = [(parts, one) for parts, one in marked if adopted.get(one.id) in (None, str(mark))]
     ours.sort(key=lambda pair: (pair[1].created_at, pair[1].id))
     if NOT_KNOWN in recorded and ours:
         recorded = _looked_up(recorded, {one.id for _, one in ours})
-    generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
     if any(one.id not in recorded for _, one in ours):
         ours = [(parts, one) for parts, one in ours if not _is_elsewhere(one)]
     if NOT_KNOWN in recorded or any(one.id in recorded for one in there):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.stack import CheckError, Declared, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
+from flow_resources.cloud import Cloud
 from flow_resources.providers import claiming, session
 from flow_resources.testing import FakeMithril
 
@@ -73,6 +74,33 @@ def test_a_replayed_key_does_not_pass_for_a_new_volume(stack: Stack, cloud: Fake
     first = stack.state["data"].id
     stack.up({"data": volume()}, force={"data"})
     assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
+
+
+def test_a_leftover_that_a_listing_missed_is_found_by_its_name(
+    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It went from one status to another between two pages: no second one is placed, and the next `up` goes on."""
+    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    (left,) = cloud.live_bids
+    with monkeypatch.context() as patch:
+        patch.setattr(Cloud, "live_bids", lambda *_: {})
+        with pytest.raises(VerbError, match=left["fid"]):
+            stack.up({"trainer": cluster()})
+    assert [bid["fid"] for bid in cloud.live_bids] == [left["fid"]]
+    stack.up({"trainer": cluster()})
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] == [left["fid"]]
+
+
+def test_a_leftover_that_another_resource_adopts_is_that_ones(stack: Stack, cloud: FakeMithril) -> None:
+    """Its mark is the old resource's, which makes one of its own: neither taken twice nor ended."""
+    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    (left,) = cloud.live_bids
+    for spec in ({}, {"command": "sleep 1"}):
+        stack.up({"kept": cluster(adopt_task_id=left["fid"]), "trainer": cluster(**spec)})
+        assert stack.state["kept"].id == left["fid"] != stack.state["trainer"].id
+        assert {bid["fid"] for bid in cloud.live_bids} == {one.id for one in stack.state.values()}
+        cloud.terminate(stack.state["trainer"].id)
+        stack.state.clear()
 
 
 # -- marks that others share -----------------------------------------------------------------------------------------

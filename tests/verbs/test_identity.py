@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from support.stack import CheckError, Stack, VerbError, cluster, volume
@@ -106,7 +107,10 @@ def test_a_forced_replacement_of_a_volume_makes_another_volume(stack: Stack, clo
     assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
 
 
-def test_a_namesake_that_is_not_ours_is_refused_with_its_id_and_what_to_do(stack: Stack, cloud: FakeMithril) -> None:
+@pytest.mark.parametrize("other", [{"instance_quantity": 7}, {"region": "us-central1-b"}], ids=["machines", "region"])
+def test_a_namesake_that_is_not_ours_is_refused_with_its_id_and_what_to_do(
+    stack: Stack, cloud: FakeMithril, other: dict[str, Any]
+) -> None:
     """Our exact name, but not our machines: somebody else's."""
     stack.up({"trainer": cluster()})
     name = stack.state["trainer"].outputs["task_name"]
@@ -114,7 +118,7 @@ def test_a_namesake_that_is_not_ours_is_refused_with_its_id_and_what_to_do(stack
     parts = naming.take_apart(name)
     assert parts
     second = naming.compose("trainer", parts.mark, parts.spec, 2)
-    stranger = cloud.add_bid(second, instance_quantity=7)
+    stranger = cloud.add_bid(second, **other)
     with pytest.raises(VerbError, match=rf"{stranger['fid']}.*adopt_task_id"):
         stack.up({"trainer": cluster()})
     assert live(cloud) == [stranger["fid"]]
