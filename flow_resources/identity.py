@@ -50,8 +50,8 @@ async def _recorded(own: str, urn: Any) -> str:
 
 
 def found_in(index: Index, own: str, urn: str) -> str:
-    """Look a resource up in the index."""
-    return ",".join(dict.fromkeys([*index.get(urn, []), *index.get(str(Mark.of(own, urn)), [])]))
+    """Look a resource up in the index; what stands under its very URN has a third part, `@own`."""
+    return ",".join([*(f"{entry}@own" for entry in index.get(urn, [])), *index.get(str(Mark.of(own, urn)), [])])
 
 
 def index_of(state: dict[str, Any]) -> Index:

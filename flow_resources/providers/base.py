@@ -58,9 +58,13 @@ def hidden(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     mark, pinned = str(Mark.of(memory.owner, seen or said)), olds.get(MARK)
     if olds:
         memory.replaced |= {mark, str(pinned)}
-    entries = [entry.partition("@") for entry in str(news.get(RECORDED) or "").split(",") if entry]
-    memory.born.update({id_: created_at for id_, _, created_at in entries})
-    recorded = {id_ for id_, _, _ in entries}
+    entries = [f"{entry}@@".split("@") for entry in str(news.get(RECORDED) or "").split(",") if entry]
+    memory.born.update({id_: created_at for id_, created_at, *_ in entries})
+    recorded = {id_ for id_, *_ in entries}
+    # A forced replacement is checked as if there were nothing before it. (What this very operation's refresh has found
+    # gone, the program has read of before.)
+    if any(own and id_ not in memory.gone for id_, _, own, *_ in entries):
+        memory.replaced.add(mark)
     if (olds and not recorded) or (seen and said and seen != said):
         recorded = {NOT_KNOWN}  # the program looked under another URN than the engine's (an alias, a transformation)
     memory.recorded[mark] = recorded
@@ -195,4 +199,5 @@ def gone(id_: str, what: str, props: Mapping[str, Any]) -> ReadResult:
     """Report that something is proven gone; raise EndedError where it was only read (`get`), never managed."""
     if not props.get(MARK):
         raise EndedError(f"there is no live {what} {id_} in the project", "take the `get` out of the program")
+    session.current().gone.add(id_)
     return ReadResult(id_="", outs={})

@@ -69,15 +69,17 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
         ours = [(parts, one) for parts, one in ours if not _is_elsewhere(one)]
     if NOT_KNOWN in recorded or any(one.id in recorded for one in there):
         return _claim_beside(ours, spec, recorded, generation)
-    let_go, newest = list[T](), last_recorded(str(mark))
-    left = list[tuple[MarkedName, T]]()
-    for parts, one in ours:
-        if is_older(one.created_at, newest):
-            let_go.append(one)
-        else:
-            left.append((parts, one))
+    let_go = _let_go([one for _, one in ours], last_recorded(str(mark)))
+    left = [(parts, one) for parts, one in ours if one not in let_go]
     take = next((one for parts, one in left if parts.spec == spec), None)
     return Claim(take, tuple(one for _, one in left if one is not take), generation, tuple(let_go))
+
+
+def _let_go(ours: list[T], newest: str) -> list[T]:
+    """Return what is older than what the state went on with, and does not wait there for its deletion."""
+    older = [one for one in ours if is_older(one.created_at, newest)]
+    waiting = (_whole_state() if older else None) or frozenset()
+    return [one for one in older if one.id not in waiting]
 
 
 def _looked_up(recorded: set[str], ours: set[str]) -> set[str]:

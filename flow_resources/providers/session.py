@@ -47,6 +47,8 @@ class Session:
     """Ids of the bids that this process has placed."""
     deleted: set[str] = field(default_factory=set)
     """Ids that this process has deleted."""
+    gone: set[str] = field(default_factory=set)
+    """Ids that a refresh of this operation has found gone."""
     held: dict[str, dict[str, str]] = field(default_factory=dict)
     """By id, the record of a declared resource that holds it (see `records`)."""
     adopted: dict[str, str] = field(default_factory=dict)

@@ -170,6 +170,7 @@ class Stack:
     def up(self, program: Mapping[str, Declared], *, refresh: bool = False, force: set[str] | None = None) -> None:
         """Bring everything to what the program says; raises the first error, as the engine does at its end."""
         self.operation()
+        self.index = self._read_index()  # before the refresh: the engine tells the program of what the backend has
         if refresh:
             self._refresh()
         for name, declared in program.items():
@@ -204,14 +205,16 @@ class Stack:
         urn = self.urn(name, declared.type)
         news = {**declared.inputs, "__owner": self.owner, "__urn": urn, "__provider": token(PROVIDERS[declared.type])}
         if self.index is None:
-            outputs = {self.urn(other, one.type): {"outputs": one.outputs} for other, one in self.state.items()}
-            self.index = index_of(outputs)
+            self.index = self._read_index()
         news["__recorded"] = found_in(self.index, self.owner, urn)
         olds = dict(saved.inputs) if saved else {}
         result = self._call(declared.type, "Check", urn, lambda one: one.check(wire(olds), wire(news)))
         if result.failures:
             raise CheckError({failure.property: failure.reason for failure in result.failures})
         return wire({**result.inputs, "__provider": news["__provider"]})
+
+    def _read_index(self) -> Index:
+        return index_of({self.urn(name, one.type): {"outputs": one.outputs} for name, one in self.state.items()})
 
     def _step(self, name: str, saved: Saved | None, news: dict[str, Any], declared: Declared) -> str:
         if saved is None:
