@@ -32,14 +32,28 @@ def own_state(urn: str) -> Any:
 
     What an operation that is under way has ended or made is in it.
     """
+    named = [name for name in stacks() if name.split("/")[1:] == _place_of(urn)]
+    return _state_of(named[0]) if len(named) == 1 else None  # of two organizations, say
+
+
+def other_states(urn: str) -> dict[str, Any]:
+    """Return the stored states of all stacks but that of a URN, by name, without those that cannot be read."""
+    own = _place_of(urn)
+    others = [name for name in stacks() if name.split("/")[1:] != own and name != own[1]]
+    return {name: state for name in others if (state := _state_of(name)) is not None}
+
+
+def _place_of(urn: str) -> list[str]:
+    """Return the project and the stack of a URN."""
     stack, project = [*urn.removeprefix("urn:pulumi:").split("::"), ""][:2]
-    named = [name for name in stacks() if name.split("/")[1:] == [project, stack]]
-    if len(named) != 1:  # of two organizations, say
-        return None
+    return [project, stack]
+
+
+def _state_of(stack: str) -> Any:
     try:
-        return stored_state(_here(), named[0])
-    except Exception as error:  # noqa: BLE001 - not to know is safe: nothing is taken over then
-        engine.info(f"the state of {named[0]} could not be read: {one_line(str(error), 200)}")
+        return stored_state(_here(), stack)
+    except Exception as error:  # noqa: BLE001 - what cannot be read decides nothing
+        engine.info(f"the state of {stack} could not be read: {one_line(str(error), 200)}")
         return None
 
 

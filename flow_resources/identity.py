@@ -2,7 +2,8 @@
 
 The owner and the URN make the mark in the service's names (see `core.naming`). The ids that the stack's state already
 holds under that mark go along too, so that a create never takes over, or clears away, what the state records: neither
-what a replacement is about to delete nor what another resource of the stack became by a rename.
+what a replacement is about to delete nor what another resource of the stack became by a rename. And when each was made
+goes with it: what is older than that was let go of by somebody, and left by no crash.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from flow_resources import engine
 from flow_resources.core.naming import Mark, take_apart
 
 Index = dict[str, list[str]]
-"""The ids that the stack's state holds, by URN and by mark."""
+"""What the stack's state holds, by URN and by mark: each id with when it was made, as `id@created_at`."""
 
 
 def owner() -> str:
@@ -43,14 +44,14 @@ def hidden(type_token: str, name: str, opts: pulumi.ResourceOptions) -> dict[str
 
 
 async def _recorded(own: str, urn: Any) -> str:
-    """Return the ids that this stack's state holds for a resource: under its URN, or under a name with its mark."""
+    """Return what this stack's state holds for a resource: under its URN, or under a name with its mark."""
     index, known = await _index(), await urn.future()
     return "?" if index is None else found_in(index, own, known)
 
 
 def found_in(index: Index, own: str, urn: str) -> str:
-    """Look a resource up in the index."""
-    return ",".join(dict.fromkeys([*index.get(urn, []), *index.get(str(Mark.of(own, urn)), [])]))
+    """Look a resource up in the index; what stands under its very URN has a third part, `@own`."""
+    return ",".join([*(f"{entry}@own" for entry in index.get(urn, [])), *index.get(str(Mark.of(own, urn)), [])])
 
 
 def index_of(state: dict[str, Any]) -> Index:
@@ -60,9 +61,10 @@ def index_of(state: dict[str, Any]) -> Index:
         outputs = resource.get("outputs") or {}
         id_ = outputs.get("task_id") or outputs.get("volume_id")
         if id_:
-            index.setdefault(urn, []).append(str(id_))
+            entry = f"{id_}@{outputs.get('created_at') or ''}"
+            index.setdefault(urn, []).append(entry)
             if parts := take_apart(str(outputs.get("task_name") or outputs.get("volume_name") or "")):
-                index.setdefault(str(parts.mark), []).append(str(id_))
+                index.setdefault(str(parts.mark), []).append(entry)
     return index
 
 

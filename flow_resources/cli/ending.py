@@ -1,8 +1,8 @@
 """Ending what `sweep` found, by the very verbs that `pulumi destroy` uses: cancelled, then seen ended.
 
-The order matters. Right before each end the state is read again, then the stack's lock is looked at, then the live
-name: an `up` that took the thing over meanwhile keeps it, and between the last look and the end lie the milliseconds
-of one request.
+The order matters. Right before each end the stack's lock is looked at, then the state is read again, then the lock is
+looked at once more, then the live name: an `up` that took the thing over meanwhile keeps it, also one that recorded it
+and ended in between, and between the last look and the end lie the milliseconds of one request.
 """
 
 from __future__ import annotations
@@ -88,12 +88,9 @@ class _End:
 
     def _why_not(self, id_: str, name: str, look: Callable[[str], Bid | StoredVolume | None]) -> str:
         """Say why it must not be ended after all; empty where it may be, also where it is gone already."""
+        self._refuse_during_an_update()
         recorded = id_ in self.stack.records().ids
-        if self.stack.is_being_updated():
-            raise StackError(
-                f"an update of {self.stack.name} is under way",
-                "wait for its end; where it has died, `pulumi cancel` takes its lock away",
-            )
+        self._refuse_during_an_update()
         live = look(id_)
         if recorded:
             return "the state records it by now"
@@ -102,3 +99,10 @@ class _End:
         if isinstance(live, StoredVolume) and live.bids:  # by now: the bid that held it may just have been ended
             return f"attached to {', '.join(live.bids)}"
         return ""
+
+    def _refuse_during_an_update(self) -> None:
+        if self.stack.is_being_updated():
+            raise StackError(
+                f"an update of {self.stack.name} is under way",
+                "wait for its end; where it has died, `pulumi cancel` takes its lock away",
+            )

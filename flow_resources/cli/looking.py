@@ -24,7 +24,7 @@ def look(stack: SelectedStack, cloud: Cloud, min_age: timedelta, *, everyone: bo
     """
     memory = session.current()
     moment = memory.clock.now()
-    bids, volumes = list(cloud.live_bids(moment).values()), cloud.volumes(moment)
+    bids, volumes = _live_bids(cloud, moment), cloud.volumes(moment)
     own = stack.records()
     if everyone:
         found = _marked({stack.name: own, **stack.beside()}, bids, volumes)
@@ -42,6 +42,16 @@ def look(stack: SelectedStack, cloud: Cloud, min_age: timedelta, *, everyone: bo
         unfinished=bool(own.making),
         everyone=everyone,
     )
+
+
+def _live_bids(cloud: Cloud, moment: float) -> list[Bid]:
+    """Return the live bids of two listings, one after the other.
+
+    One listing asks for one status after the other, so a bid that goes back to an earlier one meanwhile (it has lost
+    its machines, and waits in the auction again) is in none of them. It is in the next.
+    """
+    first = cloud.live_bids(moment)
+    return list({**first, **cloud.live_bids(session.current().clock.now())}.values())
 
 
 def _left(

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from flow_resources.core import money
 from flow_resources.core.naming import Mark, MarkedName, take_apart
-from flow_resources.core.rows import Bid, StoredVolume, age_of
+from flow_resources.core.rows import Bid, Named, StoredVolume, age_of
 
 T = TypeVar("T", Bid, StoredVolume)
 OTHER_OWNER, TOO_YOUNG = "made under another owner", "too young"
@@ -133,13 +133,13 @@ def marked(live: Iterable[T], states: Mapping[str, Records], now: datetime) -> l
     return _oldest_first(found)
 
 
-def recorded_by(states: Mapping[str, Records], one: Bid | StoredVolume) -> str:
+def recorded_by(states: Mapping[str, Records], one: Named) -> str:
     """Return the stack whose state records something, or that may be making it; empty where there is none."""
     name = take_apart(one.name)
     return next((stack for stack, records in states.items() if _has(records, one, name)), "")
 
 
-def _has(records: Records, one: Bid | StoredVolume, name: MarkedName | None) -> bool:
+def _has(records: Records, one: Named, name: MarkedName | None) -> bool:
     """Whether a state records something, or its stack may be making it."""
     return one.id in records.ids or (name is not None and _is_made(records, name))
 

@@ -6,11 +6,11 @@ OpenAPI document inside the flow-compute wheel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from flow_resources.core import money
 
@@ -28,6 +28,17 @@ LIVE_MACHINES = (
     "error",
 )
 _GONE_MACHINES = {"terminated", "preempted", "replaced", "stopped"}
+
+
+class Named(Protocol):
+    """A bid or a volume."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def created_at(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -183,11 +194,29 @@ class Offer:
 
 def age_of(created_at: str, now: datetime) -> timedelta | None:
     """Return how old something is by the time that the service gave it; None where that cannot be read."""
+    born = _moment(created_at)
+    return None if born is None else now - born
+
+
+def is_older(created_at: str, other: str) -> bool:
+    """Whether something was made before something else was; False where either time cannot be read."""
+    born, later = _moment(created_at), _moment(other)
+    return born is not None and later is not None and born < later
+
+
+def latest(moments: Iterable[str]) -> str:
+    """Return the latest of the service's times; empty where there is none that can be read."""
+    known = [(moment, one) for one in moments if (moment := _moment(one))]
+    return max(known, default=(None, ""))[1]
+
+
+def _moment(created_at: str) -> datetime | None:
+    """Read a time of the service. As text, times do not compare: a fraction of a second may be left out."""
     try:
-        born = datetime.fromisoformat(created_at.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(created_at.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return now - (born if born.tzinfo else born.replace(tzinfo=timezone.utc))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _split_host(destination: object) -> tuple[str | None, int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -21,6 +21,7 @@ from flow_resources.cloud import Cloud, Project, Settings
 from flow_resources.core.hushing import hushed
 from flow_resources.core.inputs import Checked, Failure, Field
 from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.rows import Named, latest
 from flow_resources.errors import AccountError, EndedError, FlowResourcesError, RefusedError, UnheardError, one_line
 from flow_resources.providers import session
 
@@ -34,17 +35,6 @@ NOT_KNOWN = "?"  # RECORDED, where the program could not find out
 
 
 _SELF_MANAGED = "organization/"  # the organization of every self-managed backend
-
-
-class Named(Protocol):
-    """A bid or a volume."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def created_at(self) -> str: ...  # noqa: D102
 
 
 class FlowProvider(ResourceProvider):
@@ -68,7 +58,13 @@ def hidden(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
     mark, pinned = str(Mark.of(memory.owner, seen or said)), olds.get(MARK)
     if olds:
         memory.replaced |= {mark, str(pinned)}
-    recorded = {id_ for id_ in str(news.get(RECORDED) or "").split(",") if id_}
+    entries = [f"{entry}@@".split("@") for entry in str(news.get(RECORDED) or "").split(",") if entry]
+    memory.born.update({id_: created_at for id_, created_at, *_ in entries})
+    recorded = {id_ for id_, *_ in entries}
+    # A forced replacement is checked as if there were nothing before it. (What this very operation's refresh has found
+    # gone, the program has read of before.)
+    if any(own and id_ not in memory.gone for id_, _, own, *_ in entries):
+        memory.replaced.add(mark)
     if (olds and not recorded) or (seen and said and seen != said):
         recorded = {NOT_KNOWN}  # the program looked under another URN than the engine's (an alias, a transformation)
     memory.recorded[mark] = recorded
@@ -79,6 +75,15 @@ def still_recorded(mark: str) -> set[str]:
     """Return what the state holds for a mark, beyond what this operation has deleted; NOT_KNOWN among it for doubt."""
     memory = session.current()
     return memory.recorded.get(mark, set()) - memory.deleted
+
+
+def last_recorded(mark: str) -> str:
+    """Return when the youngest was made that the state held for a mark as this operation began; empty where unknown.
+
+    What this operation has deleted counts: the state goes on from it.
+    """
+    memory = session.current()
+    return latest(memory.born.get(id_, "") for id_ in memory.recorded.get(mark, set()))
 
 
 def adopts(mark: str, wanted: str) -> bool:
@@ -213,6 +218,7 @@ def gone(id_: str, what: str, props: Mapping[str, Any]) -> ReadResult:
     """Report that something is proven gone; raise EndedError where it was only read (`get`), never managed."""
     if not props.get(MARK):
         raise EndedError(f"there is no live {what} {id_} in the project", "take the `get` out of the program")
+    session.current().gone.add(id_)
     # The engine's own row says "deleted", as if the refresh had done it.
     engine.info(f"the {what} {id_} is gone already and leaves the state: the next `pulumi up` makes a new one")
     return ReadResult(id_="", outs={})

@@ -10,26 +10,29 @@ mark in its name says whose it is. The rules, for bids and volumes alike:
   is named (`warn_of_surplus`), and `flow-resources sweep` finds it; so is all of it where the state cannot be had, or
   the owner can be other people's too. (The engine keeps what it deleted first recorded until the new one is made: what
   a cut-off `up` left after that is a leftover like any other.)
-* else a leftover with the same specification is taken over, the oldest of several;
+* else what is older than what the state went on from was let go of, and is named as well;
+* a leftover with the same specification is taken over, the oldest of several;
 * any other leftover is for the caller to judge: `clear`.
 
 A mark is only as good as the owner in it: a stack that was renamed, or two people's stacks on self-managed backends,
-can share one. So what is older than a cut-off create plausibly is, is never touched (`too_old`).
+can share one. So what the state of another stack of the backend records is left out of all this, and what is older than
+a cut-off create plausibly is, is never touched (`too_old`).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
 from flow_resources import engine
-from flow_resources.core.leftovers import read_state
+from flow_resources.core.leftovers import Records, read_state, recorded_by
 from flow_resources.core.naming import Mark, MarkedName, compose, take_apart
-from flow_resources.core.rows import age_of
+from flow_resources.core.rows import Named, age_of, is_older, latest
 from flow_resources.providers import session
-from flow_resources.providers.base import NOT_KNOWN, Named, owner_is_shared, still_recorded
+from flow_resources.providers.base import NOT_KNOWN, last_recorded, owner_is_shared, still_recorded
 
 T = TypeVar("T", bound=Named)
 # Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
@@ -55,13 +58,34 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     """Judge the live things of a project for one resource."""
     there, recorded = list(live), still_recorded(str(mark))
     adopted = session.current().adopted  # by another resource, which was checked before
-    ours = [(parts, one) for parts, one in _marked(there, mark) if adopted.get(one.id) in (None, str(mark))]
+    marked = _marked(there, mark)
+    # All of them count, whosever they are by now: their names are taken.
+    generation = 1 + max((parts.generation for parts, _ in marked if parts.spec == spec), default=0)
+    ours = [(parts, one) for parts, one in marked if adopted.get(one.id) in (None, str(mark))]
     ours.sort(key=lambda pair: (pair[1].created_at, pair[1].id))
-    generation = 1 + max((parts.generation for parts, _ in ours if parts.spec == spec), default=0)
+    if NOT_KNOWN in recorded and ours:
+        recorded = _looked_up(recorded, {one.id for _, one in ours})
+    if any(one.id not in recorded for _, one in ours):
+        ours = [(parts, one) for parts, one in ours if not _is_elsewhere(one)]
     if NOT_KNOWN in recorded or any(one.id in recorded for one in there):
         return _claim_beside(ours, spec, recorded, generation)
-    take = next((one for parts, one in ours if parts.spec == spec), None)
-    return Claim(take, tuple(one for _, one in ours if one is not take), generation)
+    let_go = _let_go([one for _, one in ours], last_recorded(str(mark)))
+    left = [(parts, one) for parts, one in ours if one not in let_go]
+    take = next((one for parts, one in left if parts.spec == spec), None)
+    return Claim(take, tuple(one for _, one in left if one is not take), generation, tuple(let_go))
+
+
+def _let_go(ours: list[T], newest: str) -> list[T]:
+    """Return what is older than what the state went on with, and does not wait there for its deletion."""
+    older = [one for one in ours if is_older(one.created_at, newest)]
+    waiting = (_whole_state() if older else None) or frozenset()
+    return [one for one in older if one.id not in waiting]
+
+
+def _looked_up(recorded: set[str], ours: set[str]) -> set[str]:
+    """Return which of ours the whole state holds, where the program could not find out; doubt where nobody can."""
+    whole = _whole_state()
+    return recorded if whole is None else (ours & whole) - session.current().deleted
 
 
 def _claim_beside(ours: list[tuple[MarkedName, T]], spec: str, recorded: set[str], generation: int) -> Claim[T]:
@@ -70,13 +94,14 @@ def _claim_beside(ours: list[tuple[MarkedName, T]], spec: str, recorded: set[str
     if not owner_is_shared() and any(one.id not in recorded for _, one in ours):  # else there is nothing to decide
         whole = _whole_state()
         held, known = recorded | (whole or frozenset()), whole is not None
-    newest = max((one.created_at for _, one in ours if one.id in held), default=None)
+    newest = latest(one.created_at for _, one in ours if one.id in held)
     left = [(parts, one) for parts, one in ours if one.id not in held]
     take = None
-    if known and newest is not None:
-        young = (one for parts, one in left if parts.spec == spec and one.created_at > newest)
+    if known:
+        young = (one for parts, one in left if parts.spec == spec and is_older(newest, one.created_at))
         take = next((one for one in young if not too_old(one, TAKE_OVER_WITHIN)), None)
-    return Claim(take, (), generation, tuple(one for _, one in left if one is not take))
+    surplus = () if NOT_KNOWN in held else tuple(one for _, one in left if one is not take)
+    return Claim(take, (), generation, surplus)
 
 
 def _whole_state() -> frozenset[str] | None:
@@ -91,13 +116,31 @@ def _whole_state() -> frozenset[str] | None:
         return memory.exported[0] if memory.exported else None
 
 
+def _is_elsewhere(one: Named) -> bool:
+    """Whether the state of another stack of the backend records something, as after a rename or a move of this one."""
+    stack = recorded_by(_other_states(), one)
+    if stack:
+        engine.info(f"{one.name} ({one.id}) carries this resource's mark and is of the stack {stack}: it is left alone")
+    return bool(stack)
+
+
+def _other_states() -> dict[str, Records]:
+    """Return what the states of the other stacks recorded when this process first asked, as far as they can be read."""
+    memory, urn = session.current(), engine.current().urn
+    with memory.export_lock:
+        if memory.beside is None:
+            memory.beside = {}
+            for stack, state in memory.other_states(urn).items() if urn else ():
+                with contextlib.suppress(ValueError):  # no state that can be read
+                    memory.beside[stack] = read_state(state)
+        return memory.beside
+
+
 def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Callable[[T], str]) -> None:
-    """Name what carries a resource's mark beside what the state is known to hold for it, if that is known.
+    """Name what carries a resource's mark beside what the state is known to hold for it.
 
     No more than that: it may be what the state is still to delete, or another resource's that had this name before.
     """
-    if not recorded or NOT_KNOWN in recorded:
-        return
     way_out = "how to end it; with flow:owner an `up` takes such a one over" if owner_is_shared() else "ends it"
     for _, one in _marked(live, mark):
         if one.id not in recorded:
@@ -117,6 +160,15 @@ def too_old(what: Named, hours: float) -> bool:
     """Whether something is older than so many hours; an age that cannot be read is young."""
     age = age_of(what.created_at, datetime.now(timezone.utc))
     return age is not None and age > timedelta(hours=hours)
+
+
+def is_young(what: Named, hours: float) -> bool:
+    """Whether something is surely no older than so many hours: not where its time cannot be read, or is yet to come.
+
+    (A machine whose clock is far behind the service's cannot tell an age.)
+    """
+    age = age_of(what.created_at, datetime.now(timezone.utc))
+    return age is not None and abs(age) <= timedelta(hours=hours)
 
 
 def next_name(prefix: str, mark: Mark, spec: str, generation: int, used: Iterable[str]) -> str:

@@ -22,7 +22,15 @@ from flow_resources.providers.base import (
     taking_over,
     warn_of_other_owner,
 )
-from flow_resources.providers.claiming import CLEAR_WITHIN, TAKE_OVER_WITHIN, Claim, claim, too_old, warn_of_surplus
+from flow_resources.providers.claiming import (
+    CLEAR_WITHIN,
+    TAKE_OVER_WITHIN,
+    Claim,
+    claim,
+    is_young,
+    too_old,
+    warn_of_surplus,
+)
 from flow_resources.providers.cluster_check import bid_line, differences
 from flow_resources.providers.cluster_progress import end, worth
 from flow_resources.providers.waiting import Deadline
@@ -52,13 +60,17 @@ def claimed(cloud: Cloud, props: Mapping[str, Any], deadline: Deadline) -> Bid:
     with session.current().turns[str(mark)]:
         live = cloud.live_bids(session.current().clock.now()).values()
         found = claim(live, mark, spec)
-        for leftover in found.clear:
+        for leftover in found.clear:  # before any is ended: a create that is refused ends nothing
             _refuse_to_end(leftover)
+        if found.take:
+            _refuse_to_take(found.take, props)
+        for leftover in found.clear:
             engine.info(f"ending {leftover.name} ({leftover.id}), which an earlier, interrupted `up` left running")
             end(cloud, leftover, deadline)
         warn_of_surplus(found.unsure, mark, still_recorded(str(mark)), worth)
         if found.take:
-            return _taken(found.take, props)
+            engine.info(taking_over(found.take))
+            return found.take
         return _placed(cloud, props, found, mark, spec)
 
 
@@ -115,8 +127,8 @@ def _interface(market: Market, volume_id: str) -> str:
     return stored.interface if stored else "file"
 
 
-def _taken(bid: Bid, props: Mapping[str, Any]) -> Bid:
-    """Check that a leftover is what its name says, and say that it is taken over."""
+def _refuse_to_take(bid: Bid, props: Mapping[str, Any]) -> None:
+    """Raise NamesakeError for a leftover that is not what its name says, or may be another stack's."""
     if bid.quantity != int(props.get("num_instances") or 1) or bid.region != props.get("region"):
         raise NamesakeError(
             f"the bid {bid.id} has our name {bid.name!r} but is not what the program says",
@@ -124,13 +136,11 @@ def _taken(bid: Bid, props: Mapping[str, Any]) -> Bid:
         )
     if too_old(bid, TAKE_OVER_WITHIN):
         raise _not_sure(bid)
-    engine.info(taking_over(bid))
-    return bid
 
 
 def _refuse_to_end(bid: Bid) -> None:
     """Raise NamesakeError for a leftover that may be another stack's: ending a cluster that runs cannot be undone."""
-    if too_old(bid, CLEAR_WITHIN) or owner_is_shared():
+    if not is_young(bid, CLEAR_WITHIN) or owner_is_shared():
         raise _not_sure(bid)
 
 

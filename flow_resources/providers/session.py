@@ -19,6 +19,7 @@ from flow_resources.cloud import Cloud, Patience, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
+from flow_resources.core.leftovers import Records
 from flow_resources.errors import UnheardError
 from flow_resources.providers.waiting import Deadline
 
@@ -38,12 +39,16 @@ class Session:
     clock: Clock = field(default_factory=Clock)
     recorded: dict[str, set[str]] = field(default_factory=dict)
     """By mark, the ids that the state holds for it, as the program found them (see `identity`)."""
+    born: dict[str, str] = field(default_factory=dict)
+    """When each of these was made, as the service says it."""
     replaced: set[str] = field(default_factory=set)
     """Marks whose state held something when this operation began: a create of one is a replacement."""
     placed: set[str] = field(default_factory=set)
     """Ids of the bids that this process has placed."""
     deleted: set[str] = field(default_factory=set)
     """Ids that this process has deleted."""
+    gone: set[str] = field(default_factory=set)
+    """Ids that a refresh of this operation has found gone."""
     held: dict[str, dict[str, str]] = field(default_factory=dict)
     """By id, the record of a declared resource that holds it (see `records`)."""
     adopted: dict[str, str] = field(default_factory=dict)
@@ -56,6 +61,10 @@ class Session:
     """The names of all stacks of the backend, once somebody asked."""
     own_state: Callable[[str], Any] = backend.own_state
     """Asks for the stored state of the stack of a URN; None where nobody can say."""
+    other_states: Callable[[str], dict[str, Any]] = backend.other_states
+    """Asks for the stored states of all other stacks of the backend."""
+    beside: dict[str, Records] | None = None
+    """What they record, once somebody asked."""
     exported: list[frozenset[str] | None] = field(default_factory=list)
     """The ids in it when it was first asked for (one entry); None where it could not be had."""
     export_lock: threading.Lock = field(default_factory=threading.Lock)

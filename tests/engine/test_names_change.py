@@ -114,6 +114,28 @@ def test_right_after_a_change_of_a_name_everything_works(
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("edited", [False, True], ids=["same", "changed"])
+def test_the_next_stack_of_a_renamed_ones_name_leaves_it_alone(
+    tmp_path: Path, cloud: FakeMithril, edited: bool
+) -> None:
+    """What it made has the new stack's marks, and stands in the renamed one's state: neither taken over nor ended."""
+    project = Project.make(tmp_path, cloud, PROGRAM)
+    project.run("config", "set", "flow:owner", "ada").ok()
+    project.up("--skip-preview").ok()
+    theirs = ids(cloud)
+    rename_the_stack(project)
+    project.run("stack", "init", "dev").ok()
+    project.run("config", "set", "flow:owner", "ada").ok()
+    if edited:
+        project.edit("sleep 1", "sleep 2")
+    said = project.up("--skip-preview").ok().text
+    assert "is of the stack organization/proj/prod: it is left alone" in said
+    assert len(ids(cloud)) == 2 * len(theirs)
+    project.destroy("--skip-preview").ok()
+    assert ids(cloud) == theirs
+
+
+@pytest.mark.faults
 def test_two_backends_that_call_everything_alike(tmp_path: Path, cloud: FakeMithril) -> None:
     """With `flow:owner` they never meet; without it what is the other's is named, and ended by nobody's `up`."""
     ada, bob = (folder(tmp_path, name) for name in ("ada", "bob"))

@@ -18,7 +18,7 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 from flow_resources.clock import Clock
 from flow_resources.core.inputs import UNKNOWN, Unknown
 from flow_resources.engine import token
-from flow_resources.identity import found_in, index_of
+from flow_resources.identity import Index, found_in, index_of
 from flow_resources.providers import session
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
@@ -136,13 +136,18 @@ class Stack:
     clock: Clock | None = None
     doomed: list[tuple[str, Saved]] = field(default_factory=list)
     """What was replaced and is still to be deleted: the state keeps it until that has been done."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What `pulumi stack export` would print for the other stacks of the backend, by name."""
+    index: Index | None = None
+    """What the program has read of the state: once, when it first asks."""
     unready: dict[str, str] = field(default_factory=dict)
     """By name, the reason of each failed initialisation of the last operation."""
 
     def operation(self) -> None:
         """Start a plugin process."""
-        session.fresh(self.config.get, self.clock).own_state = lambda _urn: self.export()
-        self.unready = {}
+        memory = session.fresh(self.config.get, self.clock)
+        memory.own_state, memory.other_states = lambda _urn: self.export(), lambda _urn: self.beside
+        self.unready, self.index = {}, None
 
     def export(self) -> dict[str, Any]:
         """Return what `pulumi stack export` would print: what is still to be deleted is in it."""
@@ -165,6 +170,7 @@ class Stack:
     def up(self, program: Mapping[str, Declared], *, refresh: bool = False, force: set[str] | None = None) -> None:
         """Bring everything to what the program says; raises the first error, as the engine does at its end."""
         self.operation()
+        self.index = self._read_index()  # before the refresh: the engine tells the program of what the backend has
         if refresh:
             self._refresh()
         for name, declared in program.items():
@@ -198,13 +204,17 @@ class Stack:
         """Call check; raise CheckError with all failures."""
         urn = self.urn(name, declared.type)
         news = {**declared.inputs, "__owner": self.owner, "__urn": urn, "__provider": token(PROVIDERS[declared.type])}
-        outputs = {self.urn(other, one.type): {"outputs": one.outputs} for other, one in self.state.items()}
-        news["__recorded"] = found_in(index_of(outputs), self.owner, urn)
+        if self.index is None:
+            self.index = self._read_index()
+        news["__recorded"] = found_in(self.index, self.owner, urn)
         olds = dict(saved.inputs) if saved else {}
         result = self._call(declared.type, "Check", urn, lambda one: one.check(wire(olds), wire(news)))
         if result.failures:
             raise CheckError({failure.property: failure.reason for failure in result.failures})
         return wire({**result.inputs, "__provider": news["__provider"]})
+
+    def _read_index(self) -> Index:
+        return index_of({self.urn(name, one.type): {"outputs": one.outputs} for name, one in self.state.items()})
 
     def _step(self, name: str, saved: Saved | None, news: dict[str, Any], declared: Declared) -> str:
         if saved is None:

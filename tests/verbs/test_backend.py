@@ -62,3 +62,21 @@ def test_a_pulumi_that_fails_costs_a_line_and_no_more(workspace: Any, mocker: Mo
     assert said.endswith(
         "could not be listed: no pulumi here" if step == "list" else "could not be read: no pulumi here"
     )
+
+
+def test_the_other_stacks_are_all_but_that_of_the_urn(workspace: Any) -> None:
+    """Also of the old layout, whose names are a word."""
+    workspace.list_stacks.return_value = stacks("acme/training/prod", "acme/training/dev", "acme/infra/dev", "dev", "x")
+    states = backend.other_states(URN)
+    assert {name: state["deployment"]["of"] for name, state in states.items()} == {
+        name: name for name in ("acme/training/prod", "acme/infra/dev", "x")
+    }
+
+
+def test_another_stack_that_cannot_be_read_is_left_out(workspace: Any, mocker: MockerFixture) -> None:
+    """With a line."""
+    info = mocker.patch("flow_resources.engine.info")
+    workspace.list_stacks.return_value = stacks("acme/training/prod")
+    workspace.pulumi_command.run.side_effect = OSError("no leave")
+    assert backend.other_states(URN) == {}
+    info.assert_called_once_with("the state of acme/training/prod could not be read: no leave")

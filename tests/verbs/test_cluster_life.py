@@ -171,3 +171,15 @@ def test_an_update_of_a_bid_that_ended_says_what_to_do(stack: Stack, cloud: Fake
     cloud.terminate(stack.state["trainer"].id)
     with pytest.raises(VerbError, match=r"has ended.*--refresh"):
         stack.up({"trainer": cluster(max_price_per_hour=60.0)})
+
+
+def test_a_cancel_that_is_refused_says_why_at_once(stack: Stack, cloud: FakeMithril) -> None:
+    """It is not waited for: the bid lives, and the state keeps it."""
+    stack.up({"trainer": cluster()})
+    cloud.faults.add(method="DELETE", status=409, times=None)
+    cloud.clear_requests()
+    with pytest.raises(VerbError) as refused:
+        stack.destroy()
+    assert "not ended yet" not in str(refused.value)
+    assert [one.method for one in cloud.mutations] == ["DELETE"]
+    assert "trainer" in stack.state

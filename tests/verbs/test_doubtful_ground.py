@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.stack import CheckError, Declared, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
+from flow_resources.cloud import Cloud
 from flow_resources.providers import claiming, session
 from flow_resources.testing import FakeMithril
 
@@ -75,6 +76,33 @@ def test_a_replayed_key_does_not_pass_for_a_new_volume(stack: Stack, cloud: Fake
     assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
 
 
+def test_a_leftover_that_a_listing_missed_is_found_by_its_name(
+    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It went from one status to another between two pages: no second one is placed, and the next `up` goes on."""
+    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    (left,) = cloud.live_bids
+    with monkeypatch.context() as patch:
+        patch.setattr(Cloud, "live_bids", lambda *_: {})
+        with pytest.raises(VerbError, match=left["fid"]):
+            stack.up({"trainer": cluster()})
+    assert [bid["fid"] for bid in cloud.live_bids] == [left["fid"]]
+    stack.up({"trainer": cluster()})
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] == [left["fid"]]
+
+
+def test_a_leftover_that_another_resource_adopts_is_that_ones(stack: Stack, cloud: FakeMithril) -> None:
+    """Its mark is the old resource's, which makes one of its own: neither taken twice nor ended."""
+    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    (left,) = cloud.live_bids
+    for spec in ({}, {"command": "sleep 1"}):
+        stack.up({"kept": cluster(adopt_task_id=left["fid"]), "trainer": cluster(**spec)})
+        assert stack.state["kept"].id == left["fid"] != stack.state["trainer"].id
+        assert {bid["fid"] for bid in cloud.live_bids} == {one.id for one in stack.state.values()}
+        cloud.terminate(stack.state["trainer"].id)
+        stack.state.clear()
+
+
 # -- marks that others share -----------------------------------------------------------------------------------------
 
 
@@ -104,6 +132,41 @@ def test_an_old_bid_with_our_mark_is_for_a_person_to_judge(
     assert [bid["fid"] for bid in cloud.live_bids] == [theirs["fid"]]
     stack.up({"trainer": cluster(adopt_task_id=theirs["fid"])})
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] == [theirs["fid"]]
+
+
+@pytest.mark.parametrize("hours", [-2, None], ids=["of tomorrow", "unreadable"])
+def test_a_bid_whose_age_nobody_can_tell_is_not_ended(
+    stack: Stack, cloud: FakeMithril, a_day_later: Any, hours: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of this machine is hours behind, or the service says no time."""
+    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    (theirs,) = cloud.live_bids
+    if hours is None:
+        monkeypatch.setattr(claiming, "age_of", lambda *_: None)
+    else:
+        a_day_later(hours)
+    with pytest.raises(VerbError, match=rf"{theirs['fid']}.*flow cancel.*adopt_task_id"):
+        stack.up({"trainer": cluster(command="sleep 1")})
+    assert [bid["fid"] for bid in cloud.live_bids] == [theirs["fid"]]
+
+
+def test_a_create_that_is_refused_has_ended_nothing(
+    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two leftovers the one may be ended and the other not: a person judges both."""
+    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    (young,) = cloud.live_bids
+    old = cloud.add_bid(young["name"].removesuffix("1") + "2")
+    seen = claiming.age_of
+
+    def age(created_at: str, now: datetime) -> timedelta | None:
+        return timedelta(hours=30) if created_at == old["created_at"] else seen(created_at, now)
+
+    monkeypatch.setattr(claiming, "age_of", age)
+    for spec in ({}, {"command": "sleep 1"}):
+        with pytest.raises(VerbError, match=old["fid"]):
+            stack.up({"trainer": cluster(**spec)})
+        assert {bid["fid"] for bid in cloud.live_bids} == {young["fid"], old["fid"]}
 
 
 def test_on_a_self_managed_backend_nothing_is_ended_by_its_mark(stack: Stack, cloud: FakeMithril) -> None:

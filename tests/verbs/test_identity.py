@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from support.stack import CheckError, Stack, VerbError, cluster, volume
@@ -72,6 +73,41 @@ def test_a_replacement_ignores_the_adoption(stack: Stack, cloud: FakeMithril, cr
     assert live(cloud) == [stack.state["trainer"].id] != [theirs["fid"]]
 
 
+@pytest.mark.parametrize("create_first", [False, True])
+@pytest.mark.parametrize("lives", [False, True], ids=["ended", "let go of"])
+def test_every_later_replacement_ignores_the_adoption(
+    stack: Stack, cloud: FakeMithril, create_first: bool, lives: bool
+) -> None:
+    """Also a forced one, of which check is told nothing, and one that goes on where an `up` was cut off."""
+    theirs = cloud.add_bid("by-hand")
+    inputs: dict[str, Any] = {"adopt_task_id": theirs["fid"], "create_first": create_first}
+    stack.up({"trainer": cluster(**inputs)})
+    stack.up({"trainer": cluster(**inputs, command="sleep 1")})
+    if lives:
+        theirs = cloud.add_bid("by-hand")
+        inputs["adopt_task_id"] = theirs["fid"]
+    stack.up({"trainer": cluster(**inputs, command="sleep 1")}, force={"trainer"})
+    cloud.faults.add(method="POST", path=r"/v2/spot/bids$", status=400)
+    with pytest.raises(VerbError):
+        stack.up({"trainer": cluster(**inputs, command="sleep 2")})
+    stack.up({"trainer": cluster(**inputs, command="sleep 2")})
+    kept = {theirs["fid"]} if lives else set()
+    assert set(live(cloud)) == {stack.state["trainer"].id} | kept
+    assert stack.state["trainer"].id != theirs["fid"]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_after_one_that_has_ended_another_is_adopted(stack: Stack, cloud: FakeMithril, at_once: bool) -> None:
+    """`up --refresh`, whose program still reads of the first, or `refresh` and then `up`: nothing is placed."""
+    first, second = (cloud.add_bid(name)["fid"] for name in ("first", "second"))
+    stack.up({"trainer": cluster(adopt_task_id=first)})
+    cloud.terminate(first)
+    if not at_once:
+        stack.refresh()
+    stack.up({"trainer": cluster(adopt_task_id=second)}, refresh=at_once)
+    assert live(cloud) == [stack.state["trainer"].id] == [second]
+
+
 @pytest.mark.parametrize("changes", [{}, {"command": "sleep 1"}], ids=["forced", "by diff"])
 def test_create_first_never_takes_over_what_it_is_about_to_delete(
     stack: Stack, cloud: FakeMithril, changes: dict[str, str]
@@ -106,7 +142,10 @@ def test_a_forced_replacement_of_a_volume_makes_another_volume(stack: Stack, clo
     assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
 
 
-def test_a_namesake_that_is_not_ours_is_refused_with_its_id_and_what_to_do(stack: Stack, cloud: FakeMithril) -> None:
+@pytest.mark.parametrize("other", [{"instance_quantity": 7}, {"region": "us-central1-b"}], ids=["machines", "region"])
+def test_a_namesake_that_is_not_ours_is_refused_with_its_id_and_what_to_do(
+    stack: Stack, cloud: FakeMithril, other: dict[str, Any]
+) -> None:
     """Our exact name, but not our machines: somebody else's."""
     stack.up({"trainer": cluster()})
     name = stack.state["trainer"].outputs["task_name"]
@@ -114,7 +153,7 @@ def test_a_namesake_that_is_not_ours_is_refused_with_its_id_and_what_to_do(stack
     parts = naming.take_apart(name)
     assert parts
     second = naming.compose("trainer", parts.mark, parts.spec, 2)
-    stranger = cloud.add_bid(second, instance_quantity=7)
+    stranger = cloud.add_bid(second, **other)
     with pytest.raises(VerbError, match=rf"{stranger['fid']}.*adopt_task_id"):
         stack.up({"trainer": cluster()})
     assert live(cloud) == [stranger["fid"]]

@@ -145,6 +145,21 @@ def test_what_a_crash_left_is_found_behind_what_somebody_let_go_of(
     assert live(cloud) == sorted([kept, left])
 
 
+def test_what_stands_beside_an_adopted_one_is_not_taken_over(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When it was adopted nobody knows: somebody may have let go of the other before."""
+    stack.up(trainer(1))
+    kept = stack.state.pop("it").id
+    theirs = cloud.add_bid("by-hand")["fid"]
+    adopting = {"adopt_task_id": theirs}
+    stack.up({"it": cluster(create_first=True, command="echo 2", **adopting)})
+    assert stack.state["it"].id == theirs
+    stack.up({"it": cluster(create_first=True, command="echo 1", **adopting)})
+    assert live(cloud) == sorted([kept, stack.state["it"].id])
+    assert f"({kept}, " in capsys.readouterr().err
+
+
 @each_kind
 @pytest.mark.parametrize("rows", [[], [{"urn": "urn:pulumi:dev::other::x::y", "id": "bid_1"}]], ids=["empty", "other"])
 def test_the_state_of_another_stack_takes_nothing_from_this_one(

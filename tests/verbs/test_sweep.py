@@ -11,8 +11,10 @@ from support.told import STACK, Told
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
+from flow_resources.cloud import Cloud
 from flow_resources.core.leftovers import Records
 from flow_resources.core.naming import Mark, compose
+from flow_resources.core.rows import Bid
 from flow_resources.providers import session
 from flow_resources.testing import MANUAL, FakeMithril
 
@@ -163,6 +165,21 @@ def test_nothing_is_ended_while_the_stack_is_being_updated(cloud, told, capsys):
     assert not cloud.mutations
 
 
+@pytest.mark.parametrize("order", ["ends", "begins"])
+def test_an_update_that_ends_or_begins_as_the_state_is_read_is_seen(cloud, told, order):
+    """The state is of a moment before the `up` has recorded what it took over."""
+    cloud.add_bid(called())
+    told.updated = order == "ends"
+
+    def turn(time: int) -> None:
+        if time == 2:
+            told.updated = not told.updated
+
+    told.meanwhile = turn
+    assert main(["sweep", *NOW]) == 2
+    assert not cloud.mutations
+
+
 def test_without_an_owner_on_a_self_managed_backend_nothing_is_ended(cloud, told, capsys):
     """Another person's stack can have the same names, and their cluster runs."""
     told.name = "organization/training/dev"
@@ -230,6 +247,25 @@ def test_json_is_all_there_is_on_standard_output(cloud, told, capsys):
     assert [(one["id"], one["outcome"], one["status"]) for one in document["bids"]] == [
         (bid["fid"], "ended", "running")
     ]
+
+
+def test_a_bid_that_goes_back_to_the_auction_as_the_bids_are_listed_is_found(cloud, told, capsys, monkeypatch):
+    """Preempting when the open ones are listed, open when those are listed that lose their machines."""
+    bid = cloud.add_bid(called())
+    cloud.preempt(bid["fid"])
+    listed = Cloud._list_bids
+
+    def listing(self: Cloud, status: str) -> dict[str, Bid]:
+        rows = listed(self, status)
+        looks.append(status)
+        if looks.count("Open") == 1 and status in ("Open", "Preempting"):
+            return {}  # it was not yet there, and is no more
+        return rows
+
+    looks = []
+    monkeypatch.setattr(Cloud, "_list_bids", listing)
+    assert main(["sweep"]) == 1
+    assert bid["fid"] in capsys.readouterr().out
 
 
 def test_more_bids_than_a_page_are_all_found(cloud, told, capsys):

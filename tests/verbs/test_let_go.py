@@ -1,0 +1,142 @@
+"""What carries the mark and is nobody's leftover: let go of by a person, or of another stack by now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from support.stack import Declared, Stack, VerbError, cluster, volume
+
+from flow_resources.testing import FakeMithril
+
+Program = dict[str, Declared]
+Make = Callable[[int], Program]
+
+
+def trainer(word: int) -> Program:
+    return {"it": cluster(command=f"echo {word}")}
+
+
+def data(word: int) -> Program:
+    return {"it": volume(create_first=False, size_gb=100 * word, allow_replace=True)}
+
+
+each_kind = pytest.mark.parametrize("make", [trainer, data])
+
+
+def live(cloud: FakeMithril) -> list[str]:
+    return sorted(one["fid"] for one in [*cloud.live_bids, *cloud.volumes])
+
+
+def up_retaining(stack: Stack, program: Program) -> str:
+    """Do an `up` with `retain_on_delete`, where the engine forgets the old one and calls no delete; return the id."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "_delete_saved", lambda *_: None)
+        stack.up(program)
+    return stack.state["it"].id
+
+
+@each_kind
+@pytest.mark.parametrize("words", [(1, 2, 3), (1, 2, 1)], ids=["on", "there and back"])
+def test_the_next_replacement_leaves_it_alone(
+    stack: Stack, cloud: FakeMithril, make: Make, words: tuple[int, int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is older than what the state went on with, so no crash of what came after has left it."""
+    first, second = up_retaining(stack, make(words[0])), up_retaining(stack, make(words[1]))
+    capsys.readouterr()
+    stack.up(make(words[2]))
+    third = stack.state["it"].id
+    assert len({first, second, third}) == 3
+    assert live(cloud) == sorted([first, third])
+    assert f"({first}, " in capsys.readouterr().err
+
+
+@each_kind
+def test_what_a_crash_left_beside_it_is_taken_over(stack: Stack, cloud: FakeMithril, make: Make) -> None:
+    """The younger of two with the same specification."""
+    kept = up_retaining(stack, make(1))
+    up_retaining(stack, make(2))
+    cloud.faults.add(
+        method="POST", path=r"/v2/(spot/bids|volumes)$", kind="reset", when="after",
+        then=lambda _: cloud.faults.add(kind="reset", when="before", times=None),
+    )  # fmt: skip
+    with pytest.raises(VerbError):
+        stack.up(make(1))
+    cloud.faults.clear()
+    (left,) = set(live(cloud)) - {kept}
+    stack.up(make(1))
+    assert stack.state["it"].id == left
+    assert live(cloud) == sorted([kept, left])
+
+
+@each_kind
+def test_what_took_the_place_of_one_that_ended_by_itself_counts_as_well(
+    stack: Stack, cloud: FakeMithril, make: Make
+) -> None:
+    """Ended behind the stack's back, before a replacement."""
+    kept = up_retaining(stack, make(1))
+    second = up_retaining(stack, make(2))
+    (cloud.terminate if second.startswith("bid") else cloud.delete_volume)(second)
+    stack.up(make(1))
+    assert live(cloud) == sorted([kept, stack.state["it"].id])
+    assert stack.state["it"].id != kept
+
+
+# -- of another stack ------------------------------------------------------------------------------------------------
+
+
+def move_away(stack: Stack, to: str = "acme/training/prod") -> str:
+    """Do `pulumi stack rename`, or `state move`, and begin anew under the old name; return the id that went along."""
+    stack.beside[to] = stack.export()
+    id_ = stack.state.pop("it").id
+    assert not stack.state
+    return id_
+
+
+@each_kind
+@pytest.mark.parametrize("word", [1, 2], ids=["same", "changed"])
+def test_what_the_state_of_another_stack_records_is_left_alone(
+    stack: Stack, cloud: FakeMithril, make: Make, word: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stack that was renamed runs on, and the next one of its name makes its own."""
+    said: list[str] = []
+    monkeypatch.setattr("flow_resources.engine.info", said.append)
+    stack.up(make(1))
+    theirs = move_away(stack)
+    stack.up(make(word))
+    assert stack.state["it"].id != theirs
+    assert live(cloud) == sorted([theirs, stack.state["it"].id])
+    assert f"({theirs}) carries this resource's mark and is of the stack acme/training/prod" in "".join(said)
+    stack.destroy()
+    assert live(cloud) == [theirs]
+
+
+@each_kind
+def test_what_a_crash_left_is_taken_over_whatever_other_stacks_record(
+    stack: Stack, cloud: FakeMithril, make: Make
+) -> None:
+    """Beside theirs; a state that cannot be read decides nothing."""
+    stack.up(make(1))
+    theirs = move_away(stack)
+    stack.beside["acme/training/odd"] = {"deployment": {"resources": "?"}}
+    cloud.faults.add(
+        method="POST", path=r"/v2/(spot/bids|volumes)$", kind="reset", when="after",
+        then=lambda _: cloud.faults.add(kind="reset", when="before", times=None),
+    )  # fmt: skip
+    with pytest.raises(VerbError):
+        stack.up(make(1))
+    cloud.faults.clear()
+    (left,) = set(live(cloud)) - {theirs}
+    stack.up(make(1))
+    assert stack.state["it"].id == left
+    assert live(cloud) == sorted([theirs, left])
+
+
+def test_other_stacks_are_asked_for_only_where_something_is_found(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each costs a second."""
+    monkeypatch.setattr(stack, "beside", None)  # not to be asked for
+    stack.up(trainer(1))
+    stack.up(trainer(2))
+    stack.destroy()

@@ -1,0 +1,67 @@
+"""A program that cannot find out what its state records: the plugin asks for the state itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.stack import Declared, Stack, VerbError, cluster, volume
+
+from flow_resources.testing import FakeMithril
+
+Program = dict[str, Declared]
+
+
+@pytest.fixture(autouse=True)
+def not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pulumi does not answer the program."""
+    monkeypatch.setattr("support.stack.found_in", lambda *_: "?")
+
+
+def live(cloud: FakeMithril) -> list[str]:
+    return sorted(one["fid"] for one in [*cloud.live_bids, *cloud.volumes])
+
+
+def cut_off(stack: Stack, cloud: FakeMithril, program: Program) -> str:
+    """Kill the plugin after the service has accepted a creating request; return the id of what nobody knows."""
+    before = set(live(cloud))
+    cloud.faults.add(
+        method="POST", path=r"/v2/(spot/bids|volumes)$", kind="reset", when="after",
+        then=lambda _: cloud.faults.add(kind="reset", when="before", times=None),
+    )  # fmt: skip
+    with pytest.raises(VerbError):
+        stack.up(program)
+    cloud.faults.clear()
+    (left,) = set(live(cloud)) - before
+    return left
+
+
+@pytest.mark.parametrize("declared", [cluster(), volume()], ids=["cluster", "volume"])
+def test_what_a_crash_left_is_taken_over(stack: Stack, cloud: FakeMithril, declared: Declared) -> None:
+    """Beside another resource, which the state holds."""
+    stack.up({"other": declared})
+    left = cut_off(stack, cloud, {"other": declared, "it": declared})
+    stack.up({"other": declared, "it": declared})
+    assert stack.state["it"].id == left
+    assert live(cloud) == sorted(one.id for one in stack.state.values())
+
+
+@pytest.mark.parametrize("create_first", [False, True])
+def test_what_a_replacement_is_about_to_delete_is_not(stack: Stack, cloud: FakeMithril, create_first: bool) -> None:
+    """It has the same specification, and the state holds it; what a crash left beside it is taken over."""
+    program = {"it": cluster(create_first=create_first)}
+    stack.up(program)
+    first = stack.state["it"].id
+    stack.up(program, force={"it"})
+    assert live(cloud) == [stack.state["it"].id] != [first]
+    left = cut_off(stack, cloud, {"it": cluster(create_first=create_first, command="sleep 1")})
+    stack.up({"it": cluster(create_first=create_first, command="sleep 1")})
+    assert live(cloud) == [stack.state["it"].id] == [left]
+
+
+def test_where_nobody_can_say_nothing_is_taken_over(stack: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:
+    """What is there may be what the state is about to delete."""
+    left = cut_off(stack, cloud, {"it": cluster()})
+    monkeypatch.setattr(stack, "export", lambda: None)
+    stack.up({"it": cluster()})
+    assert live(cloud) == sorted([left, stack.state["it"].id])
