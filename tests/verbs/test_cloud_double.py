@@ -42,7 +42,7 @@ def door(mocker: MockerFixture) -> Any:
     """A door that answers like a quiet service."""
     double = mocker.create_autospec(Cloud, instance=True)
     double.settings = Settings("key", "http://service", "demo")
-    double.project.return_value = Project("proj_1", "demo")
+    double.project.return_value = double.known_project = Project("proj_1", "demo")
     double.market.return_value = MARKET
     double.live_bids.return_value = {}
     double.bids_named.return_value = []
