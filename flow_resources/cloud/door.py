@@ -101,6 +101,12 @@ class Cloud:
             self._flow.provider.ctx.select_project(self._project.id)
         return self._project
 
+    def user(self) -> str:
+        """Return the id of the user whose key this is."""
+        with self._asking("ask whose API key this is"):
+            me = self._api.get_me()
+            return str(me.get("fid") or me.get("id"))
+
     @property
     def known_project(self) -> Project | None:
         """The project, where somebody has asked for it already."""

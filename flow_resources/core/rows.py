@@ -59,6 +59,8 @@ class Bid:
     volumes: tuple[str, ...]
     created_at: str
     ssh_keys: tuple[str, ...] = ()
+    created_by: str = ""
+    """The user whose key placed it."""
 
     @property
     def max_cost(self) -> Decimal | None:
@@ -87,6 +89,7 @@ class Bid:
             volumes=tuple(launch.get("volumes") or ()),
             created_at=str(row.get("created_at") or ""),
             ssh_keys=tuple(launch.get("ssh_keys") or ()),
+            created_by=str(row.get("created_by") or ""),
         )
 
 

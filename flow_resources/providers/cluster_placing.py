@@ -63,7 +63,7 @@ def claimed(cloud: Cloud, props: Mapping[str, Any], deadline: Deadline) -> Bid:
         for leftover in found.clear:  # before any is ended: a create that is refused ends nothing
             _refuse_to_end(leftover)
         if found.take:
-            _refuse_to_take(found.take, props)
+            _refuse_to_take(cloud, found.take, props)
         for leftover in found.clear:
             engine.info(f"ending {leftover.name} ({leftover.id}), which an earlier, interrupted `up` left running")
             end(cloud, leftover, deadline)
@@ -127,14 +127,14 @@ def _interface(market: Market, volume_id: str) -> str:
     return stored.interface if stored else "file"
 
 
-def _refuse_to_take(bid: Bid, props: Mapping[str, Any]) -> None:
+def _refuse_to_take(cloud: Cloud, bid: Bid, props: Mapping[str, Any]) -> None:
     """Raise NamesakeError for a leftover that is not what its name says, or may be another stack's."""
     if bid.quantity != int(props.get("num_instances") or 1) or bid.region != props.get("region"):
         raise NamesakeError(
             f"the bid {bid.id} has our name {bid.name!r} but is not what the program says",
             f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
         )
-    if too_old(bid, TAKE_OVER_WITHIN):
+    if too_old(bid, TAKE_OVER_WITHIN) or (owner_is_shared() and bid.created_by not in ("", cloud.user())):
         raise _not_sure(bid)
 
 

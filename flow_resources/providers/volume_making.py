@@ -14,7 +14,14 @@ from flow_resources.core.rows import StoredVolume
 from flow_resources.core.volume_inputs import SPEC
 from flow_resources.errors import FlowResourcesError, NamesakeError, RefusedError
 from flow_resources.providers import session
-from flow_resources.providers.base import MARK, adopts, still_recorded, taking_over, warn_of_other_owner
+from flow_resources.providers.base import (
+    MARK,
+    adopts,
+    owner_is_shared,
+    still_recorded,
+    taking_over,
+    warn_of_other_owner,
+)
 from flow_resources.providers.claiming import TAKE_OVER_WITHIN, claim, next_name, too_old, warn_of_surplus
 
 
@@ -46,7 +53,8 @@ def claimed(cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume:
                 f"it is left as it is: "
                 f"`flow volume delete {leftover.id}` deletes it, adopt_volume_id takes it over"
             )
-        if found.take and too_old(found.take, TAKE_OVER_WITHIN):
+        # A leftover is mounted by nobody: a cluster is placed when its volumes are recorded.
+        if found.take and (too_old(found.take, TAKE_OVER_WITHIN) or (owner_is_shared() and found.take.bids)):
             raise NamesakeError(
                 f"the volume {found.take.id} ({found.take.name}, of {found.take.created_at}) carries this "
                 "resource's mark, but this stack's state does not record it",

@@ -179,6 +179,30 @@ def test_on_a_self_managed_backend_nothing_is_ended_by_its_mark(stack: Stack, cl
     assert [bid["fid"] for bid in cloud.live_bids] == [theirs["fid"]]
 
 
+def test_on_a_self_managed_backend_what_another_user_made_is_not_taken_over(stack: Stack, cloud: FakeMithril) -> None:
+    """Two people, one account, and a project and a stack of the same names: the bid says who placed it."""
+    cloud.add_key("bens-key", [cloud.project])
+    ben = Stack({**stack.config, "flow:apiKey": "bens-key"}, owner="organization/training/dev")
+    stack.owner = ben.owner
+    stack.up({"trainer": cluster()})
+    with pytest.raises(VerbError, match=f"{stack.state['trainer'].id} .* this stack's state does not record it"):
+        ben.up({"trainer": cluster()})
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id]
+
+
+def test_on_a_self_managed_backend_a_volume_that_a_cluster_mounts_is_not_taken_over(
+    stack: Stack, cloud: FakeMithril
+) -> None:
+    """A crash leaves none: a cluster is placed when its volumes are recorded. And a destroy would delete the data."""
+    ada, ben = (Stack(stack.config, owner="organization/training/dev") for _ in range(2))
+    ada.up({"data": volume()})
+    mounted = ada.state["data"].id
+    ada.up({"data": volume(), "trainer": cluster(volumes=[{"volume_id": mounted, "mount_path": "/data"}])})
+    with pytest.raises(VerbError, match=f"adopt_volume_id='{mounted}' takes it over"):
+        ben.up({"data": volume()})
+    assert [one["fid"] for one in cloud.volumes] == [mounted]
+
+
 def test_an_old_volume_with_our_mark_is_for_a_person_to_judge(
     stack: Stack, cloud: FakeMithril, a_day_later: Any
 ) -> None:
