@@ -140,11 +140,12 @@ def test_two_backends_that_call_everything_alike(tmp_path: Path, cloud: FakeMith
     """With `flow:owner` they never meet; without it what is the other's is named, and ended by nobody's `up`."""
     ada, bob = (folder(tmp_path, name) for name in ("ada", "bob"))
     hers = Project.make(ada, cloud, PROGRAM)
+    hers.edit('volumes=[VolumeMount(data, "/data")], ', "")
     hers.up("--skip-preview").ok()
     (trainer,) = cloud.live_bids
     made = ids(cloud)
 
-    his = Project.make(bob, cloud, PROGRAM)
+    his = Project.make(bob, cloud, (hers.folder / "__main__.py").read_text())
     his.run("config", "set", "flow:owner", "bob").ok()
     his.up("--skip-preview").ok()
     assert len(ids(cloud)) == 2 * len(made)
@@ -163,6 +164,24 @@ def test_two_backends_that_call_everything_alike(tmp_path: Path, cloud: FakeMith
     assert f"taking over {trainer['name']} ({trainer['fid']})" in taken
     assert "or another person's stack of the same names has it, and `pulumi destroy` here would end it" in taken
     assert "set flow:owner where people share an account" in taken
+    assert UNCHANGED.search(hers.refresh("--skip-preview").ok().text)
+
+
+@pytest.mark.faults
+def test_what_others_can_have_made_is_not_taken_over(tmp_path: Path, cloud: FakeMithril) -> None:
+    """A volume that a cluster mounts, and what another user's key placed: two backends, no `flow:owner`."""
+    ada, bob = (folder(tmp_path, name) for name in ("ada", "bob"))
+    hers = Project.make(ada, cloud, PROGRAM)
+    hers.up("--skip-preview").ok()
+    made, (trainer,), (data,) = ids(cloud), cloud.live_bids, cloud.volumes
+    cloud.add_key("bobs-key", [cloud.project])
+    his = Project.make(bob, cloud, PROGRAM, MITHRIL_API_KEY="bobs-key")
+    assert f"adopt_volume_id='{data['fid']}' takes it over" in his.up("--skip-preview").failed().text
+    his.edit("VolumeMount(data,", f'VolumeMount("{data["fid"]}",')
+    his.edit('data = Volume("data", size_gb=100, region="us-central5-a")', "")
+    assert f"adopt_task_id='{trainer['fid']}' takes it over" in his.up("--skip-preview").failed().text
+    his.destroy("--skip-preview").ok()
+    assert ids(cloud) == made
     assert UNCHANGED.search(hers.refresh("--skip-preview").ok().text)
 
 
