@@ -97,7 +97,7 @@ def is_heard(variable: str) -> bool:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MITHRIL_API_KEY", "a-key")
         before = resolve({}.get)
-        environment.setenv(variable, "17")
+        environment.setenv(variable, "http://17" if variable.endswith("_URL") else "17")
         return resolve({}.get) != before
 
 
