@@ -7,6 +7,7 @@ they are stored, secrets sealed: ids, URNs and marks are all that is needed, and
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flow_resources import engine
@@ -36,11 +37,13 @@ def own_state(urn: str) -> Any:
     return _state_of(named[0]) if len(named) == 1 else None  # of two organizations, say
 
 
-def other_states(urn: str) -> dict[str, Any]:
-    """Return the stored states of all stacks but that of a URN, by name, without those that cannot be read."""
+def other_states(urn: str) -> Iterator[tuple[str, Any]]:
+    """Yield the stored state of each stack but that of a URN, those of its project first; not what cannot be read."""
     own = _place_of(urn)
     others = [name for name in stacks() if name.split("/")[1:] != own and name != own[1]]
-    return {name: state for name in others if (state := _state_of(name)) is not None}
+    for name in sorted(others, key=lambda name: name.split("/")[1:2] != own[:1]):
+        if (state := _state_of(name)) is not None:
+            yield name, state
 
 
 def _place_of(urn: str) -> list[str]:

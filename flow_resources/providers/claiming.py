@@ -38,6 +38,7 @@ T = TypeVar("T", bound=Named)
 # Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
 # is older may belong to a stack that was renamed, and is for a person to judge.
 TAKE_OVER_WITHIN, CLEAR_WITHIN = 24, 1
+READING_SECONDS = 60  # for the states of other stacks, each of which takes a second; a large backend has thousands
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,13 @@ def _other_states() -> dict[str, Records]:
     memory, urn = session.current(), engine.current().urn
     with memory.export_lock:
         if memory.beside is None:
-            memory.beside = {}
-            for stack, state in memory.other_states(urn).items() if urn else ():
+            memory.beside, until = {}, memory.clock.now() + READING_SECONDS
+            for stack, state in memory.other_states(urn) if urn else ():
                 with contextlib.suppress(ValueError):  # no state that can be read
                     memory.beside[stack] = read_state(state)
+                if memory.clock.now() > until:
+                    engine.info(f"{len(memory.beside)} other stacks were read in {READING_SECONDS} s, and no more are")
+                    break
         return memory.beside
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -61,8 +61,8 @@ class Session:
     """The names of all stacks of the backend, once somebody asked."""
     own_state: Callable[[str], Any] = backend.own_state
     """Asks for the stored state of the stack of a URN; None where nobody can say."""
-    other_states: Callable[[str], dict[str, Any]] = backend.other_states
-    """Asks for the stored states of all other stacks of the backend."""
+    other_states: Callable[[str], Iterable[tuple[str, Any]]] = backend.other_states
+    """Asks for the stored states of all other stacks of the backend, one after the other."""
     beside: dict[str, Records] | None = None
     """What they record, once somebody asked."""
     exported: list[frozenset[str] | None] = field(default_factory=list)

@@ -146,7 +146,7 @@ class Stack:
     def operation(self) -> None:
         """Start a plugin process."""
         memory = session.fresh(self.config.get, self.clock)
-        memory.own_state, memory.other_states = lambda _urn: self.export(), lambda _urn: self.beside
+        memory.own_state, memory.other_states = lambda _urn: self.export(), lambda _urn: self.beside.items()
         self.unready, self.index = {}, None
 
     def export(self) -> dict[str, Any]:

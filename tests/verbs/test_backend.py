@@ -66,11 +66,12 @@ def test_a_pulumi_that_fails_costs_a_line_and_no_more(workspace: Any, mocker: Mo
 
 def test_the_other_stacks_are_all_but_that_of_the_urn(workspace: Any) -> None:
     """Also of the old layout, whose names are a word."""
-    workspace.list_stacks.return_value = stacks("acme/training/prod", "acme/training/dev", "acme/infra/dev", "dev", "x")
+    workspace.list_stacks.return_value = stacks("x", "acme/infra/dev", "acme/training/dev", "acme/training/prod", "dev")
     states = backend.other_states(URN)
-    assert {name: state["deployment"]["of"] for name, state in states.items()} == {
-        name: name for name in ("acme/training/prod", "acme/infra/dev", "x")
-    }
+    assert [(name, state["deployment"]["of"]) for name, state in states] == [
+        (name, name)
+        for name in ("acme/training/prod", "x", "acme/infra/dev")  # the project's own first
+    ]
 
 
 def test_another_stack_that_cannot_be_read_is_left_out(workspace: Any, mocker: MockerFixture) -> None:
@@ -78,5 +79,5 @@ def test_another_stack_that_cannot_be_read_is_left_out(workspace: Any, mocker: M
     info = mocker.patch("flow_resources.engine.info")
     workspace.list_stacks.return_value = stacks("acme/training/prod")
     workspace.pulumi_command.run.side_effect = OSError("no leave")
-    assert backend.other_states(URN) == {}
+    assert list(backend.other_states(URN)) == []
     info.assert_called_once_with("the state of acme/training/prod could not be read: no leave")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 from support.stack import Declared, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
@@ -140,3 +142,22 @@ def test_other_stacks_are_asked_for_only_where_something_is_found(
     stack.up(trainer(1))
     stack.up(trainer(2))
     stack.destroy()
+
+
+def test_of_a_large_backend_a_minute_is_read(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
+) -> None:
+    """The project's own stacks come first; a thousand more are not waited for."""
+
+    class Slow(dict[str, Any]):
+        def items(self) -> Any:
+            for number in range(1_000):
+                stack.clock.sleep(25)
+                yield f"acme/project{number}/dev", {"deployment": {}}
+
+    stack.up(trainer(1))
+    move_away(stack)
+    monkeypatch.setattr(stack, "beside", Slow())
+    info = mocker.patch("flow_resources.engine.info")
+    stack.up(trainer(1))
+    info.assert_any_call("3 other stacks were read in 60 s, and no more are")
