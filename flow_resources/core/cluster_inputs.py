@@ -166,6 +166,11 @@ class Market:
         offers = [one for one in self.offers if one.instance_type in wanted and one.region == region]
         return min(offers, key=lambda one: (one.price is None, one.price or 0, one.instance_type), default=None)
 
+    def interface(self, volume_id: str) -> str:
+        """Return what a volume is: block or file."""
+        stored = self.volumes.get(volume_id)
+        return stored.interface if stored else "file"
+
 
 def check_cluster(news: Mapping[str, Any]) -> Checked:
     """Check all that needs no service. Hints that a VolumeMount carries stay in the mounts until `drop_hints`."""

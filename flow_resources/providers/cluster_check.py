@@ -71,7 +71,9 @@ def _check_script(found: Checked, mark: str, cloud: Cloud, market: Market) -> No
         image=found.known("image"),
         env=env,
         ports=tuple(int(port) for port in ports),
-        volumes=tuple((mount["volume_id"], mount["mount_path"], "block") for mount in mounts),
+        volumes=tuple(
+            (mount["volume_id"], mount["mount_path"], market.interface(mount["volume_id"])) for mount in mounts
+        ),
     )
     if problem := cloud.too_large(launch):
         found.fail("command", problem, remedy="put what is long on a volume or into an image, and call it from there")

@@ -8,7 +8,7 @@ from typing import Any
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Launch
 from flow_resources.core import money, naming
-from flow_resources.core.cluster_inputs import SPEC, Market
+from flow_resources.core.cluster_inputs import SPEC
 from flow_resources.core.inputs import meant
 from flow_resources.core.naming import Mark
 from flow_resources.core.rows import Bid
@@ -116,15 +116,10 @@ def _launch(cloud: Cloud, name: str, props: Mapping[str, Any]) -> Launch:
         env=props.get("env") or {},
         ports=tuple(int(port) for port in props.get("ports") or ()),
         volumes=tuple(
-            (mount["volume_id"], mount["mount_path"], _interface(market, mount["volume_id"])) for mount in mounts
+            (mount["volume_id"], mount["mount_path"], market.interface(mount["volume_id"])) for mount in mounts
         ),
         ssh_keys=tuple(keys[key] for key in props.get("ssh_keys") or ()),
     )
-
-
-def _interface(market: Market, volume_id: str) -> str:
-    stored = market.volumes.get(volume_id)
-    return stored.interface if stored else "file"
 
 
 def _refuse_to_take(cloud: Cloud, bid: Bid, props: Mapping[str, Any]) -> None:

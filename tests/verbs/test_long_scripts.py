@@ -111,6 +111,15 @@ def test_what_is_not_looked_at_fits(stack: Stack, cloud: FakeMithril) -> None:
     assert len(cloud.live_bids) == 1
 
 
+def test_whatever_is_looked_at_and_short_passes(stack: Stack, cloud: FakeMithril) -> None:
+    """Many machines with file volumes, and everything at once."""
+    volumes = {f"v{n}": volume() for n in range(VOLUMES)}
+    stack.up(volumes)
+    more = {**shapes(stack, "all volumes"), "image": "example.com/image", "ports": [8000], "env": {"N": "1"}}
+    stack.up({**volumes, "it": cluster(command=["echo", "1"], num_instances=2, **more)})
+    assert len(cloud.live_bids) == 1
+
+
 def test_what_compresses_well_may_be_long(stack: Stack, cloud: FakeMithril) -> None:
     """Nobody counts characters of a script that becomes small."""
     stack.up({"it": cluster(command="echo one more line of a long script\n" * 3_000)})
