@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, transcript
-from support.engine import Project, copy_example, environment
+from support.engine import Project, copy_example, end_session, environment, kill, plugin_pids
 
 from flow_resources.testing import MANUAL, FakeMithril
 
@@ -65,7 +66,7 @@ def test_the_readmes_test_against_the_fake_runs(tmp_path: Path, cloud: FakeMithr
 
 @pytest.mark.engine
 def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: FakeMithril) -> None:
-    """No passphrase, a wrong one, a reference to a stack that is not there, a locked stack, an import, no pip."""
+    """No passphrase, a wrong one, a stack that is not there, a locked one, an import, no pip, a death."""
     (_, table) = tables(section(README, "Troubleshooting"))
     messages = [message for row in table[1:] for message in ticked(row[0]) if "No module" not in message]
     training = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "training")
@@ -91,5 +92,28 @@ def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: F
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     project.env["PATH"] = f"{tmp_path / 'bare' / 'bin'}{os.pathsep}{project.env['PATH']}"
     printed += project.preview().failed().text
+    (tmp_path / "killed").mkdir()
+    printed += what_deaths_print(Project.of_example(tmp_path / "killed", cloud, EXAMPLES / "01-cluster"), cloud)
     for message in messages:
         assert message in printed
+
+
+def what_deaths_print(project: Project, cloud: FakeMithril) -> str:
+    """Kill the plugin while it waits for a machine, then the engine, and go on both times; return what is printed."""
+    project.run("config", "set", "flow:owner", "killed").ok()  # its name is that of the project before
+    before, waits = len(cloud.bids), threading.Event()
+    cloud.set_options(boot_seconds=MANUAL)
+    first = project.start("up", "--yes", "--skip-preview")
+    while len(cloud.bids) == before and first.poll() is None:
+        time.sleep(0.1)
+    kill(*plugin_pids(first.pid))
+    printed, _ = first.communicate(timeout=600)
+    cloud.faults.add(method="GET", path="/v2/instances$", then=lambda _: waits.set())
+    second = project.start("up", "--yes", "--skip-preview")
+    assert waits.wait(600)
+    end_session(second)
+    second.communicate()
+    project.run("cancel", "--yes").ok()
+    cloud.set_options(boot_seconds=0)
+    cloud.finish("boot")
+    return printed + project.up().ok().text
