@@ -6,22 +6,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.stack import CheckError, Declared, FakeClock, Stack, VerbError, cluster, settings_of, volume
+from support.crashes import cut_off
+from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.cloud import Cloud
 from flow_resources.providers import claiming, session
 from flow_resources.testing import FakeMithril
 
 BIDS, VOLUMES = r"/v2/spot/bids$", r"/v2/volumes$"
-
-
-def cut_off(stack: Stack, cloud: FakeMithril, path: str, program: dict[str, Declared]) -> None:
-    """Lose the answer, and everything after it, as a killed plugin does."""
-    dark = {"kind": "reset", "when": "before", "times": None}
-    cloud.faults.add(method="POST", path=path, kind="reset", when="after", then=lambda _: cloud.faults.add(**dark))
-    with pytest.raises(VerbError):
-        stack.up(program)
-    cloud.faults.clear()
 
 
 @pytest.fixture
@@ -80,7 +72,7 @@ def test_a_leftover_that_a_listing_missed_is_found_by_its_name(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It went from one status to another between two pages: no second one is placed, and the next `up` goes on."""
-    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    cut_off(stack, cloud, {"trainer": cluster()})
     (left,) = cloud.live_bids
     with monkeypatch.context() as patch:
         patch.setattr(Cloud, "live_bids", lambda *_: {})
@@ -93,7 +85,7 @@ def test_a_leftover_that_a_listing_missed_is_found_by_its_name(
 
 def test_a_leftover_that_another_resource_adopts_is_that_ones(stack: Stack, cloud: FakeMithril) -> None:
     """Its mark is the old resource's, which makes one of its own: neither taken twice nor ended."""
-    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    cut_off(stack, cloud, {"trainer": cluster()})
     (left,) = cloud.live_bids
     for spec in ({}, {"command": "sleep 1"}):
         stack.up({"kept": cluster(adopt_task_id=left["fid"]), "trainer": cluster(**spec)})
@@ -124,7 +116,7 @@ def test_an_old_bid_with_our_mark_is_for_a_person_to_judge(
     stack: Stack, cloud: FakeMithril, a_day_later: Any, spec: dict[str, str], hours: float
 ) -> None:
     """It may be the cluster of a stack that was renamed: neither ended nor taken over, and no second one placed."""
-    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    cut_off(stack, cloud, {"trainer": cluster()})
     (theirs,) = cloud.live_bids
     a_day_later(hours)
     with pytest.raises(VerbError, match=rf"{theirs['fid']}.*flow cancel.*adopt_task_id"):
@@ -139,7 +131,7 @@ def test_a_bid_whose_age_nobody_can_tell_is_not_ended(
     stack: Stack, cloud: FakeMithril, a_day_later: Any, hours: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock of this machine is hours behind, or the service says no time."""
-    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    cut_off(stack, cloud, {"trainer": cluster()})
     (theirs,) = cloud.live_bids
     if hours is None:
         monkeypatch.setattr(claiming, "age_of", lambda *_: None)
@@ -154,7 +146,7 @@ def test_a_create_that_is_refused_has_ended_nothing(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two leftovers the one may be ended and the other not: a person judges both."""
-    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    cut_off(stack, cloud, {"trainer": cluster()})
     (young,) = cloud.live_bids
     old = cloud.add_bid(young["name"].removesuffix("1") + "2")
     seen = claiming.age_of
@@ -172,7 +164,7 @@ def test_a_create_that_is_refused_has_ended_nothing(
 def test_on_a_self_managed_backend_nothing_is_ended_by_its_mark(stack: Stack, cloud: FakeMithril) -> None:
     """There two people's stacks can have one owner."""
     stack.owner = "organization/training/dev"
-    cut_off(stack, cloud, BIDS, {"trainer": cluster()})
+    cut_off(stack, cloud, {"trainer": cluster()})
     (theirs,) = cloud.live_bids
     with pytest.raises(VerbError, match=theirs["fid"]):
         stack.up({"trainer": cluster(command="sleep 1")})
@@ -207,7 +199,7 @@ def test_an_old_volume_with_our_mark_is_for_a_person_to_judge(
     stack: Stack, cloud: FakeMithril, a_day_later: Any
 ) -> None:
     """Taking it over would let a destroy delete it."""
-    cut_off(stack, cloud, VOLUMES, {"data": volume()})
+    cut_off(stack, cloud, {"data": volume()})
     a_day_later(25)
     with pytest.raises(VerbError, match="adopt_volume_id"):
         stack.up({"data": volume()})

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
-from support.stack import Declared, Stack, VerbError, cluster, volume
+from support.crashes import cut_off, live
+from support.stack import Declared, Stack, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
@@ -24,10 +25,6 @@ def data(word: int) -> Program:
 
 
 each_kind = pytest.mark.parametrize("make", [trainer, data])
-
-
-def live(cloud: FakeMithril) -> list[str]:
-    return sorted(one["fid"] for one in [*cloud.live_bids, *cloud.volumes])
 
 
 def up_retaining(stack: Stack, program: Program) -> str:
@@ -58,14 +55,7 @@ def test_what_a_crash_left_beside_it_is_taken_over(stack: Stack, cloud: FakeMith
     """The younger of two with the same specification."""
     kept = up_retaining(stack, make(1))
     up_retaining(stack, make(2))
-    cloud.faults.add(
-        method="POST", path=r"/v2/(spot/bids|volumes)$", kind="reset", when="after",
-        then=lambda _: cloud.faults.add(kind="reset", when="before", times=None),
-    )  # fmt: skip
-    with pytest.raises(VerbError):
-        stack.up(make(1))
-    cloud.faults.clear()
-    (left,) = set(live(cloud)) - {kept}
+    left = cut_off(stack, cloud, make(1))
     stack.up(make(1))
     assert stack.state["it"].id == left
     assert live(cloud) == sorted([kept, left])
@@ -121,14 +111,7 @@ def test_what_a_crash_left_is_taken_over_whatever_other_stacks_record(
     stack.up(make(1))
     theirs = move_away(stack)
     stack.beside["acme/training/odd"] = {"deployment": {"resources": "?"}}
-    cloud.faults.add(
-        method="POST", path=r"/v2/(spot/bids|volumes)$", kind="reset", when="after",
-        then=lambda _: cloud.faults.add(kind="reset", when="before", times=None),
-    )  # fmt: skip
-    with pytest.raises(VerbError):
-        stack.up(make(1))
-    cloud.faults.clear()
-    (left,) = set(live(cloud)) - {theirs}
+    left = cut_off(stack, cloud, make(1))
     stack.up(make(1))
     assert stack.state["it"].id == left
     assert live(cloud) == sorted([theirs, left])

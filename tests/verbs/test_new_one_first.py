@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.crashes import cut_off, live
 from support.stack import Declared, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
@@ -25,30 +26,13 @@ def data(word: int) -> Program:
 each_kind = pytest.mark.parametrize("make", [trainer, data])
 
 
-def live(cloud: FakeMithril) -> list[str]:
-    return sorted(one["fid"] for one in [*cloud.live_bids, *cloud.volumes])
-
-
-def cut_off(stack: Stack, cloud: FakeMithril, program: Program, force: set[str] | None = None) -> str:
-    """Kill the plugin after the service has accepted a creating request; return the id of what nobody knows."""
-    before = set(live(cloud))
-    dark = {"kind": "reset", "when": "before", "times": None}
-    paths = r"/v2/(spot/bids|volumes)$"
-    cloud.faults.add(method="POST", path=paths, kind="reset", when="after", then=lambda _: cloud.faults.add(**dark))
-    with pytest.raises(VerbError):
-        stack.up(program, force=force)
-    cloud.faults.clear()
-    (left,) = set(live(cloud)) - before
-    return left
-
-
 @each_kind
 @pytest.mark.parametrize("forced", [False, True])
 def test_what_a_crash_left_is_taken_over(stack: Stack, cloud: FakeMithril, make: Make, forced: bool) -> None:
     """It is in no state, so it is what the next `up` would make."""
     stack.up(make(1))
     program, force = (make(1), {"it"}) if forced else (make(2), set())
-    left = cut_off(stack, cloud, program, force)
+    left = cut_off(stack, cloud, program, force=force)
     stack.up(program, force=force)
     assert live(cloud) == [stack.state["it"].id] == [left]
 
@@ -168,7 +152,7 @@ def test_the_state_of_another_stack_takes_nothing_from_this_one(
     """What the program knows to be recorded is, whatever `pulumi stack export` prints where the plugin runs."""
     stack.up(make(1))
     first = stack.state["it"].id
-    left = cut_off(stack, cloud, make(1), {"it"})
+    left = cut_off(stack, cloud, make(1), force={"it"})
     monkeypatch.setattr(stack, "export", lambda: {"deployment": {"resources": rows}})
     stack.up(make(1), force={"it"})
     assert live(cloud) == [stack.state["it"].id] == [left] != [first]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.stack import Declared, Stack, VerbError, cluster, volume
+from support.crashes import cut_off, live
+from support.stack import Declared, Stack, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
@@ -16,24 +17,6 @@ Program = dict[str, Declared]
 def not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pulumi does not answer the program."""
     monkeypatch.setattr("support.stack.found_in", lambda *_: "?")
-
-
-def live(cloud: FakeMithril) -> list[str]:
-    return sorted(one["fid"] for one in [*cloud.live_bids, *cloud.volumes])
-
-
-def cut_off(stack: Stack, cloud: FakeMithril, program: Program) -> str:
-    """Kill the plugin after the service has accepted a creating request; return the id of what nobody knows."""
-    before = set(live(cloud))
-    cloud.faults.add(
-        method="POST", path=r"/v2/(spot/bids|volumes)$", kind="reset", when="after",
-        then=lambda _: cloud.faults.add(kind="reset", when="before", times=None),
-    )  # fmt: skip
-    with pytest.raises(VerbError):
-        stack.up(program)
-    cloud.faults.clear()
-    (left,) = set(live(cloud)) - before
-    return left
 
 
 @pytest.mark.parametrize("declared", [cluster(), volume()], ids=["cluster", "volume"])
