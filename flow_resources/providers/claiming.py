@@ -21,24 +21,21 @@ a cut-off create plausibly is, is never touched (`too_old`).
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
-from flow_resources import engine
-from flow_resources.core.leftovers import Records, read_state, recorded_by
 from flow_resources.core.naming import Mark, MarkedName, compose, take_apart
 from flow_resources.core.rows import Named, age_of, is_older, latest
 from flow_resources.providers import session
 from flow_resources.providers.base import NOT_KNOWN, last_recorded, owner_is_shared, still_recorded
+from flow_resources.providers.stored import is_elsewhere, whole_state
 
 T = TypeVar("T", bound=Named)
 # Hours. What a cut-off `up` left is taken over within a day, and ended for another specification within an hour; what
 # is older may belong to a stack that was renamed, and is for a person to judge.
 TAKE_OVER_WITHIN, CLEAR_WITHIN = 24, 1
-READING_SECONDS = 60  # for the states of other stacks, each of which takes a second; a large backend has thousands
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
     if NOT_KNOWN in recorded and ours:
         recorded = _looked_up(recorded, {one.id for _, one in ours})
     if any(one.id not in recorded for _, one in ours):
-        ours = [(parts, one) for parts, one in ours if not _is_elsewhere(one)]
+        ours = [(parts, one) for parts, one in ours if not is_elsewhere(one)]
     if NOT_KNOWN in recorded or any(one.id in recorded for one in there):
         return _claim_beside(ours, spec, recorded, generation)
     let_go = _let_go([one for _, one in ours], last_recorded(str(mark)))
@@ -79,13 +76,13 @@ def claim(live: Iterable[T], mark: Mark, spec: str) -> Claim[T]:
 def _let_go(ours: list[T], newest: str) -> list[T]:
     """Return what is older than what the state went on with, and does not wait there for its deletion."""
     older = [one for one in ours if is_older(one.created_at, newest)]
-    waiting = (_whole_state() if older else None) or frozenset()
+    waiting = (whole_state() if older else None) or frozenset()
     return [one for one in older if one.id not in waiting]
 
 
 def _looked_up(recorded: set[str], ours: set[str]) -> set[str]:
     """Return which of ours the whole state holds, where the program could not find out; doubt where nobody can."""
-    whole = _whole_state()
+    whole = whole_state()
     return recorded if whole is None else (ours & whole) - session.current().deleted
 
 
@@ -93,7 +90,7 @@ def _claim_beside(ours: list[tuple[MarkedName, T]], spec: str, recorded: set[str
     """Judge what stands beside something that the state records."""
     held, known = recorded, False
     if not owner_is_shared() and any(one.id not in recorded for _, one in ours):  # else there is nothing to decide
-        whole = _whole_state()
+        whole = whole_state()
         held, known = recorded | (whole or frozenset()), whole is not None
     newest = latest(one.created_at for _, one in ours if one.id in held)
     left = [(parts, one) for parts, one in ours if one.id not in held]
@@ -103,41 +100,6 @@ def _claim_beside(ours: list[tuple[MarkedName, T]], spec: str, recorded: set[str
         take = next((one for one in young if not too_old(one, TAKE_OVER_WITHIN)), None)
     surplus = () if NOT_KNOWN in held else tuple(one for _, one in left if one is not take)
     return Claim(take, (), generation, surplus)
-
-
-def _whole_state() -> frozenset[str] | None:
-    """Return the ids that the whole state held when this process first asked; None where it cannot be had."""
-    memory, urn = session.current(), engine.current().urn
-    with memory.export_lock:
-        if not memory.exported and urn:
-            try:
-                memory.exported.append(read_state(memory.own_state(urn)).ids)
-            except ValueError:
-                memory.exported.append(None)
-        return memory.exported[0] if memory.exported else None
-
-
-def _is_elsewhere(one: Named) -> bool:
-    """Whether the state of another stack of the backend records something, as after a rename or a move of this one."""
-    stack = recorded_by(_other_states(), one)
-    if stack:
-        engine.info(f"{one.name} ({one.id}) carries this resource's mark and is of the stack {stack}: it is left alone")
-    return bool(stack)
-
-
-def _other_states() -> dict[str, Records]:
-    """Return what the states of the other stacks recorded when this process first asked, as far as they can be read."""
-    memory, urn = session.current(), engine.current().urn
-    with memory.export_lock:
-        if memory.beside is None:
-            memory.beside, until = {}, memory.clock.now() + READING_SECONDS
-            for stack, state in memory.other_states(urn) if urn else ():
-                with contextlib.suppress(ValueError):  # no state that can be read
-                    memory.beside[stack] = read_state(state)
-                if memory.clock.now() > until:
-                    engine.info(f"{len(memory.beside)} other stacks were read in {READING_SECONDS} s, and no more are")
-                    break
-        return memory.beside
 
 
 def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Callable[[T], str]) -> None:
