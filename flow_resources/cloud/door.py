@@ -223,7 +223,7 @@ class Cloud:
             self._listings.placed()
 
     def too_large(self, launch: Launch) -> str:
-        """Say by how much the start-up script of a launch is too large for the service; empty where it fits.
+        """Say that the start-up script of a launch is too large for the service; empty where it fits.
 
         The SDK writes it and compresses it where that helps. Nothing is sent.
         """

@@ -1,4 +1,4 @@
-"""A plugin that is killed in the middle of a create, on the model of the engine."""
+"""What leaves something live that no state records, on the model: a killed plugin, and `retain_on_delete`."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def cut_off(stack: Stack, cloud: FakeMithril, program: Mapping[str, Declared], *
     cloud.faults.clear()
     (left,) = set(live(cloud)) - before
     return left
+
+
+def up_retaining(stack: Stack, program: Mapping[str, Declared], force: set[str] | None = None) -> str:
+    """Do an `up` with `retain_on_delete`, where the engine forgets the old one and calls no delete; return the id."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "_delete_saved", lambda *_: None)  # before the new one is made
+        patch.setattr(stack, "_delete_doomed", stack.doomed.clear)  # after it
+        stack.up(program, force=force)
+    return stack.state["it"].id

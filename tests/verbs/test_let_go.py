@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
-from support.crashes import cut_off, live
+from support.crashes import cut_off, live, up_retaining
 from support.stack import Declared, Stack, cluster, volume
 
 from flow_resources.testing import FakeMithril
@@ -25,14 +25,6 @@ def data(word: int) -> Program:
 
 
 each_kind = pytest.mark.parametrize("make", [trainer, data])
-
-
-def up_retaining(stack: Stack, program: Program) -> str:
-    """Do an `up` with `retain_on_delete`, where the engine forgets the old one and calls no delete; return the id."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stack, "_delete_saved", lambda *_: None)
-        stack.up(program)
-    return stack.state["it"].id
 
 
 @each_kind

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.crashes import cut_off, live
+from support.crashes import cut_off, live, up_retaining
 from support.stack import Declared, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
@@ -92,14 +92,6 @@ def test_what_is_older_than_a_cut_off_create_is_not_taken_over(
     stack.up(make(2))
     assert live(cloud) == sorted([stack.state["it"].id, left])
     assert f"({left}, " in capsys.readouterr().err
-
-
-def up_retaining(stack: Stack, program: Program, force: set[str] | None = None) -> str:
-    """Do an `up` with `retain_on_delete`, where the engine forgets the old one and deletes nothing; return the id."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stack, "_delete_doomed", stack.doomed.clear)
-        stack.up(program, force=force)
-    return stack.state["it"].id
 
 
 @each_kind
