@@ -11,7 +11,7 @@ from flow_resources.cloud import Cloud, Launch
 from flow_resources.core import cluster_inputs, money, naming
 from flow_resources.core.cluster_inputs import Market
 from flow_resources.core.inputs import Checked, has_unknown
-from flow_resources.core.rows import Bid
+from flow_resources.core.rows import Bid, Offer
 from flow_resources.providers import session
 from flow_resources.providers.base import adopts
 
@@ -60,23 +60,33 @@ def _check_script(found: Checked, mark: str, cloud: Cloud, market: Market) -> No
     offer = market.offer(spelling, region) if spelling and region else None
     if offer is None or (size <= SHORT and len(mounts) + len(ports) <= FEW):
         return
-    launch = Launch(
-        name=f"{mark}-000000-1",
-        key=mark,
-        instance_type=offer.instance_type,
-        num_instances=found.known("num_instances") or 1,
-        price=Decimal(1),
-        region=region,
-        command=command or "true",
-        image=found.known("image"),
-        env=env,
-        ports=tuple(int(port) for port in ports),
-        volumes=tuple(
-            (mount["volume_id"], mount["mount_path"], market.interface(mount["volume_id"])) for mount in mounts
-        ),
-    )
+    known = {one.name: found.known(one.name) for one in cluster_inputs.FIELDS}
+    launch = launch_of(f"{mark}-000000-1", mark, {**known, "max_price_per_hour": 1}, offer, market)
     if problem := cloud.too_large(launch):
         found.fail("command", problem, remedy="put what is long on a volume or into an image, and call it from there")
+
+
+def launch_of(
+    name: str, key: str, inputs: Mapping[str, Any], offer: Offer, market: Market, ssh_keys: tuple[str, ...] = ()
+) -> Launch:
+    """Return what the SDK needs for a bid; an input that is None counts as left out."""
+    return Launch(
+        name=name,
+        key=key,
+        instance_type=offer.instance_type,
+        num_instances=int(inputs.get("num_instances") or 1),
+        price=money.price(inputs["max_price_per_hour"]),
+        region=str(inputs["region"]),
+        command=inputs.get("command") or "sleep infinity",
+        image=inputs.get("image"),
+        env=inputs.get("env") or {},
+        ports=tuple(int(port) for port in inputs.get("ports") or ()),
+        volumes=tuple(
+            (mount["volume_id"], mount["mount_path"], market.interface(mount["volume_id"]))
+            for mount in inputs.get("volumes") or ()
+        ),
+        ssh_keys=ssh_keys,
+    )
 
 
 def _check_adoption(found: Checked, mark: str, cloud: Cloud, market: Market) -> bool:

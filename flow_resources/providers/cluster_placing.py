@@ -7,7 +7,7 @@ from typing import Any
 
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Launch
-from flow_resources.core import money, naming
+from flow_resources.core import naming
 from flow_resources.core.cluster_inputs import SPEC
 from flow_resources.core.inputs import meant
 from flow_resources.core.naming import Mark
@@ -31,7 +31,7 @@ from flow_resources.providers.claiming import (
     too_old,
     warn_of_surplus,
 )
-from flow_resources.providers.cluster_check import bid_line, differences
+from flow_resources.providers.cluster_check import bid_line, differences, launch_of
 from flow_resources.providers.cluster_progress import end, worth
 from flow_resources.providers.waiting import Deadline
 
@@ -104,22 +104,8 @@ def _launch(cloud: Cloud, name: str, props: Mapping[str, Any]) -> Launch:
             f"{props['instance_type']} is not on offer in {region} now", "choose another region or instance type"
         )
     keys = {} if not props.get("ssh_keys") else cloud.ssh_keys()
-    return Launch(
-        name=name,
-        key=naming.sending(cloud.project().id, name),
-        instance_type=offer.instance_type,
-        num_instances=int(props.get("num_instances") or 1),
-        price=money.price(props["max_price_per_hour"]),
-        region=region,
-        command=props.get("command") or "sleep infinity",
-        image=props.get("image"),
-        env=props.get("env") or {},
-        ports=tuple(int(port) for port in props.get("ports") or ()),
-        volumes=tuple(
-            (mount["volume_id"], mount["mount_path"], market.interface(mount["volume_id"])) for mount in mounts
-        ),
-        ssh_keys=tuple(keys[key] for key in props.get("ssh_keys") or ()),
-    )
+    ssh_keys = tuple(keys[key] for key in props.get("ssh_keys") or ())
+    return launch_of(name, naming.sending(cloud.project().id, name), props, offer, market, ssh_keys)
 
 
 def _refuse_to_take(cloud: Cloud, bid: Bid, props: Mapping[str, Any]) -> None:
