@@ -41,9 +41,9 @@ from pulumi.output import Unknown as PulumiUnknown
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, status_pb2
 
-from flow_resources.core.hushing import hushed
 from flow_resources.core.inputs import UNKNOWN, Unknown
 from flow_resources.errors import FlowResourcesError, one_line
+from flow_resources.redaction import redact
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,8 +91,8 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
         except InitialisationFailed:
             raise
         except Exception as error:
-            _log(engine_pb2.DEBUG, hushed(traceback.format_exc()), ephemeral=False)
-            said = one_line(hushed(repr(error)))
+            _log(engine_pb2.DEBUG, redact(traceback.format_exc()), ephemeral=False)
+            said = one_line(redact(repr(error)))
             say_in_one_line(f"a mistake of flow_resources, please report it with what `--debug` prints: {said}")
             raise
         finally:

@@ -1,15 +1,15 @@
 """Everything that can go wrong, split by what the caller does about it.
 
-    FlowResourcesError          one line for the person, with a remedy
-    ├── SettingsError           no key, or one that is no key: say which of the three places to put it in
-    ├── AccountError            a key, project or service other than the recorded one: touch nothing
-    ├── RefusedError            the service heard and said no (4xx): nothing happened
-    │   └── NotFoundError       404; proof of absence only in the recorded account
-    ├── UnheardError            no readable answer (reset, time-out, 5xx): it may or may not have happened
-    ├── HeldError               202, held for the account owner's approval: nothing exists yet
-    ├── NamesakeError           something that is not ours stands where ours should
-    ├── EndedError              the bid is terminal: a refresh, then an `up`, makes a new one
-    └── NotReadyError           the time limit passed; the id is recorded and the next `up` goes on
+    FlowResourcesError        one line for the person, with a remedy
+    ├── ConfigError           no key, or one that is no key: say which of the three places to put it in
+    ├── AccountMismatchError  a key, project or service other than the recorded one: touch nothing
+    ├── RejectedError         the service heard and said no (4xx): nothing happened
+    │   └── NotFoundError     404; proof of absence only in the recorded account
+    ├── UnavailableError      no readable answer (reset, time-out, 5xx): it may or may not have happened
+    ├── ApprovalPendingError  202, held for the account owner's approval: nothing exists yet
+    ├── OwnershipError        something that is not ours stands where ours should
+    ├── TerminatedError       the bid is terminal: a refresh, then an `up`, makes a new one
+    └── NotReadyError         the time limit passed; the id is recorded and the next `up` goes on
 
 No type of the Flow SDK or of an HTTP library leaves `cloud/`: it travels as the `__cause__` of one of these.
 Messages name what was asked, what is wrong and what to do, and never carry a key.
@@ -28,35 +28,35 @@ class FlowResourcesError(Exception):
         super().__init__(f"{self.message}: {self.remedy}" if self.remedy else self.message)
 
 
-class SettingsError(FlowResourcesError):
+class ConfigError(FlowResourcesError):
     """No usable API key, or a setting that cannot be right."""
 
 
-class AccountError(FlowResourcesError):
+class AccountMismatchError(FlowResourcesError):
     """The settings point at another service, account or project than the state records."""
 
 
-class RefusedError(FlowResourcesError):
+class RejectedError(FlowResourcesError):
     """The service refused the request; nothing happened."""
 
 
-class NotFoundError(RefusedError):
+class NotFoundError(RejectedError):
     """The service answered 404."""
 
 
-class UnheardError(FlowResourcesError):
+class UnavailableError(FlowResourcesError):
     """No readable answer came: the request may or may not have had its effect."""
 
 
-class HeldError(FlowResourcesError):
+class ApprovalPendingError(FlowResourcesError):
     """The request is held for the account owner's approval; nothing exists yet."""
 
 
-class NamesakeError(FlowResourcesError):
+class OwnershipError(FlowResourcesError):
     """A live bid or volume that is not ours has the name, or the id, that ours should have."""
 
 
-class EndedError(FlowResourcesError):
+class TerminatedError(FlowResourcesError):
     """The bid behind the resource has ended."""
 
 

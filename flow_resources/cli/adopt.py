@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from flow_resources.cli import place
+from flow_resources.cli import target
 
 if TYPE_CHECKING:
+    from flow_resources.cli.adopt_program import Adoption
     from flow_resources.cli.stacks import SelectedStack
-    from flow_resources.core.adoption import Adoption
 
 DESCRIPTION = (
     "Print the Pulumi program that takes over what runs in the Mithril project: a resource for each live task and "
@@ -29,7 +29,7 @@ EPILOG = "Exit code: 0 when it was printed, 2 when it could not be done. What is
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command understands."""
     parser.add_argument("ids", nargs="*", metavar="ID", help="only these: bid_... and vol_... (default: all)")
-    place.add_arguments(parser)
+    target.add_arguments(parser)
     parser.add_argument(
         "--all", action="store_true", help="also what carries a mark of this package and is in no state that is known"
     )
@@ -38,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """Read, print, and return the exit code."""
-    from flow_resources.cli.living import read
+    from flow_resources.cli.adopt_read import read
 
     stack = _stack(asked)
-    with place.settled(stack) as memory:
+    with target.settled(stack) as memory:
         cloud = memory.cloud()
         found, project = read(cloud, stack, asked.ids, everything=asked.all), cloud.project().name
     if asked.json:
@@ -57,14 +57,14 @@ def _stack(asked: argparse.Namespace) -> SelectedStack | None:
     """Return the stack whose settings count; None outside a Pulumi project, where the SDK's own do."""
     from flow_resources.cli.stacks import SelectedStack
 
-    if asked.stack is None and place.project_folder(asked.cwd) is None:
+    if asked.stack is None and target.project_folder(asked.cwd) is None:
         return None
     return SelectedStack.open(asked.cwd, asked.stack)
 
 
 def _lines(found: Adoption, project: str) -> Iterator[str]:
     """Yield what is to be said beside the program."""
-    from flow_resources.core.program_text import cut
+    from flow_resources.cli.program_text import cut
 
     for one in found.left_out:
         yield f"left out: {one.id} {cut(one.name)}: {one.why}"

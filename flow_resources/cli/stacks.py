@@ -14,8 +14,8 @@ from pulumi import automation
 
 from flow_resources import identity
 from flow_resources.backend import WHOLE_NAMES, stored_state
-from flow_resources.cli.place import project_folder
-from flow_resources.core.leftovers import Records, read_state
+from flow_resources.cli.target import project_folder
+from flow_resources.core.orphans import StackState, read_state
 from flow_resources.errors import FlowResourcesError, one_line
 
 _UNTOUCHED = "nothing was touched"
@@ -70,11 +70,11 @@ class SelectedStack:
         with _asking(f"read the configuration of {self.name}"):
             return {key: str(one.value) for key, one in self._workspace.get_all_config(self.name).items()}
 
-    def records(self) -> Records:
+    def records(self) -> StackState:
         """Return what the stack's state records now."""
         return self._records_of(self.name)
 
-    def beside(self) -> dict[str, Records]:
+    def beside(self) -> dict[str, StackState]:
         """Return what the states of all other stacks of the backend record, by name."""
         with _asking("list all stacks of the backend"):
             names = [one.name for one in self._workspace.list_stacks(include_all=True)]
@@ -98,7 +98,7 @@ class SelectedStack:
                 return True
         raise StackError(f"the stack {self.name} was removed meanwhile", "`pulumi stack ls` lists those that are there")
 
-    def _records_of(self, name: str) -> Records:
+    def _records_of(self, name: str) -> StackState:
         with _asking(f"read the state of {name}"):
             return read_state(stored_state(self._workspace, name))
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from flow_resources.cli import place
+from flow_resources.cli import target
 from flow_resources.command_line import fail
 
 DESCRIPTION = (
@@ -32,7 +32,7 @@ _UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command understands."""
-    place.add_arguments(parser)
+    target.add_arguments(parser)
     parser.add_argument("--yes", action="store_true", help="end the bids that were found, and see them ended")
     parser.add_argument("--volumes", action="store_true", help="with --yes: delete the volumes too, with their data")
     parser.add_argument(
@@ -47,12 +47,12 @@ def run(asked: argparse.Namespace) -> int:
     """Look, print, end what `--yes` says, and return the exit code."""
     if asked.all and asked.yes:
         return fail("--all only lists: `flow cancel ID` ends one bid, `flow-resources sweep --yes` this stack's own")
-    from flow_resources.cli.ending import ends
-    from flow_resources.cli.looking import look
     from flow_resources.cli.stacks import SelectedStack
+    from flow_resources.cli.sweep_delete import ends
+    from flow_resources.cli.sweep_find import look
 
     stack = SelectedStack.open(asked.cwd, asked.stack)
-    with place.settled(stack) as memory:
+    with target.settled(stack) as memory:
         memory.owner = stack.owner(memory.config("flow:owner"))
         cloud = memory.cloud()
         seen = look(stack, cloud, asked.min_age, everyone=asked.all)

@@ -8,9 +8,9 @@ package. No type of the SDK leaves this room. The SDK is imported when the first
 declares resources never pays.
 """
 
-from flow_resources.cloud.door import Cloud, Placed, Project
-from flow_resources.cloud.launching import Launch
-from flow_resources.cloud.patience import Patience
+from flow_resources.cloud.client import Cloud, Placed, Project
+from flow_resources.cloud.launch import Launch
+from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 
-__all__ = ["Cloud", "Launch", "Patience", "Placed", "Project", "Settings"]
+__all__ = ["Cloud", "Launch", "Placed", "Project", "RetryBudget", "Settings"]

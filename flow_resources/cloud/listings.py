@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flow_resources.cloud.shared import Shared
-from flow_resources.core.rows import LIVE_STATUSES, Bid, Machine
-from flow_resources.errors import UnheardError
+from flow_resources.cloud.single_flight import SingleFlight
+from flow_resources.core.models import LIVE_STATUSES, Bid, Instance
+from flow_resources.errors import UnavailableError
 
 PAGE = 100  # the most rows a page holds (openapi.json of flow-compute: limit, maximum)
 _WAITED_IN = ("Allocated", "Open")  # the statuses of a bid whose machines are waited for, the likelier first
@@ -27,7 +27,7 @@ class Listings:
     def __init__(
         self,
         list_bids: Callable[[str], dict[str, Bid]],
-        list_machines: Callable[[], dict[str, list[Machine]]],
+        list_machines: Callable[[], dict[str, list[Instance]]],
         now: Callable[[], float],
     ) -> None:
         def list_live() -> dict[str, Bid]:
@@ -36,9 +36,9 @@ class Listings:
             return {id_: bid for status in LIVE_STATUSES for id_, bid in list_bids(status).items()}
 
         self._now = now
-        self._live = Shared(list_live, now)
-        self._waited_for = {status: Shared(functools.partial(list_bids, status), now) for status in _WAITED_IN}
-        self._machines = Shared(list_machines, now)
+        self._live = SingleFlight(list_live, now)
+        self._waited_for = {status: SingleFlight(functools.partial(list_bids, status), now) for status in _WAITED_IN}
+        self._machines = SingleFlight(list_machines, now)
         self._touched: dict[str, float] = {}
         """When this process last changed a bid, by id."""
         self._changed = -math.inf
@@ -58,11 +58,11 @@ class Listings:
         listings = (one.get(moment) for one in self._waited_for.values())
         return next((bids[bid_id] for bids in listings if bid_id in bids), None)
 
-    def enrolled(self, bid_id: str) -> Bid | None:
+    def recently_allocated(self, bid_id: str) -> Bid | None:
         """Return a bid where it had machines within the last minute."""
         return self._waited_for["Allocated"].get(self._now() - _ROLL_SECONDS).get(bid_id)
 
-    def machines(self, bid: Bid, begun_after: float) -> tuple[Machine, ...]:
+    def machines(self, bid: Bid, begun_after: float) -> tuple[Instance, ...]:
         """Return the machines of a bid."""
         if not bid.instances or bid.ended:
             return ()
@@ -87,7 +87,7 @@ class Listings:
 
 
 def every_row(list_page: Callable[..., Any], params: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of all pages. Raises UnheardError where there is no end to them: half a list proves nothing."""
+    """Yield the rows of all pages. Raises UnavailableError where they do not end: half a list proves nothing."""
     asked = {**params, "limit": PAGE}
     while True:
         page = list_page(asked, bypass_cache=True)
@@ -97,5 +97,5 @@ def every_row(list_page: Callable[..., Any], params: dict[str, Any]) -> Iterator
         if not cursor:
             return
         if cursor == asked.get("next_cursor"):
-            raise UnheardError("a listing of the service does not end", "run the same command again")
+            raise UnavailableError("a listing of the service does not end", "run the same command again")
         asked["next_cursor"] = cursor

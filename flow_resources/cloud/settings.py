@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from flow_resources.cloud.slim import import_httpx
+from flow_resources.cloud.footprint import import_httpx
 from flow_resources.core import money
-from flow_resources.core.hushing import keep
-from flow_resources.errors import SettingsError
+from flow_resources.errors import ConfigError
+from flow_resources.redaction import register_secret
 
 KEY_PLACES = (
     "`pulumi config set --secret flow:apiKey ...`, or set MITHRIL_API_KEY, or put api_key into ~/.flow/config.yaml"
@@ -47,19 +47,19 @@ class Settings:
     """How long a verb may ask again, over all that it asks."""
 
     def __post_init__(self) -> None:
-        keep(self.api_key)
+        register_secret(self.api_key)
 
     def budget(self) -> Decimal | None:
-        """Return the stack's budget in USD per hour over all its clusters; raise SettingsError for what is none."""
+        """Return the stack's budget in USD per hour over all its clusters; raise ConfigError for what is none."""
         return _budget(self.max_cost_per_hour)
 
 
 def resolve(stack_config: Callable[[str], Any]) -> Settings:
-    """Read the settings of this process; raise SettingsError where there is no usable key."""
+    """Read the settings of this process; raise ConfigError where there is no usable key."""
     api_key, sdk = _text(stack_config("flow:apiKey")), _sdk_settings()
     api_key = api_key or _text(sdk.get("api_key"))
     if not api_key or api_key.startswith("YOUR_"):
-        raise SettingsError("there is no API key", KEY_PLACES)
+        raise ConfigError("there is no API key", KEY_PLACES)
     return Settings(
         api_key=api_key,
         api_url=_url(_text(stack_config("flow:apiUrl")) or str(sdk["api_url"])),
@@ -90,7 +90,7 @@ def _sdk_settings() -> dict[str, Any]:
         found: dict[str, Any] = sources.get_mithril_config()
         found["api_key"] = sources.api_key
     except FlowError as error:
-        raise SettingsError(
+        raise ConfigError(
             f"the Flow SDK's settings cannot be read: {error.message}", f"for the key: {KEY_PLACES}"
         ) from error
     if staging and not os.environ.get("MITHRIL_API_URL"):
@@ -104,9 +104,9 @@ def _text(value: Any) -> str | None:
 
 def _url(value: str) -> str:
     if "@" in value:  # states record the URL, and messages name it
-        raise SettingsError("the API URL holds a user or a password", "take it out of flow:apiUrl or MITHRIL_API_URL")
+        raise ConfigError("the API URL holds a user or a password", "take it out of flow:apiUrl or MITHRIL_API_URL")
     if not _is_address(value):  # asking there again and again would only look like a service that is down
-        raise SettingsError(  # it is not quoted: who mixes up two variables has the key in it
+        raise ConfigError(  # it is not quoted: who mixes up two variables has the key in it
             "the API URL is no address",
             "flow:apiUrl or MITHRIL_API_URL must be like https://HOST or http://127.0.0.1:8080",
         )
@@ -127,7 +127,7 @@ def _budget(value: str | None) -> Decimal | None:
     try:
         return money.price(Decimal(value.lstrip("$").replace(",", "")))
     except (ValueError, ArithmeticError) as error:
-        raise SettingsError(
+        raise ConfigError(
             f"flow:maxCostPerHour is {value!r}, which is no budget",
             "`pulumi config set flow:maxCostPerHour 200` sets $200.00 per hour over all clusters of the stack",
         ) from error
@@ -142,5 +142,5 @@ def _seconds(variable: str, default: float) -> float:
     except ValueError:
         seconds = 0
     if not seconds > 0:
-        raise SettingsError(f"{variable} is {value!r}", "set it to a number of seconds greater than 0")
+        raise ConfigError(f"{variable} is {value!r}", "set it to a number of seconds greater than 0")
     return seconds

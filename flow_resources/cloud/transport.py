@@ -20,11 +20,11 @@ from typing import Any
 from flow.adapters.http.client import HttpClient
 
 from flow_resources.clock import Clock
-from flow_resources.cloud.patience import Patience
-from flow_resources.cloud.retrying import lost, persist, turned_away, unanswered
+from flow_resources.cloud.retries import call_with_retries, is_outcome_unknown, is_rate_limited, is_transient
+from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
-from flow_resources.cloud.shared import Shared
-from flow_resources.errors import UnheardError
+from flow_resources.cloud.single_flight import SingleFlight
+from flow_resources.errors import UnavailableError
 
 BIDS, VOLUMES, SSH_KEYS = "/v2/spot/bids", "/v2/volumes", "/v2/ssh-keys"
 # What a launch asks anew each time, and for how many seconds one answer serves all launches of the process.
@@ -52,7 +52,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         headers: Mapping[str, str],
         source: Any,
         clock: Clock,
-        patience: Callable[[], Patience],
+        patience: Callable[[], RetryBudget],
     ) -> None:
         super().__init__(
             base_url=settings.api_url,
@@ -63,7 +63,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
         )
         self._seconds, self._now, self._patience = settings.http_seconds, clock.now, patience
         self._lock = threading.Lock()
-        self._readings: dict[tuple[str, tuple[Any, ...]], Shared[Any]] = {}
+        self._readings: dict[tuple[str, tuple[Any, ...]], SingleFlight[Any]] = {}
         self.seen = threading.local()
         """What this thread's last creating request brought: `.bid` or `.volume`, the row, and `.keys`, new SSH keys."""
 
@@ -88,25 +88,28 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
             age = _SHARED_SECONDS.get(url, _NAMED_SECONDS if url == BIDS and "name" in (params or {}) else None)
             if age is not None:
                 return self.shared(url, params).get(self._now() - age)
-            return persist(send, self._patience(), unanswered)
+            return call_with_retries(send, self._patience(), is_transient)
         try:
             if method == "POST" and url in (BIDS, VOLUMES):
                 answer = self._create(url, dict(json or {}), send)
                 setattr(self.seen, "bid" if url == BIDS else "volume", answer)
                 return answer
-            answer = persist(send, self._patience(), turned_away if method == "POST" else unanswered)
+            answer = call_with_retries(send, self._patience(), is_rate_limited if method == "POST" else is_transient)
             if method == "POST" and url == SSH_KEYS:
                 self.seen.keys = [*getattr(self.seen, "keys", ()), str((json or {}).get("name"))]
             return answer
         finally:
             self._forget(url, (json or {}).get("name") if method == "POST" else None)
 
-    def shared(self, url: str, params: Mapping[str, Any] | None = None) -> Shared[Any]:
+    def shared(self, url: str, params: Mapping[str, Any] | None = None) -> SingleFlight[Any]:
         """Return the reading of a GET that all threads share."""
         key = (url, tuple(sorted((params or {}).items())))
         with self._lock:
             return self._readings.setdefault(
-                key, Shared(lambda: persist(lambda: self._get(url, params), self._patience(), unanswered), self._now)
+                key,
+                SingleFlight(
+                    lambda: call_with_retries(lambda: self._get(url, params), self._patience(), is_transient), self._now
+                ),
             )
 
     def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
@@ -126,29 +129,29 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
 
         What was there before the first sending is nobody's lost answer, whatever its name.
         """
-        patience, doubtful = self._patience(), False
+        patience, outcome_unknown = self._patience(), False
         # (The verbs have just found that no bid ever had the name; a volume's can be the user's choice.)
         before: set[str] = set()
         if url == VOLUMES:
-            before = {row["fid"] for row in persist(lambda: self._named(url, body), patience, unanswered)}
+            before = {row["fid"] for row in call_with_retries(lambda: self._named(url, body), patience, is_transient)}
 
         def send_or_find() -> Any:
-            nonlocal doubtful
-            if doubtful and (row := self._made(url, body, before)):
+            nonlocal outcome_unknown
+            if outcome_unknown and (row := self._made(url, body, before)):
                 return row
             try:
                 return send()
             except Exception as error:
-                doubtful = doubtful or lost(error)
+                outcome_unknown = outcome_unknown or is_outcome_unknown(error)
                 raise
 
         try:
-            return persist(send_or_find, patience, unanswered)
+            return call_with_retries(send_or_find, patience, is_transient)
         except Exception as error:
-            if not (doubtful and unanswered(error)):
+            if not (outcome_unknown and is_transient(error)):
                 raise  # heard and refused, after a look that found nothing
             # Not one of the SDK's own errors: its retry loop around this one would begin all over again.
-            raise UnheardError(
+            raise UnavailableError(
                 f"no readable answer to the request for {body.get('name')!r}",
                 "it may exist: run `pulumi up` again, which looks for it by that name before it makes another",
             ) from error
@@ -165,7 +168,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
             params |= {"name": body["name"], "sort_by": "created_at", "sort_dir": "asc", "limit": 100}
         answer = self._get(url, params)
         if isinstance(answer, dict) and answer.get("next_cursor"):
-            raise UnheardError(f"the listing of {url} is cut", "it proves nothing; run the same command again")
+            raise UnavailableError(f"the listing of {url} is cut", "it proves nothing; run the same command again")
         rows = answer["data"] if isinstance(answer, dict) else answer
         return [
             row

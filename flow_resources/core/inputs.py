@@ -61,7 +61,7 @@ class Field:
     change: Change
     default: Any = None
     required: bool = False
-    quiet: bool = False
+    sensitive: bool = False
     """Its values can be secret: they enter no message, and a name only as a keyed hash."""
     unordered: bool = False
     """A list whose order means nothing."""
@@ -128,7 +128,7 @@ def _apply(one: Field, value: Any, result: Checked) -> Any:
     except Invalid as invalid:
         parts = [invalid]
     for part in parts:
-        shown = _NOTHING if one.quiet else _inside(value, part.at)
+        shown = _NOTHING if one.sensitive else _inside(value, part.at)
         result.fail(one.name + part.at, part.rule, shown, part.remedy)
     return value
 
@@ -206,11 +206,11 @@ def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str,
     """Yield the fields whose value changes; one that is not known yet counts as changing."""
     for one in fields:
         before, after = olds.get(one.name, one.default), news.get(one.name, one.default)
-        if has_unknown(after) or meant(one, before) != meant(one, after):
+        if has_unknown(after) or normalised(one, before) != normalised(one, after):
             yield one
 
 
-def meant(one: Field, value: Any) -> Any:
+def normalised(one: Field, value: Any) -> Any:
     """Return a value as it is compared: without the order of a list whose order means nothing, and without hints."""
     return sorted(map(_plain, value), key=_rank) if one.unordered and isinstance(value, list) else value
 

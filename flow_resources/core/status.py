@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.core.rows import ENDED, Bid, Machine
+from flow_resources.core.models import ENDED, Bid, Instance
 
 STATUSES = (
     "pending",
@@ -30,18 +30,18 @@ SSH_USER = "ubuntu"  # the service's images log in as this user (flow.domain.mod
 
 
 @dataclass(frozen=True)
-class Sighting:
+class ClusterSnapshot:
     """A cluster as it was seen: its bid, its machines, and its history where that could be read."""
 
     bid: Bid
-    machines: tuple[Machine, ...]
+    machines: tuple[Instance, ...]
     history: tuple[str, ...] | None = None
     """The bid's event types, oldest first; None when they were not read."""
     known_preemptions: int | None = None
     """How often it was preempted, where that is known without its history."""
 
     @property
-    def present(self) -> tuple[Machine, ...]:
+    def present(self) -> tuple[Instance, ...]:
         """The machines that the bid holds, in its own order, without those that are gone for good."""
         order = {id_: place for place, id_ in enumerate(self.bid.instances)}
         alive = (one for one in self.machines if not one.gone and (not order or one.id in order))
@@ -112,7 +112,7 @@ class Sighting:
         return any(machine.status == "preempted" for machine in self.machines)
 
 
-def outputs(seen: Sighting) -> dict[str, Any]:
+def outputs(seen: ClusterSnapshot) -> dict[str, Any]:
     """Return the outputs that the service decides. Keys are written into states: they never change."""
     bid, price = seen.bid, seen.bid.price
     machines = [_instance(machine) for machine in seen.present]
@@ -138,7 +138,7 @@ def outputs(seen: Sighting) -> dict[str, Any]:
     return result
 
 
-def _instance(machine: Machine) -> dict[str, Any]:
+def _instance(machine: Instance) -> dict[str, Any]:
     return {
         "id": machine.id,
         "status": machine.status,

@@ -18,12 +18,19 @@ from pulumi.dynamic import (
 
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Project, Settings
-from flow_resources.core.hushing import hushed
 from flow_resources.core.inputs import Checked, Failure, Field
+from flow_resources.core.models import Named, latest
 from flow_resources.core.naming import Mark, take_apart
-from flow_resources.core.rows import Named, latest
-from flow_resources.errors import AccountError, EndedError, FlowResourcesError, RefusedError, UnheardError, one_line
+from flow_resources.errors import (
+    AccountMismatchError,
+    FlowResourcesError,
+    RejectedError,
+    TerminatedError,
+    UnavailableError,
+    one_line,
+)
 from flow_resources.providers import session
+from flow_resources.redaction import redact
 
 # Hidden properties: a name that starts with two underscores is shown by no diff. They are written into states.
 OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"  # from the program, taken out by check
@@ -89,17 +96,17 @@ def last_recorded(mark: str) -> str:
 def adopts(mark: str, wanted: str) -> bool:
     """Whether this create adopts what the program names: the first create of a resource alone, one resource alone.
 
-    Raises RefusedError where two resources of the program name the same.
+    Raises RejectedError where two resources of the program name the same.
     """
     memory = session.current()
     if mark in memory.replaced or wanted in memory.deleted | still_recorded(mark):
         return False
     if memory.adopted.setdefault(wanted, mark) != mark:
-        raise RefusedError(f"two resources adopt {wanted}", "take the line out of one of them")
+        raise RejectedError(f"two resources adopt {wanted}", "take the line out of one of them")
     return True
 
 
-def pinned_region(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
+def previously_resolved_region(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
     """Return the region that an earlier check settled on, where the program still names none."""
     return str(olds["region"]) if olds.get("region") and not news.get("region") else None
 
@@ -112,7 +119,7 @@ def visible(props: Mapping[str, Any]) -> dict[str, Any]:
 def checked(found: Checked, mark: str, fields: Sequence[Field]) -> CheckResult:
     """Return check's verdict to the engine, which prints the value of a failed property unless it is a secret's."""
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
-    quiet = {one.name for one in fields if one.quiet}
+    quiet = {one.name for one in fields if one.sensitive}
     failures = [CheckFailure("" if one.path in quiet else one.path, one.text) for one in found.failures]
     return CheckResult(engine.unknowns_out({**inputs, MARK: mark}), failures)
 
@@ -122,7 +129,7 @@ def asking_the_service(found: Checked) -> Iterator[None]:
     """Let a check ask: silence costs one warning for all resources, anything else is a failure beside the others."""
     try:
         yield
-    except UnheardError as error:
+    except UnavailableError as error:
         memory = session.current()
         if memory.silence is None or memory.silence[1] is not error:
             memory.silence = (memory.clock.now(), error)
@@ -134,7 +141,7 @@ def asking_the_service(found: Checked) -> Iterator[None]:
 def guard_account(cloud: Cloud, props: Mapping[str, Any]) -> None:
     """Refuse to judge or touch anything that the state records at another service, account or project.
 
-    Raises AccountError naming both sides. Without this, a key of another account would make everything look deleted.
+    Raises AccountMismatchError naming both sides. Without this, everything would look deleted to another account's key.
     """
     _guard_service(cloud, props)
     _guard_project(cloud.project(), props)
@@ -151,7 +158,7 @@ def guard_preview(props: Mapping[str, Any]) -> None:
 def _guard_service(cloud: Cloud, props: Mapping[str, Any]) -> None:
     recorded = props.get(SERVICE)
     if recorded and recorded != cloud.settings.api_url:
-        raise AccountError(
+        raise AccountMismatchError(
             f"the state records {recorded}, but the settings point at {cloud.settings.api_url}",
             "set flow:apiUrl or MITHRIL_API_URL to the recorded service; nothing was touched",
         )
@@ -160,7 +167,7 @@ def _guard_service(cloud: Cloud, props: Mapping[str, Any]) -> None:
 def _guard_project(project: Project, props: Mapping[str, Any]) -> None:
     recorded = props.get("project")
     if recorded and recorded != project.id:
-        raise AccountError(
+        raise AccountMismatchError(
             f"the state records project {recorded}, but the settings point at {project.name} ({project.id})",
             "set flow:project or MITHRIL_PROJECT to the recorded one, with a key of its account; nothing was touched",
         )
@@ -174,7 +181,7 @@ def service_of(settings: Settings) -> dict[str, Any]:
 def not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], error: Exception) -> CreateResult:
     """End a create whose thing exists but is not ready: the id is recorded, and the next `up` goes on."""
     reason = (
-        str(error) if isinstance(error, FlowResourcesError) else one_line(hushed(f"{type(error).__name__}: {error}"))
+        str(error) if isinstance(error, FlowResourcesError) else one_line(redact(f"{type(error).__name__}: {error}"))
     )
     outs = {**outs, UNREADY: True}
     token = {TOKEN: props[TOKEN]} if TOKEN in props else {}
@@ -215,9 +222,9 @@ def warn_of_other_owner(adopted: Named, mark: Mark) -> None:
 
 
 def gone(id_: str, what: str, props: Mapping[str, Any]) -> ReadResult:
-    """Report that something is proven gone; raise EndedError where it was only read (`get`), never managed."""
+    """Report that something is proven gone; raise TerminatedError where it was only read (`get`), never managed."""
     if not props.get(MARK):
-        raise EndedError(f"there is no live {what} {id_} in the project", "take the `get` out of the program")
+        raise TerminatedError(f"there is no live {what} {id_} in the project", "take the `get` out of the program")
     session.current().gone.add(id_)
     # The engine's own row says "deleted", as if the refresh had done it.
     engine.info(f"the {what} {id_} is gone already and leaves the state: the next `pulumi up` makes a new one")

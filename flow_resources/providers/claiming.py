@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Generic, TypeVar
 
+from flow_resources.core.models import Named, age_of, is_older, latest
 from flow_resources.core.naming import Mark, MarkedName, compose, take_apart
-from flow_resources.core.rows import Named, age_of, is_older, latest
 from flow_resources.providers import session
 from flow_resources.providers.base import NOT_KNOWN, last_recorded, owner_is_shared, still_recorded
 from flow_resources.providers.stored import is_elsewhere, whole_state
@@ -102,7 +102,7 @@ def _claim_beside(ours: list[tuple[MarkedName, T]], spec: str, recorded: set[str
     return Claim(take, (), generation, surplus)
 
 
-def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Callable[[T], str]) -> None:
+def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], describe_cost: Callable[[T], str]) -> None:
     """Name what carries a resource's mark beside what the state is known to hold for it.
 
     No more than that: it may be what the state is still to delete, or another resource's that had this name before.
@@ -111,8 +111,8 @@ def warn_of_surplus(live: Iterable[T], mark: Mark, recorded: set[str], worth: Ca
     for _, one in _marked(live, mark):
         if one.id not in recorded:
             session.current().warn_once(
-                f"{one.name} ({one.id}, {worth(one)}) is live as well, with this resource's mark: an interrupted "
-                "replacement may have left it; "
+                f"{one.name} ({one.id}, {describe_cost(one)}) is live as well, with this resource's mark: "
+                "an interrupted replacement may have left it; "
                 f"`flow-resources sweep` tells whether any state records it, and {way_out}"
             )
 

@@ -9,16 +9,15 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Up
 
 from flow_resources import engine
 from flow_resources.cloud import Cloud
-from flow_resources.core import cluster_inputs
-from flow_resources.core.changes import decide, touched
-from flow_resources.core.cluster_inputs import FIELDS, WAIT_FOR
-from flow_resources.core.hushing import keep
+from flow_resources.core import cluster_fields
+from flow_resources.core.cluster_fields import FIELDS, WAIT_FOR
+from flow_resources.core.diff import decide, fields_to_update
 from flow_resources.core.naming import Mark
-from flow_resources.core.status import Sighting, outputs
+from flow_resources.core.status import ClusterSnapshot, outputs
 from flow_resources.errors import (
-    EndedError,
-    NamesakeError,
-    RefusedError,
+    OwnershipError,
+    RejectedError,
+    TerminatedError,
 )
 from flow_resources.providers import session
 from flow_resources.providers.base import (
@@ -33,7 +32,7 @@ from flow_resources.providers.base import (
     guard_preview,
     hidden,
     not_ready,
-    pinned_region,
+    previously_resolved_region,
     service_of,
     update_not_ready,
     visible,
@@ -41,8 +40,9 @@ from flow_resources.providers.base import (
 from flow_resources.providers.claiming import warn_of_surplus
 from flow_resources.providers.cluster_check import check_against, check_costs, read_market
 from flow_resources.providers.cluster_placing import adopted, claimed
-from flow_resources.providers.cluster_progress import bring_about, end, latest, with_history, worth
+from flow_resources.providers.cluster_progress import converge, describe_cost, end, latest, with_history
 from flow_resources.providers.records import holds, is_held_by_another, new_record, record_of
+from flow_resources.redaction import register_secret
 
 
 class GpuClusterProvider(FlowProvider):
@@ -57,17 +57,17 @@ class GpuClusterProvider(FlowProvider):
         olds, news = engine.unknowns_in(_olds), engine.unknowns_in(news)
         _keep_quiet(olds, news)
         mark = hidden(olds, news)
-        found = cluster_inputs.check_cluster(visible(news))
+        found = cluster_fields.check_cluster(visible(news))
         region, market, budget = None, None, None
         with asking_the_service(found):
             settings = session.current().settings()
             region, budget = settings.region, settings.budget()
             market = read_market(found)
-        cluster_inputs.settle_region(found, pinned_region(olds, news), region, market)
+        cluster_fields.resolve_region(found, previously_resolved_region(olds, news), region, market)
         if market:
             with asking_the_service(found):
                 check_against(found, market, olds, mark)
-        cluster_inputs.drop_hints(found.inputs)
+        cluster_fields.drop_hints(found.inputs)
         check_costs(found, str(news.get(URN)), market, budget)
         return checked(found, mark, FIELDS)
 
@@ -85,7 +85,7 @@ class GpuClusterProvider(FlowProvider):
             session.current().warn_once(
                 f"replaced because of {', '.join(decision.replaces)}: what is on the machines' own disks is lost"
             )
-        elif "paused" in touched(FIELDS, olds, news) and news.get("paused"):
+        elif "paused" in fields_to_update(FIELDS, olds, news) and news.get("paused"):
             session.current().warn_once("pausing loses what is on the machines' own disks")
         return DiffResult(changes=decision.changes, replaces=list(decision.replaces))
 
@@ -99,14 +99,14 @@ class GpuClusterProvider(FlowProvider):
         _keep_quiet(props)
         deadline, cloud = session.current().deadline(), session.current().cloud()
         if not props.get("region"):
-            raise RefusedError(
+            raise RejectedError(
                 "the region could not be settled while the service was out of reach", "run `pulumi up` again"
             )
         bid = adopted(cloud, props) or claimed(cloud, props, deadline)
-        seen, record = Sighting(bid, ()), new_record()
+        seen, record = ClusterSnapshot(bid, ()), new_record()
         holds(bid.id, record)
         try:
-            seen = bring_about(cloud, bid, props, deadline, {})
+            seen = converge(cloud, bid, props, deadline, {})
         except Exception as error:  # noqa: BLE001 - whatever it is, the bid is rented and its id must be recorded
             return not_ready(bid.id, _outs(cloud, latest(cloud, seen), props, record), props, error)
         return CreateResult(bid.id, _outs(cloud, seen, props, record))
@@ -118,13 +118,13 @@ class GpuClusterProvider(FlowProvider):
         cloud = session.current().cloud()
         guard_account(cloud, props)
         moment = session.current().clock.now() - 2
-        seen = cloud.sight(id_, moment)
+        seen = cloud.observe(id_, moment)
         if seen is None or seen.bid.ended:
             return gone(id_, "task", props)
         seen = with_history(cloud, seen, props)
         _warn_of_detached(seen, props)
         if mark := props.get(MARK):
-            warn_of_surplus(cloud.live_bids(moment).values(), Mark.parse(str(mark)), {id_}, worth)
+            warn_of_surplus(cloud.live_bids(moment).values(), Mark.parse(str(mark)), {id_}, describe_cost)
         if props.get("status") not in (None, seen.status):
             engine.info(f"was {props['status']}, now {seen.message}")
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
@@ -146,15 +146,15 @@ class GpuClusterProvider(FlowProvider):
         _keep_quiet(_olds, _news)
         deadline, cloud = session.current().deadline(), session.current().cloud()
         guard_account(cloud, _olds)
-        seen = cloud.look(_id, session.current().clock.now() - 2)
+        seen = cloud.observe_while_waiting(_id, session.current().clock.now() - 2)
         if seen is None or seen.bid.ended:
-            raise EndedError(f"the bid {_id} has ended", "`pulumi up --refresh` places a new one")
-        changes, unready = touched(FIELDS, _olds, _news), bool(_olds.get(UNREADY))
+            raise TerminatedError(f"the bid {_id} has ended", "`pulumi up --refresh` places a new one")
+        changes, unready = fields_to_update(FIELDS, _olds, _news), bool(_olds.get(UNREADY))
         if decide(FIELDS, _olds, _news).changes and not changes and not unready:  # state only
             return UpdateResult(_outs(cloud, seen, _news, _olds))
         waits = unready or changes != {"max_price_per_hour"}  # a price alone is set, and the auction takes its course
         try:
-            seen = bring_about(cloud, seen.bid, _news, deadline, _olds, waits=waits)
+            seen = converge(cloud, seen.bid, _news, deadline, _olds, waits=waits)
         except Exception as error:  # noqa: BLE001 - as in create
             return update_not_ready(_id, _outs(cloud, latest(cloud, seen), _news, _olds), _news, error)
         return UpdateResult(_outs(cloud, seen, _news, _olds))
@@ -167,10 +167,10 @@ class GpuClusterProvider(FlowProvider):
         guard_account(cloud, _props)
         if is_held_by_another(_id, _props):
             return
-        bid = cloud.enrolled(_id) or cloud.bid(_id)
+        bid = cloud.recently_allocated(_id) or cloud.bid(_id)
         recorded = _props.get("task_name")
         if bid and not bid.ended and recorded and bid.name != recorded:
-            raise NamesakeError(
+            raise OwnershipError(
                 f"the bid {_id} is named {bid.name!r} but the state records {recorded!r}",
                 f"it is not ours to cancel: `pulumi state delete` forgets it, `flow cancel {_id}` ends it",
             )
@@ -183,21 +183,21 @@ def _keep_quiet(*bags: Mapping[str, Any]) -> None:
     """Remember what may be secret before anybody is asked who could repeat it."""
     for bag in bags:
         for one in FIELDS:
-            if one.quiet and bag.get(one.name) != one.default:
-                keep(bag.get(one.name))
+            if one.sensitive and bag.get(one.name) != one.default:
+                register_secret(bag.get(one.name))
 
 
 # -- what goes into the state ------------------------------------------------------------------------------------------
 
 
-def _outs(cloud: Cloud, seen: Sighting, props: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+def _outs(cloud: Cloud, seen: ClusterSnapshot, props: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
     """Return all outputs: the inputs as they are, what the service says, and the word of the record."""
     inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
     mark = {MARK: props[MARK]} if props.get(MARK) else {}
     return {**inputs, **outputs(seen), **mark, **record_of(record), **service_of(cloud.settings)}
 
 
-def _drifted(seen: Sighting, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _drifted(seen: ClusterSnapshot, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs as the service holds them now, so that drift shows as a diff."""
     live: dict[str, Any] = {"paused": seen.bid.status == "Paused"}
     if seen.bid.price is not None:
@@ -205,7 +205,7 @@ def _drifted(seen: Sighting, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in live.items() if name in inputs}
 
 
-def _warn_of_detached(seen: Sighting, props: Mapping[str, Any]) -> None:
+def _warn_of_detached(seen: ClusterSnapshot, props: Mapping[str, Any]) -> None:
     mounted = {str(mount.get("volume_id")) for mount in props.get("volumes") or []}
     for detached in sorted(mounted - set(seen.bid.volumes)):
         session.current().warn_once(

@@ -8,10 +8,10 @@ from typing import Any
 
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Launch
-from flow_resources.core import cluster_inputs, money, naming
-from flow_resources.core.cluster_inputs import Market
+from flow_resources.core import cluster_fields, money, naming
+from flow_resources.core.cluster_fields import Market
 from flow_resources.core.inputs import Checked, has_unknown
-from flow_resources.core.rows import Bid, Offer
+from flow_resources.core.models import Bid, Offer
 from flow_resources.providers import session
 from flow_resources.providers.base import adopts
 
@@ -23,7 +23,7 @@ SHORT, FEW = 500, 3
 def read_market(found: Checked) -> Market:
     """Read the market.
 
-    Raises SettingsError or AccountError, which are failures of the preview, and UnheardError, which is none.
+    Raises ConfigError or AccountMismatchError, which are failures of the preview, and UnavailableError, which is none.
     """
     cloud = session.current().cloud()
     cloud.project()  # a key of the wrong account is a failure of the preview, not of the `up`
@@ -32,11 +32,11 @@ def read_market(found: Checked) -> Market:
 
 def check_against(found: Checked, market: Market, olds: Mapping[str, Any], mark: str) -> None:
     """Hold a cluster that is to be placed against the market and the account."""
-    if cluster_inputs.stays(found, olds):
+    if cluster_fields.is_unchanged(found, olds):
         return
     cloud = session.current().cloud()
     runs = _check_adoption(found, mark, cloud, market)
-    cluster_inputs.against_market(found, market, runs=runs)
+    cluster_fields.check_market(found, market, runs=runs)
     if not runs:
         _check_script(found, mark, cloud, market)
     if keys := found.known("ssh_keys"):
@@ -60,7 +60,7 @@ def _check_script(found: Checked, mark: str, cloud: Cloud, market: Market) -> No
     offer = market.offer(spelling, region) if spelling and region else None
     if offer is None or (size <= SHORT and len(mounts) + len(ports) <= FEW):
         return
-    known = {one.name: found.known(one.name) for one in cluster_inputs.FIELDS}
+    known = {one.name: found.known(one.name) for one in cluster_fields.FIELDS}
     launch = launch_of(f"{mark}-000000-1", mark, {**known, "max_price_per_hour": 1}, offer, market)
     if problem := cloud.too_large(launch):
         found.fail("command", problem, remedy="put what is long on a volume or into an image, and call it from there")
@@ -114,7 +114,7 @@ def differences(bid: Bid, props: Mapping[str, Any], market: Market, project: str
     spelling = props.get("instance_type")
     if isinstance(spelling, str) and bid.instance_type not in {
         spelling,  # its own id, also of a type that the catalogue has no more
-        *(one.id for one in cluster_inputs.named(spelling, market.types)),
+        *(one.id for one in cluster_fields.named(spelling, market.types)),
     }:
         is_a = next((one.spelling for one in market.types if one.id == bid.instance_type), bid.instance_type)
         problems.append(f"is of type {is_a}, the program says {spelling}")

@@ -8,11 +8,11 @@ from typing import Any
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Launch
 from flow_resources.core import naming
-from flow_resources.core.cluster_inputs import SPEC
-from flow_resources.core.inputs import meant
+from flow_resources.core.cluster_fields import SPEC
+from flow_resources.core.inputs import normalised
+from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark
-from flow_resources.core.rows import Bid
-from flow_resources.errors import NamesakeError, RefusedError
+from flow_resources.errors import OwnershipError, RejectedError
 from flow_resources.providers import session
 from flow_resources.providers.base import (
     MARK,
@@ -32,7 +32,7 @@ from flow_resources.providers.claiming import (
     warn_of_surplus,
 )
 from flow_resources.providers.cluster_check import bid_line, differences, launch_of
-from flow_resources.providers.cluster_progress import end, worth
+from flow_resources.providers.cluster_progress import describe_cost, end
 from flow_resources.providers.waiting import Deadline
 
 
@@ -43,9 +43,9 @@ def adopted(cloud: Cloud, props: Mapping[str, Any]) -> Bid | None:
         return None
     bid = cloud.bid(str(id_))
     if bid is None:
-        raise RefusedError(f"adopt_task_id: there is no task {id_}", "take the line out to place a new bid")
+        raise RejectedError(f"adopt_task_id: there is no task {id_}", "take the line out to place a new bid")
     if problem := differences(bid, props, cloud.market(), cloud.project().id):
-        raise RefusedError(
+        raise RejectedError(
             f"adopt_task_id: the task {id_} {problem}", "make the program say the same, or take the line out"
         )
     warn_of_other_owner(bid, Mark.parse(str(props[MARK])))
@@ -67,7 +67,7 @@ def claimed(cloud: Cloud, props: Mapping[str, Any], deadline: Deadline) -> Bid:
         for leftover in found.clear:
             engine.info(f"ending {leftover.name} ({leftover.id}), which an earlier, interrupted `up` left running")
             end(cloud, leftover, deadline)
-        warn_of_surplus(found.unsure, mark, still_recorded(str(mark)), worth)
+        warn_of_surplus(found.unsure, mark, still_recorded(str(mark)), describe_cost)
         if found.take:
             engine.info(taking_over(found.take))
             return found.take
@@ -81,7 +81,7 @@ def _placed(cloud: Cloud, props: Mapping[str, Any], found: Claim[Bid], mark: Mar
     while namesakes := cloud.bids_named(name := naming.compose(prefix, mark, spec, generation)):
         for one in namesakes:
             if not one.ended and one.id not in still_recorded(str(mark)):
-                raise NamesakeError(
+                raise OwnershipError(
                     f"the bid {one.id} has the name {name!r} already and is not ours",
                     f"`flow cancel {one.id}` ends it; adopt_task_id={one.id!r} takes it over",
                 )
@@ -100,7 +100,7 @@ def _launch(cloud: Cloud, name: str, props: Mapping[str, Any]) -> Launch:
     market = cloud.market(volumes=bool(mounts))
     offer = market.offer(str(props["instance_type"]), region)
     if offer is None:
-        raise RefusedError(
+        raise RejectedError(
             f"{props['instance_type']} is not on offer in {region} now", "choose another region or instance type"
         )
     keys = {} if not props.get("ssh_keys") else cloud.ssh_keys()
@@ -109,9 +109,9 @@ def _launch(cloud: Cloud, name: str, props: Mapping[str, Any]) -> Launch:
 
 
 def _refuse_to_take(cloud: Cloud, bid: Bid, props: Mapping[str, Any]) -> None:
-    """Raise NamesakeError for a leftover that is not what its name says, or may be another stack's."""
+    """Raise OwnershipError for a leftover that is not what its name says, or may be another stack's."""
     if bid.quantity != int(props.get("num_instances") or 1) or bid.region != props.get("region"):
-        raise NamesakeError(
+        raise OwnershipError(
             f"the bid {bid.id} has our name {bid.name!r} but is not what the program says",
             f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
         )
@@ -120,13 +120,13 @@ def _refuse_to_take(cloud: Cloud, bid: Bid, props: Mapping[str, Any]) -> None:
 
 
 def _refuse_to_end(bid: Bid) -> None:
-    """Raise NamesakeError for a leftover that may be another stack's: ending a cluster that runs cannot be undone."""
+    """Raise OwnershipError for a leftover that may be another stack's: ending a cluster that runs cannot be undone."""
     if not is_young(bid, CLEAR_WITHIN) or owner_is_shared():
         raise _not_sure(bid)
 
 
-def _not_sure(bid: Bid) -> NamesakeError:
-    return NamesakeError(
+def _not_sure(bid: Bid) -> OwnershipError:
+    return OwnershipError(
         f"the bid {bid.id} ({bid.name}, of {bid.created_at}) carries this resource's mark, "
         "but this stack's state does not record it",
         f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
@@ -134,8 +134,8 @@ def _not_sure(bid: Bid) -> NamesakeError:
 
 
 def _digest(props: Mapping[str, Any], key: str) -> str:
-    spec = {one.name: meant(one, props.get(one.name)) for one in SPEC if not one.quiet}
+    spec = {one.name: normalised(one, props.get(one.name)) for one in SPEC if not one.sensitive}
     sealed = {
-        one.name: value for one in SPEC if one.quiet and (value := props.get(one.name)) not in (None, one.default)
+        one.name: value for one in SPEC if one.sensitive and (value := props.get(one.name)) not in (None, one.default)
     }
     return naming.spec_digest(spec, sealed, key)

@@ -10,10 +10,10 @@ from typing import Any
 from flow_resources import engine
 from flow_resources.cloud import Cloud
 from flow_resources.core import money
-from flow_resources.core.cluster_inputs import WAIT_FOR
-from flow_resources.core.rows import Bid
-from flow_resources.core.status import Sighting
-from flow_resources.errors import EndedError, FlowResourcesError, NotReadyError
+from flow_resources.core.cluster_fields import WAIT_FOR
+from flow_resources.core.models import Bid
+from flow_resources.core.status import ClusterSnapshot
+from flow_resources.errors import FlowResourcesError, NotReadyError, TerminatedError
 from flow_resources.providers import session
 from flow_resources.providers.waiting import Deadline
 
@@ -21,7 +21,7 @@ _FIRST_LOSS = 60.0
 """No bid loses its machines sooner, in seconds: auctions are minutes apart, and a loss has a notice of minutes."""
 
 
-def bring_about(
+def converge(
     cloud: Cloud,
     bid: Bid,
     props: Mapping[str, Any],
@@ -29,7 +29,7 @@ def bring_about(
     recorded: Mapping[str, Any],
     *,
     waits: bool = True,
-) -> Sighting:
+) -> ClusterSnapshot:
     """Set price and pause where they differ, then wait as far as `wait_for` asks."""
     price, paused = money.price(props["max_price_per_hour"]), bool(props.get("paused"))
     if bid.price != price:
@@ -40,9 +40,9 @@ def bring_about(
     return with_history(cloud, seen, recorded)
 
 
-def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) -> Sighting:
+def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) -> ClusterSnapshot:
     goal, paused = str(props.get("wait_for") or WAIT_FOR[-1]), bool(props.get("paused"))
-    seen: Sighting | None = None
+    seen: ClusterSnapshot | None = None
     calm, first = bid.id in session.current().placed, list[str]()
     for seen in deadline.watch(lambda moment: _look(cloud, bid, moment)):
         machines = [one.id for one in seen.present]
@@ -57,14 +57,16 @@ def _wait(cloud: Cloud, bid: Bid, props: Mapping[str, Any], deadline: Deadline) 
     raise NotReadyError(_unready(cloud, bid, seen, props), "raise the bid or wait; run `pulumi up` again to go on")
 
 
-def _look(cloud: Cloud, bid: Bid, moment: float) -> Sighting:
-    seen = cloud.look(bid.id, moment)
+def _look(cloud: Cloud, bid: Bid, moment: float) -> ClusterSnapshot:
+    seen = cloud.observe_while_waiting(bid.id, moment)
     if seen is None or seen.bid.ended:
-        raise EndedError(f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one")
+        raise TerminatedError(
+            f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one"
+        )
     return seen
 
 
-def with_history(cloud: Cloud, seen: Sighting, recorded: Mapping[str, Any]) -> Sighting:
+def with_history(cloud: Cloud, seen: ClusterSnapshot, recorded: Mapping[str, Any]) -> ClusterSnapshot:
     """Add how often it was preempted; its history is asked for only where it can have gone on since the record."""
     if seen.known_preemptions is not None:
         return seen
@@ -73,7 +75,7 @@ def with_history(cloud: Cloud, seen: Sighting, recorded: Mapping[str, Any]) -> S
     return replace(seen, history=cloud.history(seen.bid.id))
 
 
-def _unready(cloud: Cloud, bid: Bid, seen: Sighting | None, props: Mapping[str, Any]) -> str:
+def _unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, props: Mapping[str, Any]) -> str:
     price = money.usd(money.price(props["max_price_per_hour"]))
     up = seen.up if seen else 0
     market = ""
@@ -93,14 +95,14 @@ def end(cloud: Cloud, bid: Bid, deadline: Deadline) -> None:
     raise NotReadyError(f"the bid {bid.id} was cancelled but is not ended yet", "run the same command again to go on")
 
 
-def worth(bid: Bid) -> str:
+def describe_cost(bid: Bid) -> str:
     """Say what a bid can cost at most."""
     return "at an unknown price" if bid.max_cost is None else f"up to {money.usd(bid.max_cost)}/h"
 
 
-def latest(cloud: Cloud, seen: Sighting) -> Sighting:
+def latest(cloud: Cloud, seen: ClusterSnapshot) -> ClusterSnapshot:
     """Return the newest sighting that can be had, for the state of something that is not ready; never raises."""
     try:
-        return cloud.sight(seen.bid.id, session.current().clock.now() - 10) or seen
+        return cloud.observe(seen.bid.id, session.current().clock.now() - 10) or seen
     except Exception:  # noqa: BLE001 - the id must be recorded, whatever else goes wrong
         return seen

@@ -15,12 +15,12 @@ from typing import Any
 
 from flow_resources import backend, engine
 from flow_resources.clock import Clock
-from flow_resources.cloud import Cloud, Patience, Settings
+from flow_resources.cloud import Cloud, RetryBudget, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
-from flow_resources.core.leftovers import Records
-from flow_resources.errors import UnheardError
+from flow_resources.core.orphans import StackState
+from flow_resources.errors import UnavailableError
 from flow_resources.providers.waiting import Deadline
 
 _CHECK_SECONDS = 5.0
@@ -63,7 +63,7 @@ class Session:
     """Asks for the stored state of the stack of a URN; None where nobody can say."""
     other_states: Callable[[str], Iterable[tuple[str, Any]]] = backend.other_states
     """Asks for the stored states of all other stacks of the backend, one after the other."""
-    beside: dict[str, Records] | None = None
+    beside: dict[str, StackState] | None = None
     """What they record, once somebody asked."""
     exported: list[frozenset[str] | None] = field(default_factory=list)
     """The ids in it when it was first asked for (one entry); None where it could not be had."""
@@ -74,7 +74,7 @@ class Session:
     """Whose stack it is, as the program says."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     said: set[tuple[str, str]] = field(default_factory=set)
-    silence: tuple[float, UnheardError] | None = None
+    silence: tuple[float, UnavailableError] | None = None
     """When a check found the service silent, and what it was told."""
     verb: threading.local = field(default_factory=threading.local)
     """Of the verb that a thread answers: its call, its time limit and its patience."""
@@ -82,7 +82,7 @@ class Session:
     """By mark: whoever creates the same resource twice at once finds, the second time, what the first one made."""
 
     def settings(self) -> Settings:
-        """Return the settings of the stack; raises SettingsError where there is no key."""
+        """Return the settings of the stack; raises ConfigError where there is no key."""
         with self.lock:
             if self.found is None:
                 self.found = resolve(self.config)
@@ -91,7 +91,7 @@ class Session:
     def cloud(self) -> Cloud:
         """Return the door to the service, one for all threads of the operation.
 
-        Raises, for a check, the UnheardError of another check of moments ago.
+        Raises, for a check, the UnavailableError of another check of moments ago.
         """
         settings = self.settings()
         if self.silence and engine.current().method == "Check" and self.clock.now() < self.silence[0] + _SILENT_SECONDS:
@@ -107,10 +107,10 @@ class Session:
         deadline: Deadline = self.verb.deadline
         return deadline
 
-    def patience(self) -> Patience:
+    def patience(self) -> RetryBudget:
         """Return what is left of the patience of the verb that this thread answers."""
         self._meet_verb()
-        patience: Patience = self.verb.patience
+        patience: RetryBudget = self.verb.patience
         return patience
 
     def _meet_verb(self) -> None:
@@ -122,7 +122,7 @@ class Session:
             seconds = min(seconds, _CHECK_SECONDS)
         deadline = Deadline.of(call, self.clock, _WAIT_TIMES * seconds)
         self.verb.call, self.verb.deadline = call, deadline
-        self.verb.patience = Patience(seconds, deadline.begun + deadline.seconds, self.clock, engine.row)
+        self.verb.patience = RetryBudget(seconds, deadline.begun + deadline.seconds, self.clock, engine.row)
 
     def close(self) -> None:
         """Close the door; the operation is over."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 
 from flow_resources import engine
-from flow_resources.core.leftovers import Records, read_state, recorded_by
-from flow_resources.core.rows import Named
+from flow_resources.core.models import Named
+from flow_resources.core.orphans import StackState, read_state, recorded_by
 from flow_resources.providers import session
 
 READING_SECONDS = 60  # for the states of other stacks, each of which takes a second; a large backend has thousands
@@ -35,7 +35,7 @@ def is_elsewhere(one: Named) -> bool:
     return bool(stack)
 
 
-def _other_states() -> dict[str, Records]:
+def _other_states() -> dict[str, StackState]:
     """Return what the states of the other stacks recorded when this process first asked, as far as they can be read."""
     memory, urn = session.current(), engine.current().urn
     with memory.export_lock:

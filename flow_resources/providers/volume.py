@@ -10,17 +10,17 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Up
 
 from flow_resources import engine
 from flow_resources.cloud import Cloud
-from flow_resources.core import volume_inputs
-from flow_resources.core.changes import decide
+from flow_resources.core import volume_fields
+from flow_resources.core.diff import decide
+from flow_resources.core.models import StoredVolume
 from flow_resources.core.naming import Mark
-from flow_resources.core.rows import StoredVolume
-from flow_resources.core.volume_inputs import FIELDS
+from flow_resources.core.volume_fields import FIELDS
 from flow_resources.errors import (
-    EndedError,
-    NamesakeError,
     NotReadyError,
-    RefusedError,
-    UnheardError,
+    OwnershipError,
+    RejectedError,
+    TerminatedError,
+    UnavailableError,
 )
 from flow_resources.providers import session
 from flow_resources.providers.base import (
@@ -34,7 +34,7 @@ from flow_resources.providers.base import (
     guard_preview,
     hidden,
     not_ready,
-    pinned_region,
+    previously_resolved_region,
     service_of,
     update_not_ready,
     visible,
@@ -42,7 +42,7 @@ from flow_resources.providers.base import (
 from flow_resources.providers.claiming import warn_of_surplus
 from flow_resources.providers.holders import named_holders
 from flow_resources.providers.records import holds, is_held_by_another, new_record, record_of
-from flow_resources.providers.volume_making import adopted, check_adoption, claimed, find, worth
+from flow_resources.providers.volume_making import adopted, check_adoption, claimed, describe_cost, find
 from flow_resources.providers.waiting import Deadline
 
 _HELD = (400, 409, 422)  # what the service may answer while something holds a volume
@@ -56,15 +56,15 @@ class VolumeProvider(FlowProvider):
         """Report every bad input at once; refuse to lose data unless the program allows it."""
         olds, news = engine.unknowns_in(_olds), engine.unknowns_in(news)
         mark = hidden(olds, news)
-        found = volume_inputs.check_volume(visible(news))
+        found = volume_fields.check_volume(visible(news))
         region, regions = None, []
         with asking_the_service(found):
             region = session.current().settings().region
             session.current().cloud().project()
             regions = list(session.current().cloud().market().regions)
-        volume_inputs.settle_region(found, pinned_region(olds, news), region, regions)
-        volume_inputs.against_regions(found, regions)
-        volume_inputs.guard_data(found, olds)
+        volume_fields.resolve_region(found, previously_resolved_region(olds, news), region, regions)
+        volume_fields.check_regions(found, regions)
+        volume_fields.guard_data(found, olds)
         with asking_the_service(found):
             check_adoption(found, mark)
         return checked(found, mark, FIELDS)
@@ -102,7 +102,7 @@ class VolumeProvider(FlowProvider):
         if volume is None:
             return gone(id_, "volume", props)
         if mark := props.get(MARK):
-            warn_of_surplus(cloud.volumes(moment), Mark.parse(str(mark)), {id_}, worth)
+            warn_of_surplus(cloud.volumes(moment), Mark.parse(str(mark)), {id_}, describe_cost)
         inputs = {one.name: props[one.name] for one in FIELDS if props.get(one.name) is not None}
         inputs.pop("volume_name", None)
         if inputs:  # none for a `Volume.get`
@@ -117,7 +117,7 @@ class VolumeProvider(FlowProvider):
         guard_account(cloud, _olds)
         volume = find(cloud, _id, session.current().clock.now())
         if volume is None:
-            raise EndedError(f"the volume {_id} is gone", "`pulumi up --refresh` makes a new one")
+            raise TerminatedError(f"the volume {_id} is gone", "`pulumi up --refresh` makes a new one")
         try:
             volume = _renamed(cloud, volume, _news)
         except Exception as error:  # noqa: BLE001 - as in create
@@ -135,7 +135,7 @@ class VolumeProvider(FlowProvider):
         if is_held_by_another(_id, _props):
             return
         if held := _delete(cloud, _id, _props):
-            _outwait(held, deadline, cloud, _id, _props)
+            wait_until_deleted(held, deadline, cloud, _id, _props)
         session.current().deleted.add(_id)
 
 
@@ -148,7 +148,7 @@ def _delete(cloud: Cloud, id_: str, props: Mapping[str, Any], tell: Callable[[Se
     if volume is None:
         return ""
     if recorded and volume.name != recorded:
-        raise NamesakeError(
+        raise OwnershipError(
             f"the volume {id_} is named {volume.name!r} but the state records {recorded!r}",
             "if it is still this stack's, `pulumi refresh` records the new name; "
             "one that only waits for its deletion is not refreshed, and needs the recorded name back",
@@ -157,14 +157,14 @@ def _delete(cloud: Cloud, id_: str, props: Mapping[str, Any], tell: Callable[[Se
         return f"held by {tell(volume.bids)}"
     try:
         cloud.delete_volume(id_)
-    except RefusedError as error:
+    except RejectedError as error:
         if error.status not in _HELD:
             raise
         return str(error)
     return "it is still listed" if find(cloud, id_, session.current().clock.now()) else ""
 
 
-def _outwait(held: str, deadline: Deadline, cloud: Cloud, id_: str, props: Mapping[str, Any]) -> None:
+def wait_until_deleted(held: str, deadline: Deadline, cloud: Cloud, id_: str, props: Mapping[str, Any]) -> None:
     """Go on until a volume is gone. Raises NotReadyError at the limit, saying what held it last."""
     failed, again = f"the volume {id_} could not be deleted", "end what holds it, then run the same command again"
     engine.row(f"waiting: {held}")
@@ -175,7 +175,7 @@ def _outwait(held: str, deadline: Deadline, cloud: Cloud, id_: str, props: Mappi
             if not held:
                 return
             engine.row(f"waiting: {held}")
-    except UnheardError as silence:
+    except UnavailableError as silence:
         raise NotReadyError(f"{failed}: {held}; then {silence.message}", again) from silence
     raise NotReadyError(f"{failed}: {held}", again)
 

@@ -9,10 +9,10 @@ from flow_resources import engine
 from flow_resources.cloud import Cloud
 from flow_resources.core import naming
 from flow_resources.core.inputs import Checked, has_unknown, show
+from flow_resources.core.models import StoredVolume
 from flow_resources.core.naming import Mark
-from flow_resources.core.rows import StoredVolume
-from flow_resources.core.volume_inputs import SPEC
-from flow_resources.errors import FlowResourcesError, NamesakeError, RefusedError
+from flow_resources.core.volume_fields import SPEC
+from flow_resources.errors import FlowResourcesError, OwnershipError, RejectedError
 from flow_resources.providers import session
 from flow_resources.providers.base import (
     MARK,
@@ -32,7 +32,7 @@ def adopted(cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume | None:
         return None
     volume = find(cloud, str(id_), session.current().clock.now())
     if problem := _differences(volume, props):
-        raise RefusedError(f"adopt_volume_id: {id_} {problem}", "make the program say the same, or take the line out")
+        raise RejectedError(f"adopt_volume_id: {id_} {problem}", "make the program say the same, or take the line out")
     assert volume is not None  # noqa: S101 - a difference otherwise
     warn_of_other_owner(volume, Mark.parse(str(props[MARK])))
     return volume
@@ -46,7 +46,7 @@ def claimed(cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume:
         every = cloud.volumes(session.current().clock.now(), with_deleted=True)
         live = [one for one in every if not one.deleted]
         found = claim(live, mark, spec)
-        warn_of_surplus(found.unsure, mark, still_recorded(str(mark)), worth)
+        warn_of_surplus(found.unsure, mark, still_recorded(str(mark)), describe_cost)
         for leftover in found.clear:
             session.current().warn_once(
                 f"{leftover.name} ({leftover.id}) is an older volume of this resource that no state records; "
@@ -55,7 +55,7 @@ def claimed(cloud: Cloud, props: Mapping[str, Any]) -> StoredVolume:
             )
         # A leftover is mounted by nobody: a cluster is placed when its volumes are recorded.
         if found.take and (too_old(found.take, TAKE_OVER_WITHIN) or (owner_is_shared() and found.take.bids)):
-            raise NamesakeError(
+            raise OwnershipError(
                 f"the volume {found.take.id} ({found.take.name}, of {found.take.created_at}) carries this "
                 "resource's mark, but this stack's state does not record it",
                 f"adopt_volume_id={found.take.id!r} takes it over; `flow volume delete {found.take.id}` deletes it",
@@ -103,7 +103,7 @@ def _with_fixed_name(
     while True:
         try:
             made = _create(cloud, name, naming.compose(name, mark, spec, generation), props)
-        except RefusedError as error:
+        except RejectedError as error:
             raise _taken_name(namesake, name, error) from error
         if namesake and made.id == namesake.id:
             return made
@@ -116,10 +116,10 @@ def _with_fixed_name(
             return made
 
 
-def _taken_name(namesake: StoredVolume | None, name: str, error: RefusedError | None = None) -> FlowResourcesError:
+def _taken_name(namesake: StoredVolume | None, name: str, error: RejectedError | None = None) -> FlowResourcesError:
     if namesake is None:
-        return error or NamesakeError(f"the project has a volume {name!r} already", "choose another volume_name")
-    return NamesakeError(
+        return error or OwnershipError(f"the project has a volume {name!r} already", "choose another volume_name")
+    return OwnershipError(
         f"the project has a volume {name!r} already ({namesake.id})",
         f"choose another volume_name, or take it over with adopt_volume_id={namesake.id!r}",
     )
@@ -152,6 +152,6 @@ def find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
     return next((one for one in cloud.volumes(begun_after) if one.id == id_), None)
 
 
-def worth(volume: StoredVolume) -> str:
+def describe_cost(volume: StoredVolume) -> str:
     """Say how large a volume is."""
     return f"{volume.size_gb:,} GB"

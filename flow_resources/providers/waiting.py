@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from flow_resources import engine
 from flow_resources.clock import Clock
-from flow_resources.errors import UnheardError
+from flow_resources.errors import UnavailableError
 
 T = TypeVar("T")
 
@@ -61,14 +61,14 @@ class Deadline:
     def watch(self, look: Callable[[float], T]) -> Iterator[T]:
         """Look again and again and yield what was seen; a bad answer does not end a wait, long silence does.
 
-        Raises the last UnheardError where silence lasted too long, or the limit came in the middle of it.
+        Raises the last UnavailableError where silence lasted too long, or the limit came in the middle of it.
         """
-        silence: UnheardError | None = None
+        silence: UnavailableError | None = None
         heard = self.clock.now()
         for moment in self.looks():
             try:
                 seen, silence, heard = look(moment), None, self.clock.now()
-            except UnheardError as error:
+            except UnavailableError as error:
                 silence = error
                 if self.clock.now() - heard > self.silence:
                     raise

@@ -15,8 +15,8 @@ from support.engine import Project
 from support.program import rent
 
 from flow_resources.cli import adopt
-from flow_resources.core.adoption import Adoption, LeftOut, Resource
-from flow_resources.core.cluster_inputs import FIELDS
+from flow_resources.cli.adopt_program import Adoption, LeftOut, Resource
+from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.testing import FakeMithril
 
 PAGE = ROOT / "docs" / "adopt.md"

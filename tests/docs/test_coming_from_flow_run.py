@@ -16,7 +16,7 @@ from docs.pages import ROOT
 from flow.errors import APIError, FlowError, NameConflictError, ValidationError
 from support.engine import Project
 
-from flow_resources.core.cluster_inputs import check_cluster
+from flow_resources.core.cluster_fields import check_cluster
 from flow_resources.testing import FakeMithril, mock_mithril
 
 PAGE = ROOT / "docs" / "coming-from-flow-run.md"

@@ -10,9 +10,9 @@ import pytest
 from docs.pages import README, ROOT, blocks, section, tables, ticked
 
 from flow_resources.cloud.settings import Settings
-from flow_resources.core import cluster_inputs, naming
-from flow_resources.core.rows import Bid
-from flow_resources.core.status import STATUSES, Sighting
+from flow_resources.core import cluster_fields, naming
+from flow_resources.core.models import Bid
+from flow_resources.core.status import STATUSES, ClusterSnapshot
 from flow_resources.providers import claiming, session, waiting
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.service.auction import Bidder, clear
@@ -57,7 +57,7 @@ def test_the_versions_are_those_of_the_package() -> None:
 
 def test_a_word_that_the_service_adds_is_unknown() -> None:
     """With the word in the sentence."""
-    seen = Sighting(a_bid("Hibernating"), ())
+    seen = ClusterSnapshot(a_bid("Hibernating"), ())
     assert seen.status == "unknown"
     assert "Hibernating" in seen.message
 
@@ -94,10 +94,10 @@ def test_every_state_of_a_bid_is_called_as_the_page_says() -> None:
     (table,) = tables(section(AUCTION, "The states of a bid"))
     told = {row[0]: ticked(row[1]) for row in table[1:]}
     for service, words in told.items():
-        seen = {Sighting(a_bid(service), (), history).status for history in (None, ("Allocated", "Preempted"))}
+        seen = {ClusterSnapshot(a_bid(service), (), history).status for history in (None, ("Allocated", "Preempted"))}
         assert seen <= set(words), service
         assert service in ("Open", "Allocated") or len(words) == 1
-    assert Sighting(a_bid("Open"), (), ("Allocated", "Preempted")).status == told["Open"][1]
+    assert ClusterSnapshot(a_bid("Open"), (), ("Allocated", "Preempted")).status == told["Open"][1]
     assert {word for words in told.values() for word in words} == set(STATUSES) - {"failed", "unknown"}
 
 
@@ -146,7 +146,7 @@ def test_the_waits_are_those_of_the_code() -> None:
     assert session._WAIT_TIMES * Settings("k", "u").retry_seconds == 5 * 60
     assert "five minutes does not end a wait" in " ".join(page.split())
     (table,) = tables(page)
-    assert [ticked(row[0])[0].strip('"') for row in table[1:]] == list(cluster_inputs.WAIT_FOR)
+    assert [ticked(row[0])[0].strip('"') for row in table[1:]] == list(cluster_fields.WAIT_FOR)
 
 
 def test_every_place_to_mount_is_named_and_works() -> None:
@@ -155,7 +155,7 @@ def test_every_place_to_mount_is_named_and_works() -> None:
     for text in (page, README.read_text()):
         assert "`/volumes/`, `/mnt/`, `/data`, `/dataN`, `/opt/` or `/var/`" in text
     for path in ("/volumes/a", "/mnt/a", "/data", "/data7", "/opt/a", "/var/a"):
-        assert cluster_inputs.volumes([{"volume_id": "vol_1", "mount_path": path}])
+        assert cluster_fields.volumes([{"volume_id": "vol_1", "mount_path": path}])
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))

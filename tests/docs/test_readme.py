@@ -16,11 +16,11 @@ import pytest
 from docs.pages import CUT, EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked
 
 from flow_resources import GpuCluster, Volume
-from flow_resources.core import cluster_inputs, volume_inputs
+from flow_resources.core import cluster_fields, volume_fields
 from flow_resources.core.inputs import Change, Field
 
 PYTHON = blocks(README, "python")
-RESOURCES = [("GpuCluster", GpuCluster, cluster_inputs.FIELDS), ("Volume", Volume, volume_inputs.FIELDS)]
+RESOURCES = [("GpuCluster", GpuCluster, cluster_fields.FIELDS), ("Volume", Volume, volume_fields.FIELDS)]
 MATRIX = {
     Change.REPLACE: "replaces",
     Change.UPDATE: "in place",

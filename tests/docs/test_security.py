@@ -18,7 +18,8 @@ from docs.pages import README, ROOT, section, tables, ticked
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from flow_resources.core import hushing, naming
+from flow_resources import redaction
+from flow_resources.core import naming
 
 PAGE = ROOT / "SECURITY.md"
 FROZEN = json.loads((ROOT / "tests" / "frozen.json").read_text())
@@ -89,7 +90,7 @@ def test_what_is_named_is_there() -> None:
     loud = (ROOT / "tests" / "engine" / "test_secrets.py").read_text()
     for words in re.findall(r"`((?:Unm|M)arshaling property for RPC\[)`", PAGE.read_text()):
         assert f'"{words}"' in loud
-    assert hushing._SHORTEST_PIECE == 8
+    assert redaction._SHORTEST_PIECE == 8
     assert "pieces of eight characters or" in PAGE.read_text()
 
 

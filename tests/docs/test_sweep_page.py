@@ -16,10 +16,10 @@ from docs.test_readme import assert_messages_are_the_sources
 from support.engine import Project
 
 from flow_resources.cli import sweep
-from flow_resources.cli.report import Report
-from flow_resources.core.leftovers import Found, Owners, Records, leftovers
+from flow_resources.cli.sweep_report import Report
+from flow_resources.core.models import Bid, StoredVolume
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.rows import Bid, StoredVolume
+from flow_resources.core.orphans import Found, Owners, StackState, find_orphans
 from flow_resources.testing import FakeMithril
 
 PAGE = ROOT / "docs" / "sweep.md"
@@ -80,11 +80,11 @@ def test_the_exit_codes_are_those_of_the_help() -> None:
 
 def test_the_keys_of_the_document_are_those_of_the_page() -> None:
     """Every key, and no other."""
-    own, name, now = Records(), compose("c", Mark.of("ada", "c"), "9c01d2", 1), datetime.now(timezone.utc)
+    own, name, now = StackState(), compose("c", Mark.of("ada", "c"), "9c01d2", 1), datetime.now(timezone.utc)
     bid = Bid("bid_1", name, "p", "Open", None, 1, "it", None, (), (), "")
     volume = StoredVolume("vol_1", name, "p", 1, "file", "r", (), "", deleted=False)
     owners, never = Owners.of("ada", "a/b/c", own), timedelta(0)
-    found = Found(leftovers([bid], owners, own, (), now, never), leftovers([volume], owners, own, (), now, never))
+    found = Found(find_orphans([bid], owners, own, (), now, never), find_orphans([volume], owners, own, (), now, never))
     document = json.loads(Report(found, {}, "a/b/c", "demo", "ada", shared=False).document())
     whole, things = (
         {word for row in table[1:] for word in ticked(row[0])} for table in tables(section(PAGE, "For scripts"))

@@ -14,8 +14,8 @@ import ssl
 import sys
 
 import pytest
-from faults.lives import CALM_PRICE, DEAR_PRICE, REGION, Life, Ref, Strike, mounted, new_cluster, new_volume
 from faults.matrix import CRASHES, FAULTS
+from faults.stateful_model import CALM_PRICE, DEAR_PRICE, REGION, Life, Ref, Strike, mounted, new_cluster, new_volume
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test

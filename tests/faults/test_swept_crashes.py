@@ -9,8 +9,8 @@ from faults import matrix
 from faults.matrix import CRASHES, SCENARIOS
 from support.stack import FakeClock, cluster, volume
 
-from flow_resources.core.leftovers import Owners, leftovers, read_state
-from flow_resources.core.rows import Bid, StoredVolume
+from flow_resources.core.models import Bid, StoredVolume
+from flow_resources.core.orphans import Owners, find_orphans, read_state
 from flow_resources.testing import FakeMithril
 
 BEFORE, AFTER = {"v": volume(), "c": cluster()}, {"v": volume(), "c": cluster(num_instances=2, create_first=True)}
@@ -41,8 +41,8 @@ def swept(cloud, stack):
     owners = Owners.of(stack.owner, stack.owner, own)
     bids, volumes = map(Bid.read, cloud.live_bids), map(StoredVolume.read, cloud.volumes)
     found = [
-        *leftovers(bids, owners, own, (), now, timedelta(0)),
-        *leftovers(volumes, owners, own, (), now, timedelta(0)),
+        *find_orphans(bids, owners, own, (), now, timedelta(0)),
+        *find_orphans(volumes, owners, own, (), now, timedelta(0)),
     ]
     assert all(one.note == "" for one in found)
     return sorted(one.thing.id for one in found)

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from flow_resources.core.cluster_inputs import Market
-from flow_resources.core.rows import InstanceType, Offer, StoredVolume
+from flow_resources.core.cluster_fields import Market
+from flow_resources.core.models import InstanceType, Offer, StoredVolume
 
 CENTRAL, EAST, NORTH = "us-central5-a", "us-east1-a", "eu-north1-a"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flow_resources.core import cluster_inputs, volume_inputs
-from flow_resources.core.cluster_inputs import Market
+from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core.cluster_fields import Market
 from flow_resources.core.inputs import Checked
 
 CLUSTER = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a"}
@@ -28,19 +28,19 @@ def said(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def judge_cluster(market: Market, /, **changes: Any) -> Checked:
     """Check a cluster as the preview does, with a good program but for the changes."""
-    found = cluster_inputs.check_cluster(said(CLUSTER, changes))
-    cluster_inputs.settle_region(found, None, None, market)
-    cluster_inputs.against_market(found, market)
-    cluster_inputs.drop_hints(found.inputs)
+    found = cluster_fields.check_cluster(said(CLUSTER, changes))
+    cluster_fields.resolve_region(found, None, None, market)
+    cluster_fields.check_market(found, market)
+    cluster_fields.drop_hints(found.inputs)
     return found
 
 
 def judge_volume(market: Market, olds: dict[str, Any] | None = None, /, **changes: Any) -> Checked:
     """Check a volume as the preview does."""
-    found = volume_inputs.check_volume(said(VOLUME, changes))
-    volume_inputs.settle_region(found, None, None, market.regions)
-    volume_inputs.against_regions(found, market.regions)
-    volume_inputs.guard_data(found, olds or {})
+    found = volume_fields.check_volume(said(VOLUME, changes))
+    volume_fields.resolve_region(found, None, None, market.regions)
+    volume_fields.check_regions(found, market.regions)
+    volume_fields.guard_data(found, olds or {})
     return found
 
 
@@ -602,8 +602,8 @@ def test_the_places_where_the_service_mounts_are_accepted(market: Market, path: 
 )
 def test_every_spelling_of_a_type_has_one_normal_form(spelling: Any, normal: Any) -> None:
     """However it is typed, the state holds one spelling, so that another spelling is no change; ids keep their case."""
-    assert cluster_inputs.instance_type(spelling) == normal
-    assert cluster_inputs.instance_type(normal) == normal
+    assert cluster_fields.instance_type(spelling) == normal
+    assert cluster_fields.instance_type(normal) == normal
 
 
 def test_all_bad_inputs_of_a_cluster_are_reported_together(market: Market) -> None:
@@ -683,7 +683,7 @@ def test_a_key_that_looks_like_a_path_is_shown_with_its_own_value(market: Market
 
 def test_a_volume_mounted_three_times_is_reported_once_a_mount() -> None:
     """Every surplus mount has one failure."""
-    found = cluster_inputs.check_cluster(
+    found = cluster_fields.check_cluster(
         {**CLUSTER, "volumes": [mount(mount_path=f"/mnt/{place}") for place in range(3)]}
     )
     assert [failure.path for failure in found.failures] == ["volumes[1].volume_id", "volumes[2].volume_id"]
@@ -732,8 +732,8 @@ def test_a_value_that_can_be_secret_stands_in_no_failure(market: Market, name: s
 
 def test_a_value_that_is_not_quiet_is_shown(market: Market) -> None:
     """The tables say which values can be secret; all the others help to find the mistake."""
-    assert tuple(one.name for one in cluster_inputs.FIELDS if one.quiet) == QUIET
-    assert not [one.name for one in volume_inputs.FIELDS if one.quiet]
+    assert tuple(one.name for one in cluster_fields.FIELDS if one.sensitive) == QUIET
+    assert not [one.name for one in volume_fields.FIELDS if one.sensitive]
     assert "got ['shown']" in texts(judge_cluster(market, image=["shown"]), "image")[0]
 
 
@@ -770,10 +770,10 @@ _anything = st.recursive(
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(changes=st.dictionaries(st.sampled_from([one.name for one in cluster_inputs.FIELDS]), _anything, max_size=4))
+@given(changes=st.dictionaries(st.sampled_from([one.name for one in cluster_fields.FIELDS]), _anything, max_size=4))
 def test_nothing_that_can_be_typed_breaks_the_check_of_a_cluster(changes: Any) -> None:
     """Whatever stands in a property, check answers; what passed is a fixed point of check."""
-    market = cluster_inputs.Market((), (), ("us-central5-a",), {})
+    market = cluster_fields.Market((), (), ("us-central5-a",), {})
     found = judge_cluster(market, **changes)
     assert all(failure.text and failure.path for failure in found.failures)
     if not found.failures:
@@ -781,10 +781,10 @@ def test_nothing_that_can_be_typed_breaks_the_check_of_a_cluster(changes: Any) -
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(changes=st.dictionaries(st.sampled_from([one.name for one in volume_inputs.FIELDS]), _anything, max_size=4))
+@given(changes=st.dictionaries(st.sampled_from([one.name for one in volume_fields.FIELDS]), _anything, max_size=4))
 def test_nothing_that_can_be_typed_breaks_the_check_of_a_volume(changes: Any) -> None:
     """Whatever stands in a property, check answers; what passed is a fixed point of check."""
-    market = cluster_inputs.Market((), (), ("us-central5-a",), {})
+    market = cluster_fields.Market((), (), ("us-central5-a",), {})
     found = judge_volume(market, {"size_gb": 1.0}, **changes)
     assert all(failure.text and failure.path for failure in found.failures)
     if not found.failures:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources import errors
-from flow_resources.errors import FlowResourcesError, NotFoundError, RefusedError, one_line
+from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, one_line
 
 
 def drawn() -> dict[str, str]:
@@ -33,24 +33,24 @@ def test_the_drawn_tree_is_the_real_one() -> None:
 
 def test_not_found_is_a_refusal_but_not_the_other_way_round() -> None:
     """Whoever treats a refusal treats a 404 too, and only a 404 proves absence."""
-    assert issubclass(NotFoundError, RefusedError)
-    with pytest.raises(RefusedError):
+    assert issubclass(NotFoundError, RejectedError)
+    with pytest.raises(RejectedError):
         raise NotFoundError("gone")
-    assert not isinstance(RefusedError("no"), NotFoundError)
+    assert not isinstance(RejectedError("no"), NotFoundError)
 
 
 def test_an_error_is_a_line_with_its_remedy() -> None:
     """What is wrong, a colon, what to do; without a remedy just what is wrong."""
-    error = RefusedError("the service\n  said no", "ask\tagain")
+    error = RejectedError("the service\n  said no", "ask\tagain")
     assert str(error) == "the service said no: ask again"
     assert (error.message, error.remedy) == ("the service said no", "ask again")
-    assert str(RefusedError("no")) == "no"
-    assert RefusedError("no").remedy == ""
+    assert str(RejectedError("no")) == "no"
+    assert RejectedError("no").remedy == ""
 
 
 def test_a_page_of_an_answer_does_not_become_a_page_of_an_error() -> None:
     """The message is cut, and the remedy still stands behind it."""
-    error = RefusedError("x" * 10_000, "do this")
+    error = RejectedError("x" * 10_000, "do this")
     assert str(error).endswith("…: do this")
     assert len(str(error)) < 700
 

@@ -15,10 +15,10 @@ from support import golden
 
 import flow_resources
 from flow_resources.cli import main
-from flow_resources.cloud.launching import idempotency_key
+from flow_resources.cloud.launch import idempotency_key
 from flow_resources.cloud.settings import resolve
 from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
-from flow_resources.core import cluster_inputs, exports, naming, volume_inputs
+from flow_resources.core import cluster_fields, exports, naming, volume_fields
 from flow_resources.core.status import STATUSES
 from flow_resources.engine import token
 from flow_resources.providers.cluster import GpuClusterProvider
@@ -68,9 +68,9 @@ def what_is() -> dict[str, Any]:
             for one, provider in ((GpuCluster, GpuClusterProvider), (Volume, VolumeProvider))
         },
         "inputs": {
-            "GpuCluster": sorted(one.name for one in cluster_inputs.FIELDS),
+            "GpuCluster": sorted(one.name for one in cluster_fields.FIELDS),
             "GpuCluster.volumes": sorted(VolumeMountDict.__annotations__),
-            "Volume": sorted(one.name for one in volume_inputs.FIELDS),
+            "Volume": sorted(one.name for one in volume_fields.FIELDS),
         },
         "outputs": {
             "GpuCluster": sorted(GpuCluster.__annotations__),

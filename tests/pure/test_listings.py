@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from flow_resources.cloud.listings import Listings
-from flow_resources.core.rows import Bid
+from flow_resources.core.models import Bid
 
 BID = Bid("bid_1", "it", "proj_1", "Open", Decimal(50), 1, "it_1", "r", ("inst_1",), (), "2026-01-02T11:00:00Z")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from flow_resources.core import cluster_inputs, volume_inputs
-from flow_resources.core.cluster_inputs import Market, named, near
+from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core.cluster_fields import Market, named, near
 from flow_resources.core.inputs import UNKNOWN, Checked
-from flow_resources.core.rows import InstanceType, Offer
+from flow_resources.core.models import InstanceType, Offer
 
 CENTRAL, EAST, NORTH = "us-central5-a", "us-east1-a", "eu-north1-a"
 GOOD = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": CENTRAL}
@@ -17,9 +17,9 @@ GOOD = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": CENTRAL
 
 def judged(market: Market, olds: Any = None, /, **changes: Any) -> Checked:
     """Judge as check does: a cluster that stays as it is, is not judged again."""
-    found = cluster_inputs.check_cluster({**GOOD, **changes})
-    if not cluster_inputs.stays(found, olds or {}):
-        cluster_inputs.against_market(found, market)
+    found = cluster_fields.check_cluster({**GOOD, **changes})
+    if not cluster_fields.is_unchanged(found, olds or {}):
+        cluster_fields.check_market(found, market)
     return found
 
 
@@ -35,8 +35,8 @@ def settled(
     market: Market, mounts: Any = None, pinned: str | None = None, default: str | None = None, **said: Any
 ) -> Checked:
     news = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "volumes": mounts, **said}
-    found = cluster_inputs.check_cluster(news)
-    cluster_inputs.settle_region(found, pinned, default, market)
+    found = cluster_fields.check_cluster(news)
+    cluster_fields.resolve_region(found, pinned, default, market)
     return found
 
 
@@ -106,13 +106,13 @@ def test_a_volumes_region_is_settled_and_checked_alike(market: Market) -> None:
         ({}, EAST, CENTRAL, EAST),
         ({}, None, CENTRAL, CENTRAL),
     ):
-        found = volume_inputs.check_volume({"size_gb": 1.0, **news})
-        volume_inputs.settle_region(found, pinned, default, market.regions)
-        volume_inputs.against_regions(found, market.regions)
+        found = volume_fields.check_volume({"size_gb": 1.0, **news})
+        volume_fields.resolve_region(found, pinned, default, market.regions)
+        volume_fields.check_regions(found, market.regions)
         assert not found.failures
         assert found.inputs["region"] == region
-    found = volume_inputs.check_volume({"size_gb": 1.0})
-    volume_inputs.settle_region(found, None, None, market.regions)
+    found = volume_fields.check_volume({"size_gb": 1.0})
+    volume_fields.resolve_region(found, None, None, market.regions)
     assert lines(found)["region"].endswith(": one of us-central5-a, us-east1-a, eu-north1-a")
 
 
@@ -129,8 +129,8 @@ def test_without_a_list_of_regions_every_region_passes(market: Market) -> None:
     """A service that does not say its regions refuses none."""
     silent = replace(market, regions=())
     assert not judged(silent, region=EAST).failures
-    volume = volume_inputs.check_volume({"size_gb": 1.0, "region": "mars"})
-    volume_inputs.against_regions(volume, ())
+    volume = volume_fields.check_volume({"size_gb": 1.0, "region": "mars"})
+    volume_fields.check_regions(volume, ())
     assert not volume.failures
 
 
@@ -324,7 +324,7 @@ def test_hints_are_dropped_before_anything_is_recorded(market: Market) -> None:
     found = judged(
         market, volumes=[mount(UNKNOWN, region=CENTRAL, interface="file"), mount("vol_b", "/mnt/b"), UNKNOWN]
     )
-    cluster_inputs.drop_hints(found.inputs)
+    cluster_fields.drop_hints(found.inputs)
     assert found.inputs["volumes"] == [mount(UNKNOWN), mount("vol_b", "/mnt/b"), UNKNOWN]
 
 
@@ -332,7 +332,7 @@ def test_hints_are_dropped_before_anything_is_recorded(market: Market) -> None:
 def test_dropping_hints_leaves_alone_what_is_no_list_of_mounts(volumes: Any) -> None:
     """Also what check has refused already."""
     inputs = {"volumes": volumes}
-    cluster_inputs.drop_hints(inputs)
+    cluster_fields.drop_hints(inputs)
     assert inputs == {"volumes": volumes}
 
 
@@ -341,6 +341,6 @@ def test_a_volume_keeps_its_data_when_nothing_of_it_changes() -> None:
     olds = {"size_gb": 4.0, "interface": "file", "region": CENTRAL, "volume_name": "one"}
     news = {"size_gb": 4, "region": CENTRAL, "volume_name": "two"}
     for recorded in (olds, {}):
-        found = volume_inputs.check_volume(news)
-        volume_inputs.guard_data(found, recorded)
+        found = volume_fields.check_volume(news)
+        volume_fields.guard_data(found, recorded)
         assert not found.failures

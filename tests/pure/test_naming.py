@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core.naming import Mark, MarkedName, compose, fit, logical_name, spec_digest, take_apart
-from flow_resources.core.volume_inputs import volume_name
+from flow_resources.core.volume_fields import volume_name
 
 # flow.sdk.models.task_config.TaskConfig.name, and what the service takes for a volume.
 TASK_NAME, VOLUME_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*"), re.compile(r"[a-z][a-z0-9-]{1,62}[a-z0-9]")

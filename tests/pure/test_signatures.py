@@ -19,12 +19,12 @@ from flow_resources import (
     export_cluster,
     export_volume,
 )
-from flow_resources.core import cluster_inputs, volume_inputs
+from flow_resources.core import cluster_fields, volume_fields
 from flow_resources.testing import FakeMithril, FlowMocks
 
 DECLARED: dict[Callable[..., Any], list[str]] = {
-    GpuCluster: [one.name for one in cluster_inputs.FIELDS],
-    Volume: [one.name for one in volume_inputs.FIELDS],
+    GpuCluster: [one.name for one in cluster_fields.FIELDS],
+    Volume: [one.name for one in volume_fields.FIELDS],
 }
 READ = [ClusterReference, VolumeReference, export_cluster, export_volume, GpuCluster.get, Volume.get]
 CALLED = [*DECLARED, *READ, VolumeMount, Instance, FakeMithril, FlowMocks]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flow_resources.core.cluster_inputs import WAIT_FOR
-from flow_resources.core.rows import Bid, Machine
-from flow_resources.core.status import STATUSES, Sighting, outputs
+from flow_resources.core.cluster_fields import WAIT_FOR
+from flow_resources.core.models import Bid, Instance
+from flow_resources.core.status import STATUSES, ClusterSnapshot, outputs
 
 PLACED, WON, LOST, PAUSED, RESUMED = "Placed", "Allocated", "Preempted", "Paused", "Resumed"
 
@@ -23,15 +23,15 @@ def bid(status: str = "Allocated", quantity: int = 2, price: str | None = "50.00
     )
 
 
-def machine(place: int, status: str = "running", ip: str | None = "203.0.113.1", port: int | None = 22) -> Machine:
-    return Machine(f"inst_{place}", "bid_1", status, ip, None if ip is None else port, f"10.0.0.{place}")
+def machine(place: int, status: str = "running", ip: str | None = "203.0.113.1", port: int | None = 22) -> Instance:
+    return Instance(f"inst_{place}", "bid_1", status, ip, None if ip is None else port, f"10.0.0.{place}")
 
 
-def seen(status: str, *statuses: str, history: tuple[str, ...] | None = None) -> Sighting:
-    return Sighting(bid(status), tuple(machine(place, word) for place, word in enumerate(statuses)), history)
+def seen(status: str, *statuses: str, history: tuple[str, ...] | None = None) -> ClusterSnapshot:
+    return ClusterSnapshot(bid(status), tuple(machine(place, word) for place, word in enumerate(statuses)), history)
 
 
-def held(ids: tuple[str, ...], *statuses: str) -> Sighting:
+def held(ids: tuple[str, ...], *statuses: str) -> ClusterSnapshot:
     """See an allocated bid that holds these machines."""
     sighting = seen("Allocated", *statuses)
     return replace(sighting, bid=replace(sighting.bid, instances=ids))
@@ -94,7 +94,7 @@ def test_the_table_has_every_status_and_the_words_are_frozen() -> None:
 
 def test_a_machine_that_has_no_address_runs_but_is_not_up() -> None:
     """The status is the service's; what waits for addresses waits on."""
-    one = Sighting(bid(quantity=1), (machine(0, ip=None),))
+    one = ClusterSnapshot(bid(quantity=1), (machine(0, ip=None),))
     assert one.status == "running"
     assert one.up == 0
     assert one.message == "0/1 machines running"
@@ -113,7 +113,7 @@ def test_a_machine_that_has_no_address_runs_but_is_not_up() -> None:
         (seen("Hibernated", "running", "running"), ["placed"]),
         (seen("Terminated", "running", "running"), []),
     ],
-    ids=lambda value: value.bid.status if isinstance(value, Sighting) else "-".join(value),
+    ids=lambda value: value.bid.status if isinstance(value, ClusterSnapshot) else "-".join(value),
 )
 def test_wait_for_is_reached_as_far_as_the_bid_is(sighting: Any, reached: Any) -> None:
     """A stronger word is never reached before a weaker one, and a bid that has ended reaches none."""
@@ -141,7 +141,7 @@ def test_machines_stand_in_the_bids_order_without_those_that_are_gone() -> None:
         (("inst_9",), []),
         (("inst_2",), []),
     ):
-        sighting = Sighting(replace(bid(), instances=ids), shuffled)
+        sighting = ClusterSnapshot(replace(bid(), instances=ids), shuffled)
         assert [one.id for one in sighting.present] == present
         assert [one["id"] for one in outputs(sighting)["instances"]] == present
         assert sighting.up == len(outputs(sighting)["public_ips"]) == len(present)
@@ -150,14 +150,14 @@ def test_machines_stand_in_the_bids_order_without_those_that_are_gone() -> None:
 def test_a_bid_that_lists_no_machines_has_all_that_are_not_gone() -> None:
     """By their ids: no list is no proof that there are none."""
     shuffled = (machine(7), machine(1), machine(0), machine(2, "terminated"), machine(5))
-    sighting = Sighting(replace(bid(), instances=()), shuffled)
+    sighting = ClusterSnapshot(replace(bid(), instances=()), shuffled)
     assert [one.id for one in sighting.present] == ["inst_0", "inst_1", "inst_5", "inst_7"]
     assert sighting.up == 4
 
 
 def test_a_region_that_the_service_does_not_say_is_no_output() -> None:
     """It is what the program says then, which an empty one would overwrite; all the other outputs are there."""
-    said, unsaid = outputs(Sighting(bid(), ())), outputs(Sighting(replace(bid(), region=None), ()))
+    said, unsaid = outputs(ClusterSnapshot(bid(), ())), outputs(ClusterSnapshot(replace(bid(), region=None), ()))
     assert said["region"] == "us-central5-a"
     assert unsaid == {name: value for name, value in said.items() if name != "region"}
 
@@ -165,7 +165,7 @@ def test_a_region_that_the_service_does_not_say_is_no_output() -> None:
 def test_outputs_are_what_the_service_decides() -> None:
     """Every key, with its value; they are in users' states and never change."""
     machines = (machine(1, ip="203.0.113.2", port=2222), machine(0))
-    assert outputs(Sighting(bid(), machines, (PLACED, WON))) == {
+    assert outputs(ClusterSnapshot(bid(), machines, (PLACED, WON))) == {
         "task_id": "bid_1",
         "task_name": "trainer-1",
         "project": "proj_1",
@@ -195,7 +195,7 @@ def test_outputs_are_what_the_service_decides() -> None:
 
 def test_what_has_no_address_and_no_price_yet_is_left_out() -> None:
     """No empty addresses, no command that goes nowhere, no price out of the air."""
-    result = outputs(Sighting(bid(price=None), (machine(0, "starting", ip=None),)))
+    result = outputs(ClusterSnapshot(bid(price=None), (machine(0, "starting", ip=None),)))
     assert result["public_ips"] == result["ssh_commands"] == []
     assert result["instances"][0]["public_ip"] is None
     assert result["max_price_per_hour"] is None
@@ -204,7 +204,7 @@ def test_what_has_no_address_and_no_price_yet_is_left_out() -> None:
 
 def test_costs_are_exact() -> None:
     """Three times 0.10 is 0.30, which no float multiplication gives."""
-    assert outputs(Sighting(bid(quantity=3, price="0.10"), ()))["max_cost_per_hour"] == 0.3
+    assert outputs(ClusterSnapshot(bid(quantity=3, price="0.10"), ()))["max_cost_per_hour"] == 0.3
 
 
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
@@ -217,7 +217,9 @@ def test_costs_are_exact() -> None:
 )
 def test_no_rows_break_the_meaning(status: Any, quantity: Any, words: Any, history: Any) -> None:
     """A promised word always, weaker goals before stronger ones, and never up with more machines than are there."""
-    sighting = Sighting(bid(status, quantity), tuple(machine(place, word) for place, word in enumerate(words)), history)
+    sighting = ClusterSnapshot(
+        bid(status, quantity), tuple(machine(place, word) for place, word in enumerate(words)), history
+    )
     assert sighting.status in STATUSES
     assert sighting.message
     reached = [sighting.reached(goal) for goal in WAIT_FOR]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flow_resources.core import cluster_inputs, volume_inputs
-from flow_resources.core.changes import Decision, decide, touched
-from flow_resources.core.cluster_inputs import Market
+from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core.cluster_fields import Market
+from flow_resources.core.diff import Decision, decide, fields_to_update
 from flow_resources.core.inputs import UNKNOWN, Checked, changed, has_unknown
 
 REGION = "us-central5-a"
@@ -55,20 +55,20 @@ NESTED = [
 
 
 def judge_cluster(market: Market | None, news: dict[str, Any], *, default: str | None = None) -> Checked:
-    found = cluster_inputs.check_cluster(news)
-    cluster_inputs.settle_region(found, None, default, market)
+    found = cluster_fields.check_cluster(news)
+    cluster_fields.resolve_region(found, None, default, market)
     if market:
-        cluster_inputs.against_market(found, market)
-    cluster_inputs.drop_hints(found.inputs)
+        cluster_fields.check_market(found, market)
+    cluster_fields.drop_hints(found.inputs)
     return found
 
 
 def judge_volume(market: Market | None, olds: dict[str, Any], news: dict[str, Any]) -> Checked:
     regions = market.regions if market else []
-    found = volume_inputs.check_volume(news)
-    volume_inputs.settle_region(found, None, None, regions)
-    volume_inputs.against_regions(found, regions)
-    volume_inputs.guard_data(found, olds)
+    found = volume_fields.check_volume(news)
+    volume_fields.resolve_region(found, None, None, regions)
+    volume_fields.check_regions(found, regions)
+    volume_fields.guard_data(found, olds)
     return found
 
 
@@ -80,8 +80,8 @@ def maybe_market(request: pytest.FixtureRequest, market: Market) -> Market | Non
 
 def test_the_programs_of_these_tests_name_every_input() -> None:
     """A new input is met here as an unknown, too."""
-    assert set(CLUSTER) == {one.name for one in cluster_inputs.FIELDS}
-    assert set(VOLUME) == {one.name for one in volume_inputs.FIELDS}
+    assert set(CLUSTER) == {one.name for one in cluster_fields.FIELDS}
+    assert set(VOLUME) == {one.name for one in volume_fields.FIELDS}
 
 
 @pytest.mark.parametrize("name", CLUSTER)
@@ -133,7 +133,7 @@ def test_what_is_known_beside_an_unknown_is_still_checked(inside: Any) -> None:
     """An unknown hides no failure of its neighbours."""
     (name, value), *_ = inside.items()
     bad = {**value, "1": "x"} if isinstance(value, dict) else [*value, 5.0]
-    found = cluster_inputs.check_cluster({**CLUSTER, name: bad})
+    found = cluster_fields.check_cluster({**CLUSTER, name: bad})
     path = "env.1" if isinstance(value, dict) else f"{name}[{len(value)}]"
     assert [failure.path for failure in found.failures] == [path]
 
@@ -141,13 +141,13 @@ def test_what_is_known_beside_an_unknown_is_still_checked(inside: Any) -> None:
 def test_two_unknown_ids_and_paths_are_not_taken_for_the_same() -> None:
     """Unknown is not equal to unknown: no volume is mounted twice, no path overlaps."""
     mounts = [{"volume_id": UNKNOWN, "mount_path": UNKNOWN} for _ in range(3)]
-    assert not cluster_inputs.check_cluster({**CLUSTER, "volumes": mounts}).failures
+    assert not cluster_fields.check_cluster({**CLUSTER, "volumes": mounts}).failures
 
 
 def test_known_paths_overlap_even_when_the_volumes_are_not_made_yet() -> None:
     """Two new volumes at one place fail at the first preview."""
     mounts = [{"volume_id": UNKNOWN, "mount_path": "/data"}, {"volume_id": UNKNOWN, "mount_path": "/data/x"}]
-    found = cluster_inputs.check_cluster({**CLUSTER, "volumes": mounts})
+    found = cluster_fields.check_cluster({**CLUSTER, "volumes": mounts})
     assert [failure.path for failure in found.failures] == ["volumes[1].mount_path"]
 
 
@@ -169,8 +169,8 @@ def test_a_region_that_an_unknown_volume_may_bring_is_unknown(maybe_market: Mark
 def test_a_pinned_region_stays_when_the_volumes_become_unknown(market: Market) -> None:
     """A volume that is replaced makes no new region."""
     news = {name: value for name, value in CLUSTER.items() if name != "region"} | {"volumes": UNKNOWN}
-    found = cluster_inputs.check_cluster(news)
-    cluster_inputs.settle_region(found, "us-east1-a", REGION, market)
+    found = cluster_fields.check_cluster(news)
+    cluster_fields.resolve_region(found, "us-east1-a", REGION, market)
     assert found.inputs["region"] == "us-east1-a"
 
 
@@ -195,17 +195,17 @@ def test_an_unknown_region_refuses_no_volume_and_no_type(market: Market) -> None
     assert not judge_cluster(market, news).failures
 
 
-@pytest.mark.parametrize("fields", [cluster_inputs.FIELDS, volume_inputs.FIELDS], ids=["cluster", "volume"])
+@pytest.mark.parametrize("fields", [cluster_fields.FIELDS, volume_fields.FIELDS], ids=["cluster", "volume"])
 def test_an_unknown_counts_as_changing(fields: Any) -> None:
     """The preview shows what may happen: a possible replacement is shown as one, where the program allows it."""
-    olds = CLUSTER if fields is cluster_inputs.FIELDS else {**VOLUME, "allow_replace": True}
+    olds = CLUSTER if fields is cluster_fields.FIELDS else {**VOLUME, "allow_replace": True}
     for one in fields:
         news = {**olds, one.name: UNKNOWN}
         assert list(changed(fields, olds, news)) == [one]
         decision = decide(fields, olds, news)
         assert decision.changes == (one.change.name != "CREATE_ONLY")
         assert decision.replaces == ((one.name,) if one.change.name in ("REPLACE", "GUARDED") else ())
-        assert touched(fields, olds, news) == ({one.name} if one.change.name == "UPDATE" else set())
+        assert fields_to_update(fields, olds, news) == ({one.name} if one.change.name == "UPDATE" else set())
     everything = dict.fromkeys(olds, UNKNOWN)
     assert list(changed(fields, olds, everything)) == list(fields)
 
@@ -214,15 +214,15 @@ def test_an_unknown_counts_as_changing(fields: Any) -> None:
 def test_an_unknown_that_could_lose_data_is_no_change_without_permission(name: str) -> None:
     """The check that knows it refuses it, if it differs."""
     news = {**VOLUME, name: UNKNOWN}
-    assert [one.name for one in changed(volume_inputs.FIELDS, VOLUME, news)] == [name]
-    assert decide(volume_inputs.FIELDS, VOLUME, news) == Decision(changes=False)
+    assert [one.name for one in changed(volume_fields.FIELDS, VOLUME, news)] == [name]
+    assert decide(volume_fields.FIELDS, VOLUME, news) == Decision(changes=False)
 
 
 @pytest.mark.parametrize("inside", NESTED, ids=repr)
 def test_an_unknown_deep_inside_counts_as_changing(inside: Any) -> None:
     """Also where the recorded value is compared as a whole."""
     (name, _), *_ = inside.items()
-    assert [one.name for one in changed(cluster_inputs.FIELDS, CLUSTER, {**CLUSTER, **inside})] == [name]
+    assert [one.name for one in changed(cluster_fields.FIELDS, CLUSTER, {**CLUSTER, **inside})] == [name]
 
 
 @pytest.mark.parametrize(
@@ -259,8 +259,8 @@ def _sprinkled(draw: Any, value: Any = None) -> Any:
 def test_no_sprinkling_of_unknowns_makes_a_good_cluster_fail(data: Any) -> None:
     """Whatever is unknown, in whatever company, nothing fails and nothing known is lost."""
     news = {name: data.draw(_sprinkled(value)) for name, value in CLUSTER.items()}
-    found = cluster_inputs.check_cluster(news)
-    cluster_inputs.settle_region(found, None, None, None)
-    cluster_inputs.drop_hints(found.inputs)
+    found = cluster_fields.check_cluster(news)
+    cluster_fields.resolve_region(found, None, None, None)
+    cluster_fields.drop_hints(found.inputs)
     assert not found.failures
     assert found.inputs == news

@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.pasted import declared
+from support.fake_backend import STACK, Told
 from support.program import rent
+from support.run_printed_program import declared
 from support.stack import CheckError
-from support.told import STACK, Told
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.cloud import Cloud
-from flow_resources.core.cluster_inputs import Market
-from flow_resources.core.leftovers import Records
+from flow_resources.core.cluster_fields import Market
 from flow_resources.core.naming import Mark, compose
+from flow_resources.core.orphans import StackState
 from flow_resources.testing import FakeMithril
 
 MARKED = compose("trainer", Mark.of(STACK, "trainer"), "9c01d2", 1)
@@ -213,8 +213,8 @@ def test_only_the_wanted_ids_are_printed(cloud, capsys):
 def test_what_a_state_records_is_never_printed(cloud, told, capsys):
     """Of this stack and of those beside it: two resources would own one bid."""
     mine, theirs, free = cloud.add_bid("mine"), cloud.add_volume("theirs"), cloud.add_bid("free")
-    told.state = Records(ids=frozenset({mine["fid"]}))
-    told.others = {"acme/training/prod": Records(ids=frozenset({theirs["fid"]}))}
+    told.state = StackState(ids=frozenset({mine["fid"]}))
+    told.others = {"acme/training/prod": StackState(ids=frozenset({theirs["fid"]}))}
     for arguments in ([], ["--all"]):
         program, said = printed(capsys, *arguments)
         assert [one.inputs["adopt_task_id"] for one in program.values()] == [free["fid"]]
@@ -234,7 +234,7 @@ def test_what_an_up_makes_meanwhile_is_not_printed(cloud, told, capsys):
 def test_a_state_of_another_service_or_project_is_not_mixed_with_this_one(cloud, told, capsys):
     """The program would go into a stack that lives elsewhere."""
     cloud.add_bid("trainer")
-    told.state = Records(places=frozenset({("https://other.example", "")}))
+    told.state = StackState(places=frozenset({("https://other.example", "")}))
     assert error(capsys).startswith("error: the state records https://other.example, but the settings point at ")
 
 

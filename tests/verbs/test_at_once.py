@@ -14,7 +14,7 @@ import pytest
 from support.stack import PROVIDERS, Context, Create, Declared, Stack, cluster, volume, wire
 
 from flow_resources.core import naming
-from flow_resources.errors import RefusedError
+from flow_resources.errors import RejectedError
 from flow_resources.providers import session
 from flow_resources.testing import FakeMithril
 
@@ -57,7 +57,7 @@ def test_the_same_key_with_another_body_is_refused_in_one_clear_line(stack: Stac
     """Nothing is made, and nothing else is taken for it."""
     stack.operation()
     make(100)
-    with pytest.raises(RefusedError, match=r"'data-1'.*already used with a different request body"):
+    with pytest.raises(RejectedError, match=r"'data-1'.*already used with a different request body"):
         make(200)
     assert [one["capacity_gb"] for one in cloud.volumes] == [100]
 

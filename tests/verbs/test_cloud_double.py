@@ -17,17 +17,17 @@ from pytest_mock import MockerFixture
 from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, volume
 
 from flow_resources.cloud import Cloud, Placed, Settings
-from flow_resources.cloud.door import Project
-from flow_resources.core.cluster_inputs import Market
-from flow_resources.core.rows import Bid, InstanceType, Machine, Offer, StoredVolume
-from flow_resources.core.status import Sighting
-from flow_resources.errors import RefusedError, SettingsError, UnheardError
+from flow_resources.cloud.client import Project
+from flow_resources.core.cluster_fields import Market
+from flow_resources.core.models import Bid, Instance, InstanceType, Offer, StoredVolume
+from flow_resources.core.status import ClusterSnapshot
+from flow_resources.errors import ConfigError, RejectedError, UnavailableError
 from flow_resources.providers import session
 
 BID = Bid(
     "bid_1", "", "proj_1", "Allocated", Decimal("50.00"), 1, "it_a", "us-central5-a", ("inst_1",), (), "2026-01-01"
 )
-MACHINE = Machine("inst_1", "bid_1", "running", "198.51.100.1", 22, "10.0.0.1")
+MACHINE = Instance("inst_1", "bid_1", "running", "198.51.100.1", 22, "10.0.0.1")
 VOLUME = StoredVolume("vol_1", "", "proj_1", 100, "file", "us-central5-a", (), "2026-01-01", deleted=False)
 MARKET = Market(
     [InstanceType("it_a", "a100-80gb.sxm.8x", 8, "A100")],
@@ -50,9 +50,9 @@ def door(mocker: MockerFixture) -> Any:
     double.bid.return_value = None
     double.volumes.return_value = []
     double.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name))
-    double.enrolled.return_value = None
-    double.look.side_effect = lambda *_: Sighting(replace(BID, name="trainer"), (MACHINE,))
-    double.sight.side_effect = lambda *_: Sighting(replace(BID, name="trainer"), (MACHINE,))
+    double.recently_allocated.return_value = None
+    double.observe_while_waiting.side_effect = lambda *_: ClusterSnapshot(replace(BID, name="trainer"), (MACHINE,))
+    double.observe.side_effect = lambda *_: ClusterSnapshot(replace(BID, name="trainer"), (MACHINE,))
     double.create_volume.side_effect = lambda name, *_: replace(VOLUME, name=name)
     return double
 
@@ -75,7 +75,12 @@ def test_create_looks_for_leftovers_and_namesakes_before_it_places(stack: Stack,
     """The order is the promise."""
     stack.up({"trainer": cluster()})
     asked = [name for name, *_ in door.method_calls]
-    assert asked.index("live_bids") < asked.index("bids_named") < asked.index("place") < asked.index("look")
+    assert (
+        asked.index("live_bids")
+        < asked.index("bids_named")
+        < asked.index("place")
+        < asked.index("observe_while_waiting")
+    )
 
 
 def test_the_launch_says_what_the_program_says(stack: Stack, door: Any) -> None:
@@ -88,20 +93,20 @@ def test_the_launch_says_what_the_program_says(stack: Stack, door: Any) -> None:
 
 def test_a_refusal_to_place_leaves_nothing_in_the_state(stack: Stack, door: Any) -> None:
     """Proven absent."""
-    door.place.side_effect = RefusedError("quota")
+    door.place.side_effect = RejectedError("quota")
     with pytest.raises(VerbError, match="quota"):
         stack.up({"trainer": cluster()})
     assert not stack.state
 
 
-@pytest.mark.parametrize("step", ["look", "history", "set_price", "set_paused"])
+@pytest.mark.parametrize("step", ["observe_while_waiting", "history", "set_price", "set_paused"])
 def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack, door: Any, step: str) -> None:
     """Also a mistake of our own."""
     if step == "history":  # it is asked for where a machine was lost while the create waited
-        seen = Sighting(BID, (MACHINE,))
-        lost = Sighting(replace(BID, instances=("inst_0",)), (replace(MACHINE, id="inst_0", status="starting"),))
-        door.look.side_effect = itertools.cycle([lost, seen])
-    getattr(door, step).side_effect = UnheardError("down")
+        seen = ClusterSnapshot(BID, (MACHINE,))
+        lost = ClusterSnapshot(replace(BID, instances=("inst_0",)), (replace(MACHINE, id="inst_0", status="starting"),))
+        door.observe_while_waiting.side_effect = itertools.cycle([lost, seen])
+    getattr(door, step).side_effect = UnavailableError("down")
     door.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name, price=Decimal("49.00")))
     with pytest.raises(VerbError, match="down"):
         stack.up({"trainer": cluster(paused=True) if step == "set_paused" else cluster()})
@@ -135,7 +140,7 @@ def test_an_unreachable_service_warns_once_and_passes(
     stack: Stack, door: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A preview is free of the service."""
-    door.market.side_effect = UnheardError("down")
+    door.market.side_effect = UnavailableError("down")
     assert stack.preview({"a": cluster(), "b": cluster(), "v": volume()}) == dict.fromkeys(("a", "b", "v"), "create")
     err = capsys.readouterr().err
     assert err.count("checked without the service") == 1
@@ -143,7 +148,7 @@ def test_an_unreachable_service_warns_once_and_passes(
 
 def test_a_refused_key_is_a_failure_with_the_three_places(stack: Stack, door: Any) -> None:
     """It belongs to no single property, and stands beside the others."""
-    door.market.side_effect = SettingsError("refused the API key", "three places")
+    door.market.side_effect = ConfigError("refused the API key", "three places")
     with pytest.raises(CheckError) as failed:
         stack.preview({"a": cluster(max_price_per_hour=-1)})
     assert set(failed.value.failures) == {"", "max_price_per_hour"}

@@ -20,7 +20,7 @@ from support.stack import Context, Create, Stack, cluster
 
 from flow_resources import engine
 from flow_resources.core.inputs import UNKNOWN
-from flow_resources.errors import RefusedError
+from flow_resources.errors import RejectedError
 from flow_resources.providers.base import not_ready
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
@@ -113,9 +113,9 @@ def test_an_error_is_one_line_with_its_remedy() -> None:
     context = Context()
 
     def fail() -> None:
-        raise RefusedError("could not\n  place it", "pay")
+        raise RejectedError("could not\n  place it", "pay")
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(RejectedError):
         in_a_verb(fail, context=context)
     assert context.status().message == "could not place it: pay"
 
@@ -134,9 +134,9 @@ def test_without_a_context_an_error_is_the_hosts_business() -> None:
     """Stock behaviour."""
 
     def fail() -> None:
-        raise RefusedError("no")
+        raise RejectedError("no")
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(RejectedError):
         in_a_verb(fail, context=SimpleNamespace())
 
 
@@ -145,7 +145,7 @@ def test_a_failed_initialisation_records_the_id() -> None:
     context = Context()
     props = {"a": 1, "__provider": "token"}
     with pytest.raises(engine.InitialisationFailed):
-        in_a_verb(lambda: not_ready("bid_1", {"x": 2}, props, RefusedError("not yet", "wait")), context=context)
+        in_a_verb(lambda: not_ready("bid_1", {"x": 2}, props, RejectedError("not yet", "wait")), context=context)
     partial = provider_pb2.ErrorResourceInitFailed()
     assert context.status().details[0].Unpack(partial)
     assert (partial.id, list(partial.reasons)) == ("bid_1", ["not yet: wait"])
@@ -154,7 +154,7 @@ def test_a_failed_initialisation_records_the_id() -> None:
 
 def test_where_it_cannot_be_said_the_id_is_kept_by_a_success_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     """Losing the id would orphan a paid cluster."""
-    result = in_a_verb(lambda: not_ready("bid_1", {"x": 2}, {}, RefusedError("not yet")), context=SimpleNamespace())
+    result = in_a_verb(lambda: not_ready("bid_1", {"x": 2}, {}, RejectedError("not yet")), context=SimpleNamespace())
     assert isinstance(result, CreateResult)
     assert (result.id, result.outs) == ("bid_1", {"x": 2, "__unready": True})
     assert "not yet (recorded as bid_1)" in capsys.readouterr().err

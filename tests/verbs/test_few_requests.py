@@ -96,7 +96,7 @@ def test_what_a_bid_was_before_this_process_changed_it_answers_nobody(stack: Sta
     assert list(door.live_bids(now - 60)) == [id_]
     placed = door.place(Launch("another", "another", "8xa100", 1, Decimal(50), "us-central5-a", "true"))
     assert placed.bid.id in door.live_bids(now - 60)
-    for look in (door.sight, door.look):
+    for look in (door.observe, door.observe_while_waiting):
         before = look(id_, now - 60)
         assert before
         assert before.bid.price
@@ -114,14 +114,16 @@ def test_a_wait_for_machines_asks_for_the_bids_that_have_some(stack: Stack, clou
     stack.up({"trainer": cluster()})
     door, id_ = door_of(stack), stack.state["trainer"].id
     door.project()
-    assert asked(cloud, lambda: door.look(id_, session.current().clock.now())) == {
+    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
         "GET /v2/spot/bids": 1,
         "GET /v2/instances": 1,
     }
     cloud.preempt(id_)
-    assert asked(cloud, lambda: door.look(id_, session.current().clock.now())) == {"GET /v2/spot/bids": 2}
+    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
+        "GET /v2/spot/bids": 2
+    }
     cloud.terminate(id_)
-    assert asked(cloud, lambda: door.look(id_, session.current().clock.now())) == {
+    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
         "GET /v2/spot/bids": 2,
         "GET /v2/spot/bids/ID": 1,
     }
@@ -186,7 +188,7 @@ def test_machines_without_a_private_address_are_as_recorded_too(stack: Stack, cl
     """What is not known does not go into the state."""
     stack.up({"trainer": cluster()})
     stack.state["trainer"].outputs["instances"][0].pop("private_ip")
-    seen = door_of(stack).sight(stack.state["trainer"].id, session.current().clock.now())
+    seen = door_of(stack).observe(stack.state["trainer"].id, session.current().clock.now())
     assert seen
     assert not seen.runs_as(stack.state["trainer"].outputs)
     without = replace(seen, machines=tuple(replace(one, private_ip=None) for one in seen.machines))

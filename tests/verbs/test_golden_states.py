@@ -10,14 +10,14 @@ from support import golden
 from support.golden import Golden
 from support.stack import Declared, FakeClock, Saved, Stack, settings_of
 
-from flow_resources.core.cluster_inputs import FIELDS
+from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.core.naming import take_apart
 from flow_resources.providers import session
 from flow_resources.providers.cluster_placing import _digest
 from flow_resources.testing import FakeMithril
 
 GOLDEN = golden.every()
-QUIET = {one.name: f"no-live-secret-{one.name}" for one in FIELDS if one.quiet}
+QUIET = {one.name: f"no-live-secret-{one.name}" for one in FIELDS if one.sensitive}
 SIGNED = "4dabf18193072939515e22adb298388d"  # how a state says that what follows is ciphertext
 LATER = {"preemptions", "attached_to"}  # what only a look after everything was made can know
 each_state = pytest.mark.parametrize("state", GOLDEN, ids=str)

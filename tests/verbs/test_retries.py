@@ -8,8 +8,8 @@ import pytest
 from support.stack import FakeClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources import engine
-from flow_resources.cloud.patience import Patience
-from flow_resources.cloud.retrying import persist, turned_away, unanswered
+from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
+from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.providers import session
 from flow_resources.testing import FakeMithril
 
@@ -175,35 +175,35 @@ def test_a_deletion_whose_repetition_is_refused_is_proven_by_looking(timed: Stac
 
 def test_patience_is_shared_by_all_that_a_verb_asks(clock: FakeClock) -> None:
     """What one request has used up is gone for the next."""
-    patience = Patience(10.0, clock=clock)
+    patience = RetryBudget(10.0, clock=clock)
 
     def fail() -> None:
         raise ConnectionResetError
 
     for _ in range(2):
         with pytest.raises(ConnectionResetError):
-            persist(fail, patience, unanswered)
+            call_with_retries(fail, patience, is_transient)
     assert 0 < patience.spent <= 10
     assert clock.now() - 1_000 <= 10
 
 
 def test_an_answer_at_once_costs_no_patience(clock: FakeClock) -> None:
     """Slow is not failed."""
-    patience = Patience(10.0, clock=clock)
-    assert persist(lambda: clock.sleep(100) or "there", patience, unanswered) == "there"
+    patience = RetryBudget(10.0, clock=clock)
+    assert call_with_retries(lambda: clock.sleep(100) or "there", patience, is_transient) == "there"
     assert patience.spent == 0
 
 
 def test_pauses_grow_and_are_never_the_same(clock: FakeClock) -> None:
     """Full jitter: anything up to a bound that doubles."""
-    patience = Patience(600.0, clock=clock)
+    patience = RetryBudget(600.0, clock=clock)
 
     def fail() -> None:
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        persist(fail, patience, unanswered)
+        call_with_retries(fail, patience, is_transient)
     assert all(slept <= bound for slept, bound in zip(clock.slept, [0.5, 1, 2, 4, 8], strict=False))
     assert max(clock.slept) <= 10
     assert len(set(clock.slept)) == len(clock.slept)
-    assert not turned_away(ConnectionResetError())
+    assert not is_rate_limited(ConnectionResetError())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flow_resources.cloud.settings import resolve
-from flow_resources.errors import SettingsError
+from flow_resources.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -42,7 +42,7 @@ def test_no_key_names_the_three_places(monkeypatch: pytest.MonkeyPatch, key: str
     """Nothing else is asked of the user."""
     if key is not None:
         monkeypatch.setenv("MITHRIL_API_KEY", key)
-    with pytest.raises(SettingsError) as failed:
+    with pytest.raises(ConfigError) as failed:
         resolve({}.get)
     for place in ("pulumi config set --secret flow:apiKey", "MITHRIL_API_KEY", "config.yaml"):
         assert place in str(failed.value)
@@ -65,7 +65,7 @@ def test_the_key_shows_in_no_repr() -> None:
 
 def test_an_api_url_with_a_password_is_refused_without_showing_it() -> None:
     """The URL is recorded in the state of every resource, in clear."""
-    with pytest.raises(SettingsError, match="holds a user or a password") as failed:
+    with pytest.raises(ConfigError, match="holds a user or a password") as failed:
         resolve({"flow:apiKey": "a", "flow:apiUrl": "https://me:canary@mithril.test"}.get)
     assert "canary" not in str(failed.value)
 
@@ -75,7 +75,7 @@ def test_an_api_url_with_a_password_is_refused_without_showing_it() -> None:
 )
 def test_an_api_url_that_is_no_address_is_said_at_once(url: str) -> None:
     """Asked there, it would look like a service that is down. It is not shown: it can be a key in the wrong place."""
-    with pytest.raises(SettingsError, match="the API URL is no address") as failed:
+    with pytest.raises(ConfigError, match="the API URL is no address") as failed:
         resolve({"flow:apiKey": "a", "flow:apiUrl": url}.get)
     assert "canary" not in str(failed.value)
     assert "MITHRIL_API_URL must be like https://HOST" in failed.value.remedy
@@ -88,7 +88,7 @@ def test_an_api_url_that_is_no_address_is_said_at_once(url: str) -> None:
 def test_a_broken_file_is_not_quoted(tmp_path: Path, text: str) -> None:
     """It holds the key."""
     (tmp_path / "flow" / "config.yaml").write_text(text)
-    with pytest.raises(SettingsError) as failed:
+    with pytest.raises(ConfigError) as failed:
         resolve({}.get)
     assert "canary" not in str(failed.value)
 
@@ -97,14 +97,14 @@ def test_a_broken_file_is_not_quoted(tmp_path: Path, text: str) -> None:
 def test_a_bad_limit_for_answers_is_said(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """With the variable's name."""
     monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", value)
-    with pytest.raises(SettingsError, match="FLOW_RESOURCES_HTTP_SECONDS"):
+    with pytest.raises(ConfigError, match="FLOW_RESOURCES_HTTP_SECONDS"):
         resolve({"flow:apiKey": "a"}.get)
 
 
 def test_a_broken_file_is_said_in_one_line(tmp_path: Path) -> None:
     """The SDK's own words, as our error."""
     (tmp_path / "flow" / "config.yaml").write_text("api_key: [")
-    with pytest.raises(SettingsError, match="settings cannot be read"):
+    with pytest.raises(ConfigError, match="settings cannot be read"):
         resolve({}.get)
 
 

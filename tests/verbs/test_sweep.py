@@ -7,14 +7,14 @@ import shlex
 from datetime import timedelta
 
 import pytest
-from support.told import STACK, Told
+from support.fake_backend import STACK, Told
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.cloud import Cloud
-from flow_resources.core.leftovers import Records
+from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.rows import Bid
+from flow_resources.core.orphans import StackState
 from flow_resources.providers import session
 from flow_resources.testing import MANUAL, FakeMithril
 
@@ -40,7 +40,7 @@ def test_what_the_state_records_is_not_listed_and_what_it_does_not_is(cloud, tol
     cloud.add_bid(called(owner="bob"))
     kept, left = cloud.add_bid(called("kept")), cloud.add_bid(called(), instance_quantity=2, limit_price="$20.00")
     volume = cloud.add_volume(called("data"))
-    told.state = Records(ids=frozenset({kept["fid"]}))
+    told.state = StackState(ids=frozenset({kept["fid"]}))
     assert main(["sweep"]) == 1
     printed = capsys.readouterr()
     assert left["fid"] in printed.out
@@ -127,7 +127,7 @@ def test_a_bid_that_an_up_took_over_meanwhile_is_kept(cloud, told, capsys):
 
     def taken(time: int) -> None:
         if time == 2:
-            told.state = Records(ids=frozenset({bid["fid"]}))
+            told.state = StackState(ids=frozenset({bid["fid"]}))
 
     told.meanwhile = taken
     assert main(["sweep", *NOW]) == 1
@@ -209,7 +209,7 @@ def test_with_an_owner_what_was_made_before_it_was_set_is_listed_and_kept(cloud,
 def test_what_another_stack_of_the_backend_records_is_never_ended(cloud, told, capsys):
     """Two stacks with one owner, or a stack that was renamed: its running cluster has this stack's mark."""
     bid = cloud.add_bid(called())
-    told.others = {"acme/training/prod": Records(ids=frozenset({bid["fid"]}))}
+    told.others = {"acme/training/prod": StackState(ids=frozenset({bid["fid"]}))}
     assert main(["sweep", *NOW]) == 0
     assert [one["fid"] for one in cloud.live_bids] == [bid["fid"]]
     assert main(["sweep", "--all"]) == 1
@@ -219,7 +219,7 @@ def test_what_another_stack_of_the_backend_records_is_never_ended(cloud, told, c
 def test_a_state_of_another_service_or_project_is_not_judged_here(cloud, told, capsys):
     """An empty answer from the wrong place would be taken for good news."""
     for place in (("https://other.example", ""), (cloud.url, "proj_other")):
-        told.state = Records(places=frozenset({place}))
+        told.state = StackState(places=frozenset({place}))
         assert main(["sweep"]) == 2
         assert capsys.readouterr().err.startswith("error: the state records ")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
-from flow_resources.cli.report import Report
 from flow_resources.cli.stacks import SelectedStack
+from flow_resources.cli.sweep_report import Report
 from flow_resources.cloud import Cloud
-from flow_resources.core.leftovers import Found, Owners, Records, leftovers, marked
-from flow_resources.core.rows import Bid, StoredVolume
+from flow_resources.core.models import Bid, StoredVolume
+from flow_resources.core.orphans import Found, Owners, StackState, find_orphans, marked
 from flow_resources.providers import session
 from flow_resources.providers.base import SERVICE, guard_account, owner_is_shared
 
@@ -20,7 +20,7 @@ from flow_resources.providers.base import SERVICE, guard_account, owner_is_share
 def look(stack: SelectedStack, cloud: Cloud, min_age: timedelta, *, everyone: bool) -> Report:
     """Return what no state records of this stack's, or, for everyone, whatever carries a mark.
 
-    Raises AccountError where the stack's state records another service or project than the settings point at.
+    Raises AccountMismatchError where the stack's state records another service or project than the settings point at.
     """
     memory = session.current()
     moment = memory.clock.now()
@@ -33,7 +33,7 @@ def look(stack: SelectedStack, cloud: Cloud, min_age: timedelta, *, everyone: bo
         found = _left(stack, Owners.of(memory.owner, stack.name, own), own, bids, volumes, min_age)
     return Report(
         found=found,
-        status={one.thing.id: seen.status for one in found.bids if (seen := cloud.sight(one.thing.id, moment))},
+        status={one.thing.id: seen.status for one in found.bids if (seen := cloud.observe(one.thing.id, moment))},
         stack=stack.name,
         service=cloud.settings.api_url,
         project=cloud.project().name,
@@ -55,25 +55,31 @@ def _live_bids(cloud: Cloud, moment: float) -> list[Bid]:
 
 
 def _left(
-    stack: SelectedStack, owners: Owners, own: Records, bids: list[Bid], volumes: list[StoredVolume], min_age: timedelta
+    stack: SelectedStack,
+    owners: Owners,
+    own: StackState,
+    bids: list[Bid],
+    volumes: list[StoredVolume],
+    min_age: timedelta,
 ) -> Found:
     """Return what no state records. The states of other stacks are read only where the own one leaves something."""
     now = datetime.now(timezone.utc)
 
-    def left(others: Sequence[Records]) -> Found:
+    def left(others: Sequence[StackState]) -> Found:
         return Found(
-            leftovers(bids, owners, own, others, now, min_age), leftovers(volumes, owners, own, others, now, min_age)
+            find_orphans(bids, owners, own, others, now, min_age),
+            find_orphans(volumes, owners, own, others, now, min_age),
         )
 
     return left(list(stack.beside().values())) if left(()) else Found()
 
 
-def _marked(states: dict[str, Records], bids: list[Bid], volumes: list[StoredVolume]) -> Found:
+def _marked(states: dict[str, StackState], bids: list[Bid], volumes: list[StoredVolume]) -> Found:
     now = datetime.now(timezone.utc)
     return Found(marked(bids, states, now), marked(volumes, states, now))
 
 
-def guard(cloud: Cloud, own: Records) -> None:
+def guard(cloud: Cloud, own: StackState) -> None:
     """Refuse to look where nothing of the stack can be: an empty answer would be taken for good news."""
     for url, project in sorted(own.places):
         guard_account(cloud, {SERVICE: url, "project": project})

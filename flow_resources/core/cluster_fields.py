@@ -1,7 +1,7 @@
 """What a GpuCluster takes, and what each change does.
 
 `FIELDS` is the only place where an input is declared; the property keys are written into users' states and never
-change. Rules that need no service stand here; `against_market` holds a checked cluster against the catalogue.
+change. Rules that need no service stand here; `check_market` holds a checked cluster against the catalogue.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from flow_resources.core.inputs import (
     whole,
     word,
 )
-from flow_resources.core.rows import InstanceType, Offer, StoredVolume
+from flow_resources.core.models import InstanceType, Offer, StoredVolume
 
 WAIT_FOR = ("placed", "allocated", "running")  # weakest first
 MAX_MACHINES = 100  # flow.sdk.models.task_config.TaskConfig.num_instances
@@ -135,9 +135,9 @@ FIELDS: tuple[Field, ...] = (
     Field("num_instances", whole(1, MAX_MACHINES), Change.REPLACE, default=1),
     Field("max_price_per_hour", bid, Change.UPDATE, required=True),
     Field("region", text, Change.REPLACE),
-    Field("command", command, Change.REPLACE, default="sleep infinity", quiet=True),
+    Field("command", command, Change.REPLACE, default="sleep infinity", sensitive=True),
     Field("image", text, Change.REPLACE),
-    Field("env", env, Change.REPLACE, quiet=True),
+    Field("env", env, Change.REPLACE, sensitive=True),
     Field("ports", ports, Change.REPLACE, unordered=True),
     Field("volumes", volumes, Change.REPLACE, unordered=True),
     Field("ssh_keys", ssh_keys, Change.REPLACE, unordered=True),
@@ -177,7 +177,7 @@ def check_cluster(news: Mapping[str, Any]) -> Checked:
     return check(FIELDS, news)
 
 
-def settle_region(found: Checked, pinned: str | None, default: str | None, market: Market | None) -> None:
+def resolve_region(found: Checked, pinned: str | None, default: str | None, market: Market | None) -> None:
     """Give the cluster its region: the program's, the pinned one, the settings', that of its volumes.
 
     A failure only when nothing is left to come: an unknown volume may still bring the region.
@@ -198,7 +198,7 @@ def settle_region(found: Checked, pinned: str | None, default: str | None, marke
         found.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
 
 
-def against_market(found: Checked, market: Market, *, runs: bool = False) -> None:
+def check_market(found: Checked, market: Market, *, runs: bool = False) -> None:
     """Hold a checked cluster against the catalogue and the project's volumes.
 
     `runs`: it is there already, and what is on offer today does not matter to it.
@@ -213,7 +213,7 @@ def against_market(found: Checked, market: Market, *, runs: bool = False) -> Non
             _fitting_volume(found, place, mount, region, market)
 
 
-def stays(found: Checked, olds: Mapping[str, Any]) -> bool:
+def is_unchanged(found: Checked, olds: Mapping[str, Any]) -> bool:
     """Whether a cluster that exists stays as it is: a market that moves on must not fail it then."""
     return bool(olds) and not any(changed(REPLACING, olds, found.inputs))
 

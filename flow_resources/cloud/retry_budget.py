@@ -10,7 +10,7 @@ from flow_resources.clock import Clock
 
 
 @dataclass
-class Patience:
+class RetryBudget:
     """What one verb may spend on asking again, over all that it asks."""
 
     seconds: float
@@ -28,7 +28,7 @@ class Patience:
         return self.spent + (now - began) + pause <= self.seconds and now + pause < self.until
 
     @contextlib.contextmanager
-    def spared(self) -> Iterator[None]:
+    def suspended(self) -> Iterator[None]:
         """Ask nothing again within: the answer is not worth waiting for."""
         seconds, self.seconds = self.seconds, 0.0
         try:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flow_resources.cli.report import Report
 from flow_resources.cli.stacks import SelectedStack, StackError
+from flow_resources.cli.sweep_report import Report
 from flow_resources.cloud import Cloud
-from flow_resources.core.leftovers import Leftover
-from flow_resources.core.rows import Bid, StoredVolume
-from flow_resources.errors import NamesakeError
+from flow_resources.core.models import Bid, StoredVolume
+from flow_resources.core.orphans import Orphan
+from flow_resources.errors import OwnershipError
 from flow_resources.providers import session
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
@@ -25,11 +25,11 @@ from flow_resources.providers.volume_making import find
 def ends(report: Report, stack: SelectedStack, cloud: Cloud, *, volumes: bool) -> Iterator[str]:
     """End the bids that may be ended, then, where asked, the volumes; yield what is done, and note it in the report.
 
-    Raises NamesakeError where another person's stack can have the same owner, and StackError while the stack is being
+    Raises OwnershipError where another person's stack can have the same owner, and StackError while the stack is being
     updated. What was ended before that stays ended.
     """
     if report.found and report.shared:
-        raise NamesakeError(
+        raise OwnershipError(
             f"nothing was ended: the owner is {report.owner!r}, as for everybody with a project and a stack of these "
             "names on a self-managed backend, and the cluster that runs may be theirs",
             "`flow cancel ID` ends one that is yours; `pulumi config set flow:owner ...` before the first `up` lets "
@@ -73,7 +73,7 @@ class _End:
     report: Report
     stack: SelectedStack
 
-    def __call__(self, left: Leftover[Bid] | Leftover[StoredVolume], things: _Bids | _Volumes) -> Iterator[str]:
+    def __call__(self, left: Orphan[Bid] | Orphan[StoredVolume], things: _Bids | _Volumes) -> Iterator[str]:
         id_, name = left.thing.id, left.thing.name
         why = left.note or self._why_not(id_, name, things.look)
         if why:

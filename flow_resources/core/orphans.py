@@ -14,15 +14,15 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from flow_resources.core import money
+from flow_resources.core.models import Bid, Named, StoredVolume, age_of
 from flow_resources.core.naming import Mark, MarkedName, take_apart
-from flow_resources.core.rows import Bid, Named, StoredVolume, age_of
 
 T = TypeVar("T", Bid, StoredVolume)
 OTHER_OWNER, TOO_YOUNG = "made under another owner", "too young"
 
 
 @dataclass(frozen=True)
-class Records:
+class StackState:
     """What the state of one stack says of the service."""
 
     ids: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ class Owners:
     """Digits of those that the stack had before: his things are listed."""
 
     @classmethod
-    def of(cls, owner: str, stack: str, own: Records) -> Owners:
+    def of(cls, owner: str, stack: str, own: StackState) -> Owners:
         """Return the owners of a stack: today's, the one by its name, and those that its state was made under."""
         now = Mark.of(owner, "").owner
         known = {Mark.of(stack, "").owner, *(Mark.parse(mark).owner for mark in own.marks)}
@@ -53,7 +53,7 @@ class Owners:
 
 
 @dataclass(frozen=True)
-class Leftover(Generic[T]):
+class Orphan(Generic[T]):
     """Something live that carries a mark."""
 
     thing: T
@@ -67,8 +67,8 @@ class Leftover(Generic[T]):
 class Found:
     """All that was found."""
 
-    bids: list[Leftover[Bid]] = field(default_factory=list)
-    volumes: list[Leftover[StoredVolume]] = field(default_factory=list)
+    bids: list[Orphan[Bid]] = field(default_factory=list)
+    volumes: list[Orphan[StoredVolume]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.bids or self.volumes)
@@ -84,7 +84,7 @@ def cost_of(bid: Bid) -> Decimal | None:
     return None if bid.max_cost is None else bid.max_cost.quantize(money.CENT)
 
 
-def read_state(export: Any) -> Records:
+def read_state(export: Any) -> StackState:
     """Read what `pulumi stack export` prints; raise ValueError for what is no state: nothing may be ended by it."""
     if not isinstance(export, dict) or not isinstance(export.get("deployment"), dict):
         raise ValueError("it has no deployment")  # noqa: TRY004 - one kind of exception for all that can be wrong
@@ -99,12 +99,12 @@ def read_state(export: Any) -> Records:
         if outputs.get("__service"):
             places.add((str(outputs["__service"]), str(outputs.get("project") or "")))
     making = {str(one["urn"]) for one, doing in cut_off if doing == "creating"}
-    return Records(frozenset(ids), frozenset(marks), frozenset(making), frozenset(places))
+    return StackState(frozenset(ids), frozenset(marks), frozenset(making), frozenset(places))
 
 
-def leftovers(
-    live: Iterable[T], owners: Owners, own: Records, others: Sequence[Records], now: datetime, min_age: timedelta
-) -> list[Leftover[T]]:
+def find_orphans(
+    live: Iterable[T], owners: Owners, own: StackState, others: Sequence[StackState], now: datetime, min_age: timedelta
+) -> list[Orphan[T]]:
     """Return what is live under a mark of the owners and recorded by no state, oldest first.
 
     `own` is the state of the stack that is swept: what it was making when it died is a leftover. What another stack is
@@ -118,33 +118,33 @@ def leftovers(
         if one.id in own.ids or any(_has(other, one, name) for other in others):
             continue
         age = age_of(one.created_at, now)
-        found.append(Leftover(one, age, _why_not(name, age, owners, min_age)))
+        found.append(Orphan(one, age, _why_not(name, age, owners, min_age)))
     return _oldest_first(found)
 
 
-def marked(live: Iterable[T], states: Mapping[str, Records], now: datetime) -> list[Leftover[T]]:
+def marked(live: Iterable[T], states: Mapping[str, StackState], now: datetime) -> list[Orphan[T]]:
     """Return what is live under any mark of this package, oldest first, with the stack whose state records it."""
     found = []
     for one in live:
         if take_apart(one.name) is None:
             continue
         stack = recorded_by(states, one)
-        found.append(Leftover(one, age_of(one.created_at, now), f"recorded by {stack}" if stack else ""))
+        found.append(Orphan(one, age_of(one.created_at, now), f"recorded by {stack}" if stack else ""))
     return _oldest_first(found)
 
 
-def recorded_by(states: Mapping[str, Records], one: Named) -> str:
+def recorded_by(states: Mapping[str, StackState], one: Named) -> str:
     """Return the stack whose state records something, or that may be making it; empty where there is none."""
     name = take_apart(one.name)
     return next((stack for stack, records in states.items() if _has(records, one, name)), "")
 
 
-def _has(records: Records, one: Named, name: MarkedName | None) -> bool:
+def _has(records: StackState, one: Named, name: MarkedName | None) -> bool:
     """Whether a state records something, or its stack may be making it."""
     return one.id in records.ids or (name is not None and _is_made(records, name))
 
 
-def _is_made(records: Records, name: MarkedName) -> bool:
+def _is_made(records: StackState, name: MarkedName) -> bool:
     return name.mark.urn in {Mark.of("", urn).urn for urn in records.making}
 
 
@@ -156,7 +156,7 @@ def _why_not(name: MarkedName, age: timedelta | None, owners: Owners, min_age: t
     return ""
 
 
-def _oldest_first(found: list[Leftover[T]]) -> list[Leftover[T]]:
+def _oldest_first(found: list[Orphan[T]]) -> list[Orphan[T]]:
     return sorted(found, key=lambda one: (one.thing.created_at, one.thing.id))
 
 

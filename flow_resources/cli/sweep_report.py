@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from flow_resources.core import money
-from flow_resources.core.leftovers import OTHER_OWNER, TOO_YOUNG, Found, Leftover, cost_of
-from flow_resources.core.rows import Bid
+from flow_resources.core.models import Bid
+from flow_resources.core.orphans import OTHER_OWNER, TOO_YOUNG, Found, Orphan, cost_of
 
 _RIGHT = {"MACHINES", "MAX USD/H", "GB", "AGE"}
 
@@ -142,7 +142,7 @@ class Report:
         if "" in volumes:
             yield f"`{self.command} --volumes` also deletes the volumes, with the data on them."
 
-    def _common(self, one: Leftover[Any]) -> dict[str, Any]:
+    def _common(self, one: Orphan[Any]) -> dict[str, Any]:
         return {
             "created_at": one.thing.created_at,
             "age_seconds": None if one.age is None else int(one.age.total_seconds()),

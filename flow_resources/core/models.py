@@ -16,7 +16,7 @@ from flow_resources.core import money
 
 ENDED = "Terminated"
 LIVE_STATUSES = ("Open", "Allocated", "Preempting", "Paused")
-LIVE_MACHINES = (
+LIVE_INSTANCES = (
     "new",
     "confirmed",
     "initializing",
@@ -27,7 +27,7 @@ LIVE_MACHINES = (
     "paused",
     "error",
 )
-_GONE_MACHINES = {"terminated", "preempted", "replaced", "stopped"}
+_GONE_INSTANCES = {"terminated", "preempted", "replaced", "stopped"}
 
 
 class Named(Protocol):
@@ -94,7 +94,7 @@ class Bid:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Instance:
     """One instance of a bid."""
 
     id: str
@@ -108,7 +108,7 @@ class Machine:
     @property
     def gone(self) -> bool:
         """Whether it will not come back under this id."""
-        return self.status in _GONE_MACHINES
+        return self.status in _GONE_INSTANCES
 
     @property
     def up(self) -> bool:
@@ -116,7 +116,7 @@ class Machine:
         return self.status == "running" and self.public_ip is not None
 
     @classmethod
-    def read(cls, row: Mapping[str, Any]) -> Machine:
+    def read(cls, row: Mapping[str, Any]) -> Instance:
         """Read an InstanceModel. `ssh_destination` is a host, or host:port; port 22 when none is said."""
         host, port = _split_host(row.get("ssh_destination"))
         return cls(

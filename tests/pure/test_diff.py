@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flow_resources.core import cluster_inputs, volume_inputs
-from flow_resources.core.changes import Decision, decide, touched
+from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core.diff import Decision, decide, fields_to_update
 from flow_resources.core.inputs import Change, changed, check
 
 CLUSTER = {
@@ -34,7 +34,7 @@ VOLUME = {
     "adopt_volume_id": "vol_1",
     "allow_replace": False,
 }
-FIELDS = {"cluster": cluster_inputs.FIELDS, "volume": volume_inputs.FIELDS}
+FIELDS = {"cluster": cluster_fields.FIELDS, "volume": volume_fields.FIELDS}
 OLDS = {"cluster": CLUSTER, "volume": VOLUME}
 NOTHING, IN_PLACE, STATE, REPLACE = "nothing", "in place", "state only", "replace"
 GUARDED = "replace, where the program allows it"
@@ -71,7 +71,7 @@ TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
 
 def effect(kind: str, olds: dict[str, Any], news: dict[str, Any]) -> str:
     """Put into one word what the verbs read from a decision."""
-    decision, names = decide(FIELDS[kind], olds, news), touched(FIELDS[kind], olds, news)
+    decision, names = decide(FIELDS[kind], olds, news), fields_to_update(FIELDS[kind], olds, news)
     if decision.replaces:
         return REPLACE
     if not decision.changes:
@@ -99,7 +99,7 @@ def test_a_change_does_what_the_matrix_says(kind: str, name: str, value: Any, do
         olds, news = {**OLDS[kind], **beside}, {**OLDS[kind], **beside, name: value}
         assert effect(kind, olds, news) == outcome
         assert decide(FIELDS[kind], olds, news) == Decision(outcome != NOTHING, (name,) if outcome == REPLACE else ())
-        assert touched(FIELDS[kind], olds, news) == ({name} if outcome == IN_PLACE else set())
+        assert fields_to_update(FIELDS[kind], olds, news) == ({name} if outcome == IN_PLACE else set())
         assert effect(kind, news, olds) == outcome
 
 
@@ -177,8 +177,8 @@ LISTS = {
 
 def test_the_table_says_which_lists_have_no_order() -> None:
     """These and no others: the order of a command's arguments means something."""
-    assert {one.name for one in cluster_inputs.FIELDS if one.unordered} == set(LISTS)
-    assert not [one.name for one in volume_inputs.FIELDS if one.unordered]
+    assert {one.name for one in cluster_fields.FIELDS if one.unordered} == set(LISTS)
+    assert not [one.name for one in volume_fields.FIELDS if one.unordered]
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -253,7 +253,7 @@ def test_a_size_that_the_service_rounds_is_no_change() -> None:
     rounded, news = {**VOLUME, "size_gb": 128.0}, {**VOLUME, "volume_name": "models"}
     assert decide(FIELDS["volume"], rounded, VOLUME) == Decision(changes=False)
     assert decide(FIELDS["volume"], rounded, news) == Decision(changes=True)
-    assert touched(FIELDS["volume"], rounded, news) == {"volume_name"}
+    assert fields_to_update(FIELDS["volume"], rounded, news) == {"volume_name"}
 
 
 def test_check_refuses_what_decide_does_not_count() -> None:
@@ -261,8 +261,8 @@ def test_check_refuses_what_decide_does_not_count() -> None:
     for name, value in GUARDED_CHANGES.items():
         for word in (False, True):
             news = {**VOLUME, name: value, "allow_replace": word}
-            found = volume_inputs.check_volume(news)
-            volume_inputs.guard_data(found, VOLUME)
+            found = volume_fields.check_volume(news)
+            volume_fields.guard_data(found, VOLUME)
             assert [one.path for one in found.failures] == ([] if word else [name])
             assert decide(FIELDS["volume"], VOLUME, found.inputs).replaces == ((name,) if word else ())
 
@@ -271,7 +271,7 @@ def test_all_replacing_inputs_are_named_in_the_order_of_the_table() -> None:
     """And an input that changes in place, at the same time, is not among them."""
     news = {**CLUSTER, "region": "us-east1-a", "max_price_per_hour": 1.0, "instance_type": "8xh100", "paused": True}
     assert decide(FIELDS["cluster"], CLUSTER, news) == Decision(changes=True, replaces=("instance_type", "region"))
-    assert touched(FIELDS["cluster"], CLUSTER, news) == {"max_price_per_hour", "paused"}
+    assert fields_to_update(FIELDS["cluster"], CLUSTER, news) == {"max_price_per_hour", "paused"}
 
 
 def test_a_name_that_the_service_gave_is_no_change() -> None:
@@ -290,12 +290,12 @@ def test_none_in_the_program_is_leaving_out() -> None:
 
 def test_the_digest_of_a_name_covers_what_only_a_replacement_changes() -> None:
     """Except the start of the name itself, which stands beside the digest."""
-    assert {one.name for one in cluster_inputs.SPEC} == {
+    assert {one.name for one in cluster_fields.SPEC} == {
         row[1] for row in MATRIX if row[0] == "cluster" and row[3] == REPLACE
     } - {"name_prefix"}
-    assert {one.name for one in volume_inputs.SPEC} == {"size_gb", "interface", "region"}
-    assert [one.name for one in cluster_inputs.FIELDS if one.quiet] == ["command", "env"]
-    assert not [one.name for one in volume_inputs.FIELDS if one.quiet]
+    assert {one.name for one in volume_fields.SPEC} == {"size_gb", "interface", "region"}
+    assert [one.name for one in cluster_fields.FIELDS if one.sensitive] == ["command", "env"]
+    assert not [one.name for one in volume_fields.FIELDS if one.sensitive]
 
 
 def test_changed_yields_the_fields_of_the_table() -> None:

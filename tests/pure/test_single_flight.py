@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flow_resources.cloud.shared import Reading, Shared
+from flow_resources.cloud.single_flight import Reading, SingleFlight
 
 PATIENCE = 60.0  # seconds: what a test waits for something that comes at once, on a machine that is busy
 
@@ -48,7 +48,7 @@ class Source:
 
 
 @contextmanager
-def running(shared: Shared[int], source: Source) -> Iterator[Callable[[float], Future[int]]]:
+def running(shared: SingleFlight[int], source: Source) -> Iterator[Callable[[float], Future[int]]]:
     """Start askers in threads, each of them waiting for good before the test goes on."""
     source.gated = True
     with ThreadPoolExecutor(16) as pool:
@@ -90,11 +90,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def shared(source: Source, clock: Clock) -> Shared[int]:
-    return Shared(source, clock)
+def shared(source: Source, clock: Clock) -> SingleFlight[int]:
+    return SingleFlight(source, clock)
 
 
-def test_one_fetch_serves_all_who_asked_before_it_began(shared: Shared[int], source: Source, clock: Clock) -> None:
+def test_one_fetch_serves_all_who_asked_before_it_began(
+    shared: SingleFlight[int], source: Source, clock: Clock
+) -> None:
     """Ten threads ask while an older fetch runs: one more fetch answers all of them."""
     with running(shared, source) as ask:
         first = ask(clock())
@@ -106,7 +108,9 @@ def test_one_fetch_serves_all_who_asked_before_it_began(shared: Shared[int], sou
     assert source.calls == 2
 
 
-def test_who_can_live_with_a_running_fetch_waits_for_it(shared: Shared[int], source: Source, clock: Clock) -> None:
+def test_who_can_live_with_a_running_fetch_waits_for_it(
+    shared: SingleFlight[int], source: Source, clock: Clock
+) -> None:
     """A moment before it began is a moment that it answers."""
     moment = clock()
     with running(shared, source) as ask:
@@ -116,7 +120,7 @@ def test_who_can_live_with_a_running_fetch_waits_for_it(shared: Shared[int], sou
     assert source.calls == 1
 
 
-def test_a_later_asker_gets_a_new_fetch(shared: Shared[int], source: Source, clock: Clock) -> None:
+def test_a_later_asker_gets_a_new_fetch(shared: SingleFlight[int], source: Source, clock: Clock) -> None:
     """What began before the question is no answer; what is old enough for the asker is."""
     before = clock()
     assert shared.get(before) == 1
@@ -129,13 +133,15 @@ def test_a_later_asker_gets_a_new_fetch(shared: Shared[int], source: Source, clo
 
 def test_an_answer_as_old_as_the_question_is_fresh_enough(source: Source) -> None:
     """A clock that stands still makes no endless fetching, also after a change."""
-    shared = Shared(source, lambda: 7.0)
+    shared = SingleFlight(source, lambda: 7.0)
     assert [shared.get(7.0), shared.get(7.0), shared.get(6.0)] == [1, 1, 1]
     shared.forget()
     assert [shared.get(7.0), shared.get(7.0)] == [2, 2]
 
 
-def test_a_failure_is_shared_and_not_tried_again_one_by_one(shared: Shared[int], source: Source, clock: Clock) -> None:
+def test_a_failure_is_shared_and_not_tried_again_one_by_one(
+    shared: SingleFlight[int], source: Source, clock: Clock
+) -> None:
     """All who waited for the fetch get its error; who asks later gets a new try."""
     moment = clock()
     source.failing = OSError("down")
@@ -151,7 +157,7 @@ def test_a_failure_is_shared_and_not_tried_again_one_by_one(shared: Shared[int],
         assert again.result(PATIENCE) == 2
 
 
-def test_forgetting_makes_a_finished_reading_unusable(shared: Shared[int], source: Source) -> None:
+def test_forgetting_makes_a_finished_reading_unusable(shared: SingleFlight[int], source: Source) -> None:
     """Whatever age is accepted: something has just changed."""
     assert shared.get(float("-inf")) == 1
     shared.forget()
@@ -159,7 +165,9 @@ def test_forgetting_makes_a_finished_reading_unusable(shared: Shared[int], sourc
     assert shared.get(float("-inf")) == 2
 
 
-def test_forgetting_during_a_fetch_makes_its_result_unusable_for_others(shared: Shared[int], source: Source) -> None:
+def test_forgetting_during_a_fetch_makes_its_result_unusable_for_others(
+    shared: SingleFlight[int], source: Source
+) -> None:
     """Who began it gets it; whoever waits for it, or asks later with any age, gets a fetch that began afterwards."""
     with running(shared, source) as ask:
         first = ask(float("-inf"))
@@ -173,7 +181,7 @@ def test_forgetting_during_a_fetch_makes_its_result_unusable_for_others(shared: 
     assert source.calls == 2
 
 
-def test_a_failure_answers_nobody_who_asks_after_it(shared: Shared[int], source: Source, clock: Clock) -> None:
+def test_a_failure_answers_nobody_who_asks_after_it(shared: SingleFlight[int], source: Source, clock: Clock) -> None:
     """The next asker, of whatever patience, tries again; a value answers again as before."""
     before = clock()
     source.failing = OSError("down")
@@ -187,7 +195,7 @@ def test_a_failure_answers_nobody_who_asks_after_it(shared: Shared[int], source:
     assert source.calls == 4
 
 
-def test_a_failure_takes_the_place_of_an_older_value(shared: Shared[int], source: Source, clock: Clock) -> None:
+def test_a_failure_takes_the_place_of_an_older_value(shared: SingleFlight[int], source: Source, clock: Clock) -> None:
     """Whoever asks after it gets a new fetch, also where the older value would have done."""
     before = clock()
     assert shared.get(before) == 1
@@ -198,7 +206,9 @@ def test_a_failure_takes_the_place_of_an_older_value(shared: Shared[int], source
     assert shared.get(before) == 3
 
 
-def test_one_new_fetch_serves_all_who_ask_after_a_failure(shared: Shared[int], source: Source, clock: Clock) -> None:
+def test_one_new_fetch_serves_all_who_ask_after_a_failure(
+    shared: SingleFlight[int], source: Source, clock: Clock
+) -> None:
     """The failure went to those who asked while it lasted; the later ones share the next fetch."""
     moment = clock()
     with running(shared, source) as ask:
@@ -214,7 +224,7 @@ def test_one_new_fetch_serves_all_who_ask_after_a_failure(shared: Shared[int], s
 
 
 def test_who_needs_a_newer_reading_than_the_failed_one_gets_it(
-    shared: Shared[int], source: Source, clock: Clock
+    shared: SingleFlight[int], source: Source, clock: Clock
 ) -> None:
     """Asked while the failing fetch ran, but it began too early for the asker: it is no answer, good or bad."""
     moment, failing = clock(), OSError("down")
@@ -248,21 +258,23 @@ def test_a_reading_answers_by_its_age_and_a_failure_until_it_ends(
     asked: float, begun_after: float, good: Any, bad: Any, error: Any
 ) -> None:
     """A fetch from 10 to 20: old enough for the asker, and, where it failed, not over when he asked."""
-    reading = Reading(10.0, 20.0, era=3, value=1, error=error)
-    assert reading.answers(asked, begun_after, era=3) is (bad if error else good)
-    assert reading.answers(asked, begun_after, era=4) is False
+    reading = Reading(10.0, 20.0, version=3, value=1, error=error)
+    assert reading.is_fresh_for(asked, begun_after, version=3) is (bad if error else good)
+    assert reading.is_fresh_for(asked, begun_after, version=4) is False
 
 
 def test_a_change_at_the_very_moment_of_a_fetch_makes_it_stale() -> None:
     """Clocks have grains: what is as old as the change was not begun after it."""
     values = iter(range(9))
-    shared = Shared(lambda: next(values), lambda: 1000.0)
+    shared = SingleFlight(lambda: next(values), lambda: 1000.0)
     assert (shared.get(1000.0), shared.get(1000.0)) == (0, 0)
     shared.forget()
     assert shared.get(1000.0) == 1
 
 
-def test_a_failure_that_is_forgotten_while_it_lasts_answers_nobody_else(shared: Shared[int], source: Source) -> None:
+def test_a_failure_that_is_forgotten_while_it_lasts_answers_nobody_else(
+    shared: SingleFlight[int], source: Source
+) -> None:
     """Who waits for it gets the fetch that began afterwards."""
     with running(shared, source) as ask:
         source.failing = OSError("down")
@@ -289,13 +301,15 @@ def test_only_one_fetch_runs_at_a_time(clock: Clock) -> None:
             running_now -= 1
         return 0
 
-    shared = Shared(fetch, clock)
+    shared = SingleFlight(fetch, clock)
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: shared.get(clock()), range(40))) == {0}
     assert most == 1
 
 
-def test_a_fetch_that_is_interrupted_leaves_nobody_waiting(shared: Shared[int], source: Source, clock: Clock) -> None:
+def test_a_fetch_that_is_interrupted_leaves_nobody_waiting(
+    shared: SingleFlight[int], source: Source, clock: Clock
+) -> None:
     """Ctrl-C goes to the one who fetched; the others are told, and the next one fetches anew."""
     moment = clock()
     source.failing = KeyboardInterrupt()
@@ -314,7 +328,7 @@ def test_a_fetch_that_is_interrupted_leaves_nobody_waiting(shared: Shared[int], 
 def test_nothing_is_a_value_too(clock: Clock) -> None:
     """A fetch that answers None has answered."""
     calls: list[None] = []
-    shared = Shared(lambda: calls.append(None), clock)
+    shared = SingleFlight(lambda: calls.append(None), clock)
     assert shared.get(0.0) is None
     assert shared.get(0.0) is None
     assert len(calls) == 1

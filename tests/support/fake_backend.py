@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flow_resources.cli.stacks import SelectedStack
-from flow_resources.core.leftovers import Records
+from flow_resources.core.orphans import StackState
 
 STACK = "acme/training/dev"
 
@@ -17,8 +17,8 @@ class Told:
 
     settings: dict[str, str]
     name: str = STACK
-    state: Records = Records()  # noqa: RUF009 - frozen
-    others: dict[str, Records] = field(default_factory=dict)
+    state: StackState = StackState()  # noqa: RUF009 - frozen
+    others: dict[str, StackState] = field(default_factory=dict)
     updated: bool = False
     asked: int = 0
     meanwhile: Callable[[int], None] = lambda _time: None
@@ -28,12 +28,12 @@ class Told:
     def config(self) -> dict[str, str]:
         return self.settings
 
-    def records(self) -> Records:
+    def records(self) -> StackState:
         self.asked += 1
         self.meanwhile(self.asked)
         return self.state
 
-    def beside(self) -> dict[str, Records]:
+    def beside(self) -> dict[str, StackState]:
         return self.others
 
     def is_being_updated(self) -> bool:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from flow_resources.core import cluster_inputs, money, naming, volume_inputs
+from flow_resources.cli.program_text import Group, Item, Names, Text, cut, statement
+from flow_resources.core import cluster_fields, money, naming, volume_fields
 from flow_resources.core.inputs import Checked
-from flow_resources.core.program_text import Group, Item, Names, Text, cut, statement
-from flow_resources.core.rows import Bid, InstanceType, StoredVolume
+from flow_resources.core.models import Bid, InstanceType, StoredVolume
 
 FILL_IN = "FILL IN"
 """Stands for a mount path that nobody knows: no path, so that the preview refuses it."""
@@ -107,7 +107,7 @@ def adoption(
     names, out, notes = Names(), list(left_out), list[str]()
     resources: list[Resource] = []
     for volume in sorted(volumes, key=lambda one: (one.created_at, one.id)):
-        found = volume_inputs.check_volume(inputs := _volume(volume))
+        found = volume_fields.check_volume(inputs := _volume(volume))
         if why := _refused(found, ()):
             out.append(LeftOut(volume.id, volume.name, why))
         else:
@@ -115,7 +115,7 @@ def adoption(
     for task in sorted(tasks, key=lambda one: (one.bid.created_at, one.bid.id)):
         inputs, fill_in, said = _cluster(task, account)
         bid = task.bid
-        if why := _refused(cluster_inputs.check_cluster(inputs), fill_in) or _nowhere(bid):
+        if why := _refused(cluster_fields.check_cluster(inputs), fill_in) or _nowhere(bid):
             out.append(LeftOut(bid.id, bid.name, why))
             continue
         resources.append(Resource("GpuCluster", bid.id, bid.name, *_named(names, bid, "cluster"), inputs, fill_in))
@@ -185,7 +185,7 @@ def spelling(id_: str, types: Sequence[InstanceType]) -> str:
     kind = next((one for one in types if one.id == id_), None)
     for word in (kind.spelling, kind.name.lower()) if kind else ():
         try:
-            alike = cluster_inputs.named(cluster_inputs.instance_type(word), types)
+            alike = cluster_fields.named(cluster_fields.instance_type(word), types)
         except ValueError:
             continue
         if kind in alike and len({one.name for one in alike}) == 1:

@@ -58,7 +58,7 @@ def program(name: str, **inputs: Any) -> dict[str, Declared]:
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What reaches the engine's log, on rows and in diagnostics, debug lines included."""
     heard: list[str] = []
-    monkeypatch.setattr("flow_resources.cloud.door._ROLLBACK_PAUSE", 0.0, raising=False)  # nobody waits for it here
+    monkeypatch.setattr("flow_resources.cloud.client._ROLLBACK_PAUSE", 0.0, raising=False)  # nobody waits for it here
     monkeypatch.setattr(engine, "_log", lambda _severity, message, **_: heard.append(message) or True)
     return heard
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from flow_resources import redaction
 from flow_resources.cloud import Launch, Settings
-from flow_resources.core import hushing
-from flow_resources.core.cluster_inputs import check_cluster
-from flow_resources.core.hushing import hushed, keep
+from flow_resources.core.cluster_fields import check_cluster
+from flow_resources.redaction import redact, register_secret
 
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has a process of its own, so to speak."""
-    monkeypatch.setattr(hushing, "_kept", set())
+    monkeypatch.setattr(redaction, "_kept", set())
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,15 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_secret_is_found_however_it_comes_back(secret: Any, text: str, shown: str) -> None:
     """Whole, as JSON writes it, in pieces between quotes and white space, and cut at the end of the text."""
-    keep(secret)
-    assert hushed(text) == shown
+    register_secret(secret)
+    assert redact(text) == shown
 
 
 def test_the_longest_secret_goes_first() -> None:
     """One that begins like another leaves no rest behind."""
-    keep("canary-1")
-    keep("canary-1-and-more")
-    assert hushed("x canary-1-and-more y") == "x … y"
+    register_secret("canary-1")
+    register_secret("canary-1-and-more")
+    assert redact("x canary-1-and-more y") == "x … y"
 
 
 @pytest.mark.parametrize(

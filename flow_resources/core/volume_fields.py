@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flow_resources.core.cluster_inputs import near
+from flow_resources.core.cluster_fields import near
 from flow_resources.core.inputs import (
     Change,
     Checked,
@@ -57,7 +57,7 @@ def check_volume(news: Mapping[str, Any]) -> Checked:
     return check(FIELDS, news)
 
 
-def settle_region(found: Checked, pinned: str | None, default: str | None, regions: Sequence[str]) -> None:
+def resolve_region(found: Checked, pinned: str | None, default: str | None, regions: Sequence[str]) -> None:
     """Give the volume its region: the program's, the pinned one, the settings'."""
     if "region" not in found.inputs:
         if region := pinned or default:
@@ -67,7 +67,7 @@ def settle_region(found: Checked, pinned: str | None, default: str | None, regio
             found.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
 
 
-def against_regions(found: Checked, regions: Sequence[str]) -> None:
+def check_regions(found: Checked, regions: Sequence[str]) -> None:
     """Hold a checked volume against the service's regions."""
     region = found.known("region")
     if region and regions and region not in regions:

@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from flow_resources.cloud.launching import Launch, task_config
+from flow_resources.cloud.launch import Launch, task_config
 
 # As flow.adapters.providers.builtin.mithril.volume_operations writes them, of a file share and of a disk.
 _MOUNTS = (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flow_resources.core.rows import Bid, InstanceType, Machine, Offer, StoredVolume
+from flow_resources.core.models import Bid, Instance, InstanceType, Offer, StoredVolume
 
 BID = {
     "fid": "bid_1",
@@ -44,7 +44,7 @@ TYPE = {"fid": "it_1", "name": "a100-80gb.sxm.8x", "num_gpus": 8, "gpu_type": "A
 OFFER = {"instance_type": "it_1", "region": "us-central5-a", "last_instance_price": "$12.00"}
 READERS = [
     pytest.param(Bid.read, BID, ("fid",), id="bid"),
-    pytest.param(Machine.read, MACHINE, ("fid",), id="machine"),
+    pytest.param(Instance.read, MACHINE, ("fid",), id="machine"),
     pytest.param(StoredVolume.read, VOLUME, ("fid",), id="volume"),
     pytest.param(InstanceType.read, TYPE, ("fid",), id="type"),
     pytest.param(Offer.read, OFFER, ("instance_type", "region"), id="offer"),
@@ -71,7 +71,7 @@ def test_a_bid_is_read_whole() -> None:
 
 def test_a_machine_is_read_whole() -> None:
     """Its status without the prefix."""
-    assert Machine.read(MACHINE) == Machine("inst_1", "bid_1", "running", "203.0.113.1", 22, "10.0.0.1")
+    assert Instance.read(MACHINE) == Instance("inst_1", "bid_1", "running", "203.0.113.1", 22, "10.0.0.1")
 
 
 def test_a_volume_is_read_whole() -> None:
@@ -152,7 +152,7 @@ def test_a_bid_of_an_unknown_status_has_not_ended(status: Any) -> None:
 )
 def test_a_machines_status_says_whether_it_is_up_or_gone(status: Any, gone: Any, up: Any) -> None:
     """Every word of the service, and one that it adds later, which is neither."""
-    machine = Machine.read({**MACHINE, "status": status})
+    machine = Instance.read({**MACHINE, "status": status})
     assert (machine.gone, machine.up) == (gone, up)
 
 
@@ -175,7 +175,7 @@ def test_a_machines_status_says_whether_it_is_up_or_gone(status: Any, gone: Any,
 )
 def test_an_address_is_taken_apart(destination: Any, host: Any, port: Any) -> None:
     """A host, or a host and a port, of both kinds of addresses; port 22 where none is said."""
-    machine = Machine.read({**MACHINE, "ssh_destination": destination})
+    machine = Instance.read({**MACHINE, "ssh_destination": destination})
     assert (machine.public_ip, machine.ssh_port) == (host, port)
     assert machine.up is (host is not None)
 
@@ -184,6 +184,6 @@ def test_an_address_is_taken_apart(destination: Any, host: Any, port: Any) -> No
 @given(destination=st.text("0123456789.:[]²a /", max_size=20), status=st.text(max_size=8))
 def test_no_word_of_the_service_breaks_a_reader(destination: Any, status: Any) -> None:
     """Whatever address or status it says."""
-    machine = Machine.read({**MACHINE, "ssh_destination": destination, "status": status})
+    machine = Instance.read({**MACHINE, "ssh_destination": destination, "status": status})
     assert machine.ssh_port is None or isinstance(machine.ssh_port, int)
     assert Bid.read({**BID, "status": status, "limit_price": destination}).status == status

@@ -25,7 +25,7 @@ def decide(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, 
     return Decision(bool(moved), tuple(one.name for one in moved if one.change in _REPLACING))
 
 
-def touched(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> set[str]:
+def fields_to_update(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> set[str]:
     """Return the names of the inputs that an update carries out."""
     return {one.name for one in changed(fields, olds, news) if one.change is Change.UPDATE and _said(one, news)}
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flow_resources.cli.looking import guard
+from flow_resources.cli.adopt_program import Account, Adoption, LeftOut, Task, adoption
 from flow_resources.cli.stacks import SelectedStack
+from flow_resources.cli.sweep_find import guard
 from flow_resources.cloud import Cloud
-from flow_resources.core.adoption import Account, Adoption, LeftOut, Task, adoption
-from flow_resources.core.leftovers import Records, recorded_by
+from flow_resources.core.models import Bid, StoredVolume
 from flow_resources.core.naming import take_apart
-from flow_resources.core.rows import Bid, StoredVolume
-from flow_resources.errors import AccountError, EndedError, NamesakeError, NotFoundError, RefusedError
+from flow_resources.core.orphans import StackState, recorded_by
+from flow_resources.errors import AccountMismatchError, NotFoundError, OwnershipError, RejectedError, TerminatedError
 from flow_resources.providers import session
 
 MARKED = "its name carries a mark of this package: another stack has it, or a crash left it; --all prints it"
@@ -25,8 +25,8 @@ MARKED = "its name carries a mark of this package: another stack has it, or a cr
 def read(cloud: Cloud, stack: SelectedStack | None, wanted: Sequence[str], *, everything: bool) -> Adoption:
     """Return the program for what lives, or for the wanted ids alone.
 
-    Raises an error that names the first wanted id that cannot be adopted, and AccountError where the stack's state
-    records another service or project than the settings point at.
+    Raises an error that names the first wanted id that cannot be adopted, and AccountMismatchError where the stack's
+    state records another service or project than the settings point at.
     """
     live = _Live.of(cloud)
     for id_ in wanted:
@@ -38,7 +38,7 @@ def read(cloud: Cloud, stack: SelectedStack | None, wanted: Sequence[str], *, ev
             continue
         if why := _why_not(one, states, everything=everything or bool(wanted)):
             if wanted:
-                raise NamesakeError(f"{one.id} is not printed: {why}", "`pulumi state delete` it there first")
+                raise OwnershipError(f"{one.id} is not printed: {why}", "`pulumi state delete` it there first")
             left_out.append(LeftOut(one.id, one.name, why))
         else:
             chosen.append(one.id)
@@ -70,21 +70,21 @@ def _refuse_unknown(cloud: Cloud, live: _Live, id_: str) -> None:
     if id_.startswith("vol_"):
         raise NotFoundError(f"there is no volume {id_} in project {project.name}", "`flow volume list` shows them")
     if not id_.startswith("bid_"):
-        raise RefusedError(f"{id_} is the id of no task and of no volume", "they are like bid_... and vol_...")
+        raise RejectedError(f"{id_} is the id of no task and of no volume", "they are like bid_... and vol_...")
     bid = cloud.bid(id_)
     if bid is None:
         raise NotFoundError(f"there is no task {id_} in project {project.name}", "`flow status` shows them")
     if bid.ended:
-        raise EndedError(f"the bid {id_} has ended", "there is nothing left to adopt: take the id out")
+        raise TerminatedError(f"the bid {id_} has ended", "there is nothing left to adopt: take the id out")
     if bid.project != project.id:
-        raise AccountError(
+        raise AccountMismatchError(
             f"the bid {id_} is in project {bid.project}, but the settings point at {project.name} ({project.id})",
             "set flow:project or MITHRIL_PROJECT to its project",
         )
-    raise RefusedError(f"the service calls the bid {id_} {bid.status!r} and does not list it", "run it again")
+    raise RejectedError(f"the service calls the bid {id_} {bid.status!r} and does not list it", "run it again")
 
 
-def _states(cloud: Cloud, stack: SelectedStack | None) -> dict[str, Records]:
+def _states(cloud: Cloud, stack: SelectedStack | None) -> dict[str, StackState]:
     """Return what the states of all stacks of the backend record, by name; nothing outside a Pulumi project."""
     if stack is None:
         return {}
@@ -93,7 +93,7 @@ def _states(cloud: Cloud, stack: SelectedStack | None) -> dict[str, Records]:
     return {stack.name: own, **stack.beside()}
 
 
-def _why_not(one: Bid | StoredVolume, states: Mapping[str, Records], *, everything: bool) -> str:
+def _why_not(one: Bid | StoredVolume, states: Mapping[str, StackState], *, everything: bool) -> str:
     """Say why something is not printed; empty where it is."""
     if stack := recorded_by(states, one):
         return f"recorded by {stack}"
@@ -103,7 +103,7 @@ def _why_not(one: Bid | StoredVolume, states: Mapping[str, Records], *, everythi
 def _written(cloud: Cloud, live: _Live, chosen: Sequence[str], left_out: Sequence[LeftOut]) -> Adoption:
     tasks, bids = list[Task](), [live.bids[id_] for id_ in chosen if id_ in live.bids]
     for bid in bids:
-        seen = cloud.sight(bid.id, live.moment)
+        seen = cloud.observe(bid.id, live.moment)
         if seen is not None and not seen.bid.ended:
             tasks.append(Task(seen.bid, seen.status, cloud.mount_paths(bid.id) if bid.volumes else {}))
     account = Account(

@@ -11,16 +11,16 @@ import json
 from collections.abc import Iterator
 
 from flow_resources.cloud.settings import KEY_PLACES, Settings
-from flow_resources.core.hushing import hushed
 from flow_resources.errors import (
-    AccountError,
+    AccountMismatchError,
+    ApprovalPendingError,
+    ConfigError,
     FlowResourcesError,
-    HeldError,
     NotFoundError,
-    RefusedError,
-    SettingsError,
-    UnheardError,
+    RejectedError,
+    UnavailableError,
 )
+from flow_resources.redaction import redact
 
 _APPROVE = "approve it, then run `pulumi up` again"
 _AGAIN = "run the same command again"
@@ -31,7 +31,7 @@ NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 404, 429, 500, 400
 
 
 @contextlib.contextmanager
-def asking(settings: Settings, what: str) -> Iterator[None]:
+def translating_errors(settings: Settings, what: str) -> Iterator[None]:
     """Raise, for anything the SDK raises inside, one error that says what was asked."""
     try:
         yield
@@ -61,17 +61,22 @@ def translate(error: Exception, settings: Settings, what: str) -> FlowResourcesE
     failed = f"could not {what}"
     # The first row that holds; the order matters, since the SDK's classes overlap.
     meanings: list[tuple[bool, type[FlowResourcesError], str, str]] = [
-        (raised(sdk.ApprovalPendingError), HeldError, "held for the account owner's approval", _APPROVE),
-        (raised(sdk.AuthorizationError), AccountError, f"{url} says the key may not do that ({detail})", _OTHER_KEY),
+        (raised(sdk.ApprovalPendingError), ApprovalPendingError, "held for the account owner's approval", _APPROVE),
+        (
+            raised(sdk.AuthorizationError),
+            AccountMismatchError,
+            f"{url} says the key may not do that ({detail})",
+            _OTHER_KEY,
+        ),
         (
             raised(sdk.AuthenticationError),
-            SettingsError,
+            ConfigError,
             f"{url} refused the API key",
             f"put a valid one in {KEY_PLACES}",
         ),
         (status == NOT_FOUND or raised(sdk.ResourceNotFoundError), NotFoundError, detail, ""),
-        (unheard, UnheardError, f"{url} {said} ({detail})", _AGAIN if status else f"{_AGAIN}; {_MEND_URL}"),
-        (status > 0 or raised(sdk.FlowError), RefusedError, detail, ""),
+        (unheard, UnavailableError, f"{url} {said} ({detail})", _AGAIN if status else f"{_AGAIN}; {_MEND_URL}"),
+        (status > 0 or raised(sdk.FlowError), RejectedError, detail, ""),
         (raised(OSError), FlowResourcesError, detail, _FILES),
     ]
     for holds, kind, message, remedy in meanings:
@@ -84,7 +89,7 @@ def _detail(chain: list[BaseException]) -> str:
     """Return the service's own words where it said some, else the SDK's; never a secret, never a page."""
     words = next((said for one in chain if (said := _said(getattr(one, "response_body", None)))), None)
     text = words or getattr(chain[0], "message", None) or str(chain[0]) or type(chain[0]).__name__
-    return " ".join(hushed(str(text)).split())[:256]
+    return " ".join(redact(str(text)).split())[:256]
 
 
 def _said(body: object) -> str | None:

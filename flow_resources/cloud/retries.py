@@ -29,15 +29,15 @@ from flow.errors import (
     RateLimitError,
 )
 
-from flow_resources.cloud.failures import SERVER_ERROR
-from flow_resources.cloud.patience import Patience
+from flow_resources.cloud.errors import SERVER_ERROR
+from flow_resources.cloud.retry_budget import RetryBudget
 
 T = TypeVar("T")
 
 _FIRST, _CAP = 0.5, 10.0  # seconds: the bound of the first pause, and of all
 
 
-def persist(send: Callable[[], T], patience: Patience, may_repeat: Callable[[BaseException], bool]) -> T:
+def call_with_retries(send: Callable[[], T], patience: RetryBudget, may_repeat: Callable[[BaseException], bool]) -> T:
     """Send until there is an answer, until what went wrong is no reason to repeat, or until patience ends.
 
     Raises the last try's own error.
@@ -60,17 +60,17 @@ def persist(send: Callable[[], T], patience: Patience, may_repeat: Callable[[Bas
             patience.spent += patience.clock.now() - began
 
 
-def unanswered(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether a request that ended like this may be sent again, if it does no harm that it had its effect."""
-    return turned_away(error) or lost(error)
+    return is_rate_limited(error) or is_outcome_unknown(error)
 
 
-def turned_away(error: BaseException) -> bool:
+def is_rate_limited(error: BaseException) -> bool:
     """Whether the service had no time for the request: nothing happened."""
     return isinstance(error, RateLimitError)
 
 
-def lost(error: BaseException) -> bool:
+def is_outcome_unknown(error: BaseException) -> bool:
     """Whether a request that ended like this may have had its effect all the same."""
     if isinstance(error, (ApprovalPendingError, RateLimitError)):
         return False

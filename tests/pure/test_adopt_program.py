@@ -10,13 +10,13 @@ from decimal import Decimal
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.pasted import declared
+from support.run_printed_program import declared
 
-from flow_resources.core.adoption import FILL_IN, Account, LeftOut, Task, adoption, spelling
-from flow_resources.core.cluster_inputs import check_cluster
-from flow_resources.core.program_text import WIDTH, Names
-from flow_resources.core.rows import Bid, InstanceType, StoredVolume
-from flow_resources.core.volume_inputs import check_volume
+from flow_resources.cli.adopt_program import FILL_IN, Account, LeftOut, Task, adoption, spelling
+from flow_resources.cli.program_text import WIDTH, Names
+from flow_resources.core.cluster_fields import check_cluster
+from flow_resources.core.models import Bid, InstanceType, StoredVolume
+from flow_resources.core.volume_fields import check_volume
 
 MARKED = "trainer-3f9a1c7be02d4d-9c01d2-1"
 A100 = InstanceType("it_1", "a100-80gb.sxm.8x", 8, "A100")

@@ -8,10 +8,19 @@ from decimal import Decimal
 
 import pytest
 
-from flow_resources.cli.report import Report, span, table
-from flow_resources.core.leftovers import OTHER_OWNER, Found, Owners, Records, cost_of, leftovers, marked, read_state
+from flow_resources.cli.sweep_report import Report, span, table
+from flow_resources.core.models import Bid, StoredVolume, age_of
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.rows import Bid, StoredVolume, age_of
+from flow_resources.core.orphans import (
+    OTHER_OWNER,
+    Found,
+    Owners,
+    StackState,
+    cost_of,
+    find_orphans,
+    marked,
+    read_state,
+)
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=timezone.utc)
 STACK, OWNER, URN = "acme/training/dev", "ada", "urn:pulumi:dev::training::flow:GpuCluster::trainer"
@@ -32,8 +41,8 @@ def stored(id_="vol_1", called=None, bids=()):
     return StoredVolume(id_, called or name(), "proj_1", 100, "file", "r", bids, "2026-01-02T11:00:00Z", deleted=False)
 
 
-def left(*live, own=Records(), others=(), owner=OWNER):  # noqa: B008 - frozen
-    return leftovers(live, Owners.of(owner, STACK, own), own, others, NOW, QUARTER)
+def left(*live, own=StackState(), others=(), owner=OWNER):  # noqa: B008 - frozen
+    return find_orphans(live, Owners.of(owner, STACK, own), own, others, NOW, QUARTER)
 
 
 def ids(found):
@@ -81,7 +90,7 @@ def test_what_the_state_has_is_none_whatever_the_resource_waits_for():
 
 def test_what_another_stack_records_is_none():
     """Stacks with one `flow:owner` share its mark, and a renamed stack leaves its own to the next of that name."""
-    assert left(bid(), others=[Records(), Records(ids=frozenset({"bid_1"}))]) == []
+    assert left(bid(), others=[StackState(), StackState(ids=frozenset({"bid_1"}))]) == []
 
 
 def test_what_another_stack_is_making_is_none_and_what_this_one_was_making_is():
@@ -103,7 +112,7 @@ def test_a_young_one_is_noted():
 
 def test_what_was_made_under_an_earlier_owner_is_listed_and_noted():
     """The stack's name before `flow:owner` was set, and what the state's own marks say; nobody else's."""
-    own = Records(marks=frozenset({str(Mark.of("before the rename", URN))}))
+    own = StackState(marks=frozenset({str(Mark.of("before the rename", URN))}))
     found = left(bid("bid_1", name(STACK)), bid("bid_2", name("before the rename")), bid("bid_3", name("bob")), own=own)
     assert [(one.thing.id, one.note) for one in found] == [("bid_1", OTHER_OWNER), ("bid_2", OTHER_OWNER)]
     assert left(bid(called=name(STACK)), owner=STACK)[0].note == ""
@@ -111,7 +120,7 @@ def test_what_was_made_under_an_earlier_owner_is_listed_and_noted():
 
 def test_all_marks_are_listed_with_the_stack_that_records_them():
     """Whoever's; a name without a mark is not."""
-    states = {STACK: Records(ids=frozenset({"bid_1"})), "acme/x/y": Records(making=frozenset({"urn"}))}
+    states = {STACK: StackState(ids=frozenset({"bid_1"})), "acme/x/y": StackState(making=frozenset({"urn"}))}
     found = marked(
         [bid(), bid("bid_2", name("bob", "urn")), bid("bid_3", name("c")), bid("bid_4", "by-hand")], states, NOW
     )
@@ -138,14 +147,14 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
     read = read_state(
         state(resource(id="bid_1", outputs=outputs), resource(), pending=[{"type": "creating", "resource": resource()}])
     )
-    assert read == Records(
+    assert read == StackState(
         frozenset({"bid_1"}), frozenset({"aaaaaabbbbbbbb"}), frozenset({URN}), frozenset({("http://x", "proj_1")})
     )
 
 
 def test_a_stack_that_was_never_updated_records_nothing():
     """Its deployment has no resources."""
-    assert read_state({"version": 3, "deployment": {"manifest": {}, "metadata": {}}}) == Records()
+    assert read_state({"version": 3, "deployment": {"manifest": {}, "metadata": {}}}) == StackState()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +175,7 @@ def test_a_stack_that_was_never_updated_records_nothing():
 def test_what_is_no_state_is_refused(export, said):
     """Everything would look like a leftover by it."""
     if said is None:
-        assert read_state(export) == Records()
+        assert read_state(export) == StackState()
         return
     with pytest.raises(ValueError, match="^" + said):
         read_state(export)
