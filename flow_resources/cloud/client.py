@@ -24,7 +24,7 @@ from flow_resources.cloud.sdk import open_client
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.startup_script import mounts_in, too_large
 from flow_resources.core import money
-from flow_resources.core.cluster_fields import Market
+from flow_resources.core.market import Market
 from flow_resources.core.models import LIVE_INSTANCES, Bid, Instance, InstanceType, Offer, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import (

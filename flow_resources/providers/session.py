@@ -19,7 +19,7 @@ from flow_resources.cloud import Cloud, RetryBudget, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 from flow_resources.errors import UnavailableError
 from flow_resources.providers.waiting import Deadline
 

@@ -14,7 +14,7 @@ from flow_resources.cli.stacks import SelectedStack
 from flow_resources.cloud import Cloud
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 from flow_resources.providers import session
 from flow_resources.testing import MANUAL, FakeMithril
 
