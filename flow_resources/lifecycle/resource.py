@@ -39,6 +39,8 @@ class Words:
     """What that does to it: "ends"."""
     adopt_input: str
     """The input that adopts one."""
+    conflict_remedy: str
+    """What to do about one whose owner is in doubt, the safer way first; `{id}` is its id."""
     lost_by_replacement: str
     """What a replacement loses."""
 
@@ -67,26 +69,26 @@ class Resource(ABC, Generic[S, T, V]):
 
     # -- check and diff -----------------------------------------------------------------------------------------------
 
-    def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:  # noqa: B027
+    def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check what the fields' own rules cannot: against the account, the market, the recorded inputs."""
 
-    def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:  # noqa: B027
+    def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
         """Warn of what an update in place loses."""
 
     @abstractmethod
     def parse(self, props: Mapping[str, Any]) -> S:
         """Parse the inputs that check has accepted."""
 
-    # -- create ---------------------------------------------------------------------------------------------------------
+    # -- create -------------------------------------------------------------------------------------------------------
 
-    def require_resolved(self, spec: S) -> None:  # noqa: B027
+    def require_resolved(self, spec: S) -> None:
         """Raise RejectedError where check could not resolve what a create needs."""
 
     def adopted_id(self, spec: S) -> str | None:  # noqa: ARG002
         """Return the id that the program adopts."""
         return None
 
-    def find_adoptable(self, op: Operation, spec: S, id_: str) -> T:  # noqa: ARG002
+    def find_adoptable(self, op: Operation, spec: S, id_: str) -> T:
         """Return what the program adopts. Raises RejectedError where it is not what the program says."""
         raise NotImplementedError(f"{self.name} adopts nothing")
 
@@ -122,7 +124,7 @@ class Resource(ABC, Generic[S, T, V]):
     def describe_cost(self, thing: T) -> str:
         """Return what one costs, or how large it is."""
 
-    # -- what is there --------------------------------------------------------------------------------------------------
+    # -- what is there ------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def snapshot(self, thing: T) -> V:
@@ -163,10 +165,10 @@ class Resource(ABC, Generic[S, T, V]):
         """Return what else is an output of a resource that is only read."""
         return {}
 
-    def report_drift(self, op: Operation, seen: V, record: Record) -> None:  # noqa: B027
+    def report_drift(self, op: Operation, seen: V, record: Record) -> None:
         """Tell what changed behind the state's back and shows in no diff."""
 
-    # -- delete ---------------------------------------------------------------------------------------------------------
+    # -- delete -------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def delete(self, op: Operation, id_: str, record: Record) -> None:

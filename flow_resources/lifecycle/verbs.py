@@ -14,13 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.core.diff import decide as diff_inputs
-from flow_resources.core.diff import fields_to_update
+from flow_resources.core.diff import diff_inputs, fields_to_update
 from flow_resources.core.hidden import (
     CREATE_ID,
     SERVICE,
     UNREADY,
-    Identity,
     Record,
     new_create_id,
     read_hidden_inputs,
@@ -136,7 +134,8 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
     guard_account(op.cloud, record)
     seen = resource.observe(op, id_, record)
     if seen is None:
-        return _report_gone(op, resource, id_, record)
+        _report_gone(op, resource, id_, record)
+        return None
     if record.identity:
         live = resource.list_live(op, op.fresh_since)
         warn_of_surplus(op, resource, live, record.identity, id_)

@@ -11,6 +11,7 @@ from flow_resources.core import naming, volume_fields
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import NAMED, Identity, Record
 from flow_resources.core.inputs import Checked, show
+from flow_resources.core.market import check_regions, previously_resolved_region
 from flow_resources.core.models import StoredVolume
 from flow_resources.core.spec import VolumeSpec
 from flow_resources.core.takeover import Wanted
@@ -44,6 +45,7 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         end_command="flow volume delete",
         ends="deletes",
         adopt_input="adopt_volume_id",
+        conflict_remedy="adopt_volume_id='{id}' takes it over; `flow volume delete {id}` deletes it",
         lost_by_replacement="the data on it is lost",
     )
 
@@ -54,8 +56,8 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
             default = op.settings.region
             op.cloud.project()
             regions = list(op.cloud.market().regions)
-        volume_fields.resolve_region(found, volume_fields.previously_resolved_region(olds, found.inputs), default, regions)
-        volume_fields.check_regions(found, regions)
+        volume_fields.resolve_region(found, previously_resolved_region(olds, found.inputs), default, regions)
+        check_regions(found, regions)
         volume_fields.guard_data(found, olds)
         with op.collecting_failures(found):
             self._check_adoption(op, found, identity)
@@ -185,9 +187,7 @@ def _list_all(op: Operation) -> list[StoredVolume]:
     return op.cloud.volumes(op.begun, with_deleted=True)
 
 
-def _differences(
-    volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None
-) -> str:
+def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:
     """Say how a volume differs from the program in what cannot be changed; empty where it does not."""
     if volume is None:
         return "is no volume of the project"
@@ -296,7 +296,7 @@ def _wait_until_deleted(op: Operation, obstacle: str, id_: str, record: Record) 
     # Most are this stack's own clusters, which end in moments: only who holds it longer is looked up.
     describe = partial(describe_holders, op, own=record.mark)
     try:
-        for obstacle in op.deadline.watch(lambda _: _delete(op, id_, record, describe)):  # noqa: PLR1704, B020
+        for obstacle in op.deadline.watch(lambda _: _delete(op, id_, record, describe)):  # noqa: PLR1704
             if not obstacle:
                 return
             op.report.progress(f"waiting: {obstacle}")
