@@ -27,12 +27,16 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
 
     name = "GpuCluster"
     id_prefix = "bid_"
+    name_output = "task_name"
     fields = cluster_fields.FIELDS
     words = Words(
         noun="bid",
         managed="task",
         end_command="flow cancel",
+        list_command="flow status",
         ends="ends",
+        ending="ending",
+        ended="ended",
         adopt_input="adopt_task_id",
         conflict_remedy="`flow cancel {id}` ends it; adopt_task_id='{id}' takes it over",
         lost_by_replacement="what is on the machines' own disks is lost",
@@ -94,6 +98,19 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
     def describe_cost(self, thing: Bid) -> str:
         """Return what a bid can cost at most."""
         return "at an unknown price" if thing.max_cost is None else f"up to {money.usd(thing.max_cost)}/h"
+
+    def list_all(self, op: Operation) -> Sequence[Bid]:
+        """List the live bids twice.
+
+        A listing asks for one status after the other, so it misses a bid that goes back to an earlier one meanwhile: it
+        lost its instances, and waits in the auction again. The next listing has it.
+        """
+        first = op.cloud.live_bids(op.clock.now())
+        return list({**first, **op.cloud.live_bids(op.clock.now())}.values())
+
+    def find(self, op: Operation, id_: str) -> Bid | None:
+        """Return the bid, also one that has ended."""
+        return op.cloud.bid(id_)
 
     def snapshot(self, thing: Bid) -> ClusterSnapshot:
         """Return the bid without its instances."""

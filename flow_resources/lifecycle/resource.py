@@ -35,8 +35,14 @@ class Words:
     """What the person calls it: "task"."""
     end_command: str
     """The Flow command that ends one, but for the id: "flow cancel"."""
+    list_command: str
+    """The Flow command that lists them: "flow status"."""
     ends: str
-    """What that does to it: "ends"."""
+    """What the end command does to it: "ends"."""
+    ending: str
+    """The same while it happens: "ending"."""
+    ended: str
+    """And once it has: "ended"."""
     adopt_input: str
     """The input that adopts one."""
     conflict_remedy: str
@@ -64,6 +70,8 @@ class Resource(ABC, Generic[S, T, V]):
     """The class's name in the program, and the last part of the type token."""
     id_prefix: ClassVar[str]
     """What its ids in the service begin with."""
+    name_output: ClassVar[str]
+    """The output that holds its name in the service."""
     fields: ClassVar[Sequence[Field]]
     words: ClassVar[Words]
 
@@ -125,6 +133,18 @@ class Resource(ABC, Generic[S, T, V]):
         """Return what one costs, or how large it is."""
 
     # -- what is there ------------------------------------------------------------------------------------------------
+
+    def list_all(self, op: Operation) -> Sequence[T]:
+        """List what is live now, for a search that must not miss anything."""
+        return self.list_live(op, op.clock.now())
+
+    def find(self, op: Operation, id_: str) -> T | None:
+        """Return one as it is now, also one that has ended where the service still tells; None where there is none."""
+        return next((thing for thing in self.list_live(op, op.clock.now()) if thing.id == id_), None)
+
+    def holders(self, thing: T) -> Sequence[str]:  # noqa: ARG002
+        """Return the ids of what holds it, and keeps it from being deleted."""
+        return ()
 
     @abstractmethod
     def snapshot(self, thing: T) -> V:

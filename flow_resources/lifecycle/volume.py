@@ -38,12 +38,16 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
 
     name = "Volume"
     id_prefix = "vol_"
+    name_output = "volume_name"
     fields = volume_fields.FIELDS
     words = Words(
         noun="volume",
         managed="volume",
         end_command="flow volume delete",
+        list_command="flow volume list",
         ends="deletes",
+        ending="deleting",
+        ended="deleted",
         adopt_input="adopt_volume_id",
         conflict_remedy="adopt_volume_id='{id}' takes it over; `flow volume delete {id}` deletes it",
         lost_by_replacement="the data on it is lost",
@@ -108,6 +112,10 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
         return f"{thing.size_gb:,} GB"
+
+    def holders(self, thing: StoredVolume) -> Sequence[str]:
+        """Return the bids that mount it."""
+        return thing.bids
 
     def snapshot(self, thing: StoredVolume) -> StoredVolume:
         """Return it as it is."""
