@@ -32,7 +32,7 @@ class Change(Enum):
     UPDATE = "in place"
     STATE = "state only, no request"
     CREATE_ONLY = "used by the first create alone"
-    GUARDED = "replace, which loses data: refused unless allow_replace=True"
+    GUARDED = "replace, which loses data: refused unless `allow_replace=True`"
 
 
 class Invalid(ValueError):  # noqa: N818 - a verdict about a value, which `check` collects

@@ -107,7 +107,8 @@ PLACE: tuple[Field, ...] = (
     ),
     Field(
         "max_price_per_hour", "number", bid, Change.UPDATE, required=True,
-        doc="The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never more than the bid.",
+        doc="The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never more than the bid. "
+        "A change restarts nothing.",
     ),
     Field(
         "region", "string", string, Change.REPLACE,

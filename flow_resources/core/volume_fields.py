@@ -57,7 +57,8 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "volume_name", "string", volume_name, Change.UPDATE,
-        doc="The name in the service, 3 to 64 of a-z, 0-9 and -. Default: made from the resource's name, unique.",
+        doc="The name in the service, 3 to 64 of a-z, 0-9 and -. Default: made from the resource's name, unique. "
+        "A change renames the volume.",
     ),
     Field(
         "adopt_volume_id", "string", volume_id, Change.CREATE_ONLY,
