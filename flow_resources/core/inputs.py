@@ -106,7 +106,7 @@ def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
     names = {field.name for field in fields}
     for name in news:
         if name not in names and not name.startswith("__"):
-            result.fail(name, "is no input of this resource", remedy=f"it has {', '.join(sorted(names))}")
+            result.fail(name, "is not an input of this resource", remedy=f"it has {', '.join(sorted(names))}")
     for field in fields:
         value = news.get(field.name)
         if value is None:

@@ -102,5 +102,5 @@ def guard_data(checked: Checked, olds: Mapping[str, Any]) -> None:
             field.name,
             f"cannot change from {show(olds.get(field.name))} without a new volume, which loses the data",
             value,
-            "change it back, or say allow_replace=True on the volume",
+            "change it back, or set allow_replace=True on the volume",
         )
