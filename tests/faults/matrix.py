@@ -15,7 +15,7 @@ from typing import Any
 
 from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of, volume
 
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 Program = Mapping[str, Declared]
@@ -212,4 +212,4 @@ def open_stack(cloud: FakeMithril, clock: Any) -> MortalStack:
 
 def close_stack() -> None:
     """Let the clients of the plugin go."""
-    session.current().close()
+    base.current().close()

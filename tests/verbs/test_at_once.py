@@ -11,11 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.stack import PROVIDERS, Context, Create, Declared, Stack, cluster, volume, wire
+from support.stack import PROVIDERS, Context, Create, Declared, Stack, cluster, operation, volume, wire
 
 from flow_resources.core import naming
 from flow_resources.errors import RejectedError
-from flow_resources.providers import session
 from flow_resources.testing import FakeMithril
 
 TESTS = Path(__file__).parents[1]
@@ -43,7 +42,7 @@ def test_fifty_threads_creating_one_owner_end_with_one(
 
 
 def make(size_gb: int) -> str:
-    return session.current().cloud().create_volume("data-1", size_gb, "file", "us-central5-a", "the-key").id
+    return operation().cloud.create_volume("data-1", size_gb, "file", "us-central5-a", "the-key").id
 
 
 def test_the_same_key_five_times_is_one(stack: Stack, cloud: FakeMithril) -> None:

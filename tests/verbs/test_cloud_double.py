@@ -14,15 +14,14 @@ from unittest.mock import call
 
 import pytest
 from pytest_mock import MockerFixture
-from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, volume
+from support.stack import CheckError, FakeClock, Reports, Stack, VerbError, cluster, volume
 
-from flow_resources.cloud import Cloud, Placed, Settings
-from flow_resources.cloud.client import Project
+from flow_resources.cloud import Cloud, Placed, Project, Settings
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid, Instance, InstanceType, Offer, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import ConfigError, RejectedError, UnavailableError
-from flow_resources.providers import session
+from flow_resources.lifecycle.operation import Deployment
 
 BID = Bid(
     "bid_1", "", "proj_1", "Allocated", Decimal("50.00"), 1, "it_a", "us-central5-a", ("inst_1",), (), "2026-01-01"
@@ -60,8 +59,8 @@ def door(mocker: MockerFixture) -> Any:
 @pytest.fixture
 def stack(door: Any, clock: FakeClock, mocker: MockerFixture) -> Stack:
     """A stack whose every operation goes through the double."""
-    mocker.patch.object(session.Session, "settings", return_value=door.settings)
-    mocker.patch.object(session.Session, "cloud", return_value=door)
+    mocker.patch.object(Deployment, "settings", return_value=door.settings)
+    mocker.patch("flow_resources.lifecycle.operation.Cloud", return_value=door)
     return Stack({}, clock=clock)
 
 
@@ -118,16 +117,12 @@ def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack,
     assert stack.state["trainer"].id == "bid_1"
 
 
-def test_a_new_platform_key_is_said_with_where_its_private_half_lies(
-    stack: Stack, door: Any, mocker: MockerFixture
-) -> None:
+def test_a_new_platform_key_is_said_with_where_its_private_half_lies(stack: Stack, door: Any, reports: Reports) -> None:
     """On the resource's row."""
-    info = mocker.patch("flow_resources.engine.info")
     door.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name), (Path("/keys/flow-auto-x"),))
     stack.up({"trainer": cluster()})
-    assert call("the Flow SDK made the platform SSH key 'flow-auto-x'; its private half is /keys/flow-auto-x") in (
-        info.call_args_list
-    )
+    said = "the Flow SDK made the platform SSH key 'flow-auto-x'; its private half is /keys/flow-auto-x"
+    assert reports.kept == [said]
 
 
 def test_preview_asks_at_most_four_questions_whatever_the_number(stack: Stack, door: Any) -> None:

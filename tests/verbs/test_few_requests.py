@@ -9,10 +9,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from support.stack import FakeClock, Stack, cluster, settings_of
+from support.stack import FakeClock, Stack, cluster, operation, settings_of
 
 from flow_resources.cloud import Cloud, Launch
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
 MANY = {f"c{number:02d}": cluster() for number in range(12)}
@@ -28,7 +28,7 @@ def asked(cloud: FakeMithril, deed: Callable[[], object]) -> Counter[str]:
 def door_of(stack: Stack) -> Cloud:
     """Return the door of a new operation."""
     stack.operation()
-    return session.current().cloud()
+    return operation().cloud
 
 
 def test_a_refresh_asks_no_more_for_many_than_for_one(stack: Stack, cloud: FakeMithril) -> None:
@@ -85,14 +85,14 @@ def test_a_create_reads_the_history_where_machines_were_lost_or_it_took_long(
         found = asked(cloud, lambda: stack.up({"trainer": cluster()}))
         assert found["GET /v2/spot/bids/ID/history"] == (lost or boot > 60)
         assert stack.state["trainer"].outputs["preemptions"] == preemptions
-        session.current().close()
+        base.current().close()
 
 
 def test_what_a_bid_was_before_this_process_changed_it_answers_nobody(stack: Stack, cloud: FakeMithril) -> None:
     """Whatever age is accepted, and whatever grain the clock has."""
     stack.clock = FakeClock()  # it stands still
     stack.up({"trainer": cluster()})
-    door, id_, now = door_of(stack), stack.state["trainer"].id, session.current().clock.now()
+    door, id_, now = door_of(stack), stack.state["trainer"].id, base.current().clock.now()
     assert list(door.live_bids(now - 60)) == [id_]
     placed = door.place(Launch("another", "another", "8xa100", 1, Decimal(50), "us-central5-a", "true"))
     assert placed.bid.id in door.live_bids(now - 60)
@@ -114,16 +114,14 @@ def test_a_wait_for_machines_asks_for_the_bids_that_have_some(stack: Stack, clou
     stack.up({"trainer": cluster()})
     door, id_ = door_of(stack), stack.state["trainer"].id
     door.project()
-    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
+    assert asked(cloud, lambda: door.observe_while_waiting(id_, base.current().clock.now())) == {
         "GET /v2/spot/bids": 1,
         "GET /v2/instances": 1,
     }
     cloud.preempt(id_)
-    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
-        "GET /v2/spot/bids": 2
-    }
+    assert asked(cloud, lambda: door.observe_while_waiting(id_, base.current().clock.now())) == {"GET /v2/spot/bids": 2}
     cloud.terminate(id_)
-    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
+    assert asked(cloud, lambda: door.observe_while_waiting(id_, base.current().clock.now())) == {
         "GET /v2/spot/bids": 2,
         "GET /v2/spot/bids/ID": 1,
     }
@@ -181,14 +179,14 @@ def test_a_listing_that_does_not_come_costs_a_destroy_no_patience(
         stack.destroy()
         assert not cloud.live_bids
         assert clock.now() - began < 30
-        session.current().close()
+        base.current().close()
 
 
 def test_machines_without_a_private_address_are_as_recorded_too(stack: Stack, cloud: FakeMithril) -> None:
     """What is not known does not go into the state."""
     stack.up({"trainer": cluster()})
     stack.state["trainer"].outputs["instances"][0].pop("private_ip")
-    seen = door_of(stack).observe(stack.state["trainer"].id, session.current().clock.now())
+    seen = door_of(stack).observe(stack.state["trainer"].id, base.current().clock.now())
     assert seen
     assert not seen.is_same_run_as(stack.state["trainer"].outputs)
     without = replace(seen, instances=tuple(replace(one, private_ip=None) for one in seen.instances))

@@ -36,10 +36,10 @@ def either_cloud(request: pytest.FixtureRequest, clean_environment: None) -> Any
 @pytest.fixture
 def either(either_cloud: FakeMithril) -> Any:
 
-    from flow_resources.providers import session
+    from flow_resources.providers import base
 
     yield Stack(settings_of(either_cloud), clock=SkippingClock())
-    session.current().close()
+    base.current().close()
 
 
 @pytest.mark.parametrize("fault", LOST, ids=name_of)

@@ -12,7 +12,7 @@ import pytest
 from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of
 
 from flow_resources import engine
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 KEY = "canary-key-4f1d"
@@ -59,7 +59,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What reaches the engine's log, on rows and in diagnostics, debug lines included."""
     heard: list[str] = []
     monkeypatch.setattr("flow_resources.cloud.client._ROLLBACK_PAUSE", 0.0, raising=False)  # nobody waits for it here
-    monkeypatch.setattr(engine, "_log", lambda _severity, message, **_: heard.append(message) or True)
+    monkeypatch.setattr(engine, "_log", lambda _severity, message, *_, **__: heard.append(message) or True)
     return heard
 
 
@@ -68,7 +68,7 @@ def stack(cloud: FakeMithril, clock: Any) -> Any:
     """A stack whose key is a canary."""
     cloud.add_key(KEY, [cloud.project])
     yield Stack({**settings_of(cloud), "flow:apiKey": KEY}, clock=clock)
-    session.current().close()
+    base.current().close()
 
 
 @pytest.mark.parametrize("deed", DEEDS)
@@ -103,8 +103,8 @@ def test_a_mistake_of_ours_shows_no_secret(
     def stumble(*_: object) -> None:
         raise ValueError(HEADER, ENV)
 
-    monkeypatch.setattr("flow_resources.providers.cluster.adopted", stumble)
-    with pytest.raises(VerbError, match="a mistake of flow_resources") as failed:
+    monkeypatch.setattr("flow_resources.lifecycle.verbs.find_adopted", stumble)
+    with pytest.raises(VerbError, match="internal error of flow_resources") as failed:
         stack.up(program("trainer"))
     assert any("Traceback" in line for line in said)
     assert "canary" not in "\n".join([str(failed.value), *said])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.stack import FakeClock, Stack, VerbError, cluster, settings_of, volume
+from support.stack import FakeClock, Reports, Stack, VerbError, cluster, settings_of, volume
 
-from flow_resources import engine
 from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 FLEETING: list[dict[str, Any]] = [
@@ -26,18 +25,16 @@ BID, VOLUME, BIDS, VOLUMES = r"/v2/spot/bids/\w+$", r"/v2/volumes/\w+$", r"/v2/s
 
 
 @pytest.fixture
-def rows(mocker: Any) -> list[str]:
+def rows(reports: Reports) -> list[str]:
     """What is shown on the resources' rows."""
-    shown: list[str] = []
-    mocker.patch.object(engine, "row", shown.append)
-    return shown
+    return reports.rows
 
 
 @pytest.fixture
 def timed(cloud: FakeMithril, clock: FakeClock, rows: list[str]) -> Any:
     """A stack whose time passes by sleeping alone."""
     yield Stack(settings_of(cloud), clock=clock)
-    session.current().close()
+    base.current().close()
 
 
 def asked(cloud: FakeMithril, method: str, path: str) -> int:
