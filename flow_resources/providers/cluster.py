@@ -42,7 +42,6 @@ from flow_resources.providers.cluster_check import check_against, check_costs, r
 from flow_resources.providers.cluster_placing import adopted, claimed
 from flow_resources.providers.cluster_progress import converge, describe_cost, end, latest, with_history
 from flow_resources.providers.records import holds, is_held_by_another, new_record, record_of
-from flow_resources.redaction import register_secret
 
 
 class GpuClusterProvider(FlowProvider):
@@ -184,7 +183,7 @@ def _keep_quiet(*bags: Mapping[str, Any]) -> None:
     for bag in bags:
         for one in FIELDS:
             if one.sensitive and bag.get(one.name) != one.default:
-                register_secret(bag.get(one.name))
+                engine.redactor.register(bag.get(one.name))
 
 
 # -- what goes into the state ------------------------------------------------------------------------------------------
