@@ -15,7 +15,7 @@ from flow_resources.clock import Clock
 from flow_resources.cloud import Connection, RetryBudget
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.stack_state import StackState
+from flow_resources.core.orphans import StackState
 from flow_resources.testing import MANUAL, FakeMithril
 
 OWNER = STACK
