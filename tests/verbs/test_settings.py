@@ -75,7 +75,7 @@ def test_an_api_url_with_a_password_is_refused_without_showing_it() -> None:
 )
 def test_an_api_url_that_is_not_an_address_is_refused_at_once(url: str) -> None:
     """A request there would look like a service that is down. The value can be the key, so it is not shown."""
-    with pytest.raises(ConfigError, match="the API URL is no address") as failed:
+    with pytest.raises(ConfigError, match="the API URL is not an address") as failed:
         resolve({"flow:apiKey": "a", "flow:apiUrl": url}.get)
     assert "canary" not in str(failed.value)
     assert "MITHRIL_API_URL must be like https://HOST" in failed.value.remedy
