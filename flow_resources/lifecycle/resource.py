@@ -100,9 +100,9 @@ class Resource(ABC, Generic[S, T, V]):
         """List what a create judges before it places anything."""
         return self.list_live(op, op.clock.now())
 
-    @abstractmethod
     def want(self, op: Operation, spec: S) -> Wanted[T]:
-        """Return what a create wants, for `takeover.decide`."""
+        """Return what a create wants, for `takeover.decide`. By default nothing is ever cancelled for it."""
+        return Wanted(spec.mark, spec.digest(op.settings.api_key), may_cancel=False, differs=lambda _: False)
 
     def is_of_another_user(self, op: Operation, thing: T) -> Answer:  # noqa: ARG002
         """Whether something about it says that somebody else uses it."""
@@ -116,9 +116,9 @@ class Resource(ABC, Generic[S, T, V]):
         not yet, and UnavailableError where nobody can tell: the next `up` looks for it by its name.
         """
 
-    @abstractmethod
     def cancel(self, op: Operation, thing: T) -> None:
-        """End one and see it ended. Raises NotReadyError at the time limit."""
+        """End what has another specification, and see it ended. Raises NotReadyError at the time limit."""
+        self.delete(op, thing.id, Record())
 
     @abstractmethod
     def describe_cost(self, thing: T) -> str:
@@ -145,9 +145,9 @@ class Resource(ABC, Generic[S, T, V]):
         """Return the newest snapshot that can be had of what is not ready. Never raises."""
         return seen
 
-    @abstractmethod
-    def converge(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:
+    def converge(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:  # noqa: ARG002
         """Bring one to what the program says, and wait as far as it asks. `update` is None for a create."""
+        return seen
 
     def is_ready(self, seen: V, inputs: Mapping[str, Any]) -> bool:  # noqa: ARG002
         """Whether it is as far as the program wants it."""

@@ -193,7 +193,7 @@ def test_instances_without_a_private_address_are_as_recorded_too(stack: Stack, c
     seen = client_of(stack).observe(stack.state["trainer"].id, base.current().clock.now())
     assert seen
     assert not seen.is_same_run_as(stack.state["trainer"].outputs)
-    without = replace(seen, machines=tuple(replace(one, private_ip=None) for one in seen.machines))
+    without = replace(seen, instances=tuple(replace(one, private_ip=None) for one in seen.instances))
     assert without.is_same_run_as(stack.state["trainer"].outputs)
 
 
