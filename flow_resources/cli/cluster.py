@@ -54,10 +54,13 @@ class ClusterKind(CommandKind[Bid]):
 
     resource = CLUSTER
     plural = "bids"
+    ending, ended = "ending", "ended"
+    name_output = "task_name"
     end_advice = "ends the bids"
     number_titles = ("MACHINES", "MAX USD/H")
     state_title = "STATUS"
     has_cost = True
+    list_command = "flow status"
     fallback_name = "cluster"
     heading = (
         "# The service does not give back what a cluster was started with: command, image, ports and env.",

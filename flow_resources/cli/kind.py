@@ -43,6 +43,12 @@ class CommandKind(ABC, Generic[T]):
 
     # -- sweep --------------------------------------------------------------------------------------------------------
 
+    ending: ClassVar[str]
+    """What `sweep --yes` prints before it ends one: "deleting"."""
+    ended: ClassVar[str]
+    """And after it: "deleted"."""
+    name_output: ClassVar[str]
+    """The output of the resource that holds its name in the service."""
     option: ClassVar[str] = ""
     """The option, without its dashes, that `sweep --yes` needs to delete it; empty where it needs none."""
     end_advice: ClassVar[str]
@@ -76,6 +82,8 @@ class CommandKind(ABC, Generic[T]):
 
     # -- adopt --------------------------------------------------------------------------------------------------------
 
+    list_command: ClassVar[str]
+    """The Flow command that lists them."""
     fallback_name: ClassVar[str]
     """What a program calls one whose name in the service has nothing that a program can use."""
     heading: ClassVar[tuple[str, ...]] = ()
@@ -85,10 +93,9 @@ class CommandKind(ABC, Generic[T]):
 
     def absence(self, op: Operation, id_: str) -> FlowResourcesError:
         """Return why an id that the person named is not among what is live."""
-        words = self.resource.words
         return NotFoundError(
-            f"there is no {words.managed} {id_} in project {op.cloud.project().name}",
-            f"`{words.list_command}` shows them",
+            f"there is no {self.resource.words.managed} {id_} in project {op.cloud.project().name}",
+            f"`{self.list_command}` shows them",
         )
 
     @abstractmethod

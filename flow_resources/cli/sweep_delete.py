@@ -37,22 +37,22 @@ def delete_orphans(
         )
     for kind in kinds:
         for orphan in report.found.of(kind):
-            yield from _delete(op, report, stack, kind.resource, orphan)
+            yield from _delete(op, report, stack, kind, orphan)
 
 
 def _delete(
-    op: Operation, report: Report, stack: SelectedStack, resource: verbs.AnyResource, orphan: Orphan[Named]
+    op: Operation, report: Report, stack: SelectedStack, kind: CommandKind[Any], orphan: Orphan[Named]
 ) -> Iterator[str]:
-    id_, name, words = orphan.thing.id, orphan.thing.name, resource.words
-    if reason := orphan.note or _reason_to_keep(op, stack, resource, orphan.thing):
+    id_, name = orphan.thing.id, orphan.thing.name
+    if reason := orphan.note or _reason_to_keep(op, stack, kind.resource, orphan.thing):
         report.outcomes[id_] = "kept"
         yield f"kept {id_}: {reason}"
         return
-    yield f"{words.ending} {id_}"
+    yield f"{kind.ending} {id_}"
     report.outcomes[id_] = "unknown"  # until it is seen ended
-    verbs.delete(op, resource, id_, {resource.name_output: name})
-    report.outcomes[id_] = words.ended
-    yield f"{words.ended} {id_}"
+    verbs.delete(op, kind.resource, id_, {kind.name_output: name})
+    report.outcomes[id_] = kind.ended
+    yield f"{kind.ended} {id_}"
 
 
 def _reason_to_keep(op: Operation, stack: SelectedStack, resource: verbs.AnyResource, thing: Named) -> str:

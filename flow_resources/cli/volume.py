@@ -17,10 +17,13 @@ class VolumeKind(CommandKind[StoredVolume]):
 
     resource = VOLUME
     plural = "volumes"
+    ending, ended = "deleting", "deleted"
+    name_output = "volume_name"
     option = "volumes"
     end_advice = "also deletes the volumes, with the data on them"
     number_titles = ("GB",)
     state_title = "ATTACHED TO"
+    list_command = "flow volume list"
     fallback_name = "volume"
 
     def numbers(self, thing: StoredVolume) -> list[str]:

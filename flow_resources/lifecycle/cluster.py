@@ -27,16 +27,12 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
 
     name = "GpuCluster"
     id_prefix = "bid_"
-    name_output = "task_name"
     fields = cluster_fields.FIELDS
     words = Words(
         noun="bid",
         managed="task",
         end_command="flow cancel",
-        list_command="flow status",
         ends="ends",
-        ending="ending",
-        ended="ended",
         adopt_input="adopt_task_id",
         conflict_remedy="`flow cancel {id}` ends it; adopt_task_id='{id}' takes it over",
         lost_by_replacement="what is on the machines' own disks is lost",

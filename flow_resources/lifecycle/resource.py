@@ -35,14 +35,8 @@ class Words:
     """What the person calls it: "task"."""
     end_command: str
     """The Flow command that ends one, but for the id: "flow cancel"."""
-    list_command: str
-    """The Flow command that lists them: "flow status"."""
     ends: str
-    """What the end command does to it: "ends"."""
-    ending: str
-    """The same while it happens: "ending"."""
-    ended: str
-    """And once it has: "ended"."""
+    """What that does to it: "ends"."""
     adopt_input: str
     """The input that adopts one."""
     conflict_remedy: str
@@ -70,8 +64,6 @@ class Resource(ABC, Generic[S, T, V]):
     """The class's name in the program, and the last part of the type token."""
     id_prefix: ClassVar[str]
     """What its ids in the service begin with."""
-    name_output: ClassVar[str]
-    """The output that holds its name in the service."""
     fields: ClassVar[Sequence[Field]]
     words: ClassVar[Words]
 
@@ -108,9 +100,9 @@ class Resource(ABC, Generic[S, T, V]):
         """List what a create judges before it places anything."""
         return self.list_live(op, op.clock.now())
 
-    @abstractmethod
     def want(self, op: Operation, spec: S) -> Wanted[T]:
-        """Return what a create wants, for `takeover.decide`."""
+        """Return what a create wants, for `takeover.decide`. By default nothing is ever cancelled for it."""
+        return Wanted(spec.mark, spec.digest(op.settings.api_key), may_cancel=False, differs=lambda _: False)
 
     def is_of_another_user(self, op: Operation, thing: T) -> Answer:  # noqa: ARG002
         """Whether something about it says that somebody else uses it."""
@@ -124,9 +116,9 @@ class Resource(ABC, Generic[S, T, V]):
         not yet, and UnavailableError where nobody can tell: the next `up` looks for it by its name.
         """
 
-    @abstractmethod
     def cancel(self, op: Operation, thing: T) -> None:
-        """End one and see it ended. Raises NotReadyError at the time limit."""
+        """End what has another specification, and see it ended. Raises NotReadyError at the time limit."""
+        self.delete(op, thing.id, Record())
 
     @abstractmethod
     def describe_cost(self, thing: T) -> str:
@@ -165,9 +157,9 @@ class Resource(ABC, Generic[S, T, V]):
         """Return the newest snapshot that can be had of what is not ready. Never raises."""
         return seen
 
-    @abstractmethod
-    def converge(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:
+    def converge(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:  # noqa: ARG002
         """Bring one to what the program says, and wait as far as it asks. `update` is None for a create."""
+        return seen
 
     def is_ready(self, seen: V, inputs: Mapping[str, Any]) -> bool:  # noqa: ARG002
         """Whether it is as far as the program wants it."""

@@ -10,6 +10,7 @@ is rented and its id is returned in every case, and the kind's `converge` waits 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,6 @@ from flow_resources.core.hidden import (
     SERVICE,
     UNREADY,
     Record,
-    new_create_id,
     read_hidden_inputs,
     read_identity,
     read_record,
@@ -119,7 +119,7 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     spec = resource.parse(props)
     resource.require_resolved(spec)
     thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
-    record = Record(identity=spec.identity, create_id=new_create_id())
+    record = Record(identity=spec.identity, create_id=secrets.token_hex(4))
     op.ledger.declare(thing.id, record.create_id)
     return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
 

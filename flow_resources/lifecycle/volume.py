@@ -14,7 +14,6 @@ from flow_resources.core.inputs import Checked, show
 from flow_resources.core.market import check_regions, previously_resolved_region
 from flow_resources.core.models import StoredVolume
 from flow_resources.core.spec import VolumeSpec
-from flow_resources.core.takeover import Wanted
 from flow_resources.errors import (
     FlowResourcesError,
     NotReadyError,
@@ -38,16 +37,12 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
 
     name = "Volume"
     id_prefix = "vol_"
-    name_output = "volume_name"
     fields = volume_fields.FIELDS
     words = Words(
         noun="volume",
         managed="volume",
         end_command="flow volume delete",
-        list_command="flow volume list",
         ends="deletes",
-        ending="deleting",
-        ended="deleted",
         adopt_input="adopt_volume_id",
         conflict_remedy="adopt_volume_id='{id}' takes it over; `flow volume delete {id}` deletes it",
         lost_by_replacement="the data on it is lost",
@@ -90,10 +85,6 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         """Do the same, from the one listing that `place` looks into as well."""
         return [volume for volume in _list_all(op) if not volume.deleted]
 
-    def want(self, op: Operation, spec: VolumeSpec) -> Wanted[StoredVolume]:
-        """Return what a create wants. What holds data is never cancelled."""
-        return Wanted(spec.mark, spec.digest(op.settings.api_key), may_cancel=False, differs=lambda _: False)
-
     def is_of_another_user(self, op: Operation, thing: StoredVolume) -> Answer:  # noqa: ARG002
         """Whether a bid mounts it: an orphan is mounted by nobody, since a cluster needs a volume that is recorded."""
         return Answer.of(bool(thing.bids))
@@ -104,10 +95,6 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         if spec.volume_name:
             return _with_fixed_name(op, spec, spec.volume_name)
         return _with_marked_name(op, spec, generation)
-
-    def cancel(self, op: Operation, thing: StoredVolume) -> None:
-        """Delete a volume that nothing holds."""
-        self.delete(op, thing.id, Record())
 
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
