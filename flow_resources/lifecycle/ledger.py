@@ -90,7 +90,7 @@ class Ledger:
             if (has_olds and recorded == frozenset()) or (urn and hidden.urn and urn != hidden.urn):
                 recorded = None
             self._recorded[current.mark] = recorded
-        return pinned or current
+        return current if pinned is None or pinned.mark == current.mark else pinned
 
     def declare(self, id_: str, create_id: str | None) -> None:
         """Remember that a resource which the program declares records the id, under the id of this create."""
