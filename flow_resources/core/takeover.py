@@ -223,7 +223,7 @@ def _is_older_than(limit: timedelta, thing: T, view: View[T]) -> Answer:
 
 
 def _is_within(limit: timedelta, thing: T, view: View[T]) -> Answer:
-    """Whether it is at most that old. A creation time in the future counts by its distance: one of the clocks is wrong."""
+    """Whether it is at most that old. A creation time in the future counts by its distance: a clock is wrong."""
     age = view.age(thing)
     return Answer.of(None if age is None else abs(age) <= limit)
 

@@ -170,7 +170,7 @@ class Operation:
 
     @contextlib.contextmanager
     def collecting_failures(self, found: Checked) -> Iterator[None]:
-        """Send requests within a check: an unreachable service costs one warning in all, other errors are check failures."""
+        """Send requests within a check: an unreachable service is one warning in all, other errors are failures."""
         try:
             yield
         except UnavailableError as error:

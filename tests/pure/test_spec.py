@@ -69,7 +69,7 @@ def test_without_a_mark_nothing_is_made() -> None:
 
 
 def test_the_digest_is_the_one_that_names_always_had() -> None:
-    """It is written into the service: over the replacing inputs, secrets as a keyed hash, defaults left out of those."""
+    """It is written into the service: over the replacing inputs, with secrets as a keyed hash."""
     public = dict.fromkeys(("instance_type", "num_instances", "region", "image", "ports", "volumes", "ssh_keys"))
     least = check_cluster({**LEAST}).inputs
     expected = {**public, "instance_type": "8xa100", "num_instances": 1, "region": "us-central5-a"}
