@@ -129,7 +129,7 @@ def _channel() -> grpc.Channel | None:
 def end_with_the_engine() -> None:
     """End this process, once, when the engine is gone: killed, it ends no plugin, and a plugin goes on by itself.
 
-    Nobody would record what it still does. It dies as if it were killed, too: the next `up` takes over what it left.
+    Nothing would record what it still does. It exits as if it were killed: the next `up` takes over what it left.
     """
     channel = _channel()
     if channel is None:
@@ -144,7 +144,7 @@ def end_with_the_engine() -> None:
         try:
             socket.create_connection((host, int(port))).close()
         except ConnectionRefusedError:
-            os._exit(1)  # the connection is lost, and nobody listens there any more
+            os._exit(1)  # the connection is lost, and the engine does not listen any more
         else:
             grpc.channel_ready_future(channel)  # it was idle for long: connected anew, it tells again
 

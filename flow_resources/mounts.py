@@ -44,7 +44,7 @@ class VolumeMount:
 
 
 def mount_props(volumes: Any) -> Any:
-    """Turn mounts into properties. What is no mount goes on to check, which says so with its path."""
+    """Turn mounts into properties. Anything else is passed on to check, which reports it with its path."""
     if isinstance(volumes, pulumi.Output) or inspect.isawaitable(volumes):
         return pulumi.Output.from_input(volumes).apply(mount_props)
     if isinstance(volumes, (list, tuple)):

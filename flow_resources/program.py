@@ -3,8 +3,8 @@
 The plugin, which runs in another process, cannot know some facts, so they travel as hidden inputs (see `core.hidden`).
 The owner and the URN make the mark in the service's names. The ids that the stack's state already holds under that mark
 go along too, so that a create never takes over, or cancels, what the state records: neither what a replacement is about
-to delete nor what another resource of the stack became by a rename. When each was made goes with it: what is older than
-that was let go of by somebody, and left by no crash.
+to delete nor what another resource of the stack became by a rename. Their creation times go along too: what is older
+than they are was released on purpose, and not left by a crash.
 
 Two things of Pulumi's internals are used here, each with a fallback: `__provider`, serialised once per class, and the
 monitor, which tells one program from another and mocks from an engine.

@@ -121,7 +121,7 @@ async def _known_to_exist(stack: str, kind: exports.Kind, name: str) -> str:
 
 
 def _read(kind: exports.Kind, stack: pulumi.StackReference, name: str) -> pulumi.Output[dict[str, Any]]:
-    """Return the output, whole and checked; secret when the other stack's is, and not for the sake of one beside it."""
+    """Return the output, whole and checked; secret when the other stack's is, whatever its other outputs are."""
     found: pulumi.Output[Any] = stack.get_output(name)
     there = pulumi.Output.unsecret(stack.outputs.apply(exports.kinds_of))
 

@@ -66,7 +66,7 @@ class HiddenInputs:
 
 @dataclass(frozen=True)
 class Record:
-    """What the state records of a resource beside its inputs and outputs."""
+    """What the state records of a resource, parsed once."""
 
     identity: Identity | None = None
     """None for a resource that is only read (`get`)."""

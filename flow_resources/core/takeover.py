@@ -1,4 +1,4 @@
-"""Whose is what already stands where something new should: the one place that decides it, for bids and volumes alike.
+"""Decides what happens to live bids and volumes that already carry the mark of a resource which is about to be created.
 
 A create that was cut off (a lost answer, a killed plugin, a killed engine) leaves something that no state records; the
 mark in its name tells whose it is. `decide` sees what is live in the project and the facts of a `View`, and answers
@@ -56,7 +56,7 @@ class View(Protocol[T_contra]):
         """Whether another resource of the program adopts it."""
 
     def is_of_another_user(self, thing: T_contra) -> Answer:
-        """Whether something about it says that somebody else uses it."""
+        """Whether another user placed it, or uses it."""
 
     def age(self, thing: T_contra) -> timedelta | None:
         """Return how old it is; None where that is not known."""
@@ -120,11 +120,11 @@ def decide(live: Iterable[T], wanted: Wanted[T], view: View[T]) -> Decision[T]:
         elsewhere = [thing for _, thing in ours if _assume(view.is_in_other_stack(thing), False)]
         ours = [(name, thing) for name, thing in ours if thing not in elsewhere]
     left_elsewhere = tuple(Finding(thing, Reason.OTHER_STACK) for thing in elsewhere)
-    if _is_beside(things, recorded, view):
-        take, leave = _judge_beside(ours, recorded, wanted, view)
+    if _is_create_first(things, recorded, view):
+        take, leave = _judge_create_first(ours, recorded, wanted, view)
         cancel: list[T] = []
     else:
-        take, cancel, leave = _judge_alone(ours, wanted, view)
+        take, cancel, leave = _judge_delete_first(ours, wanted, view)
     refuse = _refusal(take, cancel, wanted, view)
     return Decision(generation, take, tuple(cancel), (*left_elsewhere, *leave), refuse)
 
@@ -134,10 +134,10 @@ def marked_with(things: Iterable[T], mark: Mark) -> list[tuple[MarkedName, T]]:
     return [(name, thing) for thing in things if (name := take_apart(thing.name)) and name.mark == mark]
 
 
-def _is_beside(things: list[T], recorded: dict[str, Answer], view: View[T]) -> bool:
-    """Whether the new one is made beside something that the state records: a replacement that creates first.
+def _is_create_first(things: list[T], recorded: dict[str, Answer], view: View[T]) -> bool:
+    """Whether this is a replacement that creates first: the state records something that is live.
 
-    What stands there may then wait for its deletion, of which a program is not told. (The engine keeps what it deleted
+    What is live then may wait for its deletion, which a program cannot see. (The engine keeps what it deleted
     first recorded until the new one is made: what a cut-off `up` left after that is an orphan like any other.)
     """
     return any(recorded.get(thing.id, view.is_recorded(thing.id)) is Answer.YES for thing in things) or any(
@@ -145,10 +145,10 @@ def _is_beside(things: list[T], recorded: dict[str, Answer], view: View[T]) -> b
     )
 
 
-def _judge_beside(
+def _judge_create_first(
     ours: list[tuple[MarkedName, T]], recorded: dict[str, Answer], wanted: Wanted[T], view: View[T]
 ) -> tuple[T | None, list[Finding[T]]]:
-    """Return what to take over, and what to leave, beside something that the state records.
+    """Return what to take over, and what to leave, while the state records something that is live.
 
     What the whole state does not hold, has the same specification and is younger than all that it holds was left by a
     crash: what a person let go of (`retain_on_delete`, `pulumi state delete`) is older.
@@ -179,7 +179,7 @@ def _judge_beside(
     return take, [Finding(thing, Reason.SURPLUS) for _, thing in others if thing is not take]
 
 
-def _judge_alone(
+def _judge_delete_first(
     ours: list[tuple[MarkedName, T]], wanted: Wanted[T], view: View[T]
 ) -> tuple[T | None, list[T], list[Finding[T]]]:
     """Return what to take over, what to cancel and what to leave, where the state records nothing that is live."""
@@ -223,7 +223,7 @@ def _is_older_than(limit: timedelta, thing: T, view: View[T]) -> Answer:
 
 
 def _is_within(limit: timedelta, thing: T, view: View[T]) -> Answer:
-    """Whether it is no older than that, by a clock that can tell: not where its time is yet to come."""
+    """Whether it is at most that old. A creation time in the future counts by its distance: a clock is wrong."""
     age = view.age(thing)
     return Answer.of(None if age is None else abs(age) <= limit)
 

@@ -26,8 +26,8 @@ from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.takeover import may_adopt
 
-# What fits whatever else is asked for: so many bytes of command and environment, so many mounts and ports together. A
-# script of none takes 4,400 of its 10,000 characters, an image 1,800. To write one takes 20 ms.
+# Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
+# any takes 4,400 of the 10,000 characters, an image 1,800. Building a script takes 20 ms, so small ones are not built.
 SHORT, FEW = 500, 3
 _ADOPTION_REMEDY = "make the program say the same, or take the line out"
 
@@ -68,7 +68,7 @@ def _check_against_service(op: Operation, found: Checked, market: Market, olds: 
 
 
 def _check_script(op: Operation, found: Checked, mark: Mark, market: Market) -> None:
-    """Check the start-up script against the service's limit: an `up` would end the old machines before it is told.
+    """Check the start-up script against the service's limit: an `up` would end the old machines first and fail then.
 
     What is not known yet counts as nothing.
     """

@@ -2,7 +2,7 @@
 
 Facts come from five sides: what the program read of its stack's state, the stored states of this stack and of others,
 and what this operation itself placed, deleted, found missing, adopted and declared. Each is kept by id, by mark or by
-URN, never as "the last one that somebody told". A question is answered with yes, no or not known.
+URN, never as "the value that the last caller passed". A question is answered with yes, no or not known.
 
 Two locks. `_lock` guards the fields; it is held for moments and never while anybody is asked. `_reading` lets one
 thread read the stored states, which takes a second per stack, while the others that need them wait.
@@ -53,7 +53,7 @@ class Ledger:
     _recorded: dict[Mark, frozenset[str] | None] = field(default_factory=dict)
     """By mark, the ids that the state held as the program read it; None: not known."""
     _created_at: dict[str, str] = field(default_factory=dict)
-    """When each of these was made, as the service said it."""
+    """When each of these was created, by the service's clock."""
     _replaced: set[Mark] = field(default_factory=set)
     """Marks for which the state held something when the operation began: a create of one is a replacement."""
     _placed: set[str] = field(default_factory=set)
@@ -90,7 +90,7 @@ class Ledger:
             if (has_olds and recorded == frozenset()) or (urn and hidden.urn and urn != hidden.urn):
                 recorded = None
             self._recorded[current.mark] = recorded
-        return pinned or current
+        return current if pinned is None or pinned.mark == current.mark else pinned
 
     def declare(self, id_: str, create_id: str | None) -> None:
         """Remember that a resource which the program declares records the id, under the id of this create."""
@@ -252,5 +252,5 @@ class ResourceView:
         return self.ledger.is_adopted_by_another(id_, self.identity.mark)
 
     def is_of_another_user(self, thing: Any) -> Answer:
-        """Whether something about it says that somebody else uses it."""
+        """Whether another user placed it, or uses it."""
         return self.of_another_user(thing)

@@ -26,33 +26,33 @@ from flow_resources.redaction import Redactor
 
 CHECK = "check"
 _CHECK_SECONDS = 5.0
-"""For how long a check retries: a preview is told of silence soon, and goes on with a warning. So is a command."""
+"""For how long a check, or a step of a command, retries: a preview reports an unreachable service soon and goes on."""
 _WAIT_TIMES = 5
-"""How many times as long a wait outlasts silence: what is waited for goes on without anybody asking."""
+"""How many times as long a wait tolerates an unreachable service: what it waits for makes progress meanwhile."""
 _OPEN_SECONDS = 30.0
 _FRESH_SECONDS = 2.0
 
 
 class CircuitBreaker:
-    """Keeps one check after the other from waiting for a service that has just been found silent."""
+    """Keeps each check from waiting anew for a service that has just been found unreachable."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._open: tuple[float, UnavailableError] | None = None
 
     def trip(self, error: UnavailableError) -> None:
-        """Remember that a check found the service silent."""
+        """Remember that a check found the service unreachable."""
         if self._open is None or self._open[1] is not error:
             self._open = (self._clock.now(), error)
 
     def raise_if_open(self) -> None:
-        """Raise what a check of the last 30 seconds was told."""
+        """Raise the error that a check of the last 30 seconds met."""
         if self._open and self._clock.now() < self._open[0] + _OPEN_SECONDS:
             raise self._open[1]
 
 
 class Deployment:
-    """What the verbs of one plugin process share. Its lock guards what is opened or said once."""
+    """What the verbs of one plugin process share. Its lock guards what happens once."""
 
     def __init__(self, config: Callable[[str], Any], backend: Backend, clock: Clock | None = None) -> None:
         self.config, self.clock = config, clock or Clock()
@@ -84,7 +84,7 @@ class Deployment:
             return self._connection
 
     def is_first_warning(self, about: str, message: str) -> bool:
-        """Whether nobody has warned of this yet: check runs twice for a replacement."""
+        """Whether this is the first such warning: check runs twice for a replacement."""
         with self._lock:
             is_new = (about, message) not in self._warned
             self._warned.add((about, message))
@@ -140,7 +140,7 @@ class Operation:
         silence = _WAIT_TIMES * self._retry_seconds
         return Deadline(self.clock, self.begun, self.timeout or DEFAULT_SECONDS, silence, self.report)
 
-    @cached_property
+    @property
     def cloud(self) -> Cloud:
         """The service, with this verb's retry budget. Raises ConfigError where there is no API key.
 
@@ -148,8 +148,15 @@ class Operation:
         """
         if self.verb == CHECK:
             self.deployment.breaker.raise_if_open()
-        budget = RetryBudget(self._retry_seconds, self.deadline.end, self.clock, self.report.progress)
-        return Cloud(self.deployment.connect(), budget)
+        # A command line is not a verb: each of its steps has a budget of its own.
+        return Cloud(self.deployment.connect(), self._budget if self.verb else self._new_budget())
+
+    @cached_property
+    def _budget(self) -> RetryBudget:
+        return self._new_budget()
+
+    def _new_budget(self) -> RetryBudget:
+        return RetryBudget(self._retry_seconds, self.deadline.end, self.clock, self.report.progress)
 
     @property
     def _retry_seconds(self) -> float:
@@ -163,7 +170,7 @@ class Operation:
 
     @contextlib.contextmanager
     def collecting_failures(self, found: Checked) -> Iterator[None]:
-        """Let a check ask the service: silence costs one warning for all resources, the rest are check failures."""
+        """Send requests within a check: an unreachable service is one warning in all, other errors are failures."""
         try:
             yield
         except UnavailableError as error:

@@ -105,7 +105,7 @@ class Resource(ABC, Generic[S, T, V]):
         return Wanted(spec.mark, spec.digest(op.settings.api_key), may_cancel=False, differs=lambda _: False)
 
     def is_of_another_user(self, op: Operation, thing: T) -> Answer:  # noqa: ARG002
-        """Whether something about it says that somebody else uses it."""
+        """Whether another user placed it, or uses it."""
         return Answer.NO
 
     @abstractmethod
@@ -113,7 +113,7 @@ class Resource(ABC, Generic[S, T, V]):
         """Make one under a name that was never used, from this generation on.
 
         Returns it once it exists. Raises RejectedError where it is proven not to, ApprovalPendingError where it does
-        not yet, and UnavailableError where nobody can tell: the next `up` looks for it by its name.
+        not yet, and UnavailableError where that is not known: the next `up` looks for it by its name.
         """
 
     def cancel(self, op: Operation, thing: T) -> None:

@@ -1,4 +1,4 @@
-"""Coming to the one thing of a resource: adopted, taken over from a create that was cut off, or newly placed."""
+"""Finds or places the one bid or volume of a resource: adopted, taken over from an interrupted create, or new."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) ->
 def warn_of_surplus(
     op: Operation, resource: Resource[Any, T, Any], things: Iterable[T], identity: Identity, own_id: str
 ) -> None:
-    """Name what carries a resource's mark beside what the state is known to hold for it.
+    """Warn of what carries a resource's mark and is not what the state records for it.
 
-    No more than that: it may be what the state is still to delete, or another resource's that had this name before.
+    Nothing is done about it: the state may still have to delete it, or another resource had this name before.
     """
     for _, thing in marked_with(things, identity.mark):
         if thing.id != own_id:
@@ -85,7 +85,7 @@ def _view(op: Operation, resource: Resource[S, T, Any], spec: S) -> ResourceView
 
 
 def _name(op: Operation, resource: Resource[S, T, Any], finding: Finding[T], spec: Spec) -> None:
-    """Name what a create leaves alone, and why."""
+    """Report what a create leaves alone, and why."""
     thing, words = finding.thing, resource.words
     if finding.reason is Reason.OTHER_STACK:
         stack = op.ledger.stack_that_records(thing, op.urn, op.report)
@@ -127,7 +127,7 @@ def _refusal(resource: Resource[Any, T, Any], finding: Finding[T]) -> OwnershipE
 
 
 def _taking_over(thing: Named, identity: Identity | None) -> str:
-    """Say that an orphan is taken over, and what to do where the owner cannot be told from other people's stacks."""
+    """Return the message of a take-over, with what to do where other people's stacks can have the same owner."""
     text = f"taking over {thing.name} ({thing.id}), which an earlier, interrupted `up` left"
     if identity is None or identity.owner_is_shared is not Answer.YES:
         return text

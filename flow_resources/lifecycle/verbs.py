@@ -1,8 +1,8 @@
 """The six verbs, one template for every kind of resource and every host.
 
-What each verb owes whatever it acts on happens here, so that a new kind cannot forget it: sensitive inputs are
-registered with the redactor before anybody is asked who could repeat them; the account is guarded before anything is
-judged or touched; what the program declares is remembered; what was made is recorded whatever happens afterwards.
+The duties of every verb are done here, so that a new kind cannot forget them: sensitive inputs are registered with the
+redactor before the first request; the account is guarded before anything is judged or changed; what the program
+declares is remembered; what was created is recorded, whatever happens afterwards.
 
 The life of a create: `create` parses the inputs once, `takeover` finds or places the one thing, from then on something
 is rented and its id is returned in every case, and the kind's `converge` waits as far as the program asks.

@@ -86,7 +86,7 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         return [volume for volume in _list_all(op) if not volume.deleted]
 
     def is_of_another_user(self, op: Operation, thing: StoredVolume) -> Answer:  # noqa: ARG002
-        """Whether a bid mounts it: an orphan is mounted by nobody, since a cluster needs a volume that is recorded."""
+        """Whether a bid mounts it: an orphan is never mounted: clusters mount recorded volumes."""
         return Answer.of(bool(thing.bids))
 
     def place(self, op: Operation, spec: VolumeSpec, generation: int) -> StoredVolume:
