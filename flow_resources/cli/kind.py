@@ -1,7 +1,7 @@
 """What the commands need of a kind of resource: how `sweep` lists it, how `adopt` writes it as a program.
 
-How it is listed, found and deleted in the service, its kind in `lifecycle` says. A new kind fills in this class and is
-an entry of the table in `kinds`.
+Its kind in `lifecycle` lists, finds and deletes it in the service. A new kind fills in this class and is an entry of
+the table in `kinds`.
 """
 
 from __future__ import annotations
