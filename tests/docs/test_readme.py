@@ -207,7 +207,9 @@ def test_every_link_leads_somewhere_and_every_example_is_named() -> None:
     for page in (README, *EXAMPLES.rglob("README.md")):
         for target in re.findall(r"\]\((?!https://)([^)#]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page}: {target}"
-    for example in sorted(path for path in EXAMPLES.iterdir() if path.is_dir()):
+    examples = sorted(path for path in EXAMPLES.iterdir() if path.is_dir())
+    assert [int(example.name[:2]) for example in examples] == list(range(1, len(examples) + 1))
+    for example in examples:
         assert f"(examples/{example.name})" in README.read_text()
         assert (example / "README.md").exists()
         assert list(example.rglob("Pulumi.yaml"))

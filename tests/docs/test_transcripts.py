@@ -69,7 +69,7 @@ def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: F
     """No passphrase, a wrong one, a stack that is not there, a locked one, an import, no pip, a death."""
     (_, table) = tables(section(README, "Troubleshooting"))
     messages = [message for row in table[1:] for message in ticked(row[0]) if "No module" not in message]
-    training = Project.of_example(tmp_path, cloud, EXAMPLES / "06-two-projects" / "training")
+    training = Project.of_example(tmp_path, cloud, EXAMPLES / "04-two-projects" / "training")
     printed = training.preview().failed().text
     project = Project.of_example(tmp_path, cloud, EXAMPLES / "01-cluster")
     passphrase = project.env.pop("PULUMI_CONFIG_PASSPHRASE")

@@ -1,4 +1,4 @@
-"""examples/10-pytorch/start.py, as machines run it: processes that share a folder, and a torchrun that takes notes."""
+"""examples/07-pytorch/start.py, as machines run it: processes that share a folder, and a torchrun that takes notes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from docs.pages import EXAMPLES
 
 from flow_resources.testing import mock_mithril
 
-EXAMPLE = EXAMPLES / "10-pytorch"
+EXAMPLE = EXAMPLES / "07-pytorch"
 TORCHRUN = """#!/bin/sh
 echo "$@" > "$NOTES"
 """
