@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docs.pages import CUT, README, ROOT, section, tables, ticked
+from docs.pages import CUT, ROOT, tables
 
 from flow_resources import errors
 
@@ -90,14 +90,3 @@ def test_the_source_was_read() -> None:
     assert len(MESSAGES) > 60
     for one in ("there is no API key", "is mounted twice", "is no region of the service", "is required"):
         assert any(one in message for message in MESSAGES), one
-
-
-def test_the_page_has_all_that_the_readme_has() -> None:
-    """Pulumi's own messages word by word."""
-    ours, pulumis = tables(section(README, "Troubleshooting"))
-    page = PAGE.read_text()
-    for row in ours[1:]:
-        for message in ticked(row[0]):
-            assert max(pieces(message), key=len) in page, message
-    for row in pulumis[1:]:
-        assert f"| {row[0]} | {row[1]} |" in page

@@ -129,10 +129,10 @@ def the_cloud_is_as_the_page_says_after_each_part(followed: Followed) -> None:
     assert followed.bids("Up") == [("Allocated", "$20.00")]
     assert followed.bids("Change the price") == [("Allocated", "$30.00")]
     assert followed.bids("Mount a volume") == [("Terminated", "$30.00"), ("Allocated", "$30.00")]
-    assert followed.bids("Lose the machine") == [("Terminated", "$30.00"), ("Open", "$30.00")]
-    assert followed.bids("Win it back") == [("Terminated", "$30.00"), ("Allocated", "$40.00")]
-    assert followed.after("Win it back", "spend")["per_hour_usd"] == 35
-    (volume,) = followed.after("Lose the machine", "volumes")
+    assert followed.bids("A preemption") == [("Terminated", "$30.00"), ("Open", "$30.00")]
+    assert followed.bids("Raise the bid") == [("Terminated", "$30.00"), ("Allocated", "$40.00")]
+    assert followed.after("Raise the bid", "spend")["per_hour_usd"] == 35
+    (volume,) = followed.after("A preemption", "volumes")
     assert volume["capacity_gb"] == 1000
     last_look = max(n for n, deed in enumerate(followed.deeds) if deed.lines and deed.title == "Destroy")
     bids, volumes = (json.loads((followed.looks / f"{last_look}-{what}").read_text()) for what in ("bids", "volumes"))
