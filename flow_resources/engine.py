@@ -43,7 +43,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, stat
 
 from flow_resources.core.inputs import UNKNOWN, Unknown
 from flow_resources.errors import FlowResourcesError, one_line
-from flow_resources.redaction import redact
+from flow_resources.redaction import Redactor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,6 +53,9 @@ _RPC_METHODS = {"Check", "Diff", "Create", "Read", "Update", "Delete"}
 _DISCONNECTED = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 _ARENAS, _LARGE = -8, -3  # M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's malloc.h
 _STATUS_DETAILS = "grpc-status-details-bin"
+
+redactor = Redactor()
+"""The secrets of this process."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,8 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
         except InitialisationFailed:
             raise
         except Exception as error:
-            _log(engine_pb2.DEBUG, redact(traceback.format_exc()), ephemeral=False)
-            said = one_line(redact(repr(error)))
+            _log(engine_pb2.DEBUG, redactor.redact(traceback.format_exc()), ephemeral=False)
+            said = one_line(redactor.redact(repr(error)))
             say_in_one_line(f"a mistake of flow_resources, please report it with what `--debug` prints: {said}")
             raise
         finally:

@@ -141,6 +141,6 @@ def _read(kind: exports.Kind, stack: pulumi.StackReference, name: str) -> pulumi
         try:
             return kind.parts(value)
         except exports.ForeignError as error:
-            raise pulumi.RunError(error.told(name, stack_name, others)) from None
+            raise pulumi.RunError(error.message(name, stack_name, others)) from None
 
     return pulumi.Output.all(found, there, stack.name).apply(take)

@@ -15,7 +15,9 @@ from typing import Any
 from flow_resources.cli.program_text import Group, Item, Names, Text, cut, statement
 from flow_resources.core import cluster_fields, money, naming, volume_fields
 from flow_resources.core.inputs import Checked
+from flow_resources.core.market import named
 from flow_resources.core.models import Bid, InstanceType, StoredVolume
+from flow_resources.core.placement_fields import instance_type
 
 FILL_IN = "FILL IN"
 """Stands for a mount path that nobody knows: no path, so that the preview refuses it."""
@@ -185,7 +187,7 @@ def spelling(id_: str, types: Sequence[InstanceType]) -> str:
     kind = next((one for one in types if one.id == id_), None)
     for word in (kind.spelling, kind.name.lower()) if kind else ():
         try:
-            alike = cluster_fields.named(cluster_fields.instance_type(word), types)
+            alike = named(instance_type(word), types)
         except ValueError:
             continue
         if kind in alike and len({one.name for one in alike}) == 1:

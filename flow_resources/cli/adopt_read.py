@@ -15,7 +15,7 @@ from flow_resources.cli.sweep_find import guard
 from flow_resources.cloud import Cloud
 from flow_resources.core.models import Bid, StoredVolume
 from flow_resources.core.naming import take_apart
-from flow_resources.core.orphans import StackState, recorded_by
+from flow_resources.core.stack_state import StackState, recorded_by
 from flow_resources.errors import AccountMismatchError, NotFoundError, OwnershipError, RejectedError, TerminatedError
 from flow_resources.providers import session
 

@@ -15,7 +15,7 @@ from pulumi import automation
 from flow_resources import identity
 from flow_resources.backend import WHOLE_NAMES, stored_state
 from flow_resources.cli.target import project_folder
-from flow_resources.core.orphans import StackState, read_state
+from flow_resources.core.stack_state import StackState, read_state
 from flow_resources.errors import FlowResourcesError, one_line
 
 _UNTOUCHED = "nothing was touched"

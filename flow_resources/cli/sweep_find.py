@@ -12,7 +12,8 @@ from flow_resources.cli.stacks import SelectedStack
 from flow_resources.cli.sweep_report import Report
 from flow_resources.cloud import Cloud
 from flow_resources.core.models import Bid, StoredVolume
-from flow_resources.core.orphans import Found, Owners, StackState, find_orphans, marked
+from flow_resources.core.orphans import Found, Owners, find_orphans, marked
+from flow_resources.core.stack_state import StackState
 from flow_resources.providers import session
 from flow_resources.providers.base import SERVICE, guard_account, owner_is_shared
 

@@ -1,15 +1,21 @@
-"""What keeps a plugin small: it lives for seconds or minutes, and the engine starts one for each operation."""
+"""What keeps a plugin process small. The engine starts one for each operation, and it lives for seconds or minutes."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from flow_resources.errors import UnavailableError
+
+PAGE = 100  # rows; the most that the service puts on a page (openapi.json of flow-compute: limit, maximum)
 
 
 def import_httpx() -> None:
-    """Import httpx, before the SDK does, without its command line: that brings rich, pygments and click, 7 MB.
+    """Import httpx, before the SDK does, without its command line. Saves 7 MB: rich, pygments and click.
 
-    It goes without where those are not installed, and Python takes a module that is None for one that is not.
+    httpx works without its command line where those packages are not installed, and for Python a module that is None is
+    a module that is not installed.
     """
     if "httpx" in sys.modules:
         return
@@ -19,3 +25,30 @@ def import_httpx() -> None:
         import httpx  # noqa: F401
     finally:
         sys.modules.pop("httpx._main", None)
+
+
+def release_response(response: Any) -> None:
+    """Break the reference cycle between an httpx response and its stream, once the response is read.
+
+    Saves the bodies of all pages that were read since the last run of the garbage collector; a page of bids with their
+    scripts is large.
+    """
+    vars(response).pop("stream", None)
+
+
+def rows_of_all_pages(list_page: Callable[..., Any], params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a listing. Saves all pages of it but one, since the next is read when the last is dropped.
+
+    Raises UnavailableError where the pages do not end: half a listing proves nothing.
+    """
+    query = {**params, "limit": PAGE}
+    while True:
+        page = list_page(query, bypass_cache=True)
+        yield from page.rows
+        cursor = page.next_cursor
+        del page
+        if not cursor:
+            return
+        if cursor == query.get("next_cursor"):
+            raise UnavailableError("a listing of the service does not end", "run the same command again")
+        query["next_cursor"] = cursor

@@ -30,7 +30,6 @@ from flow_resources.errors import (
     one_line,
 )
 from flow_resources.providers import session
-from flow_resources.redaction import redact
 
 # Hidden properties: a name that starts with two underscores is shown by no diff. They are written into states.
 OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"  # from the program, taken out by check
@@ -181,7 +180,9 @@ def service_of(settings: Settings) -> dict[str, Any]:
 def not_ready(id_: str, outs: dict[str, Any], props: Mapping[str, Any], error: Exception) -> CreateResult:
     """End a create whose thing exists but is not ready: the id is recorded, and the next `up` goes on."""
     reason = (
-        str(error) if isinstance(error, FlowResourcesError) else one_line(redact(f"{type(error).__name__}: {error}"))
+        str(error)
+        if isinstance(error, FlowResourcesError)
+        else one_line(engine.redactor.redact(f"{type(error).__name__}: {error}"))
     )
     outs = {**outs, UNREADY: True}
     token = {TOKEN: props[TOKEN]} if TOKEN in props else {}

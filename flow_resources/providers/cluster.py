@@ -11,7 +11,8 @@ from flow_resources import engine
 from flow_resources.cloud import Cloud
 from flow_resources.core import cluster_fields
 from flow_resources.core.cluster_fields import FIELDS, WAIT_FOR
-from flow_resources.core.diff import decide, fields_to_update
+from flow_resources.core.diff import diff_inputs, fields_to_update
+from flow_resources.core.market import drop_hints, resolve_region
 from flow_resources.core.naming import Mark
 from flow_resources.core.status import ClusterSnapshot, outputs
 from flow_resources.errors import (
@@ -42,7 +43,6 @@ from flow_resources.providers.cluster_check import check_against, check_costs, r
 from flow_resources.providers.cluster_placing import adopted, claimed
 from flow_resources.providers.cluster_progress import converge, describe_cost, end, latest, with_history
 from flow_resources.providers.records import holds, is_held_by_another, new_record, record_of
-from flow_resources.redaction import register_secret
 
 
 class GpuClusterProvider(FlowProvider):
@@ -63,11 +63,11 @@ class GpuClusterProvider(FlowProvider):
             settings = session.current().settings()
             region, budget = settings.region, settings.budget()
             market = read_market(found)
-        cluster_fields.resolve_region(found, previously_resolved_region(olds, news), region, market)
+        resolve_region(found, previously_resolved_region(olds, news), region, market)
         if market:
             with asking_the_service(found):
                 check_against(found, market, olds, mark)
-        cluster_fields.drop_hints(found.inputs)
+        drop_hints(found.inputs)
         check_costs(found, str(news.get(URN)), market, budget)
         return checked(found, mark, FIELDS)
 
@@ -78,16 +78,16 @@ class GpuClusterProvider(FlowProvider):
         _keep_quiet(olds, news)
         guard_preview(olds)
         holds(_id, olds)
-        decision = decide(FIELDS, olds, news)
-        if olds.get(UNREADY) and not decision.changes:
+        diff = diff_inputs(FIELDS, olds, news)
+        if olds.get(UNREADY) and not diff.changes:
             return DiffResult(changes=True, replaces=[])
-        if decision.replaces:
+        if diff.replaces:
             session.current().warn_once(
-                f"replaced because of {', '.join(decision.replaces)}: what is on the machines' own disks is lost"
+                f"replaced because of {', '.join(diff.replaces)}: what is on the machines' own disks is lost"
             )
         elif "paused" in fields_to_update(FIELDS, olds, news) and news.get("paused"):
             session.current().warn_once("pausing loses what is on the machines' own disks")
-        return DiffResult(changes=decision.changes, replaces=list(decision.replaces))
+        return DiffResult(changes=diff.changes, replaces=list(diff.replaces))
 
     @engine.verb
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -150,7 +150,7 @@ class GpuClusterProvider(FlowProvider):
         if seen is None or seen.bid.ended:
             raise TerminatedError(f"the bid {_id} has ended", "`pulumi up --refresh` places a new one")
         changes, unready = fields_to_update(FIELDS, _olds, _news), bool(_olds.get(UNREADY))
-        if decide(FIELDS, _olds, _news).changes and not changes and not unready:  # state only
+        if diff_inputs(FIELDS, _olds, _news).changes and not changes and not unready:  # state only
             return UpdateResult(_outs(cloud, seen, _news, _olds))
         waits = unready or changes != {"max_price_per_hour"}  # a price alone is set, and the auction takes its course
         try:
@@ -184,7 +184,7 @@ def _keep_quiet(*bags: Mapping[str, Any]) -> None:
     for bag in bags:
         for one in FIELDS:
             if one.sensitive and bag.get(one.name) != one.default:
-                register_secret(bag.get(one.name))
+                engine.redactor.register(bag.get(one.name))
 
 
 # -- what goes into the state ------------------------------------------------------------------------------------------

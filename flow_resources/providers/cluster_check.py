@@ -9,8 +9,8 @@ from typing import Any
 from flow_resources import engine
 from flow_resources.cloud import Cloud, Launch
 from flow_resources.core import cluster_fields, money, naming
-from flow_resources.core.cluster_fields import Market
 from flow_resources.core.inputs import Checked, has_unknown
+from flow_resources.core.market import Market, check_market, named
 from flow_resources.core.models import Bid, Offer
 from flow_resources.providers import session
 from flow_resources.providers.base import adopts
@@ -36,7 +36,7 @@ def check_against(found: Checked, market: Market, olds: Mapping[str, Any], mark:
         return
     cloud = session.current().cloud()
     runs = _check_adoption(found, mark, cloud, market)
-    cluster_fields.check_market(found, market, runs=runs)
+    check_market(found, market, runs=runs)
     if not runs:
         _check_script(found, mark, cloud, market)
     if keys := found.known("ssh_keys"):
@@ -114,7 +114,7 @@ def differences(bid: Bid, props: Mapping[str, Any], market: Market, project: str
     spelling = props.get("instance_type")
     if isinstance(spelling, str) and bid.instance_type not in {
         spelling,  # its own id, also of a type that the catalogue has no more
-        *(one.id for one in cluster_fields.named(spelling, market.types)),
+        *(one.id for one in named(spelling, market.types)),
     }:
         is_a = next((one.spelling for one in market.types if one.id == bid.instance_type), bid.instance_type)
         problems.append(f"is of type {is_a}, the program says {spelling}")

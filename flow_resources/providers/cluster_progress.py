@@ -70,7 +70,7 @@ def with_history(cloud: Cloud, seen: ClusterSnapshot, recorded: Mapping[str, Any
     """Add how often it was preempted; its history is asked for only where it can have gone on since the record."""
     if seen.known_preemptions is not None:
         return seen
-    if "preemptions" in recorded and seen.runs_as(recorded):
+    if "preemptions" in recorded and seen.is_same_run_as(recorded):
         return replace(seen, known_preemptions=int(recorded["preemptions"]))
     return replace(seen, history=cloud.history(seen.bid.id))
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from flow_resources import backend, engine
 from flow_resources.clock import Clock
-from flow_resources.cloud import Cloud, RetryBudget, Settings
+from flow_resources.cloud import Cloud, Connection, RetryBudget, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 from flow_resources.errors import UnavailableError
 from flow_resources.providers.waiting import Deadline
 
@@ -69,7 +69,7 @@ class Session:
     """The ids in it when it was first asked for (one entry); None where it could not be had."""
     export_lock: threading.Lock = field(default_factory=threading.Lock)
     found: Settings | None = None
-    door: Cloud | None = None
+    connection: Connection | None = None
     owner: str = ""
     """Whose stack it is, as the program says."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -86,10 +86,11 @@ class Session:
         with self.lock:
             if self.found is None:
                 self.found = resolve(self.config)
+                engine.redactor.register(self.found.api_key)
             return self.found
 
     def cloud(self) -> Cloud:
-        """Return the door to the service, one for all threads of the operation.
+        """Return this verb's view of the connection, which all threads of the operation share.
 
         Raises, for a check, the UnavailableError of another check of moments ago.
         """
@@ -97,9 +98,9 @@ class Session:
         if self.silence and engine.current().method == "Check" and self.clock.now() < self.silence[0] + _SILENT_SECONDS:
             raise self.silence[1]
         with self.lock:
-            if self.door is None:
-                self.door = Cloud(settings, self.clock, self.patience)
-            return self.door
+            if self.connection is None:
+                self.connection = Connection(settings, self.clock, engine.redactor)
+        return Cloud(self.connection, self.patience())
 
     def deadline(self) -> Deadline:
         """Return the time limit of the verb that this thread answers; it runs from when it is first asked for."""
@@ -126,8 +127,8 @@ class Session:
 
     def close(self) -> None:
         """Close the door; the operation is over."""
-        if self.door is not None:
-            self.door.close()
+        if self.connection is not None:
+            self.connection.close()
 
     def warn_once(self, message: str, *, about: str | None = None) -> None:
         """Warn, once a resource and operation: check runs twice for a replacement."""

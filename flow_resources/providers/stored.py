@@ -9,7 +9,7 @@ import contextlib
 
 from flow_resources import engine
 from flow_resources.core.models import Named
-from flow_resources.core.orphans import StackState, read_state, recorded_by
+from flow_resources.core.stack_state import StackState, read_state, recorded_by
 from flow_resources.providers import session
 
 READING_SECONDS = 60  # for the states of other stacks, each of which takes a second; a large backend has thousands

@@ -11,7 +11,8 @@ from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Up
 from flow_resources import engine
 from flow_resources.cloud import Cloud
 from flow_resources.core import volume_fields
-from flow_resources.core.diff import decide
+from flow_resources.core.diff import diff_inputs
+from flow_resources.core.market import check_regions
 from flow_resources.core.models import StoredVolume
 from flow_resources.core.naming import Mark
 from flow_resources.core.volume_fields import FIELDS
@@ -63,7 +64,7 @@ class VolumeProvider(FlowProvider):
             session.current().cloud().project()
             regions = list(session.current().cloud().market().regions)
         volume_fields.resolve_region(found, previously_resolved_region(olds, news), region, regions)
-        volume_fields.check_regions(found, regions)
+        check_regions(found, regions)
         volume_fields.guard_data(found, olds)
         with asking_the_service(found):
             check_adoption(found, mark)
@@ -74,10 +75,10 @@ class VolumeProvider(FlowProvider):
         """Say what a change does; nothing is asked of the service."""
         guard_preview(_olds)
         holds(_id, _olds)
-        decision = decide(FIELDS, engine.unknowns_in(_olds), engine.unknowns_in(_news))
-        if decision.replaces:
-            session.current().warn_once(f"replaced because of {', '.join(decision.replaces)}: the data on it is lost")
-        return DiffResult(changes=decision.changes, replaces=list(decision.replaces))
+        diff = diff_inputs(FIELDS, engine.unknowns_in(_olds), engine.unknowns_in(_news))
+        if diff.replaces:
+            session.current().warn_once(f"replaced because of {', '.join(diff.replaces)}: the data on it is lost")
+        return DiffResult(changes=diff.changes, replaces=list(diff.replaces))
 
     @engine.verb
     def create(self, props: dict[str, Any]) -> CreateResult:

@@ -10,7 +10,7 @@ import pytest
 from docs.pages import ROOT, blocks, section, tables, ticked
 
 from flow_resources.cloud.settings import Settings
-from flow_resources.core import cluster_fields, naming
+from flow_resources.core import cluster_fields, naming, placement_fields
 from flow_resources.core.models import Bid
 from flow_resources.core.status import STATUSES, ClusterSnapshot
 from flow_resources.providers import claiming, session, waiting
@@ -155,7 +155,7 @@ def test_every_place_to_mount_is_named_and_works() -> None:
     for text in (page, (DOCS / "reference" / "gpu-cluster.md").read_text()):
         assert "`/volumes/`, `/mnt/`, `/data`, `/dataN`, `/opt/` or `/var/`" in text
     for path in ("/volumes/a", "/mnt/a", "/data", "/data7", "/opt/a", "/var/a"):
-        assert cluster_fields.volumes([{"volume_id": "vol_1", "mount_path": path}])
+        assert placement_fields.volumes([{"volume_id": "vol_1", "mount_path": path}])
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))

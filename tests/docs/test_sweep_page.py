@@ -29,7 +29,8 @@ from flow_resources.cli import sweep
 from flow_resources.cli.sweep_report import Report
 from flow_resources.core.models import Bid, StoredVolume
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import Found, Owners, StackState, find_orphans
+from flow_resources.core.orphans import Found, Owners, find_orphans
+from flow_resources.core.stack_state import StackState
 from flow_resources.testing import FakeMithril
 
 PAGE = ROOT / "docs" / "sweep.md"

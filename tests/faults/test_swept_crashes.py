@@ -10,7 +10,8 @@ from faults.matrix import CRASHES, SCENARIOS
 from support.stack import FakeClock, cluster, volume
 
 from flow_resources.core.models import Bid, StoredVolume
-from flow_resources.core.orphans import Owners, find_orphans, read_state
+from flow_resources.core.orphans import Owners, find_orphans
+from flow_resources.core.stack_state import read_state
 from flow_resources.testing import FakeMithril
 
 BEFORE, AFTER = {"v": volume(), "c": cluster()}, {"v": volume(), "c": cluster(num_instances=2, create_first=True)}

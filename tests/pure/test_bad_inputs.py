@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core import cluster_fields, volume_fields
-from flow_resources.core.cluster_fields import Market
 from flow_resources.core.inputs import Checked
+from flow_resources.core.market import Market, check_market, check_regions, drop_hints, resolve_region
+from flow_resources.core.placement_fields import instance_type
 
 CLUSTER = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a"}
 VOLUME = {"size_gb": 100.0, "region": "us-central5-a"}
@@ -29,9 +30,9 @@ def said(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def judge_cluster(market: Market, /, **changes: Any) -> Checked:
     """Check a cluster as the preview does, with a good program but for the changes."""
     found = cluster_fields.check_cluster(said(CLUSTER, changes))
-    cluster_fields.resolve_region(found, None, None, market)
-    cluster_fields.check_market(found, market)
-    cluster_fields.drop_hints(found.inputs)
+    resolve_region(found, None, None, market)
+    check_market(found, market)
+    drop_hints(found.inputs)
     return found
 
 
@@ -39,7 +40,7 @@ def judge_volume(market: Market, olds: dict[str, Any] | None = None, /, **change
     """Check a volume as the preview does."""
     found = volume_fields.check_volume(said(VOLUME, changes))
     volume_fields.resolve_region(found, None, None, market.regions)
-    volume_fields.check_regions(found, market.regions)
+    check_regions(found, market.regions)
     volume_fields.guard_data(found, olds or {})
     return found
 
@@ -602,8 +603,8 @@ def test_the_places_where_the_service_mounts_are_accepted(market: Market, path: 
 )
 def test_every_spelling_of_a_type_has_one_normal_form(spelling: Any, normal: Any) -> None:
     """However it is typed, the state holds one spelling, so that another spelling is no change; ids keep their case."""
-    assert cluster_fields.instance_type(spelling) == normal
-    assert cluster_fields.instance_type(normal) == normal
+    assert instance_type(spelling) == normal
+    assert instance_type(normal) == normal
 
 
 def test_all_bad_inputs_of_a_cluster_are_reported_together(market: Market) -> None:
@@ -773,7 +774,7 @@ _anything = st.recursive(
 @given(changes=st.dictionaries(st.sampled_from([one.name for one in cluster_fields.FIELDS]), _anything, max_size=4))
 def test_nothing_that_can_be_typed_breaks_the_check_of_a_cluster(changes: Any) -> None:
     """Whatever stands in a property, check answers; what passed is a fixed point of check."""
-    market = cluster_fields.Market((), (), ("us-central5-a",), {})
+    market = Market((), (), ("us-central5-a",), {})
     found = judge_cluster(market, **changes)
     assert all(failure.text and failure.path for failure in found.failures)
     if not found.failures:
@@ -784,7 +785,7 @@ def test_nothing_that_can_be_typed_breaks_the_check_of_a_cluster(changes: Any) -
 @given(changes=st.dictionaries(st.sampled_from([one.name for one in volume_fields.FIELDS]), _anything, max_size=4))
 def test_nothing_that_can_be_typed_breaks_the_check_of_a_volume(changes: Any) -> None:
     """Whatever stands in a property, check answers; what passed is a fixed point of check."""
-    market = cluster_fields.Market((), (), ("us-central5-a",), {})
+    market = Market((), (), ("us-central5-a",), {})
     found = judge_volume(market, {"size_gb": 1.0}, **changes)
     assert all(failure.text and failure.path for failure in found.failures)
     if not found.failures:

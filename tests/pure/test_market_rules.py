@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flow_resources.core import cluster_fields, volume_fields
-from flow_resources.core.cluster_fields import Market, named, near
 from flow_resources.core.inputs import UNKNOWN, Checked
+from flow_resources.core.market import Market, check_market, check_regions, drop_hints, named, near, resolve_region
 from flow_resources.core.models import InstanceType, Offer
 
 CENTRAL, EAST, NORTH = "us-central5-a", "us-east1-a", "eu-north1-a"
@@ -19,7 +19,7 @@ def judged(market: Market, olds: Any = None, /, **changes: Any) -> Checked:
     """Judge as check does: a cluster that stays as it is, is not judged again."""
     found = cluster_fields.check_cluster({**GOOD, **changes})
     if not cluster_fields.is_unchanged(found, olds or {}):
-        cluster_fields.check_market(found, market)
+        check_market(found, market)
     return found
 
 
@@ -36,7 +36,7 @@ def settled(
 ) -> Checked:
     news = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "volumes": mounts, **said}
     found = cluster_fields.check_cluster(news)
-    cluster_fields.resolve_region(found, pinned, default, market)
+    resolve_region(found, pinned, default, market)
     return found
 
 
@@ -108,7 +108,7 @@ def test_a_volumes_region_is_settled_and_checked_alike(market: Market) -> None:
     ):
         found = volume_fields.check_volume({"size_gb": 1.0, **news})
         volume_fields.resolve_region(found, pinned, default, market.regions)
-        volume_fields.check_regions(found, market.regions)
+        check_regions(found, market.regions)
         assert not found.failures
         assert found.inputs["region"] == region
     found = volume_fields.check_volume({"size_gb": 1.0})
@@ -130,7 +130,7 @@ def test_without_a_list_of_regions_every_region_passes(market: Market) -> None:
     silent = replace(market, regions=())
     assert not judged(silent, region=EAST).failures
     volume = volume_fields.check_volume({"size_gb": 1.0, "region": "mars"})
-    volume_fields.check_regions(volume, ())
+    check_regions(volume, ())
     assert not volume.failures
 
 
@@ -324,7 +324,7 @@ def test_hints_are_dropped_before_anything_is_recorded(market: Market) -> None:
     found = judged(
         market, volumes=[mount(UNKNOWN, region=CENTRAL, interface="file"), mount("vol_b", "/mnt/b"), UNKNOWN]
     )
-    cluster_fields.drop_hints(found.inputs)
+    drop_hints(found.inputs)
     assert found.inputs["volumes"] == [mount(UNKNOWN), mount("vol_b", "/mnt/b"), UNKNOWN]
 
 
@@ -332,7 +332,7 @@ def test_hints_are_dropped_before_anything_is_recorded(market: Market) -> None:
 def test_dropping_hints_leaves_alone_what_is_no_list_of_mounts(volumes: Any) -> None:
     """Also what check has refused already."""
     inputs = {"volumes": volumes}
-    cluster_fields.drop_hints(inputs)
+    drop_hints(inputs)
     assert inputs == {"volumes": volumes}
 
 

@@ -11,16 +11,8 @@ import pytest
 from flow_resources.cli.sweep_report import Report, span, table
 from flow_resources.core.models import Bid, StoredVolume, age_of
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import (
-    OTHER_OWNER,
-    Found,
-    Owners,
-    StackState,
-    cost_of,
-    find_orphans,
-    marked,
-    read_state,
-)
+from flow_resources.core.orphans import OTHER_OWNER, Found, Owners, cost_of, find_orphans, marked
+from flow_resources.core.stack_state import StackState, read_state
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=timezone.utc)
 STACK, OWNER, URN = "acme/training/dev", "ada", "urn:pulumi:dev::training::flow:GpuCluster::trainer"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flow_resources.cli.stacks import SelectedStack
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 
 STACK = "acme/training/dev"
 

@@ -15,9 +15,9 @@ from support.stack import CheckError
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.cloud import Cloud
-from flow_resources.core.cluster_fields import Market
+from flow_resources.core.market import Market
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 from flow_resources.testing import FakeMithril
 
 MARKED = compose("trainer", Mark.of(STACK, "trainer"), "9c01d2", 1)

@@ -16,9 +16,8 @@ import pytest
 from pytest_mock import MockerFixture
 from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, volume
 
-from flow_resources.cloud import Cloud, Placed, Settings
-from flow_resources.cloud.client import Project
-from flow_resources.core.cluster_fields import Market
+from flow_resources.cloud import Cloud, Placed, Project, Settings
+from flow_resources.core.market import Market
 from flow_resources.core.models import Bid, Instance, InstanceType, Offer, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import ConfigError, RejectedError, UnavailableError

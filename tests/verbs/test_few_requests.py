@@ -190,9 +190,9 @@ def test_machines_without_a_private_address_are_as_recorded_too(stack: Stack, cl
     stack.state["trainer"].outputs["instances"][0].pop("private_ip")
     seen = door_of(stack).observe(stack.state["trainer"].id, session.current().clock.now())
     assert seen
-    assert not seen.runs_as(stack.state["trainer"].outputs)
-    without = replace(seen, machines=tuple(replace(one, private_ip=None) for one in seen.machines))
-    assert without.runs_as(stack.state["trainer"].outputs)
+    assert not seen.is_same_run_as(stack.state["trainer"].outputs)
+    without = replace(seen, instances=tuple(replace(one, private_ip=None) for one in seen.instances))
+    assert without.is_same_run_as(stack.state["trainer"].outputs)
 
 
 def test_a_preview_asks_the_same_few_questions_for_any_number(stack: Stack, cloud: FakeMithril) -> None:

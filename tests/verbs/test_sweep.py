@@ -11,10 +11,10 @@ from support.fake_backend import STACK, Told
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
-from flow_resources.cloud import Cloud
+from flow_resources.cloud import Connection, RetryBudget
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 from flow_resources.providers import session
 from flow_resources.testing import MANUAL, FakeMithril
 
@@ -253,17 +253,17 @@ def test_a_bid_that_goes_back_to_the_auction_as_the_bids_are_listed_is_found(clo
     """Preempting when the open ones are listed, open when those are listed that lose their machines."""
     bid = cloud.add_bid(called())
     cloud.preempt(bid["fid"])
-    listed = Cloud._list_bids
+    listed = Connection._list_bids
 
-    def listing(self: Cloud, status: str) -> dict[str, Bid]:
-        rows = listed(self, status)
+    def listing(self: Connection, status: str, budget: RetryBudget) -> dict[str, Bid]:
+        rows = listed(self, status, budget)
         looks.append(status)
         if looks.count("Open") == 1 and status in ("Open", "Preempting"):
             return {}  # it was not yet there, and is no more
         return rows
 
     looks = []
-    monkeypatch.setattr(Cloud, "_list_bids", listing)
+    monkeypatch.setattr(Connection, "_list_bids", listing)
     assert main(["sweep"]) == 1
     assert bid["fid"] in capsys.readouterr().out
 

@@ -10,7 +10,7 @@ import pytest
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack, StackError
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 
 DEV, PROD = "acme/proj/dev", "acme/proj/prod"
 EMPTY = json.dumps({"version": 3, "deployment": {}})
