@@ -54,13 +54,13 @@ FIELDS: tuple[Field, ...] = (
     *SETUP,
     Field(
         "paused", "boolean", boolean, Change.UPDATE, default=False,
-        doc="Whether to give the machines back but keep the bid.",
+        doc="Whether to give the machines back but keep the bid. A pause loses what is on the machines' own disks.",
     ),
     Field(
         "wait_for", "string", one_of(*WAIT_FOR), Change.UPDATE, default="running",
         doc="What `up` waits for: `placed` (the service has accepted the bid), `allocated` (the bid has won) or "
         "`running` (every machine runs and has an address). The limit is `custom_timeouts`, else 30 minutes; the next "
-        "`up` goes on waiting.",
+        "`up` goes on waiting. A change sends no request.",
     ),
     Field(
         "on_preemption", "string", one_of("keep"), Change.STATE, default="keep",

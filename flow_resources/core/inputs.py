@@ -32,7 +32,7 @@ class Change(Enum):
     UPDATE = "in place"
     STATE = "state only, no request"
     CREATE_ONLY = "used by the first create alone"
-    GUARDED = "replace, which loses data: refused unless allow_replace=True"
+    GUARDED = "replace, which loses data: refused unless `allow_replace=True`"
 
 
 class Invalid(ValueError):  # noqa: N818 - a verdict about a value, which `check` collects
@@ -106,7 +106,7 @@ def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
     names = {field.name for field in fields}
     for name in news:
         if name not in names and not name.startswith("__"):
-            result.fail(name, "is no input of this resource", remedy=f"it has {', '.join(sorted(names))}")
+            result.fail(name, "is not an input of this resource", remedy=f"it has {', '.join(sorted(names))}")
     for field in fields:
         value = news.get(field.name)
         if value is None:

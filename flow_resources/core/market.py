@@ -85,7 +85,7 @@ def check_regions(checked: Checked, regions: Sequence[str]) -> None:
     """Check that the service has the region. A service that lists no regions refuses none."""
     region = checked.known("region")
     if region and regions and region not in regions:
-        checked.fail("region", "is no region of the service", region, near(region, regions))
+        checked.fail("region", "is not a region of the service", region, near(region, regions))
 
 
 def _region_of(mount: Any, market: Market | None) -> str | None:
@@ -140,7 +140,7 @@ def _check_mount(checked: Checked, path: str, mount: Mapping[str, Any], market: 
     id_, region = mount.get("volume_id"), checked.known("region")
     volume = None if isinstance(id_, Unknown) else market.volumes.get(str(id_))
     if volume is None and not isinstance(id_, Unknown):
-        checked.fail(path, "is no volume of the project", id_, "`flow volume list` shows them")
+        checked.fail(path, "is not a volume of the project", id_, "`flow volume list` shows them")
         return
     volume_region = volume.region if volume else mount.get("__region")
     interface = volume.interface if volume else mount.get("__interface")

@@ -40,7 +40,7 @@ def instance_type(value: Any) -> str:
         return f"{match['count']}x{match['gpu']}"
     if _FAMILY.match(lowered):
         raise Invalid("does not say how many GPUs a machine has", f"write {f'8x{lowered}'!r} or {f'1x{lowered}'!r}")
-    raise Invalid("is no instance type", "write it like '8xa100', 'a100:8', 'a100-80gb.sxm.8x' or 'it_...'")
+    raise Invalid("is not an instance type", "write it like '8xa100', 'a100:8', 'a100-80gb.sxm.8x' or 'it_...'")
 
 
 def bid(value: Any) -> float:
@@ -62,7 +62,7 @@ def env(value: Any) -> dict[str, str]:
     for name, variable in value.items():
         at = f".{' '.join(str(name).partition('=')[0].split())}"  # after a stray "=" comes a value
         if not _ENV_NAME.fullmatch(str(name)):
-            bad.append(Invalid("is no name for an environment variable", "use letters, digits and _", at))
+            bad.append(Invalid("is not a name for an environment variable", "use letters, digits and _", at))
         if not isinstance(variable, (str, Unknown)):
             bad.append(Invalid("must be a string", "put it in quotes", at))
     if bad:
@@ -107,7 +107,8 @@ PLACE: tuple[Field, ...] = (
     ),
     Field(
         "max_price_per_hour", "number", bid, Change.UPDATE, required=True,
-        doc="The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never more than the bid.",
+        doc="The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never more than the bid. "
+        "A change restarts nothing.",
     ),
     Field(
         "region", "string", string, Change.REPLACE,
@@ -154,7 +155,7 @@ def _mount(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise Invalid("must be a VolumeMount, or a mapping with volume_id and mount_path")
     bad = [
-        Invalid("is no key of a volume mount", "it has volume_id and mount_path", f".{key}")
+        Invalid("is not a key of a volume mount", "it has volume_id and mount_path", f".{key}")
         for key in value
         if key not in ("volume_id", "mount_path") and not str(key).startswith("__")
     ]
@@ -177,7 +178,7 @@ def _check_mount_path(path: Any) -> None:
     if not _MOUNT_CHARACTERS.fullmatch(path) or "//" in path or path.endswith("/"):
         raise Invalid("must be an absolute path of letters, digits, - and _, without // and without / at its end")
     if not _MOUNT.match(path):
-        raise Invalid("is no place where the service mounts", f"it mounts under {_MOUNT_ROOTS}")
+        raise Invalid("is not a place where the service mounts", f"it mounts under {_MOUNT_ROOTS}")
 
 
 def _collisions(mounts: Sequence[Any]) -> Iterator[Invalid]:
@@ -215,7 +216,7 @@ def _distinct(values: Any, rule: Callable[[Any], Any], what: str) -> list[Any]:
 def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
     for index, value in enumerate(values):
         if value in values[:index] and not isinstance(value, Unknown):
-            yield Invalid("stands in the list twice", "write it once", f"[{index}]")
+            yield Invalid("is in the list twice", "write it once", f"[{index}]")
 
 
 def _each_and_all(

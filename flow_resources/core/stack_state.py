@@ -63,7 +63,7 @@ def read_state(export: Any) -> StackState:
 def _rows(deployment: dict[str, Any], name: str) -> list[Any]:
     rows = deployment.get(name) or []
     if not isinstance(rows, list):
-        raise ValueError(f"its {name} are no list")  # noqa: TRY004 - as above
+        raise ValueError(f"its {name} are not a list")  # noqa: TRY004 - as above
     return rows
 
 
@@ -76,5 +76,5 @@ def _resource(row: Any) -> dict[str, Any]:
 
 def _mapping(row: Any, what: str) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise ValueError(f"{what} is no mapping")  # noqa: TRY004 - as above
+        raise ValueError(f"{what} is not a mapping")  # noqa: TRY004 - as above
     return row

@@ -57,7 +57,8 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "volume_name", "string", volume_name, Change.UPDATE,
-        doc="The name in the service, 3 to 64 of a-z, 0-9 and -. Default: made from the resource's name, unique.",
+        doc="The name in the service, 3 to 64 of a-z, 0-9 and -. Default: made from the resource's name, unique. "
+        "A change renames the volume.",
     ),
     Field(
         "adopt_volume_id", "string", volume_id, Change.CREATE_ONLY,
@@ -101,5 +102,5 @@ def guard_data(checked: Checked, olds: Mapping[str, Any]) -> None:
             field.name,
             f"cannot change from {show(olds.get(field.name))} without a new volume, which loses the data",
             value,
-            "change it back, or say allow_replace=True on the volume",
+            "change it back, or set allow_replace=True on the volume",
         )

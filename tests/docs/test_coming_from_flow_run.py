@@ -189,7 +189,7 @@ def test_the_preview_refuses_it_and_says_where_mounts_go(path: str, refused: boo
     found = check_cluster({"instance_type": "8xa100", "max_price_per_hour": 20.0, "volumes": mounts})
     said = [failure.text for failure in found.failures]
     assert bool(said) is refused
-    assert all("is no place where the service mounts" in one and "/mnt/" in one for one in said)
+    assert all("is not a place where the service mounts" in one and "/mnt/" in one for one in said)
 
 
 # -- methods that are not there ----------------------------------------------------------------------------------------

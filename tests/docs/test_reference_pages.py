@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,22 +32,6 @@ def rows(page: Path, title: str) -> dict[str, list[str]]:
     """Return the rows of the table of a section, by each name that its first column has in backticks."""
     (table,) = tables(section(page, title))
     return {name: row[1:] for row in table[1:] for name in ticked(row[0])}
-
-
-@each_resource
-def test_the_table_of_inputs_is_the_signature(resource: type[Any], fields: Sequence[Field]) -> None:
-    """Every input, in the signature's order, with its default."""
-    signature = inspect.signature(resource.__init__).parameters.values()
-    defaults = {
-        parameter.name: "required"
-        if parameter.default is inspect.Parameter.empty
-        else f"`{parameter.default!r}`".replace("'", '"')
-        for parameter in signature
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name != "opts"
-    }
-    listed = {name: cells[0] for name, cells in rows(PAGES[resource], "Inputs").items()}
-    assert list(listed.items()) == list(defaults.items())
-    assert set(listed) == {field.name for field in fields}
 
 
 @each_resource

@@ -88,5 +88,5 @@ def test_every_message_of_the_source_is_on_the_page(message: str) -> None:
 def test_the_source_was_read() -> None:
     """There are many of them, of every kind."""
     assert len(MESSAGES) > 60
-    for one in ("there is no API key", "is mounted twice", "is no region of the service", "is required"):
+    for one in ("there is no API key", "is mounted twice", "is not a region of the service", "is required"):
         assert any(one in message for message in MESSAGES), one

@@ -94,7 +94,8 @@ def test_no_secret_leaves_its_place(tmp_path: Path, cloud: FakeMithril) -> None:
     project.write(BAD)
     done["bad inputs"] = project.preview(*LOUD[:-1]).failed()
     for path in ("command[1]", "env.RANK", "env.TOKEN"):
-        assert f"{path} must be a string" in done["bad inputs"].text or f"{path} is no name" in done["bad inputs"].text
+        said = done["bad inputs"].text
+        assert f"{path} must be a string" in said or f"{path} is not a name" in said
     project.write(PROGRAM)
     for name, fault in {
         "401": {"status": 401, "body": {"detail": ECHO}},

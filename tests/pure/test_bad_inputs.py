@@ -82,8 +82,10 @@ BAD_CLUSTERS = [
         "'rtx4090'",
         "'8xrtx4090'",
     ),
-    row("type-of-no-gpu", {"instance_type": "0xa100"}, "instance_type", "is no instance type", "'0xa100'", _TYPE),
-    row("type-nonsense", {"instance_type": "8 a100s!"}, "instance_type", "is no instance type", "'8 a100s!'", _TYPE),
+    row("type-of-no-gpu", {"instance_type": "0xa100"}, "instance_type", "is not an instance type", "'0xa100'", _TYPE),
+    row(
+        "type-nonsense", {"instance_type": "8 a100s!"}, "instance_type", "is not an instance type", "'8 a100s!'", _TYPE
+    ),
     row(
         "type-unknown",
         {"instance_type": "8xa10"},
@@ -188,7 +190,7 @@ BAD_CLUSTERS = [
         "region-unknown",
         {"region": "us-central5"},
         "region",
-        "is no region of the service",
+        "is not a region of the service",
         "'us-central5'",
         "us-central5-a",
     ),
@@ -212,12 +214,12 @@ BAD_CLUSTERS = [
         "env-name-digit",
         {"env": {"1ST": CANARY}},
         "env.1ST",
-        "is no name for an environment variable",
+        "is not a name for an environment variable",
         "letters, digits",
     ),
-    row("env-name-equals", {"env": {f"A={CANARY}": ""}}, "env.A", "is no name for an environment variable"),
-    row("env-name-dash", {"env": {"MY-KEY": CANARY}}, "env.MY-KEY", "is no name for an environment variable"),
-    row("env-name-line-break", {"env": {"A\nB": CANARY}}, "env.A B", "is no name for an environment variable"),
+    row("env-name-equals", {"env": {f"A={CANARY}": ""}}, "env.A", "is not a name for an environment variable"),
+    row("env-name-dash", {"env": {"MY-KEY": CANARY}}, "env.MY-KEY", "is not a name for an environment variable"),
+    row("env-name-line-break", {"env": {"A\nB": CANARY}}, "env.A B", "is not a name for an environment variable"),
     row("ports-number", {"ports": 8080.0}, "ports", "must be a list of port numbers", "got 8080"),
     row("ports-low", {"ports": [8080.0, 80.0]}, "ports[1]", "must be from 1024 to 65535", "got 80"),
     row("ports-high", {"ports": [65536.0]}, "ports[0]", "must be from 1024 to 65535", "got 65536"),
@@ -227,7 +229,7 @@ BAD_CLUSTERS = [
         "ports-twice",
         {"ports": [8080.0, 9090.0, 8080.0]},
         "ports[2]",
-        "stands in the list twice",
+        "is in the list twice",
         "got 8080",
         "write it once",
     ),
@@ -248,7 +250,7 @@ BAD_CLUSTERS = [
         "mount-other-key",
         {"volumes": [mount(size=5.0)]},
         "volumes[0].size",
-        "is no key of a volume mount",
+        "is not a key of a volume mount",
         "got 5",
         "it has volume_id and mount_path",
     ),
@@ -278,7 +280,7 @@ BAD_CLUSTERS = [
         "mount-path-refused-root",
         {"volumes": [mount(mount_path="/etc/x")]},
         "volumes[0].mount_path",
-        "is no place where the service mounts",
+        "is not a place where the service mounts",
         "got '/etc/x'",
         _ROOTS,
     ),
@@ -286,7 +288,7 @@ BAD_CLUSTERS = [
         "mount-path-bare-mnt",
         {"volumes": [mount(mount_path="/mnt")]},
         "volumes[0].mount_path",
-        "is no place",
+        "is not a place",
         "got '/mnt'",
         _ROOTS,
     ),
@@ -294,7 +296,7 @@ BAD_CLUSTERS = [
         "mount-path-data-word",
         {"volumes": [mount(mount_path="/database")]},
         "volumes[0].mount_path",
-        "is no place",
+        "is not a place",
         "got '/database'",
         _ROOTS,
     ),
@@ -369,7 +371,7 @@ BAD_CLUSTERS = [
         "mount-unknown-volume",
         {"volumes": [mount("vol_gone")]},
         "volumes[0].volume_id",
-        "is no volume of the project",
+        "is not a volume of the project",
         "got 'vol_gone'",
         "flow volume list",
     ),
@@ -398,7 +400,7 @@ BAD_CLUSTERS = [
         "ssh-keys-twice",
         {"ssh_keys": ["me", "me"]},
         "ssh_keys[1]",
-        "stands in the list twice",
+        "is in the list twice",
         "got 'me'",
         "write it once",
     ),
@@ -431,7 +433,7 @@ BAD_CLUSTERS = [
         "no-such-input",
         {"gpu_count": 8.0},
         "gpu_count",
-        "is no input of this resource",
+        "is not an input of this resource",
         "it has adopt_task_id",
         "num_instances",
     ),
@@ -451,7 +453,7 @@ BAD_VOLUMES = [
         "region-unknown",
         {"region": "mars-1"},
         "region",
-        "is no region of the service",
+        "is not a region of the service",
         "got 'mars-1'",
         "eu-north1-a, us-central5-a",
     ),
@@ -473,10 +475,12 @@ BAD_VOLUMES = [
         "flow volume list",
     ),
     row("allow-replace-text", {"allow_replace": "true"}, "allow_replace", "must be True or False", "got 'true'"),
-    row("no-such-input", {"size": 5.0}, "size", "is no input of this resource", "it has adopt_volume_id", "size_gb"),
+    row(
+        "no-such-input", {"size": 5.0}, "size", "is not an input of this resource", "it has adopt_volume_id", "size_gb"
+    ),
 ]
 _LOSS = "without a new volume, which loses the data"
-_BACK = "change it back, or say allow_replace=True on the volume"
+_BACK = "change it back, or set allow_replace=True on the volume"
 LOSSES = [
     row("size", {"size_gb": 200.0}, "size_gb", "cannot change from 100", _LOSS, "got 200", _BACK),
     row("interface", {"interface": "block"}, "interface", "cannot change from 'file'", _LOSS, "got 'block'", _BACK),
@@ -672,7 +676,7 @@ def test_a_port_that_stands_twice_is_reported_beside_a_bad_one(market: Market) -
     """What breaks one item hides nothing of the others, and no place fails twice."""
     found = judge_cluster(market, ports=[80.0, 8080.0, 80.0, 8080.0])
     assert [failure.path for failure in found.failures] == ["ports[0]", "ports[2]", "ports[3]"]
-    assert "stands in the list twice, got 8080" in found.failures[-1].text
+    assert "is in the list twice, got 8080" in found.failures[-1].text
 
 
 def test_a_key_that_looks_like_a_path_is_shown_with_its_own_value(market: Market) -> None:

@@ -121,7 +121,7 @@ def test_a_region_that_is_none_lists_the_near_ones(market: Market) -> None:
     found = judged(market, region="us-central5", instance_type="8xh100", volumes=[mount("vol_east")])
     assert list(lines(found)) == ["region"]
     text = lines(found)["region"]
-    assert text.startswith("region is no region of the service, got 'us-central5': there is us-central5-a")
+    assert text.startswith("region is not a region of the service, got 'us-central5': there is us-central5-a")
     assert "eu-north1-a" not in text
 
 
@@ -237,7 +237,7 @@ def test_volumes_of_the_clusters_region_pass(market: Market) -> None:
 def test_a_volume_that_the_project_does_not_have_is_refused(market: Market) -> None:
     """Its path, its id, and where to look."""
     text = lines(judged(market, volumes=[mount(), mount("vol_gone", "/mnt/b")]))["volumes[1].volume_id"]
-    assert text == "volumes[1].volume_id is no volume of the project, got 'vol_gone': `flow volume list` shows them"
+    assert text == "volumes[1].volume_id is not a volume of the project, got 'vol_gone': `flow volume list` shows them"
 
 
 @pytest.mark.parametrize("where", [mount("vol_east"), mount(UNKNOWN, region=EAST)], ids=["stored", "hint"])

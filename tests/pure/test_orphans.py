@@ -156,12 +156,12 @@ def test_a_stack_that_was_never_updated_records_nothing():
         ({}, "it has no deployment"),
         ({"deployment": None}, "it has no deployment"),
         ({"deployment": {"resources": {}}}, None),
-        ({"deployment": {"resources": "x"}}, "its resources are no list"),
+        ({"deployment": {"resources": "x"}}, "its resources are not a list"),
         ({"deployment": {"resources": [{}]}}, "a resource of it has no URN"),
-        ({"deployment": {"resources": ["x"]}}, "a resource of it is no mapping"),
-        (state(resource(outputs=["x"])), f"the record of {URN} is no mapping"),
-        (state(pending=["x"]), "a pending operation is no mapping"),
-        (state(pending=[{"type": "creating"}]), "a resource of it is no mapping"),
+        ({"deployment": {"resources": ["x"]}}, "a resource of it is not a mapping"),
+        (state(resource(outputs=["x"])), f"the record of {URN} is not a mapping"),
+        (state(pending=["x"]), "a pending operation is not a mapping"),
+        (state(pending=[{"type": "creating"}]), "a resource of it is not a mapping"),
     ],
 )
 def test_what_is_no_state_is_refused(export, said):
