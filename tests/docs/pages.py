@@ -32,14 +32,14 @@ def titled(page: Path, title: str) -> str:
 
 def section(page: Path, title: str) -> str:
     """Return the text under a heading, up to the next one of any level."""
-    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
-    assert found, f"{page.name} has no section {title!r}"
-    return found[1]
+    match = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert match, f"{page.name} has no section {title!r}"
+    return match[1]
 
 
 def tables(text: str) -> list[list[list[str]]]:
     """Return the tables of a text, each a list of rows of cells; the first row is the head."""
-    found: list[list[list[str]]] = []
+    result: list[list[list[str]]] = []
     inside = False
     for line in text.splitlines():
         if not line.startswith("|"):
@@ -47,11 +47,11 @@ def tables(text: str) -> list[list[list[str]]]:
             continue
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if not inside:
-            found.append([])
+            result.append([])
         inside = True
         if not set(line) <= set("|- "):
-            found[-1].append([cell.strip("| ") for cell in cells])
-    return found
+            result[-1].append([cell.strip("| ") for cell in cells])
+    return result
 
 
 def ticked(cell: str) -> list[str]:
@@ -68,7 +68,7 @@ class Step:
 
 
 def transcript(block: str) -> Iterator[Step]:
-    """Take a transcript apart."""
+    """Yield the steps of a transcript."""
     step: Step | None = None
     for line in block.splitlines():
         if line.startswith("$ "):
@@ -101,7 +101,7 @@ def missing(lines: list[str], printed: str) -> str | None:
     real = iter([alike(line) for line in printed.splitlines()])
     for line in lines:
         pattern = re.compile(".*".join(re.escape(part) for part in alike(line).split(CUT)))
-        if not any(pattern.fullmatch(one) for one in real):
+        if not any(pattern.fullmatch(printed_line) for printed_line in real):
             return line
     return None
 
