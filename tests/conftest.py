@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.stack import FakeClock, SkippingClock, Stack, settings_of
+from support.stack import FakeClock, Reports, SkippingClock, Stack, settings_of
 
-from flow_resources.providers import session
+from flow_resources import engine
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 # Tests read what programs print: it is plain, and as wide as ever, whatever a terminal or a CI asks for.
@@ -62,7 +63,17 @@ def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> Reports:
+    """What the verbs report on rows and in diagnostics; warnings go to standard error as ever."""
+    heard = Reports()
+    monkeypatch.setattr(
+        engine.EngineReport, "progress", lambda _, message, *, keep=False: heard.progress(message, keep=keep)
+    )
+    return heard
+
+
+@pytest.fixture
 def stack(cloud: FakeMithril) -> Iterator[Stack]:
     """A stack of the engine's model, on the fake, with its settings in the stack's config."""
     yield Stack(settings_of(cloud), clock=SkippingClock())
-    session.current().close()
+    base.current().close()

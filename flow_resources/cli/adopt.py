@@ -41,9 +41,8 @@ def run(asked: argparse.Namespace) -> int:
     from flow_resources.cli.adopt_read import read
 
     stack = _stack(asked)
-    with target.settled(stack) as memory:
-        cloud = memory.cloud()
-        found, project = read(cloud, stack, asked.ids, everything=asked.all), cloud.project().name
+    with target.operation(stack.config() if stack else {}) as op:
+        found, project = read(op, stack, asked.ids, everything=asked.all), op.cloud.project().name
     if asked.json:
         sys.stdout.write(json.dumps(_document(found, project, stack), indent=2) + "\n")
         return 0

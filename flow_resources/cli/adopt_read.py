@@ -17,18 +17,19 @@ from flow_resources.core.models import Bid, StoredVolume
 from flow_resources.core.naming import take_apart
 from flow_resources.core.stack_state import StackState, recorded_by
 from flow_resources.errors import AccountMismatchError, NotFoundError, OwnershipError, RejectedError, TerminatedError
-from flow_resources.providers import session
+from flow_resources.lifecycle.operation import Operation
 
 MARKED = "its name carries a mark of this package: another stack has it, or a crash left it; --all prints it"
 
 
-def read(cloud: Cloud, stack: SelectedStack | None, wanted: Sequence[str], *, everything: bool) -> Adoption:
+def read(op: Operation, stack: SelectedStack | None, wanted: Sequence[str], *, everything: bool) -> Adoption:
     """Return the program for what lives, or for the wanted ids alone.
 
     Raises an error that names the first wanted id that cannot be adopted, and AccountMismatchError where the stack's
     state records another service or project than the settings point at.
     """
-    live = _Live.of(cloud)
+    cloud = op.cloud
+    live = _Live.of(op)
     for id_ in wanted:
         _refuse_unknown(cloud, live, id_)
     states = _states(cloud, stack)
@@ -54,9 +55,10 @@ class _Live:
     volumes: Mapping[str, StoredVolume]
 
     @classmethod
-    def of(cls, cloud: Cloud) -> _Live:
-        moment = session.current().clock.now()
-        return cls(moment, cloud.live_bids(moment), {one.id: one for one in cloud.volumes(moment)})
+    def of(cls, op: Operation) -> _Live:
+        moment = op.clock.now()
+        volumes = {volume.id: volume for volume in op.cloud.volumes(moment)}
+        return cls(moment, op.cloud.live_bids(moment), volumes)
 
     @property
     def all(self) -> list[Bid | StoredVolume]:

@@ -12,7 +12,7 @@ from subprocess import CalledProcessError
 
 from pulumi import automation
 
-from flow_resources import identity
+from flow_resources import program
 from flow_resources.backend import WHOLE_NAMES, stored_state
 from flow_resources.cli.target import project_folder
 from flow_resources.core.stack_state import StackState, read_state
@@ -63,7 +63,7 @@ class SelectedStack:
             raise StackError(
                 f"the backend does not say the organization and the project of {self.name}", "`pulumi state upgrade`"
             )
-        return identity.owner_of(said, self.name)
+        return program.owner_of(said, self.name)
 
     def config(self) -> dict[str, str]:
         """Return the stack's configuration, secrets in clear."""

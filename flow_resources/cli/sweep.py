@@ -52,15 +52,14 @@ def run(asked: argparse.Namespace) -> int:
     from flow_resources.cli.sweep_find import look
 
     stack = SelectedStack.open(asked.cwd, asked.stack)
-    with target.settled(stack) as memory:
-        memory.owner = stack.owner(memory.config("flow:owner"))
-        cloud = memory.cloud()
-        seen = look(stack, cloud, asked.min_age, everyone=asked.all)
+    config = stack.config()
+    with target.operation(config) as op:
+        seen = look(op, stack, stack.owner(config.get("flow:owner")), asked.min_age, everyone=asked.all)
         report = replace(seen, command=_command_of(asked), ending=bool(asked.yes))
         _say(report.lines(), asked)
         try:
             if asked.yes:
-                _say(ends(report, stack, cloud, volumes=asked.volumes), asked)
+                _say(ends(op, report, stack, volumes=asked.volumes), asked)
         finally:
             if asked.json:
                 sys.stdout.write(report.document() + "\n")

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 
 from flow_resources.cli.stacks import SelectedStack, StackError
 from flow_resources.cli.sweep_report import Report
-from flow_resources.cloud import Cloud
 from flow_resources.core.models import Bid, StoredVolume
 from flow_resources.core.orphans import Orphan
 from flow_resources.errors import OwnershipError
-from flow_resources.providers import session
-from flow_resources.providers.cluster import GpuClusterProvider
-from flow_resources.providers.volume import VolumeProvider
-from flow_resources.providers.volume_making import find
+from flow_resources.lifecycle import verbs
+from flow_resources.lifecycle.cluster import CLUSTER
+from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.volume import VOLUME
 
 
-def ends(report: Report, stack: SelectedStack, cloud: Cloud, *, volumes: bool) -> Iterator[str]:
+def ends(op: Operation, report: Report, stack: SelectedStack, *, volumes: bool) -> Iterator[str]:
     """End the bids that may be ended, then, where asked, the volumes; yield what is done, and note it in the report.
 
     Raises OwnershipError where another person's stack can have the same owner, and StackError while the stack is being
@@ -37,33 +36,33 @@ def ends(report: Report, stack: SelectedStack, cloud: Cloud, *, volumes: bool) -
         )
     end = _End(report, stack)
     for bid in report.found.bids:
-        yield from end(bid, _Bids(cloud))
+        yield from end(bid, _Bids(op))
     for volume in report.found.volumes if volumes else ():
-        yield from end(volume, _Volumes(cloud))
+        yield from end(volume, _Volumes(op))
 
 
 @dataclass(frozen=True)
 class _Bids:
-    cloud: Cloud
+    op: Operation
     doing, done = "ending", "ended"
 
     def look(self, id_: str) -> Bid | None:
-        return self.cloud.bid(id_)
+        return self.op.cloud.bid(id_)
 
     def end(self, id_: str, name: str) -> None:
-        GpuClusterProvider().delete(id_, {"task_name": name})
+        verbs.delete(self.op, CLUSTER, id_, {"task_name": name})
 
 
 @dataclass(frozen=True)
 class _Volumes:
-    cloud: Cloud
+    op: Operation
     doing, done = "deleting", "deleted"
 
     def look(self, id_: str) -> StoredVolume | None:
-        return find(self.cloud, id_, session.current().clock.now())
+        return next((one for one in self.op.cloud.volumes(self.op.clock.now()) if one.id == id_), None)
 
     def end(self, id_: str, name: str) -> None:
-        VolumeProvider().delete(id_, {"volume_name": name})
+        verbs.delete(self.op, VOLUME, id_, {"volume_name": name})
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,10 @@ KINDS = {
     kind.path: kind
     for kind in (
         NamedKind(
-            BIDS, lambda name: {"name": name, **_OLDEST_FIRST}, lambda row: row.get("status") != "Terminated", True
+            BIDS,
+            lambda name: {"name": name, **_OLDEST_FIRST},
+            lambda row: row.get("status") != "Terminated",
+            is_name_new=True,
         ),
         NamedKind(VOLUMES, lambda _: {}, lambda row: not row.get("deleted_at")),
     )
@@ -59,16 +62,14 @@ def create_once(
 
     What exists before the first request was not created by a lost one, whatever its name.
     """
-    name = body.get("name")
+    name, existing, outcome_unknown = body["name"], set[str](), False
 
     def list_named() -> list[Row]:
-        rows = Page.read(get(kind.path, {"project": body["project"], **kind.query(body["name"])})).whole(kind.path)
+        rows = Page.read(get(kind.path, {"project": body["project"], **kind.query(name)})).whole(kind.path)
         return [row for row in rows if row.get("name") == name and kind.is_live(row)]
 
-    existing = (
-        set() if kind.is_name_new else {row["fid"] for row in call_with_retries(list_named, budget, is_transient)}
-    )
-    outcome_unknown = False
+    if not kind.is_name_new:
+        existing = {row["fid"] for row in call_with_retries(list_named, budget, is_transient)}
 
     def find_or_send() -> Any:
         nonlocal outcome_unknown

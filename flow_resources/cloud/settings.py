@@ -103,10 +103,10 @@ def _text(value: Any) -> str | None:
 
 def _url(value: str) -> str:
     if "@" in value:  # states record the URL, and messages name it
-        raise ConfigError("the API URL holds a user or a password", "take it out of flow:apiUrl or MITHRIL_API_URL")
+        raise ConfigError("the API URL holds a user or a password", "remove it from flow:apiUrl or MITHRIL_API_URL")
     if not _is_address(value):  # retries there would only look like a service that is down
         raise ConfigError(  # not quoted: it can be the key, where two variables are mixed up
-            "the API URL is no address",
+            "the API URL is not an address",
             "flow:apiUrl or MITHRIL_API_URL must be like https://HOST or http://127.0.0.1:8080",
         )
     return value.rstrip("/")
@@ -127,7 +127,7 @@ def _budget(value: str | None) -> Decimal | None:
         return money.price(Decimal(value.lstrip("$").replace(",", "")))
     except (ValueError, ArithmeticError) as error:
         raise ConfigError(
-            f"flow:maxCostPerHour is {value!r}, which is no budget",
+            f"flow:maxCostPerHour is {value!r}, which is not a budget",
             "`pulumi config set flow:maxCostPerHour 200` sets $200.00 per hour over all clusters of the stack",
         ) from error
 

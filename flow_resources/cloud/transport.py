@@ -109,7 +109,10 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
 
         call = _sdk_call.get()
         if method == "POST":
-            return self._post(url, dict(json or {}), send, call)
+            body = dict(json or {})
+            row = self._create(url, body, send, call.budget)
+            call.created.append(Created(url, str(body.get("name")), row))
+            return row
         if method != "GET":
             return self._change(url, send, call.budget)
         age = _MAX_AGE.get(url, _MAX_AGE_BY_NAME.get(url) if "name" in (params or {}) else None)
@@ -155,14 +158,11 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
     def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
         return super().request("GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True)
 
-    def _post(self, url: str, body: dict[str, Any], send: Callable[[], Any], call: SdkCall) -> Any:
+    def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any], budget: RetryBudget) -> Any:
         try:
             if kind := KINDS.get(url):
-                row = create_once(kind, body, send, self._get, call.budget)
-            else:
-                row = call_with_retries(send, call.budget, is_rate_limited)
-            call.created.append(Created(url, str(body.get("name")), row))
-            return row
+                return create_once(kind, body, send, self._get, budget)
+            return call_with_retries(send, budget, is_rate_limited)
         finally:
             self._forget(url, body.get("name"))
 

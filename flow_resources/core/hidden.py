@@ -7,7 +7,6 @@ is absent is not known: its type here says so.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -131,11 +130,6 @@ def read_record(props: Mapping[str, Any]) -> Record:
         bool(props.get(NAMED)),
         props,
     )
-
-
-def new_create_id() -> str:
-    """Return a random id for a create; two records of one bid differ in it."""
-    return secrets.token_hex(4)
 
 
 def visible(props: Mapping[str, Any]) -> dict[str, Any]:

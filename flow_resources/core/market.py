@@ -53,6 +53,11 @@ def near(spelling: str, known: Sequence[str]) -> str:
 # -- the region --------------------------------------------------------------------------------------------------------
 
 
+def previously_resolved_region(olds: Mapping[str, Any], inputs: Mapping[str, Any]) -> str | None:
+    """Return the region that an earlier check resolved, where the program still names none."""
+    return str(olds["region"]) if olds.get("region") and not inputs.get("region") else None
+
+
 def resolve_region(
     checked: Checked, previously_resolved: str | None, default: str | None, market: Market | None
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from flow_resources.core import cluster_fields, money, naming, volume_fields
 from flow_resources.core.hidden import Identity, read_identity
@@ -31,6 +31,8 @@ class Spec:
     identity: Identity | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The checked inputs that are set, as they came over the wire."""
+    digest_fields: ClassVar[Sequence[Field]] = ()
+    """The inputs that enter the digest."""
 
     @property
     def mark(self) -> Mark:
@@ -39,11 +41,23 @@ class Spec:
             raise ValueError("the inputs carry no mark: check did not see them")
         return self.identity.mark
 
+    def digest(self, api_key: str) -> str:
+        """Return the digest of what only a replacement can change; sensitive values enter as a keyed hash."""
+        values = [(input_, self.inputs.get(input_.name)) for input_ in self.digest_fields]
+        public = {input_.name: normalised(input_, value) for input_, value in values if not input_.sensitive}
+        secret = {
+            input_.name: value
+            for input_, value in values
+            if input_.sensitive and value not in (None, input_.default)  # the default is public
+        }
+        return naming.spec_digest(public, secret, api_key)
+
 
 @dataclass(frozen=True)
 class ClusterSpec(Spec):
     """What a program wants of a cluster."""
 
+    digest_fields = cluster_fields.SPEC
     instance_type: str = ""
     num_instances: int = 1
     max_price_per_hour: Decimal = Decimal(0)
@@ -94,15 +108,12 @@ class ClusterSpec(Spec):
         """The most that it can cost, in USD per hour: the bid times the instances."""
         return self.max_price_per_hour * self.num_instances
 
-    def digest(self, api_key: str) -> str:
-        """Return the digest of what only a replacement can change; sensitive values enter as a keyed hash."""
-        return _digest(cluster_fields.SPEC, self.inputs, api_key)
-
 
 @dataclass(frozen=True)
 class VolumeSpec(Spec):
     """What a program wants of a volume."""
 
+    digest_fields = volume_fields.SPEC
     size_gb: int = 0
     interface: str = "file"
     region: str = ""
@@ -124,10 +135,6 @@ class VolumeSpec(Spec):
             adopt_volume_id=known.get("adopt_volume_id"),
         )
 
-    def digest(self, api_key: str) -> str:
-        """Return the digest of what only a replacement can change."""
-        return _digest(volume_fields.SPEC, self.inputs, api_key)
-
 
 def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs among the properties, as they are; empty for a resource that is only read."""
@@ -136,13 +143,3 @@ def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[s
 
 def _with_defaults(fields: Sequence[Field], inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {one.name: inputs.get(one.name, one.default) for one in fields}
-
-
-def _digest(fields: Sequence[Field], inputs: Mapping[str, Any], api_key: str) -> str:
-    spec = {one.name: normalised(one, inputs.get(one.name)) for one in fields if not one.sensitive}
-    sealed = {one.name: inputs[one.name] for one in fields if one.sensitive and _is_set(one, inputs)}
-    return naming.spec_digest(spec, sealed, api_key)
-
-
-def _is_set(one: Field, inputs: Mapping[str, Any]) -> bool:
-    return inputs.get(one.name) not in (None, one.default)

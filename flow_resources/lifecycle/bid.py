@@ -36,9 +36,7 @@ def place(op: Operation, spec: ClusterSpec, generation: int) -> Bid:
     placed = op.cloud.place(launch)
     op.ledger.add_placed(placed.bid.id)
     for key in placed.new_keys:
-        op.report.progress(
-            f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True
-        )
+        op.report.progress(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True)
     return placed.bid
 
 
@@ -118,7 +116,9 @@ def _wait(op: Operation, bid: Bid, spec: ClusterSpec) -> ClusterSnapshot:
             return replace(seen, known_preemptions=0) if never_preempted else seen
         in_auction = seen.status in ("pending", "preempted")
         op.report.progress(f"{seen.message}: {op.deadline.minute()}" if in_auction else seen.message)
-    raise NotReadyError(_describe_unready(op.cloud, bid, seen, spec), "raise the bid or wait; run `pulumi up` again to go on")
+    raise NotReadyError(
+        _describe_unready(op.cloud, bid, seen, spec), "raise the bid or wait; run `pulumi up` again to go on"
+    )
 
 
 def _poll(cloud: Cloud, bid: Bid, moment: float) -> ClusterSnapshot:
@@ -135,7 +135,7 @@ def with_history(cloud: Cloud, seen: ClusterSnapshot, record: Record) -> Cluster
     if seen.known_preemptions is not None:
         return seen
     recorded = record.outputs or {}
-    if "preemptions" in recorded and seen.runs_as(recorded):
+    if "preemptions" in recorded and seen.is_same_run_as(recorded):
         return replace(seen, known_preemptions=int(recorded["preemptions"]))
     return replace(seen, history=cloud.history(seen.bid.id))
 

@@ -34,6 +34,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         end_command="flow cancel",
         ends="ends",
         adopt_input="adopt_task_id",
+        conflict_remedy="`flow cancel {id}` ends it; adopt_task_id='{id}' takes it over",
         lost_by_replacement="what is on the machines' own disks is lost",
     )
 

@@ -9,7 +9,14 @@ from typing import Any
 from flow_resources.core import cluster_fields, money
 from flow_resources.core.hidden import MARK, Identity
 from flow_resources.core.inputs import Checked
-from flow_resources.core.market import Market, check_market, drop_hints, is_unchanged, named, resolve_region
+from flow_resources.core.market import (
+    Market,
+    check_market,
+    drop_hints,
+    named,
+    previously_resolved_region,
+    resolve_region,
+)
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark
 from flow_resources.core.spec import ClusterSpec
@@ -39,21 +46,14 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
     _check_costs(op, found, market, budget)
 
 
-def previously_resolved_region(olds: Mapping[str, Any], inputs: Mapping[str, Any]) -> str | None:
-    """Return the region that an earlier check resolved, where the program still names none."""
-    return str(olds["region"]) if olds.get("region") and not inputs.get("region") else None
-
-
 def _read_market(op: Operation, found: Checked) -> Market:
     op.cloud.project()  # a key of the wrong account is a failure of the preview, not of the `up`
     return op.cloud.market(volumes=bool(found.inputs.get("volumes")))
 
 
-def _check_against_service(
-    op: Operation, found: Checked, market: Market, olds: Mapping[str, Any], mark: Mark
-) -> None:
+def _check_against_service(op: Operation, found: Checked, market: Market, olds: Mapping[str, Any], mark: Mark) -> None:
     """Check a cluster that is to be placed against the market and the account."""
-    if is_unchanged(found, olds):
+    if cluster_fields.is_unchanged(found, olds):
         return
     runs = _check_adoption(op, found, mark, market)
     check_market(found, market, runs=runs)

@@ -4,8 +4,8 @@ Facts come from five sides: what the program read of its stack's state, the stor
 and what this operation itself placed, deleted, found missing, adopted and declared. Each is kept by id, by mark or by
 URN, never as "the last one that somebody told". A question is answered with yes, no or not known.
 
-Two locks. `_lock` guards the fields; it is held for moments and never while anybody is asked. `_reading` lets one thread
-read the stored states, which takes a second per stack, while the others that need them wait.
+Two locks. `_lock` guards the fields; it is held for moments and never while anybody is asked. `_reading` lets one
+thread read the stored states, which takes a second per stack, while the others that need them wait.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import HiddenInputs, Identity
 from flow_resources.core.models import Named, latest
 from flow_resources.core.naming import Mark
-from flow_resources.core.orphans import StackState, read_state, recorded_by
+from flow_resources.core.stack_state import StackState, read_state, recorded_by
 from flow_resources.lifecycle.report import Report
 
 READING_SECONDS = 60
@@ -179,7 +179,7 @@ class Ledger:
         return recorded_by(self._read_other_states(urn, report), thing)
 
     def stack_of_owner(self, owner: str, report: Report) -> str | None:
-        """Return the stack whose name makes these digits of an owner; None where `flow:owner` or another backend does."""
+        """Return the stack whose name makes these digits of an owner; None where there is none on this backend."""
         with self._reading:
             if self._stack_names is None:
                 self._stack_names = self.backend.stack_names(report)

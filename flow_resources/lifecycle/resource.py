@@ -39,6 +39,8 @@ class Words:
     """What that does to it: "ends"."""
     adopt_input: str
     """The input that adopts one."""
+    conflict_remedy: str
+    """What to do about one whose owner is in doubt, the safer way first; `{id}` is its id."""
     lost_by_replacement: str
     """What a replacement loses."""
 
@@ -67,26 +69,26 @@ class Resource(ABC, Generic[S, T, V]):
 
     # -- check and diff -----------------------------------------------------------------------------------------------
 
-    def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:  # noqa: B027
+    def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check what the fields' own rules cannot: against the account, the market, the recorded inputs."""
 
-    def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:  # noqa: B027
+    def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
         """Warn of what an update in place loses."""
 
     @abstractmethod
     def parse(self, props: Mapping[str, Any]) -> S:
         """Parse the inputs that check has accepted."""
 
-    # -- create ---------------------------------------------------------------------------------------------------------
+    # -- create -------------------------------------------------------------------------------------------------------
 
-    def require_resolved(self, spec: S) -> None:  # noqa: B027
+    def require_resolved(self, spec: S) -> None:
         """Raise RejectedError where check could not resolve what a create needs."""
 
     def adopted_id(self, spec: S) -> str | None:  # noqa: ARG002
         """Return the id that the program adopts."""
         return None
 
-    def find_adoptable(self, op: Operation, spec: S, id_: str) -> T:  # noqa: ARG002
+    def find_adoptable(self, op: Operation, spec: S, id_: str) -> T:
         """Return what the program adopts. Raises RejectedError where it is not what the program says."""
         raise NotImplementedError(f"{self.name} adopts nothing")
 
@@ -98,9 +100,9 @@ class Resource(ABC, Generic[S, T, V]):
         """List what a create judges before it places anything."""
         return self.list_live(op, op.clock.now())
 
-    @abstractmethod
     def want(self, op: Operation, spec: S) -> Wanted[T]:
-        """Return what a create wants, for `takeover.decide`."""
+        """Return what a create wants, for `takeover.decide`. By default nothing is ever cancelled for it."""
+        return Wanted(spec.mark, spec.digest(op.settings.api_key), may_cancel=False, differs=lambda _: False)
 
     def is_of_another_user(self, op: Operation, thing: T) -> Answer:  # noqa: ARG002
         """Whether something about it says that somebody else uses it."""
@@ -114,15 +116,15 @@ class Resource(ABC, Generic[S, T, V]):
         not yet, and UnavailableError where nobody can tell: the next `up` looks for it by its name.
         """
 
-    @abstractmethod
     def cancel(self, op: Operation, thing: T) -> None:
-        """End one and see it ended. Raises NotReadyError at the time limit."""
+        """End what has another specification, and see it ended. Raises NotReadyError at the time limit."""
+        self.delete(op, thing.id, Record())
 
     @abstractmethod
     def describe_cost(self, thing: T) -> str:
         """Return what one costs, or how large it is."""
 
-    # -- what is there --------------------------------------------------------------------------------------------------
+    # -- what is there ------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def snapshot(self, thing: T) -> V:
@@ -143,9 +145,9 @@ class Resource(ABC, Generic[S, T, V]):
         """Return the newest snapshot that can be had of what is not ready. Never raises."""
         return seen
 
-    @abstractmethod
-    def converge(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:
+    def converge(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:  # noqa: ARG002
         """Bring one to what the program says, and wait as far as it asks. `update` is None for a create."""
+        return seen
 
     def is_ready(self, seen: V, inputs: Mapping[str, Any]) -> bool:  # noqa: ARG002
         """Whether it is as far as the program wants it."""
@@ -163,10 +165,10 @@ class Resource(ABC, Generic[S, T, V]):
         """Return what else is an output of a resource that is only read."""
         return {}
 
-    def report_drift(self, op: Operation, seen: V, record: Record) -> None:  # noqa: B027
+    def report_drift(self, op: Operation, seen: V, record: Record) -> None:
         """Tell what changed behind the state's back and shows in no diff."""
 
-    # -- delete ---------------------------------------------------------------------------------------------------------
+    # -- delete -------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def delete(self, op: Operation, id_: str, record: Record) -> None:

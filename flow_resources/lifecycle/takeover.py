@@ -114,8 +114,7 @@ def _warn_of_one(op: Operation, resource: Resource[Any, T, Any], thing: T, ident
 
 def _refusal(resource: Resource[Any, T, Any], finding: Finding[T]) -> OwnershipError:
     thing, words = finding.thing, resource.words
-    ending = f"`{words.end_command} {thing.id}` {words.ends} it"
-    remedy = f"{words.adopt_input}={thing.id!r} takes it over; {ending}"
+    remedy = words.conflict_remedy.format(id=thing.id)
     if finding.reason is Reason.DIFFERS:
         return OwnershipError(
             f"the {words.noun} {thing.id} has our name {thing.name!r} but is not what the program says", remedy

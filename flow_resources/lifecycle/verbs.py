@@ -10,19 +10,17 @@ is rented and its id is returned in every case, and the kind's `converge` waits 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.core.diff import decide as diff_inputs
-from flow_resources.core.diff import fields_to_update
+from flow_resources.core.diff import diff_inputs, fields_to_update
 from flow_resources.core.hidden import (
     CREATE_ID,
     SERVICE,
     UNREADY,
-    Identity,
     Record,
-    new_create_id,
     read_hidden_inputs,
     read_identity,
     read_record,
@@ -121,7 +119,7 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     spec = resource.parse(props)
     resource.require_resolved(spec)
     thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
-    record = Record(identity=spec.identity, create_id=new_create_id())
+    record = Record(identity=spec.identity, create_id=secrets.token_hex(4))
     op.ledger.declare(thing.id, record.create_id)
     return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
 
@@ -136,7 +134,8 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
     guard_account(op.cloud, record)
     seen = resource.observe(op, id_, record)
     if seen is None:
-        return _report_gone(op, resource, id_, record)
+        _report_gone(op, resource, id_, record)
+        return None
     if record.identity:
         live = resource.list_live(op, op.fresh_since)
         warn_of_surplus(op, resource, live, record.identity, id_)

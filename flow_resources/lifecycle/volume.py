@@ -11,9 +11,9 @@ from flow_resources.core import naming, volume_fields
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import NAMED, Identity, Record
 from flow_resources.core.inputs import Checked, show
+from flow_resources.core.market import check_regions, previously_resolved_region
 from flow_resources.core.models import StoredVolume
 from flow_resources.core.spec import VolumeSpec
-from flow_resources.core.takeover import Wanted
 from flow_resources.errors import (
     FlowResourcesError,
     NotReadyError,
@@ -44,6 +44,7 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         end_command="flow volume delete",
         ends="deletes",
         adopt_input="adopt_volume_id",
+        conflict_remedy="adopt_volume_id='{id}' takes it over; `flow volume delete {id}` deletes it",
         lost_by_replacement="the data on it is lost",
     )
 
@@ -54,8 +55,8 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
             default = op.settings.region
             op.cloud.project()
             regions = list(op.cloud.market().regions)
-        volume_fields.resolve_region(found, volume_fields.previously_resolved_region(olds, found.inputs), default, regions)
-        volume_fields.check_regions(found, regions)
+        volume_fields.resolve_region(found, previously_resolved_region(olds, found.inputs), default, regions)
+        check_regions(found, regions)
         volume_fields.guard_data(found, olds)
         with op.collecting_failures(found):
             self._check_adoption(op, found, identity)
@@ -84,10 +85,6 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         """Do the same, from the one listing that `place` looks into as well."""
         return [volume for volume in _list_all(op) if not volume.deleted]
 
-    def want(self, op: Operation, spec: VolumeSpec) -> Wanted[StoredVolume]:
-        """Return what a create wants. What holds data is never cancelled."""
-        return Wanted(spec.mark, spec.digest(op.settings.api_key), may_cancel=False, differs=lambda _: False)
-
     def is_of_another_user(self, op: Operation, thing: StoredVolume) -> Answer:  # noqa: ARG002
         """Whether a bid mounts it: an orphan is mounted by nobody, since a cluster needs a volume that is recorded."""
         return Answer.of(bool(thing.bids))
@@ -98,10 +95,6 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         if spec.volume_name:
             return _with_fixed_name(op, spec, spec.volume_name)
         return _with_marked_name(op, spec, generation)
-
-    def cancel(self, op: Operation, thing: StoredVolume) -> None:
-        """Delete a volume that nothing holds."""
-        self.delete(op, thing.id, Record())
 
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
@@ -185,9 +178,7 @@ def _list_all(op: Operation) -> list[StoredVolume]:
     return op.cloud.volumes(op.begun, with_deleted=True)
 
 
-def _differences(
-    volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None
-) -> str:
+def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:
     """Say how a volume differs from the program in what cannot be changed; empty where it does not."""
     if volume is None:
         return "is no volume of the project"
@@ -296,7 +287,7 @@ def _wait_until_deleted(op: Operation, obstacle: str, id_: str, record: Record) 
     # Most are this stack's own clusters, which end in moments: only who holds it longer is looked up.
     describe = partial(describe_holders, op, own=record.mark)
     try:
-        for obstacle in op.deadline.watch(lambda _: _delete(op, id_, record, describe)):  # noqa: PLR1704, B020
+        for obstacle in op.deadline.watch(lambda _: _delete(op, id_, record, describe)):  # noqa: PLR1704
             if not obstacle:
                 return
             op.report.progress(f"waiting: {obstacle}")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from docs.pages import ROOT, blocks, section, tables, ticked
 
 from flow_resources.cloud.settings import Settings
-from flow_resources.core import cluster_fields, naming, placement_fields
+from flow_resources.core import cluster_fields, naming, placement_fields, takeover
 from flow_resources.core.models import Bid
 from flow_resources.core.status import STATUSES, ClusterSnapshot
-from flow_resources.providers import claiming, session, waiting
+from flow_resources.lifecycle import operation, waiting
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.service.auction import Bidder, clear
 
@@ -83,7 +84,7 @@ def test_the_ages_are_those_of_the_code() -> None:
     """A day for what is taken over, an hour for what is ended."""
     page = " ".join(SAFETY.read_text().split())
     assert "a bid older than a day is not taken over, and one older than an hour is not ended by itself" in page
-    assert (claiming.TAKE_OVER_WITHIN, claiming.CLEAR_WITHIN) == (24, 1)
+    assert (timedelta(hours=24), timedelta(hours=1)) == (takeover.TAKE_OVER_WITHIN, takeover.CANCEL_WITHIN)
 
 
 # -- the auction -------------------------------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ def test_the_waits_are_those_of_the_code() -> None:
     """Thirty minutes, five minutes of silence, and the words of wait_for."""
     page = (DOCS / "how-to" / "time-limits.md").read_text()
     assert f"The limit is {waiting.DEFAULT_SECONDS / 60:.0f} minutes" in page
-    assert session._WAIT_TIMES * Settings("k", "u").retry_seconds == 5 * 60
+    assert operation._WAIT_TIMES * Settings("k", "u").retry_seconds == 5 * 60
     assert "up to five minutes does not end a wait" in " ".join(page.split())
     (table,) = tables(page)
     assert [ticked(row[0])[0].strip('"') for row in table[1:]] == list(cluster_fields.WAIT_FOR)

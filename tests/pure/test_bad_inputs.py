@@ -15,7 +15,7 @@ from flow_resources.core.placement_fields import instance_type
 CLUSTER = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a"}
 VOLUME = {"size_gb": 100.0, "region": "us-central5-a"}
 CANARY = "hunter2-canary"
-QUIET = ("command", "env")
+SENSITIVE = ("command", "env")
 ABSENT = object()
 
 
@@ -502,7 +502,7 @@ def shows(found: Checked, path: str, parts: tuple[str, ...]) -> None:
     for failure in found.failures:
         assert failure.text.startswith(f"{failure.path} ")
         assert CANARY not in failure.text
-        assert not failure.path.startswith(QUIET) or ", got " not in failure.text
+        assert not failure.path.startswith(SENSITIVE) or ", got " not in failure.text
         assert len(failure.text) < 600
 
 
@@ -735,9 +735,9 @@ def test_a_value_that_can_be_secret_stands_in_no_failure(market: Market, name: s
     assert ", got " not in str(found.failures)
 
 
-def test_a_value_that_is_not_quiet_is_shown(market: Market) -> None:
+def test_a_value_that_is_not_sensitive_is_shown(market: Market) -> None:
     """The tables say which values can be secret; all the others help to find the mistake."""
-    assert tuple(one.name for one in cluster_fields.FIELDS if one.sensitive) == QUIET
+    assert tuple(one.name for one in cluster_fields.FIELDS if one.sensitive) == SENSITIVE
     assert not [one.name for one in volume_fields.FIELDS if one.sensitive]
     assert "got ['shown']" in texts(judge_cluster(market, image=["shown"]), "image")[0]
 

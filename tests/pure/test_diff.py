@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core import cluster_fields, placement_fields, volume_fields
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.inputs import Change, changed, check
 
@@ -90,6 +90,12 @@ def cases(does: str) -> list[tuple[dict[str, Any], str]]:
 def test_the_matrix_has_a_row_for_every_input() -> None:
     """A new input has to say here what its change does."""
     assert sorted(row[:2] for row in MATRIX) == sorted((kind, one.name) for kind in FIELDS for one in FIELDS[kind])
+
+
+def test_a_cluster_takes_every_placement_field_in_the_order_of_failures() -> None:
+    """Failures are reported, and replacing inputs named, in the order of the table."""
+    assert [one.name for one in cluster_fields.FIELDS] == list(CLUSTER)
+    assert [one for one in cluster_fields.FIELDS if one in placement_fields.FIELDS] == list(placement_fields.FIELDS)
 
 
 @pytest.mark.parametrize(("kind", "name", "value", "does"), MATRIX, ids=lambda value: str(value)[:20])

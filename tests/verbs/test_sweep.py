@@ -11,11 +11,11 @@ from support.fake_backend import STACK, Told
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
+from flow_resources.clock import Clock
 from flow_resources.cloud import Connection, RetryBudget
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.stack_state import StackState
-from flow_resources.providers import session
+from flow_resources.core.orphans import StackState
 from flow_resources.testing import MANUAL, FakeMithril
 
 OWNER = STACK
@@ -81,12 +81,12 @@ def test_a_slow_end_is_waited_for(cloud, told, capsys, monkeypatch):
     """A bid that is cancelled but not yet Terminated is not ended."""
     bid, said = cloud.add_bid(called()), []
 
-    def sleep(_clock: session.Clock, _seconds: float) -> None:
+    def sleep(_clock: Clock, _seconds: float) -> None:
         said.append(capsys.readouterr().out)
         cloud.finish("cancel")
 
     cloud.set_options(cancel_seconds=MANUAL)
-    monkeypatch.setattr(session.Clock, "sleep", sleep)
+    monkeypatch.setattr(Clock, "sleep", sleep)
     assert main(["sweep", *NOW]) == 1
     assert cloud.bid(bid["fid"])["status"] == "Terminated"
     assert said[0].endswith(f"ending {bid['fid']}\n")

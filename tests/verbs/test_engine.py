@@ -18,10 +18,11 @@ from pulumi.dynamic import CreateResult
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2
 from support.stack import Context, Create, Stack, cluster
 
-from flow_resources import engine
+from flow_resources import engine, program
 from flow_resources.core.inputs import UNKNOWN
 from flow_resources.errors import RejectedError
-from flow_resources.providers.base import not_ready
+from flow_resources.lifecycle.verbs import Result
+from flow_resources.providers.base import _operation, _record_if_not_ready
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
@@ -63,16 +64,34 @@ def forget_the_engine() -> None:
 
 
 def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None) -> Any:
+    """Call a function with the operation and the call of a verb, as a provider's method does."""
     request = SimpleNamespace(urn="urn:pulumi:s::p::t::trainer", timeout=timeout)
-    return Create(None, lambda _: engine.verb(function)(), request, context or Context())
+
+    def verb(_: Any) -> Any:
+        with _operation("create") as (op, call):
+            return function(op, call)
+
+    return Create(None, verb, request, context or Context())
+
+
+def end_unready(id_: str, outputs: dict[str, Any], props: dict[str, Any], reason: str) -> Any:
+    """Return what a provider's create does at its end with what is not ready."""
+
+    def verb(op: Any, call: Any) -> Any:
+        result = Result(id_, outputs, reason)
+        _record_if_not_ready(op, call, result, props)
+        return CreateResult(result.id, result.outputs)
+
+    return verb
 
 
 def test_rows_and_warnings_reach_the_resources_own_row(listener: Listener) -> None:
     """Ephemeral for the row, lasting for a warning, both with the URN."""
 
-    def speak() -> None:
-        engine.row("2/4 machines running")
-        engine.warn("under the market")
+    def speak(op: Any, _call: Any) -> None:
+        op.report.progress("2/4 machines running")
+        op.report.progress("2/4 machines running")  # at every poll, and shown once
+        op.report.warn("under the market")
 
     in_a_verb(speak)
     assert [(one.message, one.urn, one.ephemeral) for one in listener.heard] == [
@@ -88,8 +107,9 @@ def test_without_an_engine_that_listens_warnings_go_to_standard_error(
     """And nothing fails."""
     monkeypatch.setattr(sys, "argv", argv)
     engine._engine.cache_clear()
-    engine.row("lost")
-    engine.warn("kept")
+    report = engine.EngineReport(engine.Call())
+    report.progress("lost")
+    report.warn("kept")
     engine._engine.cache_clear()
     captured = capsys.readouterr()
     assert captured.err == "warning: kept\n"
@@ -98,21 +118,22 @@ def test_without_an_engine_that_listens_warnings_go_to_standard_error(
 
 def test_the_call_is_found_in_the_hosts_frame() -> None:
     """URN and custom time-out; zero means none."""
-    assert in_a_verb(lambda: engine.current().timeout, timeout=90.0) == 90.0
-    assert in_a_verb(lambda: engine.current().timeout) is None
-    assert in_a_verb(lambda: engine.current().urn) == "urn:pulumi:s::p::t::trainer"
+    assert in_a_verb(lambda op, _: op.timeout, timeout=90.0) == 90.0
+    assert in_a_verb(lambda op, _: op.timeout) is None
+    assert in_a_verb(lambda op, _: op.urn) == "urn:pulumi:s::p::t::trainer"
 
 
 def test_without_the_hosts_frame_a_verb_runs_with_the_defaults() -> None:
     """No URN, no limit of its own, and it works."""
-    assert engine.verb(engine.current)() == engine.Call()
+    with _operation("create") as (op, call):
+        assert (op.urn, op.timeout, call) == (None, None, engine.Call())
 
 
 def test_an_error_is_one_line_with_its_remedy() -> None:
     """The Status wins over the host's traceback."""
     context = Context()
 
-    def fail() -> None:
+    def fail(*_: Any) -> None:
         raise RejectedError("could not\n  place it", "pay")
 
     with pytest.raises(RejectedError):
@@ -124,7 +145,7 @@ def test_our_own_mistake_is_one_line_too(listener: Listener) -> None:
     """The traceback goes to the debug log."""
     context = Context()
     with pytest.raises(ZeroDivisionError):
-        in_a_verb(lambda: 1 // 0, context=context)
+        in_a_verb(lambda *_: 1 // 0, context=context)
     assert "please report it" in context.status().message
     assert "\n" not in context.status().message
     assert "Traceback" in listener.heard[0].message
@@ -133,7 +154,7 @@ def test_our_own_mistake_is_one_line_too(listener: Listener) -> None:
 def test_without_a_context_an_error_is_the_hosts_business() -> None:
     """Stock behaviour."""
 
-    def fail() -> None:
+    def fail(*_: Any) -> None:
         raise RejectedError("no")
 
     with pytest.raises(RejectedError):
@@ -145,18 +166,18 @@ def test_a_failed_initialisation_records_the_id() -> None:
     context = Context()
     props = {"a": 1, "__provider": "token"}
     with pytest.raises(engine.InitialisationFailed):
-        in_a_verb(lambda: not_ready("bid_1", {"x": 2}, props, RejectedError("not yet", "wait")), context=context)
+        in_a_verb(end_unready("bid_1", {"x": 2}, props, "not yet: wait"), context=context)
     partial = provider_pb2.ErrorResourceInitFailed()
     assert context.status().details[0].Unpack(partial)
     assert (partial.id, list(partial.reasons)) == ("bid_1", ["not yet: wait"])
-    assert json_format.MessageToDict(partial.properties) == {"x": 2.0, "__provider": "token", "__unready": True}
+    assert json_format.MessageToDict(partial.properties) == {"x": 2.0, "__provider": "token"}
 
 
 def test_where_it_cannot_be_said_the_id_is_kept_by_a_success_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     """Losing the id would orphan a paid cluster."""
-    result = in_a_verb(lambda: not_ready("bid_1", {"x": 2}, {}, RejectedError("not yet")), context=SimpleNamespace())
+    result = in_a_verb(end_unready("bid_1", {"x": 2}, {}, "not yet"), context=SimpleNamespace())
     assert isinstance(result, CreateResult)
-    assert (result.id, result.outs) == ("bid_1", {"x": 2, "__unready": True})
+    assert (result.id, result.outs) == ("bid_1", {"x": 2})
     assert "not yet (recorded as bid_1)" in capsys.readouterr().err
 
 
@@ -233,18 +254,18 @@ def test_in_another_kind_of_thread_the_pool_stays_as_it_is() -> None:
 
 def test_a_provider_is_serialised_once_a_class(mocker: Any) -> None:
     """The token is a name."""
-    engine._tokens.clear()
-    spy = mocker.spy(engine, "serialize_provider")
-    assert len({engine.token(GpuClusterProvider) for _ in range(10)}) == 1
+    program._tokens.clear()
+    spy = mocker.spy(program, "serialize_provider")
+    assert len({program.token(GpuClusterProvider) for _ in range(10)}) == 1
     assert spy.call_count == 1
-    assert len(engine.token(GpuClusterProvider)) <= 128
+    assert len(program.token(GpuClusterProvider)) <= 128
 
 
 def test_without_the_class_token_the_stock_resource_is_used(mocker: Any) -> None:
     """Another Pulumi: let it do what it does."""
     stock = mocker.patch.object(pulumi.dynamic.Resource, "__init__", return_value=None)
     mocker.patch.object(Volume, "_resource_type_name", None)
-    engine.declare(Volume.__new__(Volume), VolumeProvider, "x", {"a": 1}, None)
+    program.declare(Volume.__new__(Volume), VolumeProvider, "x", {"a": 1}, None)
     _, provider, name, props, _ = stock.call_args.args
     assert isinstance(provider, VolumeProvider)
     assert (name, props) == ("x", {"a": 1})
