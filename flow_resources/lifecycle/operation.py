@@ -140,7 +140,7 @@ class Operation:
         silence = _WAIT_TIMES * self._retry_seconds
         return Deadline(self.clock, self.begun, self.timeout or DEFAULT_SECONDS, silence, self.report)
 
-    @cached_property
+    @property
     def cloud(self) -> Cloud:
         """The service, with this verb's retry budget. Raises ConfigError where there is no API key.
 
@@ -148,8 +148,15 @@ class Operation:
         """
         if self.verb == CHECK:
             self.deployment.breaker.raise_if_open()
-        budget = RetryBudget(self._retry_seconds, self.deadline.end, self.clock, self.report.progress)
-        return Cloud(self.deployment.connect(), budget)
+        # A command line is no verb: each of its steps has a budget of its own.
+        return Cloud(self.deployment.connect(), self._budget if self.verb else self._new_budget())
+
+    @cached_property
+    def _budget(self) -> RetryBudget:
+        return self._new_budget()
+
+    def _new_budget(self) -> RetryBudget:
+        return RetryBudget(self._retry_seconds, self.deadline.end, self.clock, self.report.progress)
 
     @property
     def _retry_seconds(self) -> float:

@@ -165,6 +165,10 @@ def test_where_others_can_have_the_owner_too_nothing_is_taken_over(
     told = capsys.readouterr().err
     assert f"({left}, " in told
     assert "with flow:owner an `up` takes such a one over" in told
+    stack.refresh()  # another plugin process, to which no program passes the owner along
+    told = capsys.readouterr().err
+    assert "with flow:owner an `up` takes such a one over" in told
+    assert "ends it" not in told
 
 
 @each_kind
