@@ -1,4 +1,4 @@
-"""examples/07-production through the real engine: two stacks, a secret, a budget, and data that is not lost."""
+"""examples/05-production through the real engine: two stacks, a secret, a budget, and data that is not lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from support.engine import Project, copy_example, environment
 
 from flow_resources.testing import FakeMithril
 
-EXAMPLE = EXAMPLES / "07-production"
+EXAMPLE = EXAMPLES / "05-production"
 SECRETS = {"dev": "canary-93aa-dev", "prod": "canary-93aa-prod"}
 REFUSED, PROTECTED, TAKEN = blocks(EXAMPLE / "README.md", "text")
 

@@ -1,4 +1,4 @@
-"""examples/08-testing: its tests pass, and each finds what it is there for."""
+"""examples/06-testing: its tests pass, and each finds what it is there for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from docs.pages import EXAMPLES
 from support.engine import copy_example
 
-EXAMPLE = EXAMPLES / "08-testing"
+EXAMPLE = EXAMPLES / "06-testing"
 
 
 def outcome(folder: Path, *arguments: str, **extra: str) -> str:

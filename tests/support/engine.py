@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from flow_resources.testing import FakeMithril
 
-STACK_CONFIGS = {"07-production": ("Pulumi.dev.yaml", "Pulumi.prod.yaml")}
+STACK_CONFIGS = {"05-production": ("Pulumi.dev.yaml", "Pulumi.prod.yaml")}
 """The stacks' settings that are part of an example."""
 
 
