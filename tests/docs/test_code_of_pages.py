@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from docs.pages import README, ROOT, blocks
+from docs.pages import PYTEST, README, ROOT, blocks
 
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"^```(?P<language>\w*)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -156,7 +156,7 @@ def test_the_rule_for_a_team_finds_a_cluster_that_costs_too_much(machines: int, 
 def plain_pytest(folder: Path) -> str:
     """Run pytest in a folder as somebody without any setting of Mithril's, and return what it printed."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    command = [*PYTEST, "--rootdir", str(folder), str(folder)]
     return subprocess.run(
         command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=600, check=False
     ).stdout

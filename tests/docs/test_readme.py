@@ -7,13 +7,12 @@ import inspect
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from docs.pages import CUT, EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked
+from docs.pages import CUT, EXAMPLES, PYTEST, README, ROOT, blocks, missing, section, tables, ticked
 
 from flow_resources import GpuCluster, Volume
 from flow_resources.core import cluster_fields, volume_fields
@@ -88,7 +87,7 @@ def test_the_test_of_a_flow_program_passes_and_can_fail(tmp_path: Path) -> None:
 def plain_pytest(folder: Path, **outcome: int) -> None:
     """Run pytest in a folder, without this repository's settings and without anything of Mithril's."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    command = [*PYTEST, "--rootdir", str(folder), str(folder)]
     done = subprocess.run(
         command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=600, check=False
     )
