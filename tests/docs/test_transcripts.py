@@ -91,6 +91,7 @@ def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: F
     running.stdout.close()
     printed += project.run("import", "pulumi-python:dynamic/flow:GpuCluster", "theirs", "bid_1", "--yes").text
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
+    del project.env["PYTHONPATH"]
     project.env["PATH"] = f"{tmp_path / 'bare' / 'bin'}{os.pathsep}{project.env['PATH']}"
     printed += project.preview().failed().text
     (tmp_path / "killed").mkdir()
