@@ -1,4 +1,4 @@
-"""Where a command works: the folder of the project, the stack in it, and an operation with that stack's settings.
+"""Where a command works: the folder of the project, and an operation with the settings of a stack in it.
 
 What `sweep` and `adopt` share. Pulumi and the SDK are imported when they are first needed, so that `--help` is quick.
 """
@@ -19,20 +19,23 @@ _PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that say where."""
+    """Declare the options for it."""
     parser.add_argument("--stack", metavar="NAME", help="the stack (default: the selected one)")
     parser.add_argument(
-        "-C", "--cwd", type=_folder, default=Path(), metavar="DIR", help="the project's folder (default: this one)"
+        "-C",
+        "--cwd",
+        type=_parse_folder,
+        default=Path(),
+        metavar="DIR",
+        help="the project's folder (default: this one)",
     )
 
 
 def project_folder(folder: Path) -> Path | None:
     """Return the folder of the Pulumi project, where `pulumi` would find it too: here or above."""
-    here = folder.resolve()
-    for parent in (here, *here.parents):
-        if any((parent / name).is_file() for name in _PROJECT_FILES):
-            return parent
-    return None
+    start = folder.resolve()
+    candidates = (start, *start.parents)
+    return next((path for path in candidates if any((path / name).is_file() for name in _PROJECT_FILES)), None)
 
 
 class TerminalReport:
@@ -61,7 +64,7 @@ def operation(config: Mapping[str, str]) -> Iterator[Operation]:
         deployment.close()
 
 
-def _folder(text: str) -> Path:
+def _parse_folder(text: str) -> Path:
     if not Path(text).is_dir():
         msg = f"must be a folder, got {text!r}"
         raise argparse.ArgumentTypeError(msg)

@@ -1,4 +1,4 @@
-"""Which live bids and volumes carry an owner's mark and are recorded in no state.
+"""Which live things carry an owner's mark in their names and are recorded in no state.
 
 A crash can leave such orphans. Their names carry the mark of their owner (see `naming`), but a mark is not a proof:
 stacks with the same `flow:owner` share it, and a renamed stack leaves its marks to the next stack of that name. So
@@ -8,17 +8,15 @@ whatever the state of any stack of the backend records, or is creating now, is n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Generic, TypeVar
 
-from flow_resources.core import money
-from flow_resources.core.models import Bid, StoredVolume, age_of
+from flow_resources.core.models import Named, age_of
 from flow_resources.core.naming import Mark, MarkedName, take_apart
 from flow_resources.core.stack_state import StackState, recorded_by
 
-T = TypeVar("T", Bid, StoredVolume)
+T = TypeVar("T", bound=Named)
 OTHER_OWNER, TOO_YOUNG = "made under another owner", "too young"
 
 
@@ -41,34 +39,13 @@ class Owners:
 
 @dataclass(frozen=True)
 class Orphan(Generic[T]):
-    """A live bid or volume with a mark."""
+    """Something live with a mark."""
 
     thing: T
     age: timedelta | None
     """None where the service's time cannot be read."""
     note: str = ""
     """Why it must not be cancelled or deleted; empty where it may be."""
-
-
-@dataclass
-class Found:
-    """The bids and volumes of a search."""
-
-    bids: list[Orphan[Bid]] = field(default_factory=list)
-    volumes: list[Orphan[StoredVolume]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.bids or self.volumes)
-
-    @property
-    def cost(self) -> Decimal:
-        """The most that the bids can cost together, in USD per hour."""
-        return sum((cost_of(orphan.thing) or Decimal(0) for orphan in self.bids), Decimal(0))
-
-
-def cost_of(bid: Bid) -> Decimal | None:
-    """Return the most that a bid can cost, in USD per hour, in whole cents."""
-    return None if bid.max_cost is None else bid.max_cost.quantize(money.CENT)
 
 
 def find_orphans(
@@ -91,15 +68,15 @@ def find_orphans(
     return _oldest_first(orphans)
 
 
-def marked(live: Iterable[T], states: Mapping[str, StackState], now: datetime) -> list[Orphan[T]]:
+def find_marked(live: Iterable[T], states: Mapping[str, StackState], now: datetime) -> list[Orphan[T]]:
     """Return the live things with any mark of this package, oldest first, with the stack whose state records each."""
-    found = []
+    marked = []
     for thing in live:
         if take_apart(thing.name) is None:
             continue
         stack = recorded_by(states, thing)
-        found.append(Orphan(thing, age_of(thing.created_at, now), f"recorded by {stack}" if stack else ""))
-    return _oldest_first(found)
+        marked.append(Orphan(thing, age_of(thing.created_at, now), f"recorded by {stack}" if stack else ""))
+    return _oldest_first(marked)
 
 
 def _note(name: MarkedName, age: timedelta | None, owners: Owners, min_age: timedelta) -> str:

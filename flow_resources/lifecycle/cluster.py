@@ -95,6 +95,19 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         """Return what a bid can cost at most."""
         return "at an unknown price" if thing.max_cost is None else f"up to {money.usd(thing.max_cost)}/h"
 
+    def list_all(self, op: Operation) -> Sequence[Bid]:
+        """List the live bids twice.
+
+        A listing asks for one status after the other, so it misses a bid that goes back to an earlier one meanwhile: it
+        lost its instances, and waits in the auction again. The next listing has it.
+        """
+        first = op.cloud.live_bids(op.clock.now())
+        return list({**first, **op.cloud.live_bids(op.clock.now())}.values())
+
+    def find(self, op: Operation, id_: str) -> Bid | None:
+        """Return the bid, also one that has ended."""
+        return op.cloud.bid(id_)
+
     def snapshot(self, thing: Bid) -> ClusterSnapshot:
         """Return the bid without its instances."""
         return ClusterSnapshot(thing, ())

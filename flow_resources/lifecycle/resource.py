@@ -126,6 +126,18 @@ class Resource(ABC, Generic[S, T, V]):
 
     # -- what is there ------------------------------------------------------------------------------------------------
 
+    def list_all(self, op: Operation) -> Sequence[T]:
+        """List what is live now, for a search that must not miss anything."""
+        return self.list_live(op, op.clock.now())
+
+    def find(self, op: Operation, id_: str) -> T | None:
+        """Return one as it is now, also one that has ended where the service still tells; None where there is none."""
+        return next((thing for thing in self.list_live(op, op.clock.now()) if thing.id == id_), None)
+
+    def holders(self, thing: T) -> Sequence[str]:  # noqa: ARG002
+        """Return the ids of what holds it, and keeps it from being deleted."""
+        return ()
+
     @abstractmethod
     def snapshot(self, thing: T) -> V:
         """Return what is known of it without asking."""

@@ -100,6 +100,10 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         """Return how large it is."""
         return f"{thing.size_gb:,} GB"
 
+    def holders(self, thing: StoredVolume) -> Sequence[str]:
+        """Return the bids that mount it."""
+        return thing.bids
+
     def snapshot(self, thing: StoredVolume) -> StoredVolume:
         """Return it as it is."""
         return thing

@@ -26,7 +26,7 @@ from support.engine import Project
 from support.program import rent
 
 from flow_resources.cli import adopt
-from flow_resources.cli.adopt_program import Adoption, LeftOut, Resource
+from flow_resources.cli.adopt_program import AdoptedResource, Adoption, LeftOut
 from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.testing import FakeMithril
 
@@ -101,7 +101,7 @@ def test_the_keys_of_the_document_are_those_of_the_page() -> None:
         {word for row in table[1:] for word in ticked(row[0])} for table in tables(section(PAGE, "For scripts"))
     )
     assert whole == set(adopt._document(Adoption(), "demo", None))
-    assert things == {one.name for one in fields(Resource)}
+    assert things == {one.name for one in fields(AdoptedResource)}
     (left_out,) = [row for row in tables(section(PAGE, "For scripts"))[0] if row[0] == "`left_out`"]
     assert set(ticked(left_out[1])) == {one.name for one in fields(LeftOut)}
 

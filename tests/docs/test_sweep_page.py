@@ -26,10 +26,12 @@ from docs.pages import (
 from support.engine import Project
 
 from flow_resources.cli import sweep
-from flow_resources.cli.sweep_report import Report
+from flow_resources.cli.cluster import CLUSTERS
+from flow_resources.cli.sweep_report import Found, Report
+from flow_resources.cli.volume import VOLUMES
 from flow_resources.core.models import Bid, StoredVolume
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import Found, Owners, find_orphans
+from flow_resources.core.orphans import Owners, find_orphans
 from flow_resources.core.stack_state import StackState
 from flow_resources.testing import FakeMithril
 
@@ -95,8 +97,9 @@ def test_the_keys_of_the_document_are_those_of_the_page() -> None:
     bid = Bid("bid_1", name, "p", "Open", None, 1, "it", None, (), (), "")
     volume = StoredVolume("vol_1", name, "p", 1, "file", "r", (), "", deleted=False)
     owners, never = Owners.of("ada", "a/b/c", own), timedelta(0)
-    found = Found(find_orphans([bid], owners, own, (), now, never), find_orphans([volume], owners, own, (), now, never))
-    document = json.loads(Report(found, {}, "a/b/c", "demo", "ada", shared=False).document())
+    live = {CLUSTERS: [bid], VOLUMES: [volume]}
+    found = Found({kind: find_orphans(things, owners, own, (), now, never) for kind, things in live.items()})
+    document = json.loads(Report(found, {}, "a/b/c", "demo", "ada", owner_is_shared=False).document())
     whole, things = (
         {word for row in table[1:] for word in ticked(row[0])} for table in tables(section(PAGE, "For scripts"))
     )
