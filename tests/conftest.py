@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Iterator
@@ -24,6 +25,27 @@ for _name in ("FORCE_COLOR", "CLICOLOR_FORCE", "MYPY_FORCE_COLOR", "PY_COLORS", 
 # chance and not on a busy machine. `pytest --hypothesis-profile=default tests/pure` makes up something new.
 settings.register_profile("the same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("the same")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def children_write_no_bytecode() -> Iterator[None]:
+    """Let the Python processes that tests start read bytecode and write none.
+
+    Its age counts in seconds, and tests edit faster: a child would run what an edited module was before.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once() -> Iterator[None]:
+    """Share one TLS context: each client of httpx reads all certificates, for 30 ms, and no test uses TLS."""
+    from httpx._transports import default
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(default, "create_ssl_context", functools.cache(default.create_ssl_context))
+        yield
 
 
 @pytest.fixture

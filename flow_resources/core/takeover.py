@@ -77,7 +77,7 @@ class Wanted(Generic[T]):
 class Reason(Enum):
     """Why something is left alone, or makes the create refuse."""
 
-    SURPLUS = "it may wait for its deletion, or a person let go of it"
+    SURPLUS = "it may wait for its deletion, or was retained on purpose"
     OTHER_SPECIFICATION = "it holds data of an older specification"
     OTHER_STACK = "the state of another stack records it"
     DIFFERS = "it has our name, but is not what the program says"

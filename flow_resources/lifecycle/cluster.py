@@ -55,7 +55,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         """Refuse a cluster without a region."""
         if not spec.region:
             raise RejectedError(
-                "the region could not be settled while the service was out of reach", "run `pulumi up` again"
+                "the region could not be resolved while the service was out of reach", "run `pulumi up` again"
             )
 
     def adopted_id(self, spec: ClusterSpec) -> str | None:

@@ -29,7 +29,7 @@ from flow_resources.lifecycle.takeover import may_adopt
 # Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
 # any takes 4,400 of the 10,000 characters, an image 1,800. Building a script takes 20 ms, so small ones are not built.
 SHORT, FEW = 500, 3
-_ADOPTION_REMEDY = "make the program say the same, or take the line out"
+_ADOPTION_REMEDY = "make the program say the same, or remove it"
 
 
 def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
@@ -64,7 +64,7 @@ def _check_against_service(op: Operation, found: Checked, market: Market, olds: 
         for place, key in enumerate(keys):
             if key not in ids:
                 names = ", ".join(sorted(name for name in ids if not name.startswith("sshkey_"))) or "none"
-                found.fail(f"ssh_keys[{place}]", "is no platform SSH key of the project", key, f"it has {names}")
+                found.fail(f"ssh_keys[{place}]", "is not a platform SSH key of the project", key, f"it has {names}")
 
 
 def _check_script(op: Operation, found: Checked, mark: Mark, market: Market) -> None:
@@ -92,7 +92,7 @@ def _check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -
         return False
     bid = op.cloud.bid(id_)
     if bid is None:
-        found.fail("adopt_task_id", "is no task of this account", id_, "take the line out to place a new bid")
+        found.fail("adopt_task_id", "is not a task of this account", id_, "remove it to place a new bid")
         return False
     problem = _differences(
         bid,
@@ -109,7 +109,7 @@ def find_adoptable(op: Operation, spec: ClusterSpec, id_: str) -> Bid:
     """Return the task to adopt. Raises RejectedError where it is not what the program says."""
     bid = op.cloud.bid(id_)
     if bid is None:
-        raise RejectedError(f"adopt_task_id: there is no task {id_}", "take the line out to place a new bid")
+        raise RejectedError(f"adopt_task_id: there is no task {id_}", "remove it to place a new bid")
     project = op.cloud.project().id
     if problem := _differences(bid, op.cloud.market(), project, spec.instance_type, spec.num_instances, spec.region):
         raise RejectedError(f"adopt_task_id: the task {id_} {problem}", _ADOPTION_REMEDY)

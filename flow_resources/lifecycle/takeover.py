@@ -37,7 +37,7 @@ def may_adopt(op: Operation, id_: str, mark: Mark) -> bool:
     """Whether this create adopts what the program names. Raises RejectedError where two resources name the same."""
     answer = op.ledger.adopt(id_, mark)
     if answer is None:
-        raise RejectedError(f"two resources adopt {id_}", "take the line out of one of them")
+        raise RejectedError(f"two resources adopt {id_}", "remove it from one of them")
     return answer
 
 

@@ -217,7 +217,7 @@ def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, rec
 def _report_gone(op: Operation, resource: AnyResource, id_: str, record: Record) -> None:
     managed = resource.words.managed
     if record.identity is None:
-        raise TerminatedError(f"there is no live {managed} {id_} in the project", "take the `get` out of the program")
+        raise TerminatedError(f"there is no live {managed} {id_} in the project", "remove the `get` from the program")
     op.ledger.add_missing(id_)
     # The engine's own row says "deleted", as if the refresh had done it.
     op.report.progress(

@@ -28,7 +28,7 @@ from flow_resources.lifecycle.resource import Resource, Update, Words
 from flow_resources.lifecycle.takeover import may_adopt
 
 _ATTACHED = (400, 409, 422)  # what the service may answer while something holds a volume
-_ADOPTION_REMEDY = "make the program say the same, or take the line out"
+_ADOPTION_REMEDY = "make the program say the same, or remove it"
 _CHECK_SECONDS = 5.0  # how old a listing may be that a preview looks into
 
 
@@ -185,7 +185,7 @@ def _list_all(op: Operation) -> list[StoredVolume]:
 def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:
     """Say how a volume differs from the program in what cannot be changed; empty where it does not."""
     if volume is None:
-        return "is no volume of the project"
+        return "is not a volume of the project"
     pairs = {
         "size_gb": (volume.size_gb, size_gb),
         "interface": (volume.interface, interface),

@@ -9,8 +9,19 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from docs.pages import EXAMPLES, README, ROOT, Step, blocks, missing, section, tables, ticked, transcript
-from docs.test_readme import assert_messages_are_the_sources
+from docs.pages import (
+    EXAMPLES,
+    README,
+    ROOT,
+    Step,
+    assert_messages_are_in_the_source,
+    blocks,
+    missing,
+    section,
+    tables,
+    ticked,
+    transcript,
+)
 from support.engine import Project
 from support.program import rent
 
@@ -108,11 +119,11 @@ def test_every_input_of_a_cluster_is_read_back_or_named_as_what_is_not() -> None
 
 
 def test_every_message_of_the_page_is_one_of_the_source() -> None:
-    """Piece by piece, as in the README."""
+    """Piece by piece."""
     (table,) = tables(section(PAGE, "Messages"))
-    assert_messages_are_the_sources(table)
+    assert_messages_are_in_the_source(table)
 
 
 def test_the_readme_leads_to_the_page() -> None:
-    """Where it tells of adopting."""
-    assert "(docs/adopt.md)" in section(README, "Adopting what runs already")
+    """From the table of what it does."""
+    assert "(docs/adopt.md)" in section(README, "What it does")

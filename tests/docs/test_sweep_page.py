@@ -11,8 +11,18 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, transcript
-from docs.test_readme import assert_messages_are_the_sources
+from docs.pages import (
+    EXAMPLES,
+    README,
+    ROOT,
+    assert_messages_are_in_the_source,
+    blocks,
+    missing,
+    section,
+    tables,
+    ticked,
+    transcript,
+)
 from support.engine import Project
 
 from flow_resources.cli import sweep
@@ -98,9 +108,9 @@ def test_the_keys_of_the_document_are_those_of_the_page() -> None:
 
 
 def test_every_message_of_the_page_is_one_of_the_source() -> None:
-    """Piece by piece, as in the README."""
+    """Piece by piece."""
     (table,) = tables(section(PAGE, "Messages"))
-    assert_messages_are_the_sources(table)
+    assert_messages_are_in_the_source(table)
 
 
 def test_the_line_for_a_nightly_job_is_a_line_of_shell() -> None:
@@ -111,5 +121,5 @@ def test_the_line_for_a_nightly_job_is_a_line_of_shell() -> None:
 
 
 def test_the_readme_leads_to_the_page() -> None:
-    """Where it tells of crashes."""
-    assert "(docs/sweep.md)" in section(README, "After a crash")
+    """From the table of what it does."""
+    assert "(docs/sweep.md)" in section(README, "What it does")

@@ -1,4 +1,4 @@
-"""What `pulumi up` does: the real engine against a fake Mithril. Seconds a test; skipped where pulumi is missing."""
+"""What `pulumi up` does: the real engine against a fake Mithril. Seconds per test; skipped if pulumi is missing."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("pulumi"), reason="there is no 
 
 
 @pytest.fixture
-def stack(mithril, tmp_path):  # mithril: a fresh fake cloud, from the pytest plugin of flow_resources
+def stack(mithril, tmp_path):  # mithril: a new fake cloud, from the pytest plugin of flow_resources
     (tmp_path / "backend").mkdir()
     settings = automation.LocalWorkspaceOptions(
         work_dir=os.fspath(shutil.copytree(".", tmp_path / "project")),

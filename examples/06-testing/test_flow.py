@@ -1,4 +1,4 @@
-"""Code that uses the Flow SDK beside the program, on the same fake Mithril: here, what looks after the queue."""
+"""Code that uses the Flow SDK beside the program, on the same fake Mithril: here, a list of the waiting tasks."""
 
 import flow
 from watch import waiting

@@ -5,11 +5,11 @@ from flow_resources import GpuCluster, Volume, VolumeMount
 config = pulumi.Config()
 keep_data = config.require_bool("keepData")
 
-# Cannot be made again: `pulumi destroy` refuses, and so does an `up` that would delete or replace it.
+# Cannot be created again: `pulumi destroy` refuses to delete it, and so does an `up` that would delete or replace it.
 checkpoints = Volume("checkpoints", size_gb=500, opts=pulumi.ResourceOptions(protect=keep_data))
 
-# Others read it, too: `pulumi destroy` forgets it and leaves it where it is. Its name is its own, so that
-# `flow-resources sweep` does not take it for what a crash left.
+# Other programs read it, too: `pulumi destroy` removes it from the state and retains it. It has a fixed name, so that
+# `flow-resources sweep` does not treat it as an orphan.
 corpus = Volume(
     "corpus",
     size_gb=config.require_int("corpusGb"),

@@ -1,4 +1,4 @@
-"""A training as small as can be: the GPUs count to 1000 together, and go on from the checkpoint of an earlier life."""
+"""A minimal training: the GPUs count to 1000 together, and resume from the checkpoint of an earlier run."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpus else torch.
 
 done = torch.load(CHECKPOINT)["step"] if CHECKPOINT.exists() else 0
 if dist.get_rank() == 0:
-    print(f"{dist.get_world_size()} GPUs go on after step {done}", flush=True)
+    print(f"{dist.get_world_size()} GPUs resume after step {done}", flush=True)
 for step in range(done + 1, 1001):
     total = torch.full((1,), float(step), device=device)
     dist.all_reduce(total)
@@ -22,6 +22,6 @@ for step in range(done + 1, 1001):
     if step % 100 == 0 and dist.get_rank() == 0:
         draft = CHECKPOINT.with_suffix(".new")
         torch.save({"step": step}, draft)
-        draft.replace(CHECKPOINT)  # a preemption leaves the old one or the new one, never half of one
+        draft.replace(CHECKPOINT)  # atomically: a preemption leaves the old one or the new one
         print(f"step {step}", flush=True)
 dist.destroy_process_group()

@@ -6,7 +6,7 @@ from flow_resources import GpuCluster, Volume, VolumeMount
 
 MACHINES, GPUS = 4, 8
 
-# The machines meet in start.py when each of them is ready: has installed PyTorch, and sees the training's code.
+# Each machine installs PyTorch, waits for the training's code on the volume, and finds the others in start.py.
 COMMAND = f"""#!/bin/bash
 set -e
 uv venv --python 3.12 torch
@@ -25,7 +25,7 @@ trainer = GpuCluster(
     num_instances=MACHINES,
     max_price_per_hour=20.0,  # the bid: USD per machine and hour
     region="us-central5-a",
-    command=COMMAND,  # no image: a container of the Flow SDK has a network of its own, which NCCL cannot leave
+    command=COMMAND,  # no image: a container of the Flow SDK has its own network, which NCCL cannot use
     env={"CHECKPOINT": "/data/checkpoint.pt"},
     volumes=[VolumeMount(data, "/data")],
 )
