@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_resources.testing.service.notation import write_time
+from flow_resources.testing.service.formats import write_time
 
 
 @pytest.fixture

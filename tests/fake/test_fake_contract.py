@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from asking import START, askable, seed
 from contract import Contract
+from generated_requests import START, askable, seed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 

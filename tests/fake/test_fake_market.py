@@ -222,11 +222,11 @@ def test_machines_under_notice_are_paid(cloud):
     """The bill of an hour counts them until they are gone."""
     mithril = cloud(preemption_notice_seconds=300)
     bid = mithril.add_bid(instance_quantity=2)["fid"]
-    assert mithril._ask("spend")["per_hour_usd"] == 24.0
+    assert mithril._perform("spend")["per_hour_usd"] == 24.0
     mithril.preempt(bid)
-    assert mithril._ask("spend")["per_hour_usd"] == 24.0
+    assert mithril._perform("spend")["per_hour_usd"] == 24.0
     mithril.finish("notice")
-    assert mithril._ask("spend")["per_hour_usd"] == 0
+    assert mithril._perform("spend")["per_hour_usd"] == 0
 
 
 def test_a_bid_ends_once(mithril, client):

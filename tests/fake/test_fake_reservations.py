@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flow_resources.testing.service.notation import write_time
+from flow_resources.testing.service.formats import write_time
 from flow_resources.testing.service.periods import Period, free, latest_end, slots
 
 A100 = "it_Sg1nDx1I8NFep60J"

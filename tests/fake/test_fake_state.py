@@ -316,16 +316,16 @@ def test_what_is_undone_is_undone_as_a_whole(tmp_path):
 
     def break_off():
         with store.transaction():
-            store.learn("first", 1)
+            store.set_fact("first", 1)
             with store.transaction():
-                store.learn("second", 2)
+                store.set_fact("second", 2)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         break_off()
     assert (store.fact("first"), store.fact("second")) == (None, None)
     with store.transaction():
-        store.learn("first", 3)
+        store.set_fact("first", 3)
     store.close()
     again = Store(tmp_path / "state.db")
     assert (again.fact("first"), again.fact("second")) == (3, None)

@@ -20,7 +20,7 @@ from support.program import environment, market_price, rent, run_async
 
 from flow_resources.cloud.settings import resolve
 from flow_resources.testing import FakeMithril, mock_mithril
-from flow_resources.testing.surroundings import MEMORY
+from flow_resources.testing.environment import SDK_STATE
 
 ROOT = Path(__file__).parents[2]
 DEVELOPERS = {
@@ -218,7 +218,7 @@ def test_a_client_left_over_is_refused_by_the_next_cloud() -> None:
         assert mithril.bids == []
 
 
-@pytest.mark.parametrize(("module", "path"), [(module, path) for module, path, _ in MEMORY])
+@pytest.mark.parametrize(("module", "path"), [(module, path) for module, path, _ in SDK_STATE])
 def test_what_the_sdk_remembers_is_put_aside(module: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each thing exists in this version of the SDK, is fresh inside, and is there again afterwards."""
     *classes, name = path.split(".")

@@ -3,7 +3,7 @@
 import { createChart } from "./charts.js";
 import { h, show, text } from "./dom.js";
 import { number, usd } from "./format.js";
-import { act } from "./wire.js";
+import { act } from "./api.js";
 
 /** Return {node, update({market, points, lives, now, hours}), highlight(fid)}. */
 export function createCard({ instance_type, region, type }, remove) {

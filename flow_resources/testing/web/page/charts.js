@@ -2,7 +2,7 @@
 
 import { attribute, h, keyed, s, show, text } from "./dom.js";
 import { time, usd } from "./format.js";
-import { stretchAt } from "./lives.js";
+import { stretchAt } from "./bid_history.js";
 import { drawGrid, drawLabels, drawLane, drawLives, layOut, stepPath, TOP } from "./plot.js";
 import { priceAt } from "./scales.js";
 

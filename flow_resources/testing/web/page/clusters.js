@@ -3,7 +3,7 @@
 import { $, attribute, h, keyed, show, text } from "./dom.js";
 import { count, day, moment, number, price, time, usd } from "./format.js";
 import { drawMachines, legend, lookOf, sumOf, wordOf } from "./machines.js";
-import { act } from "./wire.js";
+import { act } from "./api.js";
 
 /** Return update(overview); `highlight` is called with the id of the bid under the pointer or the focus, or null. */
 export function createClusters(highlight) {

@@ -2,7 +2,7 @@
 
 import { $, h, keyed, show, text } from "./dom.js";
 import { count, number, span } from "./format.js";
-import { act } from "./wire.js";
+import { act } from "./api.js";
 
 const KINDS = {
   status: "Answer with a status",

@@ -2,7 +2,7 @@
 
 import { $, segments, show, text } from "./dom.js";
 import { day, moment, span, stopwatch, time, usd } from "./format.js";
-import { act } from "./wire.js";
+import { act } from "./api.js";
 
 const SPEEDS = [
   [0, "Stopped"],

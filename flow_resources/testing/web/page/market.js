@@ -3,7 +3,7 @@
 import { createCard } from "./card.js";
 import { $, keyed, segments, show } from "./dom.js";
 import { moment } from "./format.js";
-import { lifeOf } from "./lives.js";
+import { lifeOf } from "./bid_history.js";
 import { createPicker } from "./picker.js";
 
 const RANGES = [

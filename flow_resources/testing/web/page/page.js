@@ -6,7 +6,7 @@ import { createFaults } from "./faults.js";
 import { createHeader } from "./header.js";
 import { updateRequests, updateVolumes } from "./lists.js";
 import { createMarket } from "./market.js";
-import { afterEveryVerb, overview, Refusal } from "./wire.js";
+import { afterEveryVerb, overview, Refusal } from "./api.js";
 
 const EVERY_MS = 1000;
 

@@ -2,7 +2,7 @@
 
 import { attribute, keyed, s, text } from "./dom.js";
 import { minute, shortDay, time, usd } from "./format.js";
-import { stretchAt } from "./lives.js";
+import { stretchAt } from "./bid_history.js";
 import { priceAt, priceRange, roundMoments, roundNumbers, spread } from "./scales.js";
 
 export const TOP = 10;

@@ -1,7 +1,4 @@
-"""The paths of the API, by topic: each function reads one request, calls the backend, and says what to answer.
-
-No sockets here.
-"""
+"""The routes of the API, by topic: each handler reads one request, calls the backend, and returns the response."""
 
 from flow_resources.testing.web.routes import accounts, bids, offers, reservations, volumes
 from flow_resources.testing.web.routing import Answer, Call, find, paths

@@ -1,4 +1,4 @@
-"""Paths of accounts: who asks, with whom they work, and the keys that they hold."""
+"""Routes of users, projects, API keys and SSH keys."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from flow_resources.testing.web.routing import NO_CONTENT, Answer, Call, route
 
 @route("GET", "/v2/me")
 def me(call: Call) -> Answer:
-    """Say whose key this is."""
+    """Return the user of the API key."""
     return 200, call.backend.accounts.profile(call.user.fid)
 
 
 @route("GET", "/v2/me/teammates")
 def teammates(call: Call) -> Answer:
-    """List whoever shares a project with the caller."""
+    """List the users who share a project with the caller."""
     return 200, call.backend.accounts.teammates(call.user)
 
 
-# Not in the API's document: clients ask it who made a bid.
+# Not in the OpenAPI document; clients use it to show who created a bid.
 @route("GET", "/v2/users/{fid}")
 def user(call: Call) -> Answer:
-    """Say who somebody is."""
-    return 200, call.backend.accounts.person(call.user, call.fid)
+    """Return a user."""
+    return 200, call.backend.accounts.visible_profile(call.user, call.fid)
 
 
 @route("GET", "/v2/projects")
 def projects(call: Call) -> Answer:
-    """List the projects of the key."""
+    """List the projects that the caller has access to."""
     return 200, call.backend.accounts.projects(call.user)
 
 
 @route("GET", "/v2/api-keys")
 def list_api_keys(call: Call) -> Answer:
-    """List the keys that the caller made."""
+    """List the API keys that the caller created."""
     return 200, call.backend.api_keys.listing(call.user)
 
 
 @route("POST", "/v2/api-keys")
 def create_api_key(call: Call) -> Answer:
-    """Make a key; only this answer has its secret."""
+    """Create an API key; only this response has its secret."""
     return 201, call.backend.api_keys.create(call.user, call.body, call.now)
 
 
 @route("DELETE", "/v2/api-keys/{fid}")
 def revoke_api_key(call: Call) -> Answer:
-    """Revoke a key; revoking it twice is fine."""
+    """Revoke an API key; no effect if it is revoked."""
     call.backend.api_keys.revoke(call.user, call.fid, call.now)
     return NO_CONTENT
 
@@ -57,18 +57,18 @@ def list_ssh_keys(call: Call) -> Answer:
 
 @route("POST", "/v2/ssh-keys")
 def create_ssh_key(call: Call) -> Answer:
-    """Register a public key, or have a pair made."""
+    """Register a public key, or generate a pair."""
     return 201, call.backend.accounts.create_ssh_key(call.user, call.body, call.now)
 
 
 @route("PATCH", "/v2/ssh-keys/{fid}")
 def update_ssh_key(call: Call) -> Answer:
-    """Change `required`."""
+    """Change `required` of an SSH key."""
     return 200, call.backend.accounts.update_ssh_key(call.user, call.fid, call.body)
 
 
 @route("DELETE", "/v2/ssh-keys/{fid}")
 def delete_ssh_key(call: Call) -> Answer:
-    """Forget a key that no live bid uses."""
+    """Delete an SSH key that no live bid or reservation uses."""
     call.backend.accounts.delete_ssh_key(call.user, call.fid)
     return NO_CONTENT

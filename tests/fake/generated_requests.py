@@ -11,7 +11,7 @@ from typing import Any
 
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.service.cpu_vms import TYPES as CPU_TYPES
-from flow_resources.testing.service.notation import write_time
+from flow_resources.testing.service.formats import write_time
 
 START = 1_800_000_000.0
 _HOUR = 3600.0

@@ -15,9 +15,9 @@ from flow_resources.testing import MANUAL, Clock, FakeMithril, RemoteMithril
 from flow_resources.testing.service.accounts import OPERATOR
 from flow_resources.testing.service.auction import Bidder, clear
 from flow_resources.testing.service.catalog import CAPACITY
-from flow_resources.testing.service.crowd import Crowd
-from flow_resources.testing.service.notation import write_price
-from flow_resources.testing.service.ticks import Ticks
+from flow_resources.testing.service.competing_bids import CompetingBids
+from flow_resources.testing.service.formats import write_price
+from flow_resources.testing.service.schedule import Schedule
 
 START = 1_700_000_000.0
 TYPE, REGION = "8xa100", "us-central5-a"
@@ -170,14 +170,14 @@ def test_a_price_by_hand_is_paid_at_once_and_decides_at_the_next_auction(cloud):
 
 
 @pytest.mark.parametrize("seconds", [0.7, 1.1, 7.3, 120.0])
-@pytest.mark.parametrize("born", [0.0, START, START + 0.1])
-def test_a_tick_begins_when_it_says(born, seconds):
+@pytest.mark.parametrize("start", [0.0, START, START + 0.1])
+def test_a_tick_begins_when_it_says(start, seconds):
     """Whatever floats make of it: every moment lies in one tick, and the next tick is later."""
-    ticks = Ticks(born, seconds)
+    schedule = Schedule(start, seconds)
     for tick in (*range(2000), 10**6, 10**7 + 3):
-        begins = ticks.begins(tick)
-        assert (ticks.at(begins), ticks.has(begins)) == (tick, True)
-        assert ticks.after(begins) == ticks.begins(tick + 1) > begins
+        begins = schedule.start_of(tick)
+        assert (schedule.tick_at(begins), schedule.includes(begins)) == (tick, True)
+        assert schedule.next_after(begins) == schedule.start_of(tick + 1) > begins
 
 
 def test_looking_just_before_an_auction_skips_none(living):
@@ -248,15 +248,15 @@ def test_the_fewer_machines_the_dearer(living):
     assert prices[0] < prices[2] < prices[-1]
 
 
-def test_the_crowd_alone_comes_to_what_the_auction_says():
+def test_competing_bids_alone_come_to_what_the_auction_says():
     """The short way and the long one."""
-    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
     for tick in range(0, 5000, 13):
         for machines in (0, 1, 5, 40, 64, 200):
-            long = clear(
-                [Bidder(None, index, *bid) for index, bid in enumerate(crowd.bids(tick))], crowd.floor, machines
-            )
-            assert (crowd.price(tick, machines), crowd.taken(tick, machines)) == (long.price_cents, long.others)
+            bidders = [Bidder(None, index, *bid) for index, bid in enumerate(competing.bids(tick))]
+            outcome = clear(bidders, competing.floor, machines)
+            assert competing.price(tick, machines) == outcome.price_cents
+            assert competing.taken(tick, machines) == outcome.competitor_machines
 
 
 def test_what_would_win_leaves_out_who_is_leaving_and_is_null_where_nobody_can(cloud, connect):
@@ -320,7 +320,7 @@ def test_a_story_that_is_begun_anew_is_that_of_a_new_cloud(living, cloud):
 
     def struck(mithril):
         rule = mithril.faults.add(rate=0.5)
-        lots = [mithril.faults._lot(rule) for _ in range(20)]
+        lots = [mithril.faults._draw(rule) for _ in range(20)]
         return rule.id, lots
 
     fresh, still = living(), cloud(boot_seconds=3)
@@ -394,7 +394,7 @@ def test_an_auction_that_was_undone_half_way_is_held_when_it_is_due(cloud):
 def test_an_auction_by_hand_has_no_time(cloud):
     """Neither a rhythm nor a next one; at once, there is no next one either."""
     for seconds, told in ((MANUAL, None), (0, 0.0)):
-        overview = cloud(auction_seconds=seconds)._ask("overview")
+        overview = cloud(auction_seconds=seconds)._perform("overview")
         assert overview["auction"] == {"seconds": told, "next": None}
 
 

@@ -9,7 +9,7 @@ import pytest
 from flow_resources.testing import Clock
 from flow_resources.testing.service.auction import Bidder, clear, price_to_win
 from flow_resources.testing.service.catalog import CAPACITY, TYPES
-from flow_resources.testing.service.crowd import Crowd
+from flow_resources.testing.service.competing_bids import CompetingBids
 
 START = 1_800_000_000.0
 TYPE = "8xa100"
@@ -203,44 +203,44 @@ def test_a_path_by_hand_is_followed_to_the_second(cloud):
 
 def history(mithril, bid):
     """Return the events of a bid as the page gets them."""
-    (row,) = [row for row in mithril._ask("overview")["bids"] if row["fid"] == bid]
+    (row,) = [row for row in mithril._perform("overview")["bids"] if row["fid"] == bid]
     return row["events"]
 
 
-def test_the_crowd_bids_around_the_catalogs_price():
+def test_competing_bids_center_on_the_catalogs_price():
     """Over a week in every place: never nothing, mostly near, sometimes far, at the floor only now and then."""
     for kind in TYPES:
-        crowd = Crowd(7, (kind.fid, "us-central5-a"), kind.spot_cents, CAPACITY)
+        competing = CompetingBids(7, (kind.fid, "us-central5-a"), kind.spot_cents, CAPACITY)
         prices = sorted(
-            clear([Bidder(None, 0, *bid) for bid in crowd.bids(tick)], crowd.floor, CAPACITY).price_cents
+            clear([Bidder(None, 0, *bid) for bid in competing.bids(tick)], competing.floor, CAPACITY).price_cents
             for tick in range(0, 5040, 5)
         )
         middle = prices[len(prices) // 2]
         assert 0.6 * kind.spot_cents < middle < 1.7 * kind.spot_cents, kind.name
         assert prices[-1] > 1.5 * middle
-        assert prices.count(crowd.floor) < 0.1 * len(prices)
+        assert prices.count(competing.floor) < 0.1 * len(prices)
 
 
-def test_the_crowd_is_another_for_every_seed_and_place():
+def test_competing_bids_differ_for_every_seed_and_place():
     """And the same whenever it is asked."""
-    one = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
-    assert one.bids(12345) == Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY).bids(12345)
+    one = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    assert one.bids(12345) == CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY).bids(12345)
     assert one.bids(-3)
     for other in ((8, ("it_a", "us-central5-a")), (7, ("it_a", "us-east1-a")), (7, ("it_b", "us-central5-a"))):
-        assert one.bids(12345) != Crowd(*other, 1200, CAPACITY).bids(12345)
+        assert one.bids(12345) != CompetingBids(*other, 1200, CAPACITY).bids(12345)
 
 
 @pytest.mark.parametrize("quantity", [1, 4, 64])
 def test_the_price_to_win_wins_and_a_cent_less_does_not(quantity):
     """Whatever the crowd bids."""
-    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
     for tick in range(0, 2000, 97):
-        others = [Bidder(None, index, *bid) for index, bid in enumerate(crowd.bids(tick))]
-        cents = price_to_win(others, crowd.floor, CAPACITY, quantity)
+        others = [Bidder(None, index, *bid) for index, bid in enumerate(competing.bids(tick))]
+        cents = price_to_win(others, competing.floor, CAPACITY, quantity)
 
         def wins(limit, others=others):
             newcomer = Bidder("us", 999, limit, quantity)
-            return "us" in clear([*others, newcomer], crowd.floor, CAPACITY).winners
+            return "us" in clear([*others, newcomer], competing.floor, CAPACITY).winners
 
         assert wins(cents)
         assert not wins(cents - 1)
@@ -331,16 +331,16 @@ def test_the_least_price_is_a_share_of_the_catalogs(living, connect):
 
 def test_demand_swings_with_the_day():
     """Over eighty days some hours are dearer than others."""
-    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
-    by_hour = [[math.log(crowd.level(720 * day + 30 * hour)) for day in range(80)] for hour in range(24)]
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    by_hour = [[math.log(competing.level(720 * day + 30 * hour)) for day in range(80)] for hour in range(24)]
     means = [sum(levels) / len(levels) for levels in by_hour]
     assert max(means) - min(means) > 0.35
 
 
 def test_demand_surges_now_and_then():
     """By at least four tenths from one tick to the next, about twice a day, for less than an hour."""
-    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
-    steps = [crowd.level(tick + 1) / crowd.level(tick) for tick in range(40 * 720)]
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    steps = [competing.level(tick + 1) / competing.level(tick) for tick in range(40 * 720)]
     ups, downs = ([tick for tick, step in enumerate(steps) if far(step)] for far in ((1.3).__lt__, (0.77).__gt__))
     assert 40 <= len(ups) <= 160
     assert all(1 <= down - up <= 24 for up, down in zip(ups, downs, strict=True))

@@ -1,4 +1,4 @@
-"""One request over HTTP: note it, let the rules break it, carry it out, answer."""
+"""The handler of HTTP requests: log the request, apply a fault rule, call the backend, respond."""
 
 from __future__ import annotations
 
@@ -19,95 +19,104 @@ from aiohttp import web
 from flow_resources.testing.service.accounts import fingerprint
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import ApiError, InvalidError, TooLargeError, problem
-from flow_resources.testing.service.notation import read_json
+from flow_resources.testing.service.formats import read_json
 from flow_resources.testing.service.query import Query
 from flow_resources.testing.web import CONTROL
-from flow_resources.testing.web.control import Perform, answer_control
+from flow_resources.testing.web.control import Perform, respond_to_control
+from flow_resources.testing.web.fault_responses import (
+    replace_response,
+    reset_connection,
+    send_half,
+    send_in_pieces,
+)
 from flow_resources.testing.web.faults import FaultRule, Faults
 from flow_resources.testing.web.journal import MUTATING, Journal, Request
 from flow_resources.testing.web.page import asset
 from flow_resources.testing.web.routes import Answer, Call, find
-from flow_resources.testing.web.wire import cut, drip, send_half, spoiled
 
 log = logging.getLogger(__name__)
 
 
-class Door(Protocol):
-    """Whoever listens: it can be shut for a while."""
+class Listener(Protocol):
+    """The listening socket, as far as the handler uses it."""
 
     async def refuse(self, seconds: float) -> None:
-        """Accept no connection for so many real seconds."""
+        """Refuse connections for this many real seconds."""
 
 
-class Serving:
-    """The handler behind every connection; one per running server, since its events belong to one event loop."""
+class RequestHandler:
+    """Handles all requests of one running server; a restarted server has a new handler, for its new event loop."""
 
-    def __init__(self, backend: Backend, journal: Journal, faults: Faults, control: Perform, door: Door) -> None:
-        """Answer from `backend`, note in `journal`, break by `faults`; `control` performs what only a fake can do."""
+    def __init__(
+        self, backend: Backend, journal: Journal, faults: Faults, control: Perform, listener: Listener
+    ) -> None:
+        """Serve the API from `backend`, log to `journal`, apply `faults`; `control` performs the verbs."""
         self._backend = backend
         self._journal = journal
         self._faults = faults
         self._control = control
-        self._door = door
-        # Threads of their own: whatever `then` of a fault waits for, the control API answers.
-        self._operators = ThreadPoolExecutor(4, "fake-mithril-control")
+        self._listener = listener
+        # Separate threads, so that the control API responds while `then` of a fault rule blocks.
+        self._control_threads = ThreadPoolExecutor(4, "fake-mithril-control")
         self._released = asyncio.Event()
         self.latency = 0.0
 
     def release(self) -> None:
-        """Let go of the clients that hang now; those that hang later are not meant."""
+        """Release the clients that hang at present."""
         self._released.set()
         self._released = asyncio.Event()
 
     def close(self) -> None:
-        """Let the threads of the control API go."""
-        self._operators.shutdown(wait=False)
+        """Stop the threads of the control API, without waiting for them."""
+        self._control_threads.shutdown(wait=False)
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        """Take one request from the first byte to the last of its answer."""
+        """Handle one request to the API, the control API or the page."""
         if http.path.startswith(CONTROL):
-            return await answer_control(http, self._control, self._operators)
+            return await respond_to_control(http, self._control, self._control_threads)
         page = asset(http.path) if http.method == "GET" and http.path.count("/") == 1 else None
         if page is not None:
             return web.Response(body=page[0], headers={"Content-Type": page[1], "Cache-Control": "no-store"})
-        sent = await _read(http)
+        payload = await _read_payload(http)
         authorization = http.headers.get("Authorization")
         query = Query(http.query.items())
         request = Request(
-            http.method, unquote(http.path), query.plain(), sent.body, http.headers.get("Idempotency-Key"),
+            http.method, unquote(http.path), query.to_dict(), payload.body, http.headers.get("Idempotency-Key"),
             key=fingerprint(authorization), at=self._backend.clock.now(),
         )  # fmt: skip
-        self._journal.record(request, sent.size)
-        act = partial(self._carry_out, request, query, sent, authorization)
-        rule = self._faults.strike(request)
+        self._journal.record(request, payload.size)
+        call_backend = partial(self._call_backend, request, query, payload, authorization)
+        rule = self._faults.select(request)
         if self.latency > 0:
             await asyncio.sleep(self.latency)
-        return self._answer(request, act()) if rule is None else await self._suffer(http, request, rule, act)
+        if rule is None:
+            return self._respond(request, call_backend())
+        return await self._apply_fault(http, request, rule, call_backend)
 
-    async def _suffer(
-        self, http: web.BaseRequest, request: Request, rule: FaultRule, act: Callable[[], Answer]
+    async def _apply_fault(
+        self, http: web.BaseRequest, request: Request, rule: FaultRule, call_backend: Callable[[], Answer]
     ) -> web.StreamResponse:
         request.fault = rule.kind
         if rule.kind == "slow" and rule.when == "before":
             await asyncio.sleep(rule.seconds or 0.0)
-        answer = act() if rule.acts else None
+        answer = call_backend() if rule.has_effect else None
         if rule.then is not None:
             await asyncio.get_running_loop().run_in_executor(None, rule.then, request)
         if rule.kill is not None:
             _kill(rule.kill)
-        return await self._break(http, request, rule, answer)
+        return await self._respond_with_fault(http, request, rule, answer)
 
-    def _carry_out(self, request: Request, query: Query, sent: _Sent, authorization: str | None) -> Answer:
+    def _call_backend(self, request: Request, query: Query, payload: _Payload, authorization: str | None) -> Answer:
         backend = self._backend
         try:
             handler, fid = find(request.method, request.path)
             with backend.session() as now:
                 user = backend.accounts.identify(authorization, now)
                 before = backend.store.changes
-                call = Call(backend, user, fid, query, sent.readable(), request.idempotency_key, now)
+                call = Call(backend, user, fid, query, payload.require_valid(), request.idempotency_key, now)
                 answer = handler(call)
                 changed = backend.store.changes != before
-            # Only now is it stored: a request had no effect if the transaction did not end well.
+            # Set after the session: a request has no effect if the transaction fails.
             request.effect = changed and request.method in MUTATING
         except ApiError as error:
             return error.status, {"detail": error.detail}
@@ -116,72 +125,73 @@ class Serving:
             return 500, {"detail": "Internal Server Error"}
         return answer
 
-    def _answer(self, request: Request, answer: Answer) -> web.Response:
+    def _respond(self, request: Request, answer: Answer) -> web.Response:
         status, body = answer
         request.status = status
-        # Clients read the service's time from it: it is the cloud's, also where that is ahead.
+        # Clients read the time of the service from Date, so it is that of the cloud's clock.
         headers = {"Date": formatdate(self._backend.clock.now(), usegmt=True)}
         if body is None:
             return web.Response(status=status, headers=headers)
         text = json.dumps(body).encode()
         return web.Response(status=status, body=text, headers={**headers, "Content-Type": "application/json"})
 
-    async def _break(
+    async def _respond_with_fault(
         self, http: web.BaseRequest, request: Request, rule: FaultRule, answer: Answer | None
     ) -> web.StreamResponse:
         if rule.kind == "hang":
             await _wait(self._released, rule.seconds)
         if rule.kind == "refuse":
-            await self._door.refuse(1.0 if rule.seconds is None else rule.seconds)
+            await self._listener.refuse(1.0 if rule.seconds is None else rule.seconds)
         if answer is not None and rule.kind in ("slow", "drip", "pass", "refuse"):
-            return await self._answer_yet(http, request, rule, answer)
+            return await self._respond_normally(http, request, rule, answer)
         if rule.kind in ("hang", "reset", "refuse"):
-            cut(http)
+            reset_connection(http)
             return web.Response()
-        status, text = spoiled(rule, answer)
+        status, body = replace_response(rule, answer)
         request.status = status
         headers = {"Content-Type": "application/json", **rule.headers}
         if rule.kind == "truncate":
-            return await send_half(http, status, text, headers)
-        return web.Response(status=status, body=text, headers=headers)
+            return await send_half(http, status, body, headers)
+        return web.Response(status=status, body=body, headers=headers)
 
-    async def _answer_yet(
+    async def _respond_normally(
         self, http: web.BaseRequest, request: Request, rule: FaultRule, answer: Answer
     ) -> web.StreamResponse:
+        """Return the normal response under a rule that affects only its timing or what follows it."""
         if rule.kind == "slow" and rule.when == "after":
             await asyncio.sleep(rule.seconds or 0.0)
-        proper = self._answer(request, answer)
+        response = self._respond(request, answer)
         if rule.kind == "refuse":
-            proper.force_close()
-        return await drip(http, proper, rule.seconds or 0.0) if rule.kind == "drip" else proper
+            response.force_close()
+        return await send_in_pieces(http, response, rule.seconds or 0.0) if rule.kind == "drip" else response
 
 
-class _Sent(NamedTuple):
-    """What came as the body of a request: as the journal shows it, and what refuses it when no API can read it."""
+class _Payload(NamedTuple):
+    """The body of a request as the journal shows it, and the error that rejects it if it is invalid."""
 
     body: Any
     size: int
-    refusal: ApiError | None = None
+    error: ApiError | None = None
 
-    def readable(self) -> Any:
-        """Return the body that an API can read. Raises what refuses another."""
-        if self.refusal is not None:
-            raise self.refusal
+    def require_valid(self) -> Any:
+        """Return the body. Raises the error of an invalid one."""
+        if self.error is not None:
+            raise self.error
         return self.body
 
 
-async def _read(http: web.BaseRequest) -> _Sent:
+async def _read_payload(http: web.BaseRequest) -> _Payload:
     try:
         raw = await http.read()
     except web.HTTPRequestEntityTooLarge as error:
-        return _Sent("", 0, TooLargeError(f"Request body is too large: {error.text}"))
+        return _Payload("", 0, TooLargeError(f"Request body is too large: {error.text}"))
     if not raw:
-        return _Sent(None, 0)
+        return _Payload(None, 0)
     try:
-        return _Sent(read_json(raw), len(raw))
+        return _Payload(read_json(raw), len(raw))
     except ValueError:
-        refusal = InvalidError([problem(("body",), "JSON decode error", "json_invalid")])
-        return _Sent(raw.decode("utf-8", "replace"), len(raw), refusal)
+        invalid = InvalidError([problem(("body",), "JSON decode error", "json_invalid")])
+        return _Payload(raw.decode("utf-8", "replace"), len(raw), invalid)
 
 
 def _kill(process: int) -> None:
