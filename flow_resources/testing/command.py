@@ -125,15 +125,15 @@ def _non_empty(text: str) -> str:
     return text
 
 
-def _number(kind: type[int | float], least: float, most: float = math.inf) -> Callable[[str], float]:
+def _number(kind: type[int | float], minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
             number = kind(text)
         except ValueError:
             number = math.nan
-        if not least <= number <= most or number == math.inf:
-            limit = "" if most == math.inf else f" and {most:,.0f} at most"
-            msg = f"must be a number, {least:g} or more{limit}, got {text!r}"
+        if not minimum <= number <= maximum or number == math.inf:
+            limit = "" if maximum == math.inf else f" and {maximum:,.0f} at most"
+            msg = f"must be a number, {minimum:g} or more{limit}, got {text!r}"
             raise argparse.ArgumentTypeError(msg)
         return number
 

@@ -87,11 +87,11 @@ class Accounts:
             self._store.run("INSERT INTO projects VALUES (?, ?, ?)", self._store.next_fid("proj"), name, now)
         return self.find_project(name)
 
-    def find_project(self, spec: str) -> Row:
+    def find_project(self, id_or_name: str) -> Row:
         """Return the project with this name or id. Raises NotFoundError if there is none."""
-        row = self._store.row("SELECT * FROM projects WHERE fid = ? OR name = ?", spec, spec)
+        row = self._store.row("SELECT * FROM projects WHERE fid = ? OR name = ?", id_or_name, id_or_name)
         if row is None:
-            msg = f"Project {spec} not found"
+            msg = f"Project {id_or_name} not found"
             raise NotFoundError(msg)
         return row
 

@@ -136,7 +136,7 @@ class Backend:
             self.store.close()
 
     def create_bid(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
-        """Place a bid, once per Idempotency-Key, and return it after the auction."""
+        """Pool a bid, once per Idempotency-Key, and return it after the auction."""
 
         def create() -> str:
             return self.bids.create(user, raw, now)

@@ -15,7 +15,7 @@ from flow_resources.testing.service.instances import Instances
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.options import Options
-from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_place
+from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_type_and_region
 from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.store import Row, Store
@@ -50,7 +50,7 @@ class Bids:
         self._events = events
 
     def create(self, user: User, raw: object, now: float) -> str:
-        """Place a bid and return its id; the next auction decides whether it wins."""
+        """Pool a bid and return its id; the next auction decides whether it wins."""
         columns, volumes = _read_bid(raw)
         project, region = columns["project"], columns["region"]
         self._accounts.require_project(user, project)
@@ -176,9 +176,9 @@ def _read_bid(raw: object) -> tuple[dict[str, Any], list[str]]:
     """Return the columns of a new bid, and its volumes."""
     body = Body(raw)
     columns: dict[str, Any] = {"project": body.text("project"), "name": body.text("name")}
-    columns["instance_type"], columns["region"] = read_place(body)
+    columns["instance_type"], columns["region"] = read_type_and_region(body)
     columns["limit_cents"] = body.price("limit_price")
-    columns["quantity"] = body.integer("instance_quantity", most=QUANTITY_MAX)
+    columns["quantity"] = body.integer("instance_quantity", maximum=QUANTITY_MAX)
     launch, volumes = read_launch(body)
     body.text_or_none("notification_email")  # accepted; no email is sent
     body.raise_problems()

@@ -67,26 +67,26 @@ class Body:
             self.add_problem(name, f"Input should be {' or '.join(map(repr, allowed))}", "literal_error")
         return value
 
-    def integer(self, name: str, *, least: int = 1, most: int = INTEGER_MAX) -> int:
-        """Return a required integer from `least` to `most`."""
+    def integer(self, name: str, *, minimum: int = 1, maximum: int = INTEGER_MAX) -> int:
+        """Return a required integer from `minimum` to `maximum`."""
         value = self._take(name, int, "integer")
         if not isinstance(value, int):
-            return least
-        if not least <= value <= most:
-            self.add_problem(name, f"Input should be from {least} to {most}", "out_of_range")
+            return minimum
+        if not minimum <= value <= maximum:
+            self.add_problem(name, f"Input should be from {minimum} to {maximum}", "out_of_range")
         return value
 
     def integer_or_none(self, name: str) -> int | None:
         """Return an integer; None if it is missing or null."""
         return self.integer(name) if self.has(name) else None
 
-    def number(self, name: str, *, least: float = 0.0, most: float = float("inf")) -> float:
-        """Return a required number, at least `least` and below `most`."""
+    def number(self, name: str, *, minimum: float = 0.0, maximum: float = float("inf")) -> float:
+        """Return a required number, at least `minimum` and below `maximum`."""
         value = self._take(name, (int, float), "number")
         if not isinstance(value, (int, float)):
-            return least
-        if not least <= value < most:
-            self.add_problem(name, f"Input should be at least {least:g} and below {most:g}", "out_of_range")
+            return minimum
+        if not minimum <= value < maximum:
+            self.add_problem(name, f"Input should be at least {minimum:g} and below {maximum:g}", "out_of_range")
         return float(value)
 
     def flag(self, name: str, *, default: bool | None = None) -> bool:

@@ -85,22 +85,23 @@ TYPES = (
     InstanceType("it_tcjiKnwIK0jX21t3", "b200-192gb.1x", 1, "B200", 192, "SXM6", 28, "Intel", 256, 1000, 500),
     InstanceType("it_nFEHySv5IMnHKbKi", "b200-192gb.8x", 8, "B200", 192, "SXM6", 224, "Intel", 2048, 8000, 4000),
 )
-BY_FID = {kind.fid: kind for kind in TYPES}
+BY_FID = {instance_type.fid: instance_type for instance_type in TYPES}
 _SHORT = re.compile(r"(?P<n>\d+)x(?P<gpu>[a-z]\w*?)|(?P<gpu2>[a-z]\w*?)[:x](?P<n2>\d+)", re.IGNORECASE)
 
 
-def find_types(spec: str) -> tuple[InstanceType, ...]:
+def find_types(id_or_name: str) -> tuple[InstanceType, ...]:
     """Return all types with this id, full name or short name (8xa100, a100:8, a100x8).
 
     Raises ValueError, listing the short names, if there is none.
     """
-    name = spec.strip()
+    name = id_or_name.strip()
     short = _SHORT.fullmatch(name)
     if short:
         name = f"{short['n'] or short['n2']}x{(short['gpu'] or short['gpu2']).lower()}"
-    types = tuple(kind for kind in TYPES if name in (kind.fid, kind.name, kind.short))
+    types = tuple(item for item in TYPES if name in (item.fid, item.name, item.short))
     if not types:
-        msg = f"no instance type {spec!r}; there are {', '.join(sorted({kind.short for kind in TYPES}))}"
+        names = sorted({instance_type.short for instance_type in TYPES})
+        msg = f"no instance type {id_or_name!r}; there are {', '.join(names)}"
         raise ValueError(msg)
     return types
 

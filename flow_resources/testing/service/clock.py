@@ -71,10 +71,10 @@ class Clock:
             listener()
         return now
 
-    def not_before(self, moment: float) -> None:
-        """Move the clock forward to `moment` unless that has passed: the clock of a state file may have been ahead."""
+    def not_before(self, at: float) -> None:
+        """Move the clock forward to `at` unless that has passed: the clock of a state file may have been ahead."""
         with self._lock:
-            self._at = max(self._catch_up(), moment)
+            self._at = max(self._catch_up(), at)
 
     def _catch_up(self) -> float:
         read_at = time.time()

@@ -4,7 +4,7 @@ Nothing is simulated step by step and nothing is stored: the bids at any tick, p
 are needed. So the same seed always gives the same prices, advancing the clock costs nothing where no account bids, and
 there is a price history before the start of the cloud.
 
-The competitors of a market are drawn once, each with a quantity, a base price and hours of activity. All of them follow
+The competitors in a pool are drawn once, each with a quantity, a base price and hours of activity. All of them follow
 one level of demand, which varies over the day, on shorter cycles, and in occasional surges. The price is what clears
 the auction.
 """
@@ -19,7 +19,7 @@ from typing import NamedTuple
 TICK_SECONDS = 120.0
 """Seconds between price changes; according to Mithril's documentation an auction is held every two minutes."""
 FLOOR_SHARE = 0.35
-"""The minimum price of a market, as a share of the catalog price."""
+"""The minimum price of a pool, as a share of the catalog price."""
 _DAY = int(86_400 / TICK_SECONDS)
 _CYCLES = ((_DAY, 0.22), (_DAY / 3.7, 0.14), (_DAY / 11.3, 0.09), (_DAY / 41.0, 0.05))
 """The cycles of demand, as (length in ticks, amplitude of the logarithm of the price)."""
@@ -44,11 +44,11 @@ class Competitor(NamedTuple):
 
 
 class CompetingBids:
-    """The competing bids in the market of one type in one region."""
+    """The competing bids in one capacity pool."""
 
-    def __init__(self, seed: int, place: tuple[str, str], spot_cents: int, machines: int) -> None:
+    def __init__(self, seed: int, pool: tuple[str, str], spot_cents: int, machines: int) -> None:
         """Draw the competitors such that the price centers on `spot_cents` if there are `machines` in all."""
-        self._name = f"{seed}/{place[0]}/{place[1]}"
+        self._name = f"{seed}/{pool[0]}/{pool[1]}"
         random = Random(self._name)
         self._phases = [random.random() for _ in _CYCLES]
         self._floor = max(1, round(spot_cents * FLOOR_SHARE))

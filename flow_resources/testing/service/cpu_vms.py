@@ -21,7 +21,7 @@ TYPES = (
     InstanceType("it_Mq4Zc1Std0Cpu4Gb", "c1-standard", 0, "", 0, "", 4, "AMD", 4, 64, 12, REGIONS),
     InstanceType("it_Wx7Tc2Std0Cpu8Gb", "c2-standard", 0, "", 0, "", 4, "AMD", 8, 64, 15, REGIONS),
 )
-_BY_FID = {kind.fid: kind for kind in TYPES}
+_BY_FID = {instance_type.fid: instance_type for instance_type in TYPES}
 
 
 class CpuVms:
@@ -61,7 +61,7 @@ class CpuVms:
 
 def cpu_type_rows() -> list[dict[str, Any]]:
     """Return the types of CPU VMs, with their price in USD per hour."""
-    return [{**kind.wire(), "hourly_price": kind.spot_cents / 100} for kind in TYPES]
+    return [{**instance_type.wire(), "hourly_price": instance_type.spot_cents / 100} for instance_type in TYPES]
 
 
 def cpu_region_rows() -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ def _read_vm(raw: object) -> tuple[dict[str, Any], list[str]]:
     ssh_keys = body.text_list("ssh_keys") if body.has("ssh_keys") else []
     columns["image_version"] = body.text_or_none("image_version")
     body.reject_others()
-    kind = _BY_FID[columns["instance_type"]]
+    instance_type = _BY_FID[columns["instance_type"]]
     empty = dict.fromkeys(("startup_script", "kubernetes_cluster", "memory_gb", "end_at"))
-    fixed = {"quantity": 1, "unit_cents": kind.spot_cents, "hidden": True, "ssh_keys": json.dumps(ssh_keys)}
+    fixed = {"quantity": 1, "unit_cents": instance_type.spot_cents, "hidden": True, "ssh_keys": json.dumps(ssh_keys)}
     return {**columns, **empty, **fixed}, volumes

@@ -12,7 +12,7 @@ from flow_resources.testing.service.catalog import BY_FID, TYPES
 from flow_resources.testing.service.formats import write_price, write_time
 from flow_resources.testing.service.instances import order_of
 from flow_resources.testing.service.listing import Listing
-from flow_resources.testing.service.market import Market, Place
+from flow_resources.testing.service.market import Market, Pool
 from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.store import Row, Store
 
@@ -38,30 +38,30 @@ class Histories:
         A price is valid until the next timestamp. `num_samples` is the number of evenly spaced points of each series;
         -1 returns every change.
         """
-        requested_samples = query.integer("num_samples", least=-1, most=_SAMPLES_MAX)
+        requested_samples = query.integer("num_samples", minimum=-1, maximum=_SAMPLES_MAX)
         samples = _SAMPLES_DEFAULT if requested_samples is None else requested_samples
         requested_start, requested_end = query.time("start_time"), query.time("end_time")
         type_ids, region = query.text_list("instance_types", list(BY_FID)), query.text("region")
         oldest = self._market.started_at - _BEFORE_START
         end = max(oldest, now if requested_end is None else min(requested_end, now))
         start = max(oldest, end - _WEEK if requested_start is None else min(requested_start, end))
-        places = [
-            Place(instance_type.fid, offered_in)
+        pools = [
+            Pool(instance_type.fid, offered_in)
             for instance_type in TYPES
             for offered_in in instance_type.regions
             if (not type_ids or instance_type.fid in type_ids) and region in (None, offered_in)
         ]
-        series = [_series(place, self.points(place, start, end, samples)) for place in places]
+        series = [_series(pool, self.points(pool, start, end, samples)) for pool in pools]
         return {"series": series, "complete": samples == -1, "show_disabled_regions": False}
 
-    def points(self, place: Place, start: float, end: float, samples: int) -> list[tuple[float, int]]:
+    def points(self, pool: Pool, start: float, end: float, samples: int) -> list[tuple[float, int]]:
         """Return (time, cents): every change if `samples` is -1, else this many evenly spaced points."""
-        prices = self._market.prices(place, start, end)
+        prices = self._market.prices(pool, start, end)
         if samples < 0:
             return list(prices.changes(start, end))
         step = (end - start) / max(1, samples - 1)
-        moments = [start + step * index for index in range(samples)] if end > start else [start][:samples]
-        return [(moment, prices.at(moment)) for moment in moments]
+        times = [start + step * index for index in range(samples)] if end > start else [start][:samples]
+        return [(at, prices.at(at)) for at in times]
 
     def instance_prices(self, query: Query, project: str, page_limit: int) -> dict[str, Any]:
         """Return the response of GET /v2/instances/pricing/history."""
@@ -118,11 +118,11 @@ class Histories:
         return {"instances": instances, "next_cursor": cursor}
 
 
-def _series(place: Place, points: Sequence[tuple[float, int]]) -> dict[str, Any]:
+def _series(pool: Pool, points: Sequence[tuple[float, int]]) -> dict[str, Any]:
     prices = [write_price(cents) for _, cents in points]
     return {
-        "instance_type": place.instance_type,
-        "region": place.region,
+        "instance_type": pool.instance_type,
+        "region": pool.region,
         "timestamps": [write_time(at) for at, _ in points],
         "spot_prices": prices,
         "reserved_prices": [],

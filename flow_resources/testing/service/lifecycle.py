@@ -14,7 +14,7 @@ from flow_resources.testing.service.auction import Outcome
 from flow_resources.testing.service.billing import Billing
 from flow_resources.testing.service.events import Events
 from flow_resources.testing.service.instances import Instances
-from flow_resources.testing.service.market import BIDDING, Market, Place, bidder
+from flow_resources.testing.service.market import BIDDING, Market, Pool, bidder
 from flow_resources.testing.service.options import MANUAL, Options
 from flow_resources.testing.service.schedule import Schedule
 from flow_resources.testing.service.store import Row, Store
@@ -36,28 +36,28 @@ class Lifecycle:
         self._instances = instances
         self._billing = billing
         self._events = events
-        self._changed: set[Place] = set()
-        """The markets in which the next auction may have another result than the last one."""
+        self._changed: set[Pool] = set()
+        """The pools in which the next auction may have another result than the last one."""
         self.request_auctions()
 
     def request_auctions(self) -> None:
-        """Hold the next auction in every market that has bids."""
-        self._changed.update(self._places_with_bids())
+        """Hold the next auction in every pool that has bids."""
+        self._changed.update(self._pools_with_bids())
 
     def next_due(self, since: float) -> float | None:
         """Return the time after `since` at which the next transition is due."""
-        moments = [
+        times = [
             self._store.value("SELECT min(notice_until) FROM bids WHERE notice_until IS NOT NULL"),
             self._store.value("SELECT min(cancel_at) FROM bids WHERE cancel_at IS NOT NULL"),
             self._store.value("SELECT min(detach_at) FROM bids WHERE detach_at IS NOT NULL"),
             self._instances.next_due(),
             self._market.next_scheduled_price(since),
             self._market.schedule.next_after(since)
-            if self._market.seed is not None and self._places_with_bids()
+            if self._market.seed is not None and self._pools_with_bids()
             else None,
             self.next_auction(since) if self._changed else None,
         ]
-        return min((moment for moment in moments if moment is not None), default=None)
+        return min((at for at in times if at is not None), default=None)
 
     def step(self, now: float, since: float) -> None:
         """Perform the transitions that are due at `now`, given that those up to `since` were performed."""
@@ -73,8 +73,8 @@ class Lifecycle:
         if self._holds_auctions_at_once or (self._auctions is not None and self._auctions.includes(now)):
             self._hold_auctions(now)
         elif prices_moved:
-            for place in self._places_with_bids():
-                self._clear_market(place, now)
+            for pool in self._pools_with_bids():
+                self._clear_pool(pool, now)
 
     def settle(self, now: float) -> bool:
         """Hold pending auctions if they are held at once, and return whether there were any."""
@@ -88,7 +88,7 @@ class Lifecycle:
         return self._auctions.next_after(now) if self._auctions else None
 
     def finish(self, what: Transition, bid: str | None, now: float) -> None:
-        """Complete a transition that takes time, for one bid or for all; an auction is always held in every market."""
+        """Complete a transition that takes time, for one bid or for all; an auction is always held in every pool."""
         if what == "auction":
             self.request_auctions()
             self._hold_auctions(now)
@@ -102,20 +102,20 @@ class Lifecycle:
             for row in self._store.rows(sql, bid):
                 complete(row, now)
 
-    def reprice(self, place: Place, now: float) -> None:
-        """Apply a new price or capacity of a market: to billing now, to winners at the next auction.
+    def reprice(self, pool: Pool, now: float) -> None:
+        """Apply a new price or capacity of a pool: to billing now, to winners at the next auction.
 
-        Bids of the market that are excluded from auctions are included again.
+        Bids in the pool that are excluded from auctions are included again.
         """
         self._store.run(
-            "UPDATE bids SET held = 0 WHERE instance_type = ? AND region = ? AND status != 'Terminated'", *place
+            "UPDATE bids SET held = 0 WHERE instance_type = ? AND region = ? AND status != 'Terminated'", *pool
         )
-        self._clear_market(place, now)
-        self._changed.add(place)
+        self._clear_pool(pool, now)
+        self._changed.add(pool)
 
     def submit(self, bid: Row, now: float, user: User) -> None:
         """Enter a new bid into auctions."""
-        self._changed.add(Place(bid["instance_type"], bid["region"]))
+        self._changed.add(Pool(bid["instance_type"], bid["region"]))
         self._events.add(bid["fid"], "Placed", now, user, cents=bid["limit_cents"])
 
     def preempt(self, bid: Row, now: float, notice_seconds: float) -> None:
@@ -189,26 +189,26 @@ class Lifecycle:
         return Schedule(self._market.started_at, seconds) if 0 < seconds < MANUAL else None
 
     def _hold_auctions(self, now: float) -> None:
-        """Hold auctions in the markets that changed, until no market changes."""
+        """Hold auctions in the pools that changed, until none changes."""
         while self._changed:
             self._hold_auction(self._changed.pop(), now)
 
-    def _hold_auction(self, place: Place, now: float) -> None:
-        rows, outcome = self._clear_market(place, now)
+    def _hold_auction(self, pool: Pool, now: float) -> None:
+        rows, outcome = self._clear_pool(pool, now)
         for row in rows:
             if row["status"] == "Allocated" and row["fid"] not in outcome.winners:
                 self.preempt(self._bid(row["fid"]), now, self._options.preemption_notice_seconds)
         # Machines under notice are still in use: a winner waits for them.
-        free = self._market.capacity(place, now) - self._market.used(place) - outcome.competitor_machines
+        free = self._market.capacity(pool, now) - self._market.used(pool) - outcome.competitor_machines
         for row in rows:
             if row["status"] == "Open" and row["fid"] in outcome.winners and row["quantity"] <= free:
                 free -= row["quantity"]
                 self._allocate(self._bid(row["fid"]), outcome.price_cents, now)
-        # The loops above marked the market as changed, but applied the result of this auction: it needs no other one.
-        self._changed.discard(place)
+        # The loops above marked the pool as changed, but applied the result of this auction: it needs no other one.
+        self._changed.discard(pool)
 
-    def _clear_market(self, place: Place, now: float) -> tuple[list[Row], Outcome]:
-        """Return the bids of a market and the result of an auction, and bill its price to bids that hold machines.
+    def _clear_pool(self, pool: Pool, now: float) -> tuple[list[Row], Outcome]:
+        """Return the bids in a pool and the result of an auction, and bill its price to bids that hold machines.
 
         Between auctions the price may exceed the limit of a bid, which is billed its limit then.
         """
@@ -219,26 +219,26 @@ class Lifecycle:
             " FROM bids WHERE instance_type = ? AND region = ? AND status != 'Terminated'"
             f" AND (status = 'Preempting' OR ({BIDDING} AND (status = 'Allocated' OR limit_cents >= ?)))"
             " ORDER BY limit_cents DESC, seq",
-            *(*place, self._market.floor(place, now)),
+            *(*pool, self._market.floor(pool, now)),
         )
         bidding = [row for row in rows if row["status"] != "Preempting"]
-        outcome = self._market.clear(place, [bidder(row) for row in bidding], now)
+        outcome = self._market.clear(pool, [bidder(row) for row in bidding], now)
         for row in rows:
             cents = min(outcome.price_cents, row["limit_cents"])
             if row["status"] != "Open" and row["rate"] != cents:
                 self._billing.charge(row["fid"], now, cents)
         return bidding, outcome
 
-    def _places_with_bids(self) -> set[Place]:
+    def _pools_with_bids(self) -> set[Pool]:
         rows = self._store.rows(
             "SELECT DISTINCT instance_type, region FROM bids WHERE status != 'Terminated'"
             " AND (status = 'Preempting' OR (status IN ('Open', 'Allocated') AND NOT held))"
         )
-        return {Place(row["instance_type"], row["region"]) for row in rows}
+        return {Pool(row["instance_type"], row["region"]) for row in rows}
 
     def _bid(self, fid: str) -> Row:
         return self._store.rows("SELECT * FROM bids WHERE fid = ?", fid)[0]
 
     def _set(self, bid: Row, assignment: str, *values: object) -> None:
         self._store.run(f"UPDATE bids SET {assignment} WHERE fid = ?", *values, bid["fid"])  # noqa: S608
-        self._changed.add(Place(bid["instance_type"], bid["region"]))
+        self._changed.add(Pool(bid["instance_type"], bid["region"]))

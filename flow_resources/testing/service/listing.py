@@ -27,7 +27,7 @@ class Listing:
         """Read sort_by, sort_dir, limit and next_cursor from a query; the default is newest first."""
         sort_by = query.choice("sort_by", tuple(columns)) or "created_at"
         descending = (query.choice("sort_dir", ("asc", "desc")) or "desc") == "desc"
-        limit = min(query.integer("limit", most=PAGE_MAX) or page_limit, page_limit)
+        limit = min(query.integer("limit", maximum=PAGE_MAX) or page_limit, page_limit)
         return cls(table, columns[sort_by], descending, limit, query.cursor())
 
     def filter_in(self, column: str, values: Sequence[object]) -> None:

@@ -14,22 +14,22 @@ QUANTITY_MAX = 10_000
 _TEXTS = ("startup_script", "kubernetes_cluster", "image_version")
 
 
-def read_place(body: Body) -> tuple[str, str]:
-    """Return the instance type and the region; record a problem if they do not exist or do not go together."""
-    instance_type, region = body.text("instance_type"), body.text("region")
-    kind = BY_FID.get(instance_type)
-    if instance_type and kind is None:
-        body.add_problem("instance_type", f"Instance type {instance_type} does not exist")
+def read_type_and_region(body: Body) -> tuple[str, str]:
+    """Return the id of the instance type and the region; record a problem if they do not exist."""
+    fid, region = body.text("instance_type"), body.text("region")
+    instance_type = BY_FID.get(fid)
+    if fid and instance_type is None:
+        body.add_problem("instance_type", f"Instance type {fid} does not exist")
     if not region:
-        return instance_type, region
+        return fid, region
     try:
         check_region(region)
     except ValueError as error:
         body.add_problem("region", str(error))
-        return instance_type, region
-    if kind is not None and region not in kind.regions:
-        body.add_problem("instance_type", f"Instance type {instance_type} ({kind.name}) is not on offer in {region}")
-    return instance_type, region
+        return fid, region
+    if instance_type is not None and region not in instance_type.regions:
+        body.add_problem("instance_type", f"Instance type {fid} ({instance_type.name}) is not on offer in {region}")
+    return fid, region
 
 
 def read_launch(body: Body) -> tuple[dict[str, Any], list[str]]:

@@ -1,4 +1,4 @@
-"""The prices of one market at any time, past or present, from recorded values and competing bids."""
+"""The prices of one pool at any time, past or present, from recorded values and competing bids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Series = Sequence[tuple[float, int | None]]
 
 
 class Prices(NamedTuple):
-    """The prices of one market over a period: the fixed price, else the recorded one, else the computed one."""
+    """The prices of one pool over a period: the fixed price, else the recorded one, else the computed one."""
 
     fixed: Series
     """Prices that a test has set; None ends a fixed price."""

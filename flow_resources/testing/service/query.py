@@ -52,13 +52,13 @@ class Query:
                 raise _invalid(name, f"{value!r} is not one of {', '.join(allowed)}", "literal_error")
         return items
 
-    def integer(self, name: str, *, least: int = 1, most: int) -> int | None:
-        """Return an integer from `least` to `most`; None if it is missing."""
+    def integer(self, name: str, *, minimum: int = 1, maximum: int) -> int | None:
+        """Return an integer from `minimum` to `maximum`; None if it is missing."""
         value = self.text(name)
         if value is None:
             return None
-        if not re.fullmatch(r"-?[0-9]{1,9}", value) or not least <= int(value) <= most:
-            raise _invalid(name, f"Input should be an integer from {least} to {most}", "int_parsing")
+        if not re.fullmatch(r"-?[0-9]{1,9}", value) or not minimum <= int(value) <= maximum:
+            raise _invalid(name, f"Input should be an integer from {minimum} to {maximum}", "int_parsing")
         return int(value)
 
     def time(self, name: str) -> float | None:

@@ -44,13 +44,13 @@ class Quotas:
 
     def rows(self, project: str) -> list[dict[str, Any]]:
         """Return the response of GET /v2/quotas."""
-        machines = [
-            _row(project, kind.fid, kind.short, "Spot", self._total(project, kind.fid, MACHINES_TOTAL), used)
-            for kind in TYPES
-            for used in [self._machines(project, kind.fid)]
-        ]
-        storage = self._total(project, STORAGE, STORAGE_TOTAL_GB)
-        return [*machines, _row(project, None, "Storage", "Storage", storage, self._gigabytes(project))]
+        rows = []
+        for instance_type in TYPES:
+            fid = instance_type.fid
+            total, used = self._total(project, fid, MACHINES_TOTAL), self._machines(project, fid)
+            rows.append(_row(project, fid, instance_type.short, "Spot", total, used))
+        total = self._total(project, STORAGE, STORAGE_TOTAL_GB)
+        return [*rows, _row(project, None, "Storage", "Storage", total, self._gigabytes(project))]
 
     def _total(self, project: str, product: str, default: int) -> int:
         total = self._store.value("SELECT total FROM quotas WHERE project = ? AND product = ?", project, product)

@@ -56,15 +56,15 @@ class Terms:
 
     def availability(self, query: Query, now: float) -> object:
         """Return the response of GET /v2/reservation/availability, in the mode of the query."""
-        instance_type, region = _read_place(query)
+        instance_type, region = _read_type_and_region(query)
         reserved = self._reserved(instance_type.fid, region)
         mode = query.choice("mode", _MODES) or _MODES[0]
         if mode == "slots":
             start, end = _required_time(query, "earliest_start_time"), _required_time(query, "latest_end_time")
-            least = query.integer("quantity", most=QUANTITY_MAX) or 1
+            minimum = query.integer("quantity", maximum=QUANTITY_MAX) or 1
             # Nothing can be reserved outside of these bounds.
             start, end = max(start, now - _PAST_MAX), min(end, now + _AHEAD_MAX)
-            return [_slot_row(slot) for slot in slots(STOCK, reserved, start, end) if slot.quantity >= least]
+            return [_slot_row(slot) for slot in slots(STOCK, reserved, start, end) if slot.quantity >= minimum]
         start, quantity = _required_time(query, "start_time"), _required_quantity(query)
         if mode == "check":
             return {"available": self._is_available(reserved, start, _required_time(query, "end_time"), quantity, now)}
@@ -80,7 +80,7 @@ class Terms:
 
     def quote(self, query: Query) -> dict[str, Any]:
         """Return the response of GET /v2/reservation/quote: one offer, without buyback."""
-        instance_type, _ = _read_place(query)
+        instance_type, _ = _read_type_and_region(query)
         start, end, quantity = (
             _required_time(query, "start_time"),
             _required_time(query, "end_time"),
@@ -147,10 +147,10 @@ def read_max_price(body: Body) -> int | None:
     price = body.nested("price_specification")
     if price.sent("offer_key"):
         price.choice("offer_key", (_OFFER,))
-    return price.integer("max_unit_price", least=0) if price.has("max_unit_price") else None
+    return price.integer("max_unit_price", minimum=0) if price.has("max_unit_price") else None
 
 
-def _read_place(query: Query) -> tuple[InstanceType, str]:
+def _read_type_and_region(query: Query) -> tuple[InstanceType, str]:
     fid, region = query.required("instance_type"), query.required("region")
     instance_type = BY_FID.get(fid)
     if instance_type is None:
@@ -167,7 +167,7 @@ def _required_time(query: Query, name: str) -> float:
 
 def _required_quantity(query: Query) -> int:
     query.required("quantity")
-    return query.integer("quantity", most=QUANTITY_MAX) or 1
+    return query.integer("quantity", maximum=QUANTITY_MAX) or 1
 
 
 def _slot_row(slot: Period) -> dict[str, Any]:

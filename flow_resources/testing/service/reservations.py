@@ -18,7 +18,7 @@ from flow_resources.testing.service.formats import write_price, write_time
 from flow_resources.testing.service.instances import Instances
 from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.options import Options
-from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_place
+from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_type_and_region
 from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.reservation_lifecycle import ReservationLifecycle
 from flow_resources.testing.service.reservation_terms import (
@@ -176,9 +176,9 @@ def _read_reservation(raw: object) -> tuple[dict[str, Any], list[str], int | Non
     """Return the columns of a new reservation, its volumes, and its maximum price per machine and hour."""
     body = Body(raw)
     columns: dict[str, Any] = {"project": body.text("project"), "name": body.text("name"), "hidden": False}
-    columns["instance_type"], columns["region"] = read_place(body)
+    columns["instance_type"], columns["region"] = read_type_and_region(body)
     columns["start_at"], columns["end_at"] = body.time("start_time"), body.time("end_time")
-    columns["quantity"] = body.integer("instance_quantity", most=QUANTITY_MAX)
+    columns["quantity"] = body.integer("instance_quantity", maximum=QUANTITY_MAX)
     launch, volumes = read_launch(body)
     max_cents = read_max_price(body)
     body.text_or_none("notification_email")  # accepted; no email is sent

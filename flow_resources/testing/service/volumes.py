@@ -48,7 +48,7 @@ class Volumes:
         body = Body(raw)
         name, project = body.text("name", pattern=NAME, longest=_NAME_MAX), body.text("project")
         interface, region = body.choice("disk_interface", ("Block", "File")), body.text("region")
-        size = body.integer("size_gb", most=_SIZE_MAX)
+        size = body.integer("size_gb", maximum=_SIZE_MAX)
         if region:
             try:
                 check_region(region)

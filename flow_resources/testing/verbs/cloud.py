@@ -61,7 +61,7 @@ def add_fault(operator: Operator, arguments: Body, _now: float) -> Any:
         name: arguments.text(name) for name in ("kind", "when", "method", "path") if arguments.has(name)
     }
     rule |= {
-        name: arguments.integer(name, least=0) for name in ("nth", "times", "status", "kill") if arguments.has(name)
+        name: arguments.integer(name, minimum=0) for name in ("nth", "times", "status", "kill") if arguments.has(name)
     }
     rule |= {name: arguments.number(name) for name in ("rate", "lasts", "seconds") if arguments.has(name)}
     if arguments.sent("times") and not arguments.has("times"):
@@ -105,7 +105,7 @@ def reset(operator: Operator, arguments: Body, now: float) -> Any:
 
     Projects and their API keys are kept, and so are options that were set explicitly.
     """
-    seed = arguments.integer("seed", least=0) if arguments.has("seed") else None
+    seed = arguments.integer("seed", minimum=0) if arguments.has("seed") else None
     arguments.reject_others()
     operator.faults.restart(seed)
     operator.set_latency(0.0)

@@ -21,7 +21,7 @@ from flow_resources.testing.service.errors import (
     NotFoundError,
     problem,
 )
-from flow_resources.testing.service.market import Place
+from flow_resources.testing.service.market import Pool
 from flow_resources.testing.service.store import Row
 from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import Journal
@@ -116,16 +116,16 @@ class Operator:
         return str(self.backend.accounts.find_project(name)["fid"]) if name else ""
 
 
-def places(arguments: Body) -> list[Place]:
-    """Return the markets that `instance_type` and `region` name.
+def read_pools(arguments: Body) -> list[Pool]:
+    """Return the capacity pools that `instance_type` and `region` name.
 
     Several types may share a name: those on offer in the region, or all of them if none is.
     """
-    spec, region = arguments.text("instance_type"), arguments.text("region")
-    types = parse_with(arguments, "instance_type", find_types, spec) or ()
+    id_or_name, region = arguments.text("instance_type"), arguments.text("region")
+    types = parse_with(arguments, "instance_type", find_types, id_or_name) or ()
     parse_with(arguments, "region", check_region, region)
     offered = [instance_type for instance_type in types if region in BY_FID[instance_type.fid].regions]
-    return [Place(instance_type.fid, region) for instance_type in offered or types]
+    return [Pool(instance_type.fid, region) for instance_type in offered or types]
 
 
 def parse_with(arguments: Body, name: str, parse: Callable[[str], T], text: str) -> T | None:

@@ -12,7 +12,7 @@ from flow_resources.testing.service.catalog import BY_FID, REGIONS, TYPES
 from flow_resources.testing.service.errors import UnauthorizedError
 from flow_resources.testing.service.formats import write_time
 from flow_resources.testing.service.instances import instance_row
-from flow_resources.testing.service.market import Place
+from flow_resources.testing.service.market import Pool
 from flow_resources.testing.service.options import MANUAL
 from flow_resources.testing.service.store import Row
 from flow_resources.testing.verbs.operator import Operator, query
@@ -26,10 +26,10 @@ DEFAULT_KEY = "test-key"
 
 @query
 def overview(operator: Operator, arguments: Body, now: float) -> Any:
-    """Return the state of the cloud; `place` lists the markets to chart, `hours` how far back the charts reach."""
+    """Return the state of the cloud; `place` lists the pools to chart, `hours` how far back the charts reach."""
     requested, hours = (
-        _read_places(arguments),
-        arguments.number("hours", most=HOURS_MAX) if arguments.has("hours") else 6.0,
+        _read_charted_pools(arguments),
+        arguments.number("hours", maximum=HOURS_MAX) if arguments.has("hours") else 6.0,
     )
     arguments.reject_others()
     backend = operator.backend
@@ -44,7 +44,7 @@ def overview(operator: Operator, arguments: Body, now: float) -> Any:
         "default_key": _accepts_default_key(backend, now),
         "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
         "markets": market(operator, now),
-        "charts": [_chart(backend, place, rows, hours, now) for place in requested or _default_charts(rows)],
+        "charts": [_chart(backend, pool, rows, hours, now) for pool in requested or _default_charts(rows)],
         "bids": [_bid(backend, row, wire, spent, now) for row, wire in bids],
         "volumes": backend.volumes.listing(),
         "requests": [_request(request) for request in operator.journal.latest(_REQUESTS_MAX)],
@@ -75,42 +75,42 @@ def _recent_bids(backend: Backend) -> list[Row]:
     )
 
 
-def _read_places(arguments: Body) -> list[Place]:
-    """Return the markets in `place`, a list such as `type:region,type:region`."""
+def _read_charted_pools(arguments: Body) -> list[Pool]:
+    """Return the capacity pools in `place`, a list such as `type:region,type:region`."""
     names = (arguments.text_or_none("place") or "").split(",")
-    places = [Place(*name.partition(":")[::2]) for name in names if name]
-    for place in places:
-        if place.instance_type not in BY_FID or place.region not in REGIONS:
-            arguments.add_problem("place", f"no market {':'.join(place)!r}")
-    return places
+    pools = [Pool(*name.partition(":")[::2]) for name in names if name]
+    for pool in pools:
+        if pool.instance_type not in BY_FID or pool.region not in REGIONS:
+            arguments.add_problem("place", f"no market {':'.join(pool)!r}")
+    return pools
 
 
-def _default_charts(bids: Sequence[Row]) -> list[Place]:
-    """Return the markets with live bids, or one of 8xa100 if there are none."""
-    active = dict.fromkeys(Place(row["instance_type"], row["region"]) for row in bids if row["status"] != "Terminated")
+def _default_charts(bids: Sequence[Row]) -> list[Pool]:
+    """Return the pools with live bids, or one of 8xa100 if there are none."""
+    active = dict.fromkeys(Pool(row["instance_type"], row["region"]) for row in bids if row["status"] != "Terminated")
     default = next(instance_type for instance_type in TYPES if instance_type.short == "8xa100")
-    return list(active)[:_CHARTS_MAX] or [Place(default.fid, "us-central5-a")]
+    return list(active)[:_CHARTS_MAX] or [Pool(default.fid, "us-central5-a")]
 
 
-def _chart(backend: Backend, place: Place, bids: Sequence[Row], hours: float, now: float) -> dict[str, Any]:
-    points = backend.histories.points(place, now - 3600 * hours, now, _CHART_POINTS)
+def _chart(backend: Backend, pool: Pool, bids: Sequence[Row], hours: float, now: float) -> dict[str, Any]:
+    points = backend.histories.points(pool, now - 3600 * hours, now, _CHART_POINTS)
     return {
-        "instance_type": place.instance_type,
-        "region": place.region,
+        "instance_type": pool.instance_type,
+        "region": pool.region,
         "points": [[write_time(at), cents / 100] for at, cents in points],
-        "bids": [row["fid"] for row in bids if (row["instance_type"], row["region"]) == place],
+        "bids": [row["fid"] for row in bids if (row["instance_type"], row["region"]) == pool],
     }
 
 
 def _bid(backend: Backend, row: Row, wire: dict[str, Any], spent: dict[str, float], now: float) -> dict[str, Any]:
     rows = backend.store.rows_in("SELECT * FROM instances WHERE fid IN ({}) ORDER BY seq", wire["instances"])
     shown = ("fid", "name", "status", "ssh_destination")
-    place = Place(row["instance_type"], row["region"])
+    pool = Pool(row["instance_type"], row["region"])
     return {
         **{name: wire[name] for name in wire if name != "launch_specification"},
         "type": BY_FID[row["instance_type"]].short,
         "held": bool(row["held"]),
-        "price": backend.market.price(place, now) / 100,
+        "price": backend.market.price(pool, now) / 100,
         "spent_usd": round(spent.get(row["fid"], 0.0), 2),
         "volumes": wire["launch_specification"]["volumes"],
         "instances": [{name: instance[name] for name in shown} for instance in map(instance_row, rows)],

@@ -9,8 +9,8 @@ from flow_resources.testing.service.accounts import OPERATOR
 from flow_resources.testing.service.body import Body
 from flow_resources.testing.service.catalog import TYPES, InstanceType
 from flow_resources.testing.service.formats import write_time
-from flow_resources.testing.service.market import Market, Place
-from flow_resources.testing.verbs.operator import Operator, places, plain_query, query
+from flow_resources.testing.service.market import Market, Pool
+from flow_resources.testing.verbs.operator import Operator, plain_query, query, read_pools
 
 HOURS_MAX = 24.0 * 366
 """How far back a price history may reach."""
@@ -79,11 +79,11 @@ def market(operator: Operator, now: float) -> Any:
 @query
 def price_history(operator: Operator, arguments: Body, now: float) -> Any:
     """Return (seconds since 1970, USD) for each change of a price in the last hours."""
-    markets = places(arguments)
-    hours = arguments.number("hours", most=HOURS_MAX) if arguments.has("hours") else 24.0
+    pools = read_pools(arguments)
+    hours = arguments.number("hours", maximum=HOURS_MAX) if arguments.has("hours") else 24.0
     arguments.reject_others()
     start = now - 3600 * hours
-    points = operator.backend.market.prices(markets[0], start, now).changes(start, now)
+    points = operator.backend.market.prices(pools[0], start, now).changes(start, now)
     return [[at, cents / 100] for at, cents in points]
 
 
@@ -119,15 +119,15 @@ def state(operator: Operator, now: float) -> Any:
 
 
 def _market_row(market: Market, instance_type: InstanceType, region: str, now: float) -> dict[str, Any]:
-    place = Place(instance_type.fid, region)
+    pool = Pool(instance_type.fid, region)
     return {
         "instance_type": instance_type.fid,
         "type": instance_type.short,
         "full_name": instance_type.name,
         "region": region,
-        "price": market.price(place, now) / 100,
-        "by_hand": market.fixed_price(place, now) is not None,
-        "capacity": market.capacity(place, now),
-        "used": market.used(place),
-        "free": market.free(place, now),
+        "price": market.price(pool, now) / 100,
+        "by_hand": market.fixed_price(pool, now) is not None,
+        "capacity": market.capacity(pool, now),
+        "used": market.used(pool),
+        "free": market.free(pool, now),
     }

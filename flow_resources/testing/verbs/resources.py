@@ -6,7 +6,7 @@ from typing import Any
 
 from flow_resources.testing.service.accounts import OPERATOR, project_row
 from flow_resources.testing.service.body import Body
-from flow_resources.testing.verbs.operator import Operator, mutation, places, sent_fields
+from flow_resources.testing.verbs.operator import Operator, mutation, read_pools, sent_fields
 
 
 @mutation
@@ -39,12 +39,12 @@ def add_ssh_key(operator: Operator, arguments: Body, now: float) -> Any:
 
 @mutation
 def add_bid(operator: Operator, arguments: Body, now: float) -> Any:
-    """Place a bid as another user would."""
-    markets, project = places(arguments), operator.project_id(arguments)
+    """Pool a bid as another user would."""
+    pools, project = read_pools(arguments), operator.project_id(arguments)
     launch = {"volumes": [], "ssh_keys": [], **sent_fields(arguments, "volumes", "ssh_keys", "startup_script")}
     body = sent_fields(arguments, "name", "limit_price", "instance_quantity")
     arguments.reject_others()
-    market = {"project": project, "instance_type": markets[0].instance_type, "region": markets[0].region}
+    market = {"project": project, "instance_type": pools[0].instance_type, "region": pools[0].region}
     return operator.backend.create_bid(OPERATOR, {**body, **market, "launch_specification": launch}, None, now)
 
 

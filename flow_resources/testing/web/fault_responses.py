@@ -10,20 +10,20 @@ import struct
 from aiohttp import web
 
 from flow_resources.testing.web.faults import FaultRule
-from flow_resources.testing.web.routing import Answer
+from flow_resources.testing.web.routing import Result
 
 _NOT_JSON = b'{"fid": "bid_'
 _PIECES = 5
 
 
-def replace_response(rule: FaultRule, answer: Answer | None) -> tuple[int, bytes]:
+def replace_response(rule: FaultRule, result: Result | None) -> tuple[int, bytes]:
     """Return the status and the body that replace those of the response."""
     if rule.kind == "status":
         status = rule.status or 500
         body = {"detail": "Injected fault"} if rule.body is None else rule.body
     else:
-        status = rule.status or (answer[0] if answer else 200)
-        body = rule.body if rule.body is not None else answer[1] if answer else {"detail": "Injected fault"}
+        status = rule.status or (result[0] if result else 200)
+        body = rule.body if rule.body is not None else result[1] if result else {"detail": "Injected fault"}
         if rule.kind == "malformed" and rule.body is None:
             return status, _NOT_JSON
     if isinstance(body, bytes):

@@ -128,8 +128,8 @@ class FaultRule:
         return {**rule, "headers": dict(self.headers), "body": None if isinstance(self.body, bytes) else self.body}
 
 
-def _is_integer(value: object, least: int, most: int = 2**53) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def _is_integer(value: object, minimum: int, maximum: int = 2**53) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
 
 
 def _is_duration(value: object) -> bool:

@@ -32,7 +32,7 @@ from flow_resources.testing.web.fault_responses import (
 from flow_resources.testing.web.faults import FaultRule, Faults
 from flow_resources.testing.web.journal import MUTATING, Journal, Request
 from flow_resources.testing.web.page import asset
-from flow_resources.testing.web.routes import Answer, Call, find
+from flow_resources.testing.web.routes import Call, Result, find
 
 log = logging.getLogger(__name__)
 
@@ -94,19 +94,19 @@ class RequestHandler:
         return await self._apply_fault(http, request, rule, call_backend)
 
     async def _apply_fault(
-        self, http: web.BaseRequest, request: Request, rule: FaultRule, call_backend: Callable[[], Answer]
+        self, http: web.BaseRequest, request: Request, rule: FaultRule, call_backend: Callable[[], Result]
     ) -> web.StreamResponse:
         request.fault = rule.kind
         if rule.kind == "slow" and rule.when == "before":
             await asyncio.sleep(rule.seconds or 0.0)
-        answer = call_backend() if rule.has_effect else None
+        result = call_backend() if rule.has_effect else None
         if rule.then is not None:
             await asyncio.get_running_loop().run_in_executor(None, rule.then, request)
         if rule.kill is not None:
             _kill(rule.kill)
-        return await self._respond_with_fault(http, request, rule, answer)
+        return await self._respond_with_fault(http, request, rule, result)
 
-    def _call_backend(self, request: Request, query: Query, payload: _Payload, authorization: str | None) -> Answer:
+    def _call_backend(self, request: Request, query: Query, payload: _Payload, authorization: str | None) -> Result:
         backend = self._backend
         try:
             handler, fid = find(request.method, request.path)
@@ -114,7 +114,7 @@ class RequestHandler:
                 user = backend.accounts.identify(authorization, now)
                 before = backend.store.changes
                 call = Call(backend, user, fid, query, payload.require_valid(), request.idempotency_key, now)
-                answer = handler(call)
+                result = handler(call)
                 changed = backend.store.changes != before
             # Set after the session: a request has no effect if the transaction fails.
             request.effect = changed and request.method in MUTATING
@@ -123,10 +123,10 @@ class RequestHandler:
         except Exception:
             log.exception("the fake failed on %s %s", request.method, request.path)
             return 500, {"detail": "Internal Server Error"}
-        return answer
+        return result
 
-    def _respond(self, request: Request, answer: Answer) -> web.Response:
-        status, body = answer
+    def _respond(self, request: Request, result: Result) -> web.Response:
+        status, body = result
         request.status = status
         # Clients read the time of the service from Date, so it is that of the cloud's clock.
         headers = {"Date": formatdate(self._backend.clock.now(), usegmt=True)}
@@ -136,18 +136,18 @@ class RequestHandler:
         return web.Response(status=status, body=text, headers={**headers, "Content-Type": "application/json"})
 
     async def _respond_with_fault(
-        self, http: web.BaseRequest, request: Request, rule: FaultRule, answer: Answer | None
+        self, http: web.BaseRequest, request: Request, rule: FaultRule, result: Result | None
     ) -> web.StreamResponse:
         if rule.kind == "hang":
             await _wait(self._released, rule.seconds)
         if rule.kind == "refuse":
             await self._listener.refuse(1.0 if rule.seconds is None else rule.seconds)
-        if answer is not None and rule.kind in ("slow", "drip", "pass", "refuse"):
-            return await self._respond_normally(http, request, rule, answer)
+        if result is not None and rule.kind in ("slow", "drip", "pass", "refuse"):
+            return await self._respond_normally(http, request, rule, result)
         if rule.kind in ("hang", "reset", "refuse"):
             reset_connection(http)
             return web.Response()
-        status, body = replace_response(rule, answer)
+        status, body = replace_response(rule, result)
         request.status = status
         headers = {"Content-Type": "application/json", **rule.headers}
         if rule.kind == "truncate":
@@ -155,12 +155,12 @@ class RequestHandler:
         return web.Response(status=status, body=body, headers=headers)
 
     async def _respond_normally(
-        self, http: web.BaseRequest, request: Request, rule: FaultRule, answer: Answer
+        self, http: web.BaseRequest, request: Request, rule: FaultRule, result: Result
     ) -> web.StreamResponse:
         """Return the normal response under a rule that affects only its timing or what follows it."""
         if rule.kind == "slow" and rule.when == "after":
             await asyncio.sleep(rule.seconds or 0.0)
-        response = self._respond(request, answer)
+        response = self._respond(request, result)
         if rule.kind == "refuse":
             response.force_close()
         return await send_in_pieces(http, response, rule.seconds or 0.0) if rule.kind == "drip" else response

@@ -12,9 +12,9 @@ from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import MethodNotAllowedError, NotFoundError
 from flow_resources.testing.service.query import Query
 
-Answer = tuple[int, Any]
+Result = tuple[int, Any]
 """The status and the JSON body of a response."""
-NO_CONTENT: Answer = (204, None)
+NO_CONTENT: Result = (204, None)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Call:
         return fid
 
 
-Handler = Callable[[Call], Answer]
+Handler = Callable[[Call], Result]
 _ROUTES: list[tuple[re.Pattern[str], dict[str, Handler]]] = []
 
 
