@@ -1,10 +1,10 @@
-// The fake over HTTP: what it shows, and the verbs that change it. The only file that fetches.
+// The control API over HTTP. The only file that sends requests.
 
 const BASE = "/mithril-fake";
-const PATIENCE_MS = 5000;
+const TIMEOUT_MS = 5000;
 
-/** What the fake answered when it would not (status null: nothing), with the names of the fields that were wrong. */
-export class Refusal extends Error {
+/** An error response, with the names of the wrong fields; `status` is null if there was no response. */
+export class ApiError extends Error {
   constructor(message, status = null, fields = []) {
     super(message);
     this.status = status;
@@ -15,20 +15,20 @@ export class Refusal extends Error {
 async function call(path, options) {
   let response;
   try {
-    response = await fetch(BASE + path, { ...options, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    response = await fetch(BASE + path, { ...options, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch (error) {
-    throw new Refusal(error.name === "TimeoutError" ? "No answer within 5 s." : "The fake cannot be reached.");
+    throw new ApiError(error.name === "TimeoutError" ? "No answer within 5 s." : "The fake cannot be reached.");
   }
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
-  throw refusal(response.status, body?.detail);
+  throw toApiError(response.status, body?.detail);
 }
 
-function refusal(status, detail) {
-  if (typeof detail === "string") return new Refusal(detail, status);
-  if (!Array.isArray(detail)) return new Refusal(`The fake answered ${status}.`, status);
+function toApiError(status, detail) {
+  if (typeof detail === "string") return new ApiError(detail, status);
+  if (!Array.isArray(detail)) return new ApiError(`The fake answered ${status}.`, status);
   const fields = detail.map((one) => String(one.loc?.at(-1) ?? ""));
-  return new Refusal(detail.map((one, index) => `${fields[index]}: ${one.msg}`).join("; "), status, fields);
+  return new ApiError(detail.map((one, index) => `${fields[index]}: ${one.msg}`).join("; "), status, fields);
 }
 
 export function overview(places, hours) {
@@ -37,30 +37,30 @@ export function overview(places, hours) {
   return call(`/overview?${query}`);
 }
 
-let afterwards = async () => {};
+let afterVerb = async () => {};
 
-/** Have `refresh` awaited after every verb, so that its result is seen at once. */
-export function afterEveryVerb(refresh) {
-  afterwards = refresh;
+/** Set a function that is awaited after every verb, to show its result at once. */
+export function setAfterVerb(refresh) {
+  afterVerb = refresh;
 }
 
 /**
- * Do a verb once, however often the button is pressed meanwhile, and say a refusal in `complaint`.
- * Returns whether it was done; fields of `form` that the fake did not like are marked.
+ * Perform a verb, unless `control` is already busy with one. Shows an error in `errorNode`, and marks the wrong fields
+ * of `form`. Returns whether the verb was performed.
  */
-export async function act(verb, body, { control, complaint, form = null }) {
+export async function act(verb, body, { control, errorNode, form = null }) {
   if (control.getAttribute("aria-busy") === "true") return false;
   control.setAttribute("aria-busy", "true");
-  complaint.textContent = "";
+  errorNode.textContent = "";
   for (const field of form?.elements ?? []) field.removeAttribute("aria-invalid");
   try {
     const headers = { "Content-Type": "application/json" };
     await call(`/${verb}`, { method: "POST", headers, body: JSON.stringify(body) });
-    await afterwards();
+    await afterVerb();
     return true;
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    complaint.textContent = error.message;
+    if (!(error instanceof ApiError)) throw error;
+    errorNode.textContent = error.message;
     for (const name of error.fields) form?.elements.namedItem(name)?.setAttribute("aria-invalid", "true");
     return false;
   } finally {
