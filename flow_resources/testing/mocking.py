@@ -113,7 +113,8 @@ def mock_mithril(target: Any = None, /, *, allow_network: bool = False, **option
 
     Args:
         target: the function or class, when used as a decorator without options.
-        allow_network: allow connections to other hosts than loopback. By default they raise an error.
+        allow_network: allow connections to other hosts than loopback. By default they raise `guard.OutsideError`, a
+            RuntimeError.
         options: the arguments of `FakeMithril`. Without `key`, each cloud has a random API key (`mithril.key`).
 
     Raises:

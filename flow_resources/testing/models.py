@@ -18,8 +18,8 @@ class LaunchSpecification(TypedDict):
     memory_gb: int | None
 
 
-class Bid(TypedDict):
-    """A bid; `limit_price` is in USD per machine and hour, such as "$50.00"."""
+class Order(TypedDict):
+    """The fields that bids and reservations share."""
 
     fid: str
     name: str
@@ -27,12 +27,17 @@ class Bid(TypedDict):
     created_by: str
     created_at: str
     deactivated_at: str | None
-    limit_price: str
     instance_quantity: int
     instance_type: str
     region: str
     instances: list[str]
     launch_specification: LaunchSpecification
+
+
+class Bid(Order):
+    """A bid; `limit_price` is in USD per machine and hour, such as "$50.00"."""
+
+    limit_price: str
     status: BidStatus
 
 
@@ -53,20 +58,9 @@ class Instance(TypedDict):
     status: str
 
 
-class Reservation(TypedDict):
+class Reservation(Order):
     """Machines for a fixed time at a fixed price; prices are in USD, such as "$50.00"."""
 
-    fid: str
-    name: str
-    project: str
-    created_by: str
-    created_at: str
-    deactivated_at: str | None
-    instance_quantity: int
-    instance_type: str
-    region: str
-    instances: list[str]
-    launch_specification: LaunchSpecification
     status: Literal["Pending", "Active", "Paused", "Canceled", "Ended"]
     start_time: str
     end_time: str

@@ -69,7 +69,7 @@ def test_the_console_of_another_process_can_do_what_the_one_here_can(mithril, re
 
 
 def test_a_story_can_be_begun_anew(mithril, remote, connect):
-    """Everything goes but accounts, keys and projects; ids count from one again, and the market lives if so asked."""
+    """Only API keys and projects are kept; ids start from 1 again, and the market moves if there is a seed."""
     client = connect(mithril)
     client.bid(volumes=[client.volume()["fid"]])
     remote.faults.add(status=503, times=None)
@@ -165,7 +165,7 @@ def test_a_wrong_argument_is_named_and_changes_nothing(mithril, control, verb, b
     if isinstance(said, str):
         assert detail.startswith(said)
     else:
-        assert said in [one["loc"] for one in detail]
+        assert said in [problem["loc"] for problem in detail]
     assert mithril._perform("state") == before
 
 

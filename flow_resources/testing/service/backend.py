@@ -136,15 +136,15 @@ class Backend:
             self.store.close()
 
     def create_bid(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
-        """Pool a bid, once per Idempotency-Key, and return it after the auction."""
-
-        def create() -> str:
-            return self.bids.create(user, raw, now)
-
-        def is_live(fid: str) -> bool:
-            return bool(self.bids.get(user, fid)["status"] != "Terminated")
-
-        fid = self.idempotency_keys.create_once(user, "/v2/spot/bids", key, raw, create, is_live)
+        """Place a bid, once per Idempotency-Key, and return it after the auction."""
+        fid = self.idempotency_keys.create_once(
+            user,
+            "/v2/spot/bids",
+            key,
+            raw,
+            create=lambda: self.bids.create(user, raw, now),
+            is_live=lambda fid: bool(self.bids.get(user, fid)["status"] != "Terminated"),
+        )
         return self.settled_bid(user, fid, now)
 
     def update_bid(self, user: User, fid: str, raw: object, now: float) -> dict[str, Any]:
@@ -160,26 +160,26 @@ class Backend:
 
     def create_reservation(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
         """Reserve machines, once per Idempotency-Key, and return the reservation."""
-
-        def create() -> str:
-            return self.reservations.create(user, raw, now)
-
-        def is_live(fid: str) -> bool:
-            return bool(self.reservations.get(user, fid)["status"] != "Ended")
-
-        fid = self.idempotency_keys.create_once(user, "/v2/reservation", key, raw, create, is_live)
+        fid = self.idempotency_keys.create_once(
+            user,
+            "/v2/reservation",
+            key,
+            raw,
+            create=lambda: self.reservations.create(user, raw, now),
+            is_live=lambda fid: bool(self.reservations.get(user, fid)["status"] != "Ended"),
+        )
         return self.reservations.show(user, fid)
 
     def create_volume(self, user: User, raw: object, key: str | None, now: float) -> dict[str, Any]:
         """Create a volume, once per Idempotency-Key, and return it."""
-
-        def create() -> str:
-            return self.volumes.create(user, raw, now)
-
-        def is_live(fid: str) -> bool:
-            return self.volumes.wire(fid)["deleted_at"] is None
-
-        fid = self.idempotency_keys.create_once(user, "/v2/volumes", key, raw, create, is_live)
+        fid = self.idempotency_keys.create_once(
+            user,
+            "/v2/volumes",
+            key,
+            raw,
+            create=lambda: self.volumes.create(user, raw, now),
+            is_live=lambda fid: self.volumes.wire(fid)["deleted_at"] is None,
+        )
         return self.volumes.wire(fid)
 
 

@@ -50,7 +50,7 @@ class Bids:
         self._events = events
 
     def create(self, user: User, raw: object, now: float) -> str:
-        """Pool a bid and return its id; the next auction decides whether it wins."""
+        """Place a bid and return its id; the next auction decides whether it wins."""
         columns, volumes = _read_bid(raw)
         project, region = columns["project"], columns["region"]
         self._accounts.require_project(user, project)

@@ -1,4 +1,4 @@
-"""The fields that bids and reservations share. Both are orders, the API's word for whatever rents machines."""
+"""The fields that bids and reservations share. The API calls both orders."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def add_ssh_key(operator: Operator, arguments: Body, now: float) -> Any:
 
 @mutation
 def add_bid(operator: Operator, arguments: Body, now: float) -> Any:
-    """Pool a bid as another user would."""
+    """Place a bid as another user would."""
     pools, project = read_pools(arguments), operator.project_id(arguments)
     launch = {"volumes": [], "ssh_keys": [], **sent_fields(arguments, "volumes", "ssh_keys", "startup_script")}
     body = sent_fields(arguments, "name", "limit_price", "instance_quantity")

@@ -13,7 +13,7 @@ def list_bids(call: Call) -> Result:
 
 @route("POST", "/v2/spot/bids")
 def create_bid(call: Call) -> Result:
-    """Pool a bid."""
+    """Place a bid."""
     return 201, call.backend.create_bid(call.user, call.body, call.key, call.now)
 
 
