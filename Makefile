@@ -5,6 +5,9 @@ TEST_JOBS ?= 2
 # Tests through the engine wait about as much as they compute.
 ENGINE_JOBS ?= 3
 
+# Containers often set this. Without bytecode each process of the tests compiles what it imports, for half of its time.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 PY := $(BIN)/python
 STAMP := .venv/.installed

@@ -11,9 +11,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flow_resources.cluster import GpuCluster, Instance, VolumeMount, VolumeMountDict
+    from flow_resources.cluster import GpuCluster, Instance
     from flow_resources.errors import FlowResourcesError
-    from flow_resources.references import ClusterReference, VolumeReference, export_cluster, export_volume
+    from flow_resources.exports import export_cluster, export_volume
+    from flow_resources.mounts import VolumeMount, VolumeMountDict
+    from flow_resources.references import ClusterReference, VolumeReference
     from flow_resources.volume import Volume
 
 __all__ = [
@@ -35,11 +37,11 @@ _HOMES = {
     "GpuCluster": "cluster",
     "Instance": "cluster",
     "Volume": "volume",
-    "VolumeMount": "cluster",
-    "VolumeMountDict": "cluster",
+    "VolumeMount": "mounts",
+    "VolumeMountDict": "mounts",
     "VolumeReference": "references",
-    "export_cluster": "references",
-    "export_volume": "references",
+    "export_cluster": "exports",
+    "export_volume": "exports",
 }
 
 

@@ -2,50 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import pulumi
 
-from flow_resources import engine, identity
+from flow_resources import program
+from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
 from flow_resources.providers.cluster import GpuClusterProvider
-from flow_resources.references import VolumeReference
-from flow_resources.volume import Volume
 
 WaitFor = Literal["placed", "allocated", "running"]
-
-
-class VolumeMountDict(TypedDict):
-    """A volume and where it is mounted, as a plain mapping."""
-
-    volume_id: pulumi.Input[str]
-    mount_path: pulumi.Input[str]
-
-
-class VolumeMount:
-    """A volume and where it is mounted on every machine of a cluster."""
-
-    def __init__(self, volume: Volume | VolumeReference | pulumi.Input[str], mount_path: pulumi.Input[str]) -> None:
-        """Mount a volume.
-
-        Args:
-            volume: A `Volume`, a `VolumeReference`, or the id of one (`vol_...`).
-            mount_path: Where: under /volumes, /mnt, /data, /dataN, /opt or /var, which is where the service mounts.
-
-        """
-        self.volume, self.mount_path = volume, mount_path
-
-    def _to_props(self) -> dict[str, Any]:
-        props: dict[str, Any] = {"mount_path": self.mount_path}
-        # Never ask an Output for an attribute: it answers to every name.
-        if isinstance(self.volume, pulumi.Output) or not isinstance(self.volume, (Volume, VolumeReference)):
-            return {"volume_id": self.volume, **props}
-        # Of a volume that does not exist yet, preview knows these two already.
-        hints = {"__region": self.volume.region, "__interface": self.volume.interface}
-        # Not a volume's `volume_id`: of one that is renamed a preview knows no outputs, and would replace the cluster.
-        id_ = self.volume.id if isinstance(self.volume, Volume) else self.volume.volume_id
-        return {"volume_id": id_, **props, **hints}
 
 
 @pulumi.output_type
@@ -204,7 +170,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             "image": image,
             "env": None if env is None else pulumi.Output.secret(env),
             "ports": ports,
-            "volumes": _mounts(volumes),
+            "volumes": mount_props(volumes),
             "ssh_keys": ssh_keys,
             "paused": paused,
             "wait_for": wait_for,
@@ -213,8 +179,8 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             "adopt_task_id": adopt_task_id,
         }
         props |= dict.fromkeys(_COMPUTED)
-        props |= identity.hidden("pulumi-python:dynamic/flow:GpuCluster", name, options)
-        engine.declare(self, GpuClusterProvider, name, props, options)
+        props |= program.hidden_inputs("pulumi-python:dynamic/flow:GpuCluster", name, options)
+        program.declare(self, GpuClusterProvider, name, props, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> GpuCluster:  # noqa: A002 - Pulumi's word
@@ -222,7 +188,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         cluster = GpuCluster.__new__(GpuCluster)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         known = ("region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
-        engine.declare(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
+        program.declare(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
         return cluster
 
 
@@ -241,16 +207,3 @@ _COMPUTED = (
     "preemptions",
     "created_at",
 )
-
-
-def _mounts(volumes: Any) -> Any:
-    """Turn mounts into properties. What is no mount goes on to check, which says so with its path."""
-    if isinstance(volumes, pulumi.Output) or inspect.isawaitable(volumes):
-        return pulumi.Output.from_input(volumes).apply(_mounts)
-    if isinstance(volumes, (list, tuple)):
-        return [_mounts(one) for one in volumes]
-    if isinstance(volumes, VolumeMount):
-        return volumes._to_props()  # noqa: SLF001 - one room
-    if isinstance(volumes, Volume):  # a volume without a path: check says what is missing
-        return {"volume_id": volumes.id}
-    return volumes

@@ -1,9 +1,9 @@
 """Everything that can go wrong, split by what the caller does about it.
 
     FlowResourcesError        one line for the person, with a remedy
-    ├── ConfigError           no key, or one that is no key: say which of the three places to put it in
+    ├── ConfigError           no usable API key; the message names the three places for it
     ├── AccountMismatchError  a key, project or service other than the recorded one: touch nothing
-    ├── RejectedError         the service heard and said no (4xx): nothing happened
+    ├── RejectedError         the service refused (4xx): nothing happened
     │   └── NotFoundError     404; proof of absence only in the recorded account
     ├── UnavailableError      no readable answer (reset, time-out, 5xx): it may or may not have happened
     ├── ApprovalPendingError  202, held for the account owner's approval: nothing exists yet

@@ -13,22 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
-from flow_resources import engine
+from flow_resources import program
 from flow_resources.core import exports
 
 if TYPE_CHECKING:
-    from flow_resources.cluster import GpuCluster
-    from flow_resources.volume import Interface, Volume
-
-
-def export_cluster(name: str, cluster: GpuCluster) -> None:
-    """Export a cluster as the stack's output `name`, for a `ClusterReference` of another project."""
-    pulumi.export(name, exports.CLUSTER.shape({key: getattr(cluster, key) for key in exports.CLUSTER.keys}))
-
-
-def export_volume(name: str, volume: Volume) -> None:
-    """Export a volume as the stack's output `name`, for a `VolumeReference` of another project."""
-    pulumi.export(name, exports.VOLUME.shape({key: getattr(volume, key) for key in exports.VOLUME.keys}))
+    from flow_resources.volume import Interface
 
 
 class _Reference:
@@ -118,12 +107,12 @@ def _reference(stack: str, kind: exports.Kind, name: str) -> pulumi.StackReferen
         # Not the stack's own name: Pulumi refuses a second one, and the program may have a reference of that name.
         return pulumi.StackReference(f"flow/{stack}", stack_name=there)
 
-    return engine.once_a_program(f"stack {stack}", made)
+    return program.once_per_program(f"stack {stack}", made)
 
 
 async def _known_to_exist(stack: str, kind: exports.Kind, name: str) -> str:
     """Return the stack's name once it can be read. Where a StackReference meets none, the engine ends the program."""
-    if not engine.is_mocked():
+    if not program.is_mocked():
         try:
             await pulumi.runtime.invoke_async("pulumi:pulumi:readStackOutputs", {"name": stack})
         except Exception as error:  # noqa: BLE001 - whatever it is, the person reads it
@@ -132,7 +121,7 @@ async def _known_to_exist(stack: str, kind: exports.Kind, name: str) -> str:
 
 
 def _read(kind: exports.Kind, stack: pulumi.StackReference, name: str) -> pulumi.Output[dict[str, Any]]:
-    """Return the output, whole and checked; secret when the other stack's is, and not for the sake of one beside it."""
+    """Return the output, whole and checked; secret when the other stack's is, whatever its other outputs are."""
     found: pulumi.Output[Any] = stack.get_output(name)
     there = pulumi.Output.unsecret(stack.outputs.apply(exports.kinds_of))
 
@@ -141,6 +130,6 @@ def _read(kind: exports.Kind, stack: pulumi.StackReference, name: str) -> pulumi
         try:
             return kind.parts(value)
         except exports.ForeignError as error:
-            raise pulumi.RunError(error.told(name, stack_name, others)) from None
+            raise pulumi.RunError(error.message(name, stack_name, others)) from None
 
     return pulumi.Output.all(found, there, stack.name).apply(take)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.stack import FakeClock, SkippingClock, Stack, settings_of
+from support.stack import FakeClock, Reports, SkippingClock, Stack, settings_of
 
-from flow_resources.providers import session
+from flow_resources import engine
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 # Tests read what programs print: it is plain, and as wide as ever, whatever a terminal or a CI asks for.
@@ -23,6 +25,27 @@ for _name in ("FORCE_COLOR", "CLICOLOR_FORCE", "MYPY_FORCE_COLOR", "PY_COLORS", 
 # chance and not on a busy machine. `pytest --hypothesis-profile=default tests/pure` makes up something new.
 settings.register_profile("the same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("the same")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def children_write_no_bytecode() -> Iterator[None]:
+    """Let the Python processes that tests start read bytecode and write none.
+
+    Its age counts in seconds, and tests edit faster: a child would run what an edited module was before.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once() -> Iterator[None]:
+    """Share one TLS context: each client of httpx reads all certificates, for 30 ms, and no test uses TLS."""
+    from httpx._transports import default
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(default, "create_ssl_context", functools.cache(default.create_ssl_context))
+        yield
 
 
 @pytest.fixture
@@ -62,7 +85,17 @@ def no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> Reports:
+    """What the verbs report on rows and in diagnostics; warnings go to standard error as ever."""
+    heard = Reports()
+    monkeypatch.setattr(
+        engine.EngineReport, "progress", lambda _, message, *, keep=False: heard.progress(message, keep=keep)
+    )
+    return heard
+
+
+@pytest.fixture
 def stack(cloud: FakeMithril) -> Iterator[Stack]:
     """A stack of the engine's model, on the fake, with its settings in the stack's config."""
     yield Stack(settings_of(cloud), clock=SkippingClock())
-    session.current().close()
+    base.current().close()

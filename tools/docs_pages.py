@@ -1,7 +1,7 @@
-"""A hook of mkdocs: what lies outside docs/ and is worth reading becomes a page, and links to it lead to that page.
+"""A hook of mkdocs: files outside docs/ become pages, and links to these files lead to the pages.
 
-The files stay where GitHub shows them and are written once. A link that leaves docs/ for a file that is no page here is
-a warning, and `make docs` takes that for an error.
+The files stay where GitHub shows them and are written once. A link from docs/ to a file that is not a page of the site
+is a warning, which `make docs` treats as an error.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ PAGES = {
     "examples/README.md": "examples/index.md",
     **{f"examples/{name}/README.md": f"examples/{name}.md" for name in EXAMPLES},
 }
-UNLISTED = ("LICENSE", "tests/frozen.json")  # reached by links, not by the navigation
+UNLISTED = ("README.md", "LICENSE", "tests/frozen.json")  # reached by links, not by the menu
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".json": "json"}
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 CODE = re.compile(r"^(```.*?^```)$", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the examples into the menu."""
+    """Add the examples to the menu."""
     for entry in config.nav or []:
         if "Examples" in entry:
             entry["Examples"] = ["examples/index.md", *(f"examples/{name}.md" for name in EXAMPLES)]
@@ -56,27 +56,27 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Let each relative link lead to a page of the site; what stands in blocks of code is left alone."""
+    """Let each relative link lead to a page of the site; blocks of code are not changed."""
     sources = {uri: source for source, uri in PAGES.items()}
     here = sources.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     parts = CODE.split(markdown)
-    parts[::2] = [LINK.sub(lambda found: link(found, here, page.file.src_uri), part) for part in parts[::2]]
+    parts[::2] = [LINK.sub(lambda match: link(match, here, page.file.src_uri), part) for part in parts[::2]]
     return "".join(parts)
 
 
-def link(found: re.Match[str], here: str, uri: str) -> str:
-    """Return a link as it must stand in the page `uri`, which is the file `here` of the repository."""
-    target, mark, anchor = found[2].partition("#")
+def link(match: re.Match[str], here: str, uri: str) -> str:
+    """Return a link as the page `uri` needs it, which is the file `here` of the repository."""
+    target, mark, anchor = match[2].partition("#")
     if not target or re.match(r"[a-z]+:", target):
-        return found[0]
+        return match[0]
     path = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
     goal = PAGES.get(path) or PAGES.get(f"{path}/README.md") or example_of(path)
     if goal is None and path.startswith("docs/"):
         goal = path.removeprefix("docs/")
     if goal is None:
-        LOG.warning("%s links to %s, which is no page of the site", here, target)
-        return found[0]
-    return f"{found[1]}{posixpath.relpath(goal, posixpath.dirname(uri) or '.')}{mark}{anchor}{found[3]}"
+        LOG.warning("%s links to %s, which is not a page of the site", here, target)
+        return match[0]
+    return f"{match[1]}{posixpath.relpath(goal, posixpath.dirname(uri) or '.')}{mark}{anchor}{match[3]}"
 
 
 def example_of(path: str) -> str | None:

@@ -1,6 +1,6 @@
-"""`flow-resources`, the command: one subcommand a job, each of which lives where its job lives.
+"""`flow-resources`, the command line: one module per subcommand.
 
-What is wrong is one line and exit code 2. `sweep` and `adopt` work on a plain install; what `fake` needs beyond that is
+An error is one line and exit code 2. `sweep` and `adopt` work on a plain install; what `fake` needs beyond that is
 imported when it serves.
 """
 
@@ -24,20 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the subcommand that the arguments (by default the process's own) name, and return its exit code."""
     parser = LineParser(prog="flow-resources", description="Tools around spot GPU clusters on Mithril.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
-    jobs = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, job, summary in (
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, command, summary in (
         ("adopt", adopt, "print the program that takes over what runs"),
         ("sweep", sweep, "find what a crash left running"),
         ("fake", fake, "serve a fake Mithril"),
     ):
-        job_parser = jobs.add_parser(name, help=summary, description=job.DESCRIPTION, epilog=job.EPILOG)
-        job.add_arguments(job_parser)
-        job_parser.set_defaults(run=job.run)
-    asked = parser.parse_args(arguments)
-    if not hasattr(asked, "run"):
-        parser.error(f"say what to do: {', '.join(f'flow-resources {name}' for name in jobs.choices)}, or --help")
+        subparser = subparsers.add_parser(name, help=summary, description=command.DESCRIPTION, epilog=command.EPILOG)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    parsed = parser.parse_args(arguments)
+    if not hasattr(parsed, "run"):
+        parser.error(f"say what to do: {', '.join(f'flow-resources {name}' for name in subparsers.choices)}, or --help")
     try:
-        code: int = asked.run(asked)
+        code: int = parsed.run(parsed)
     except KeyboardInterrupt:
         return INTERRUPTED
     except FlowResourcesError as error:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Version(argparse.Action):
-    """Ask for the version only when somebody wants it: that reads the installation's files."""
+    """Reads the version, which is in the installation's files, only when it is printed."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         sys.stdout.write(f"flow-resources {flow_resources.__version__}\n")

@@ -1,7 +1,7 @@
 """`flow-resources adopt`: the program that takes over what runs in the project, ready to paste.
 
-What the user types and what comes back: the program on standard output, all that is to be said beside it on standard
-error. `living` reads, `core.adoption` writes.
+The command line and the output: the program on standard output, everything else on standard error. `adopt_read` reads
+what is live, `adopt_program` writes the program.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EPILOG = "Exit code: 0 when it was printed, 2 when it could not be done. What is
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command understands."""
+    """Declare the arguments of the command."""
     parser.add_argument("ids", nargs="*", metavar="ID", help="only these: bid_... and vol_... (default: all)")
     target.add_arguments(parser)
     parser.add_argument(
@@ -36,52 +36,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the program")
 
 
-def run(asked: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Read, print, and return the exit code."""
     from flow_resources.cli.adopt_read import read
 
-    stack = _stack(asked)
-    with target.settled(stack) as memory:
-        cloud = memory.cloud()
-        found, project = read(cloud, stack, asked.ids, everything=asked.all), cloud.project().name
-    if asked.json:
-        sys.stdout.write(json.dumps(_document(found, project, stack), indent=2) + "\n")
+    stack = _open_stack(arguments)
+    with target.operation(stack.config() if stack else {}) as op:
+        adoption = read(op, stack, arguments.ids, everything=arguments.all)
+        project = op.cloud.project().name
+    if arguments.json:
+        sys.stdout.write(json.dumps(_document(adoption, project, stack), indent=2) + "\n")
         return 0
-    for line in _lines(found, project):
+    for line in _lines(adoption, project):
         sys.stderr.write(line + "\n")
-    sys.stdout.write(found.program)
+    sys.stdout.write(adoption.program)
     return 0
 
 
-def _stack(asked: argparse.Namespace) -> SelectedStack | None:
+def _open_stack(arguments: argparse.Namespace) -> SelectedStack | None:
     """Return the stack whose settings count; None outside a Pulumi project, where the SDK's own do."""
     from flow_resources.cli.stacks import SelectedStack
 
-    if asked.stack is None and target.project_folder(asked.cwd) is None:
+    if arguments.stack is None and target.project_folder(arguments.cwd) is None:
         return None
-    return SelectedStack.open(asked.cwd, asked.stack)
+    return SelectedStack.open(arguments.cwd, arguments.stack)
 
 
-def _lines(found: Adoption, project: str) -> Iterator[str]:
-    """Yield what is to be said beside the program."""
+def _lines(adoption: Adoption, project: str) -> Iterator[str]:
+    """Yield what the person is told beside the program."""
     from flow_resources.cli.program_text import cut
 
-    for one in found.left_out:
-        yield f"left out: {one.id} {cut(one.name)}: {one.why}"
-    for note in found.notes:
+    for left_out in adoption.left_out:
+        yield f"left out: {left_out.id} {cut(left_out.name)}: {left_out.why}"
+    for note in adoption.notes:
         yield f"note: {note}"
-    if not found.resources:
+    if not adoption.resources:
         yield f"There is nothing to adopt in project {project}."
 
 
-def _document(found: Adoption, project: str, stack: SelectedStack | None) -> dict[str, Any]:
+def _document(adoption: Adoption, project: str, stack: SelectedStack | None) -> dict[str, Any]:
     """Return all of it as JSON. The shape is a promise (docs/adopt.md): keys may come, none changes its meaning."""
     return {
         "version": 1,
         "project": project,
         "stack": stack.name if stack else None,
-        "program": found.program,
-        "resources": [asdict(one) for one in found.resources],
-        "left_out": [asdict(one) for one in found.left_out],
-        "notes": list(found.notes),
+        "program": adoption.program,
+        "resources": [asdict(resource) for resource in adoption.resources],
+        "left_out": [asdict(left_out) for left_out in adoption.left_out],
+        "notes": list(adoption.notes),
     }

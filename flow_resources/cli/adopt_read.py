@@ -1,121 +1,76 @@
-"""Reading what runs, for `adopt`: the live bids and volumes of the project, and what of them some stack has already.
+"""Reading what runs, for `adopt`: what is live in the project, and what of it the state of some stack records.
 
-As in `looking` the service is asked first, and Pulumi after it: what an `up` makes and records in between is that
-stack's.
+As in `sweep_find`, the service is read first, and Pulumi's states after it: what an `up` makes and records in between
+belongs to that stack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from flow_resources.cli.adopt_program import Account, Adoption, LeftOut, Task, adoption
-from flow_resources.cli.stacks import SelectedStack
-from flow_resources.cli.sweep_find import guard
-from flow_resources.cloud import Cloud
-from flow_resources.core.models import Bid, StoredVolume
+from flow_resources.cli.adopt_program import Adoption, LeftOut, adoption
+from flow_resources.cli.kind import CommandKind
+from flow_resources.cli.kinds import HOLDERS_FIRST, KINDS
+from flow_resources.cli.stacks import SelectedStack, guard_recorded_account
+from flow_resources.core.models import Named
 from flow_resources.core.naming import take_apart
-from flow_resources.core.orphans import StackState, recorded_by
-from flow_resources.errors import AccountMismatchError, NotFoundError, OwnershipError, RejectedError, TerminatedError
-from flow_resources.providers import session
+from flow_resources.core.stack_state import StackState, recorded_by
+from flow_resources.errors import FlowResourcesError, OwnershipError, RejectedError
+from flow_resources.lifecycle.operation import Operation
 
 MARKED = "its name carries a mark of this package: another stack has it, or a crash left it; --all prints it"
 
 
-def read(cloud: Cloud, stack: SelectedStack | None, wanted: Sequence[str], *, everything: bool) -> Adoption:
-    """Return the program for what lives, or for the wanted ids alone.
+def read(op: Operation, stack: SelectedStack | None, ids: Sequence[str], *, everything: bool) -> Adoption:
+    """Return the program for what is live, or for the given ids alone.
 
-    Raises an error that names the first wanted id that cannot be adopted, and AccountMismatchError where the stack's
+    Raises an error that names the first of these ids that cannot be adopted, and AccountMismatchError where the stack's
     state records another service or project than the settings point at.
     """
-    live = _Live.of(cloud)
-    for id_ in wanted:
-        _refuse_unknown(cloud, live, id_)
-    states = _states(cloud, stack)
-    chosen, left_out = list[str](), list[LeftOut]()
-    for one in live.all:
-        if wanted and one.id not in wanted:
-            continue
-        if why := _why_not(one, states, everything=everything or bool(wanted)):
-            if wanted:
-                raise OwnershipError(f"{one.id} is not printed: {why}", "`pulumi state delete` it there first")
-            left_out.append(LeftOut(one.id, one.name, why))
-        else:
-            chosen.append(one.id)
-    return _written(cloud, live, chosen, left_out)
-
-
-@dataclass(frozen=True)
-class _Live:
-    """What is live in the project, by id."""
-
-    moment: float
-    bids: Mapping[str, Bid]
-    volumes: Mapping[str, StoredVolume]
-
-    @classmethod
-    def of(cls, cloud: Cloud) -> _Live:
-        moment = session.current().clock.now()
-        return cls(moment, cloud.live_bids(moment), {one.id: one for one in cloud.volumes(moment)})
-
-    @property
-    def all(self) -> list[Bid | StoredVolume]:
-        return [*self.volumes.values(), *self.bids.values()]
-
-
-def _refuse_unknown(cloud: Cloud, live: _Live, id_: str) -> None:
-    if id_ in live.bids or id_ in live.volumes:
-        return
-    project = cloud.project()
-    if id_.startswith("vol_"):
-        raise NotFoundError(f"there is no volume {id_} in project {project.name}", "`flow volume list` shows them")
-    if not id_.startswith("bid_"):
-        raise RejectedError(f"{id_} is the id of no task and of no volume", "they are like bid_... and vol_...")
-    bid = cloud.bid(id_)
-    if bid is None:
-        raise NotFoundError(f"there is no task {id_} in project {project.name}", "`flow status` shows them")
-    if bid.ended:
-        raise TerminatedError(f"the bid {id_} has ended", "there is nothing left to adopt: take the id out")
-    if bid.project != project.id:
-        raise AccountMismatchError(
-            f"the bid {id_} is in project {bid.project}, but the settings point at {project.name} ({project.id})",
-            "set flow:project or MITHRIL_PROJECT to its project",
+    moment = op.clock.now()
+    live = {kind: {thing.id: thing for thing in kind.resource.list_live(op, moment)} for kind in KINDS}
+    live_ids = frozenset(id_ for things in live.values() for id_ in things)
+    for id_ in ids:
+        if id_ not in live_ids:
+            raise _absence(op, id_)
+    states = _states(op, stack)
+    chosen, left_out = dict[CommandKind[Any], list[Named]](), list[LeftOut]()
+    for kind, things in live.items():
+        wanted = [thing for thing in things.values() if not ids or thing.id in ids]
+        reasons = {
+            thing.id: _reason_to_leave_out(thing, states, everything=everything or bool(ids)) for thing in wanted
+        }
+        chosen[kind] = [thing for thing in wanted if not reasons[thing.id]]
+        left_out += [LeftOut(thing.id, thing.name, reasons[thing.id]) for thing in wanted if reasons[thing.id]]
+    if ids and left_out:
+        raise OwnershipError(
+            f"{left_out[0].id} is not printed: {left_out[0].why}", "`pulumi state delete` it there first"
         )
-    raise RejectedError(f"the service calls the bid {id_} {bid.status!r} and does not list it", "run it again")
+    return adoption({kind: kind.drafts(op, things, live_ids, moment) for kind, things in chosen.items()}, left_out)
 
 
-def _states(cloud: Cloud, stack: SelectedStack | None) -> dict[str, StackState]:
+def _absence(op: Operation, id_: str) -> FlowResourcesError:
+    """Return why there is nothing live of an id."""
+    for kind in KINDS:
+        if id_.startswith(kind.resource.id_prefix):
+            return kind.absence(op, id_)
+    no_kind = " and ".join(f"of no {kind.resource.words.managed}" for kind in HOLDERS_FIRST)
+    examples = " and ".join(f"{kind.resource.id_prefix}..." for kind in HOLDERS_FIRST)
+    return RejectedError(f"{id_} is the id {no_kind}", f"they are like {examples}")
+
+
+def _states(op: Operation, stack: SelectedStack | None) -> dict[str, StackState]:
     """Return what the states of all stacks of the backend record, by name; nothing outside a Pulumi project."""
     if stack is None:
         return {}
-    own = stack.records()
-    guard(cloud, own)
-    return {stack.name: own, **stack.beside()}
+    own = stack.state()
+    guard_recorded_account(op.cloud, own)
+    return {stack.name: own, **stack.other_states()}
 
 
-def _why_not(one: Bid | StoredVolume, states: Mapping[str, StackState], *, everything: bool) -> str:
-    """Say why something is not printed; empty where it is."""
-    if stack := recorded_by(states, one):
+def _reason_to_leave_out(thing: Named, states: Mapping[str, StackState], *, everything: bool) -> str:
+    """Return why something is not printed; empty where it is."""
+    if stack := recorded_by(states, thing):
         return f"recorded by {stack}"
-    return MARKED if take_apart(one.name) and not everything else ""
-
-
-def _written(cloud: Cloud, live: _Live, chosen: Sequence[str], left_out: Sequence[LeftOut]) -> Adoption:
-    tasks, bids = list[Task](), [live.bids[id_] for id_ in chosen if id_ in live.bids]
-    for bid in bids:
-        seen = cloud.observe(bid.id, live.moment)
-        if seen is not None and not seen.bid.ended:
-            tasks.append(Task(seen.bid, seen.status, cloud.mount_paths(bid.id) if bid.volumes else {}))
-    account = Account(
-        cloud.market().types if bids else (),
-        _key_names(cloud) if any(bid.ssh_keys for bid in bids) else {},
-        frozenset(live.volumes),
-    )
-    return adoption(tasks, [live.volumes[id_] for id_ in chosen if id_ in live.volumes], account, left_out)
-
-
-def _key_names(cloud: Cloud) -> dict[str, str]:
-    """Return what a program calls each key, by id: its name, where it has one and no other key has it."""
-    keys = cloud.ssh_keys()
-    names = {id_: name for name, id_ in keys.items() if name != id_ and name.strip()}
-    return {id_: names.get(id_, id_) for id_ in keys.values()}
+    return MARKED if take_apart(thing.name) and not everything else ""

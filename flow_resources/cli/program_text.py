@@ -1,7 +1,6 @@
 """The text of a program: names, literals and calls, in the form that a formatter leaves alone at 120 columns.
 
-What the service says is data here. It is quoted, escaped and cut, and never becomes code, whatever somebody called a
-bid.
+What the service says is data here: it is quoted, escaped and cut, and never becomes code, whatever a bid is called.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Group:
-    """A call or a list: one line where it fits, else an item a line. An item that begins with # is a comment."""
+    """A call or a list: one line where it fits, else a line per item. An item that begins with # is a comment."""
 
     before: str
     items: Sequence[Item]
@@ -39,26 +38,26 @@ Item = str | Text | Group
 
 
 def statement(target: str, call: Group) -> Iterator[str]:
-    """Yield the lines of an assignment, an argument a line."""
+    """Yield the lines of an assignment, a line per argument."""
     yield f"{target} = {call.before}"
-    for one in call.items:
-        yield from _lines(one, 4)
+    for item in call.items:
+        yield from _lines(item, 4)
     yield call.after
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Write a string as a literal, in ASCII: nothing in it can end it, or turn the text around on a screen."""
-    return '"' + shown(text).replace('"', '\\"') + '"'
+    return '"' + escape(text).replace('"', '\\"') + '"'
 
 
-def shown(text: str) -> str:
+def escape(text: str) -> str:
     """Return a text of the service's on one line, with everything escaped that is not plain ASCII."""
     return text.encode("unicode_escape").decode("ascii")
 
 
 def cut(text: str, limit: int = 80) -> str:
     """Return a text of the service's for a comment or a message."""
-    plain = shown(text)
+    plain = escape(text)
     return plain if len(plain) <= limit else f"{plain[: limit - 3]}..."
 
 
@@ -72,14 +71,15 @@ class Names:
     def give(self, live: str, kind: str) -> tuple[str, str]:
         """Return a resource's name and its variable's; `kind` stands in where the live name has nothing to use."""
         wanted = re.sub(r"[^A-Za-z0-9_.-]+", "-", live)[:_NAME_LENGTH].strip("-._") or kind
-        logical = _once(wanted, "-", self._logical)
+        logical = _reserve(wanted, "-", self._logical)
         variable = re.sub(r"[^a-z0-9]+", "_", logical.lower()).strip("_")
         if not variable or variable[0].isdigit() or variable in _TAKEN:
             variable = f"{kind}_{variable}".rstrip("_")
-        return logical, _once(variable, "_", self._variables)
+        return logical, _reserve(variable, "_", self._variables)
 
 
-def _once(wanted: str, joint: str, used: set[str]) -> str:
+def _reserve(wanted: str, joint: str, used: set[str]) -> str:
+    """Return a name that was not used before, with a number where it has to be."""
     name, number = wanted, 1
     while name in used:
         number += 1
@@ -90,17 +90,17 @@ def _once(wanted: str, joint: str, used: set[str]) -> str:
 
 def _lines(item: Item, indent: int) -> Iterator[str]:
     """Yield an item with its comma."""
-    margin, flat = " " * indent, _flat(item)
+    margin, flat = " " * indent, _on_one_line(item)
     if flat is not None and (indent + len(flat) < WIDTH or isinstance(item, str)):
         yield f"{margin}{flat}," if not flat.startswith("#") else f"{margin}{flat}"
     elif isinstance(item, Text):
         yield f"{margin}{item.before}("
-        yield from (f"{margin}    {quoted(piece)}" for piece in _pieces(item.value))
+        yield from (f"{margin}    {quote(piece)}" for piece in _pieces(item.value))
         yield f"{margin}),"
     elif isinstance(item, Group):
         yield f"{margin}{item.before}"
-        for one in item.items:
-            yield from _lines(one, indent + 4)
+        for inner in item.items:
+            yield from _lines(inner, indent + 4)
         yield f"{margin}{item.after},"
 
 
@@ -108,20 +108,20 @@ def _pieces(text: str) -> Iterator[str]:
     """Yield a long string in pieces, each of which fits a line once it is escaped."""
     piece = ""
     for letter in text:
-        if len(quoted(piece + letter)) > _PIECE:
+        if len(quote(piece + letter)) > _PIECE:
             yield piece
             piece = ""
         piece += letter
     yield piece
 
 
-def _flat(item: Item) -> str | None:
+def _on_one_line(item: Item) -> str | None:
     """Return an item on one line; None where a comment in it forbids that."""
     if isinstance(item, str):
         return item
     if isinstance(item, Text):
-        return item.before + quoted(item.value)
-    inside = [_flat(one) for one in item.items]
-    if any(one is None or one.startswith("#") for one in inside):
+        return item.before + quote(item.value)
+    inner = [_on_one_line(part) for part in item.items]
+    if any(part is None or part.startswith("#") for part in inner):
         return None
-    return item.before + ", ".join(filter(None, inside)) + item.after
+    return item.before + ", ".join(filter(None, inner)) + item.after

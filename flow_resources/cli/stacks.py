@@ -1,6 +1,6 @@
-"""What a command may ask of Pulumi: the stack of a project folder, its config, its state, and the states beside it.
+"""What the commands read from Pulumi: the stack of a project folder, its config and its state, other stacks' states.
 
-How Pulumi is asked, `flow_resources.backend` says.
+How Pulumi is run, `flow_resources.backend` says.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from subprocess import CalledProcessError
 
 from pulumi import automation
 
-from flow_resources import identity
+from flow_resources import program
 from flow_resources.backend import WHOLE_NAMES, stored_state
 from flow_resources.cli.target import project_folder
-from flow_resources.core.orphans import StackState, read_state
+from flow_resources.cloud import Cloud
+from flow_resources.core.hidden import Record
+from flow_resources.core.stack_state import StackState, read_state
 from flow_resources.errors import FlowResourcesError, one_line
+from flow_resources.lifecycle.account import guard_account
 
 _UNTOUCHED = "nothing was touched"
 
 
 class StackError(FlowResourcesError):
-    """Pulumi cannot say what was asked of it."""
+    """Pulumi cannot tell what a command has to know."""
 
 
 class SelectedStack:
@@ -41,55 +44,55 @@ class SelectedStack:
                 f"there is no Pulumi project in {folder.resolve()} or above",
                 "go into the folder of its Pulumi.yaml, or name it with --cwd",
             )
-        with _asking("start `pulumi`"):
+        with _translating_errors("start `pulumi`"):
             workspace = automation.LocalWorkspace(work_dir=str(project), env_vars=WHOLE_NAMES)
-        with _asking("list the stacks of the project"):
+        with _translating_errors("list the stacks of the project"):
             stacks = workspace.list_stacks()
         if name is None:
-            wanted = [one.name for one in stacks if one.current]
+            names = [stack.name for stack in stacks if stack.current]
         else:
-            wanted = [one.name for one in stacks if one.name == name or one.name.endswith(f"/{name}")]
-        if name is None and not wanted:
+            names = [stack.name for stack in stacks if stack.name == name or stack.name.endswith(f"/{name}")]
+        if name is None and not names:
             raise StackError(f"no stack is selected in {project}", "`pulumi stack select NAME`, or --stack NAME")
-        if len(wanted) != 1:
-            there = ", ".join(one.name for one in stacks) or "none"
-            few = "no stack" if not wanted else "more than one stack"
-            raise StackError(f"{few} of the project in {project} is named {name!r}", f"there are {there}")
-        return cls(workspace, wanted[0])
+        if len(names) != 1:
+            existing = ", ".join(stack.name for stack in stacks) or "none"
+            count = "no stack" if not names else "more than one stack"
+            raise StackError(f"{count} of the project in {project} is named {name!r}", f"there are {existing}")
+        return cls(workspace, names[0])
 
-    def owner(self, said: str | None) -> str:
+    def owner(self, configured: str | None) -> str:
         """Return whose mark the stack's resources carry: `flow:owner`, else the stack's whole name."""
-        if not said and self.name.count("/") != 2:  # noqa: PLR2004 - organization/project/stack
+        if not configured and self.name.count("/") != 2:  # noqa: PLR2004 - organization/project/stack
             raise StackError(
                 f"the backend does not say the organization and the project of {self.name}", "`pulumi state upgrade`"
             )
-        return identity.owner_of(said, self.name)
+        return program.owner_of(configured, self.name)
 
     def config(self) -> dict[str, str]:
         """Return the stack's configuration, secrets in clear."""
-        with _asking(f"read the configuration of {self.name}"):
-            return {key: str(one.value) for key, one in self._workspace.get_all_config(self.name).items()}
+        with _translating_errors(f"read the configuration of {self.name}"):
+            return {key: str(entry.value) for key, entry in self._workspace.get_all_config(self.name).items()}
 
-    def records(self) -> StackState:
+    def state(self) -> StackState:
         """Return what the stack's state records now."""
-        return self._records_of(self.name)
+        return self._read_state(self.name)
 
-    def beside(self) -> dict[str, StackState]:
+    def other_states(self) -> dict[str, StackState]:
         """Return what the states of all other stacks of the backend record, by name."""
-        with _asking("list all stacks of the backend"):
-            names = [one.name for one in self._workspace.list_stacks(include_all=True)]
-        return {name: self._records_of(name) for name in names if name != self.name}
+        with _translating_errors("list all stacks of the backend"):
+            names = [stack.name for stack in self._workspace.list_stacks(include_all=True)]
+        return {name: self._read_state(name) for name in names if name != self.name}
 
     def is_being_updated(self) -> bool:
         """Whether an update of the stack is under way, or died and has left its lock.
 
-        Pulumi Cloud says so. A self-managed backend tells only those who want the lock themselves: making a stack that
-        exists takes it for a moment, and then fails, either way.
+        Pulumi Cloud tells. A self-managed backend tells only who wants the lock: creating a stack that exists takes it
+        for a moment, and then fails, either way.
         """
-        with _asking(f"find out whether an update of {self.name} is under way"):
-            listed = [one for one in self._workspace.list_stacks() if one.name == self.name]
-            if any(one.update_in_progress is not None for one in listed):
-                return any(one.update_in_progress for one in listed)
+        with _translating_errors(f"find out whether an update of {self.name} is under way"):
+            listed = [stack for stack in self._workspace.list_stacks() if stack.name == self.name]
+            if any(stack.update_in_progress is not None for stack in listed):
+                return any(stack.update_in_progress for stack in listed)
             try:
                 self._workspace.create_stack(self.name)
             except automation.StackAlreadyExistsError:
@@ -98,28 +101,37 @@ class SelectedStack:
                 return True
         raise StackError(f"the stack {self.name} was removed meanwhile", "`pulumi stack ls` lists those that are there")
 
-    def _records_of(self, name: str) -> StackState:
-        with _asking(f"read the state of {name}"):
+    def _read_state(self, name: str) -> StackState:
+        with _translating_errors(f"read the state of {name}"):
             return read_state(stored_state(self._workspace, name))
 
 
+def guard_recorded_account(cloud: Cloud, state: StackState) -> None:
+    """Raise AccountMismatchError where the settings point at another service or project than a state records.
+
+    Nothing of the stack can be there, and a listing without it would be taken for good news.
+    """
+    for url, project in sorted(state.places):
+        guard_account(cloud, Record(service=url, project=project))
+
+
 @contextmanager
-def _asking(what: str) -> Iterator[None]:
-    """Raise, for whatever goes wrong with `pulumi`, one error that says what was asked."""
+def _translating_errors(what: str) -> Iterator[None]:
+    """Raise one StackError for whatever goes wrong with `pulumi`, with what the command tried to do."""
     try:
         yield
     except FileNotFoundError as error:
         raise StackError("there is no `pulumi` on PATH", "https://www.pulumi.com/docs/install/ has it") from error
     except automation.CommandError as error:
-        raise StackError(f"could not {what}: {_words(error)}", _UNTOUCHED) from error
+        raise StackError(f"could not {what}: {_first_complaint(error)}", _UNTOUCHED) from error
     except (automation.InvalidVersionError, CalledProcessError, OSError) as error:
         raise StackError(f"could not {what}: {error}", _UNTOUCHED) from error
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(f"could not {what}: `pulumi` printed what cannot be read: {error}", _UNTOUCHED) from error
 
 
-def _words(error: automation.CommandError) -> str:
+def _first_complaint(error: automation.CommandError) -> str:
     """Return the CLI's own first complaint; what it printed on standard output (a secret?) is not repeated."""
-    said = str(error).rpartition("\n stderr: ")[2].splitlines()
-    complaints = [line.partition("error: ")[2] for line in said if line.startswith("error: ")]
-    return one_line(" ".join([*complaints, *said][:1]) or "it gave no reason", 300)
+    lines = str(error).rpartition("\n stderr: ")[2].splitlines()
+    complaints = [line.partition("error: ")[2] for line in lines if line.startswith("error: ")]
+    return one_line(" ".join([*complaints, *lines][:1]) or "it gave no reason", 300)

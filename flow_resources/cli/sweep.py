@@ -1,7 +1,7 @@
 """`flow-resources sweep`: what is live in the project with this stack's mark and recorded in no state.
 
-What the user types and what comes back. The work is done by `looking` and, with `--yes`, by `ending`; `stacks` asks
-Pulumi, `report` prints. They are imported when they are needed, so that `--help` costs nothing.
+The command line and the exit code. `sweep_find` searches, `sweep_report` prints, and with `--yes` `sweep_delete`
+deletes. They are imported when they are needed, so that `--help` costs nothing.
 """
 
 from __future__ import annotations
@@ -31,67 +31,68 @@ _UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command understands."""
+    """Declare the arguments of the command."""
     target.add_arguments(parser)
     parser.add_argument("--yes", action="store_true", help="end the bids that were found, and see them ended")
     parser.add_argument("--volumes", action="store_true", help="with --yes: delete the volumes too, with their data")
     parser.add_argument(
-        "--min-age", type=_age, default=_MIN_AGE, metavar="AGE",
+        "--min-age", type=_parse_age, default=_MIN_AGE, metavar="AGE",
         help="leave what is younger alone: 90s, 15m, 2h, 1d, or minutes (default: 15m)",
     )  # fmt: skip
     parser.add_argument("--all", action="store_true", help="list whatever carries a mark, whoever's; ends nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
 
 
-def run(asked: argparse.Namespace) -> int:
-    """Look, print, end what `--yes` says, and return the exit code."""
-    if asked.all and asked.yes:
+def run(arguments: argparse.Namespace) -> int:
+    """Search, print, delete what `--yes` says, and return the exit code."""
+    if arguments.all and arguments.yes:
         return fail("--all only lists: `flow cancel ID` ends one bid, `flow-resources sweep --yes` this stack's own")
+    from flow_resources.cli.kinds import HOLDERS_FIRST
     from flow_resources.cli.stacks import SelectedStack
-    from flow_resources.cli.sweep_delete import ends
-    from flow_resources.cli.sweep_find import look
+    from flow_resources.cli.sweep_delete import delete_orphans
+    from flow_resources.cli.sweep_find import find
 
-    stack = SelectedStack.open(asked.cwd, asked.stack)
-    with target.settled(stack) as memory:
-        memory.owner = stack.owner(memory.config("flow:owner"))
-        cloud = memory.cloud()
-        seen = look(stack, cloud, asked.min_age, everyone=asked.all)
-        report = replace(seen, command=_command_of(asked), ending=bool(asked.yes))
-        _say(report.lines(), asked)
+    stack = SelectedStack.open(arguments.cwd, arguments.stack)
+    config = stack.config()
+    with target.operation(config) as op:
+        report = find(op, stack, stack.owner(config.get("flow:owner")), arguments.min_age, everyone=arguments.all)
+        report = replace(report, command=_deleting_command(arguments), yes=arguments.yes)
+        _print(report.lines(), arguments)
         try:
-            if asked.yes:
-                _say(ends(report, stack, cloud, volumes=asked.volumes), asked)
+            if arguments.yes:
+                kinds = [kind for kind in HOLDERS_FIRST if not kind.option or vars(arguments)[kind.option]]
+                _print(delete_orphans(op, report, stack, kinds), arguments)
         finally:
-            if asked.json:
+            if arguments.json:
                 sys.stdout.write(report.document() + "\n")
         return FOUND if report.found else 0
 
 
-def _say(lines: Iterable[str], asked: argparse.Namespace) -> None:
+def _print(lines: Iterable[str], arguments: argparse.Namespace) -> None:
     for line in lines:
-        if not asked.json:
+        if not arguments.json:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 
 
-def _command_of(asked: argparse.Namespace) -> str:
-    """Write the command that ends what this one finds: without its options it would look elsewhere, or find less."""
-    age = "" if asked.min_age == _MIN_AGE else _written(asked.min_age)
-    folder = "" if asked.cwd == Path() else str(asked.cwd)
-    said = [("--stack", asked.stack), ("--cwd", folder), ("--min-age", age)]
-    options = [word for option, value in said if value for word in (option, value)]
-    return shlex.join(["flow-resources", "sweep", "--yes", *options])
+def _deleting_command(arguments: argparse.Namespace) -> str:
+    """Return the command that deletes what was found: without these options it would search elsewhere, or find less."""
+    age = "" if arguments.min_age == _MIN_AGE else _format_age(arguments.min_age)
+    folder = "" if arguments.cwd == Path() else str(arguments.cwd)
+    options = [("--stack", arguments.stack), ("--cwd", folder), ("--min-age", age)]
+    words = [word for option, value in options if value for word in (option, value)]
+    return shlex.join(["flow-resources", "sweep", "--yes", *words])
 
 
-def _written(age: timedelta) -> str:
+def _format_age(age: timedelta) -> str:
     seconds = int(age.total_seconds())
     unit = next(unit for unit in "dhms" if seconds % _UNITS[unit] == 0)
     return f"{seconds // _UNITS[unit]}{unit}" if seconds else "0"
 
 
-def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"([0-9]{1,6})([smhd]?)", text)
-    if not found:
+def _parse_age(text: str) -> timedelta:
+    match = re.fullmatch(r"([0-9]{1,6})([smhd]?)", text)
+    if not match:
         msg = f"must be like 90s, 15m, 2h or 1d, got {text!r}"
         raise argparse.ArgumentTypeError(msg)
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])

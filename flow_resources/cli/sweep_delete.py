@@ -1,108 +1,78 @@
-"""Ending what `sweep` found, by the very verbs that `pulumi destroy` uses: cancelled, then seen ended.
+"""Deleting what `sweep` found, by the verb that `pulumi destroy` uses: a bid is cancelled, then seen ended.
 
-The order matters. Right before each end the stack's lock is looked at, then the state is read again, then the lock is
-looked at once more, then the live name: an `up` that took the thing over meanwhile keeps it, also one that recorded it
-and ended in between, and between the last look and the end lie the milliseconds of one request.
+The order matters. Right before each deletion the stack's lock is checked, then the state is read again, then the lock
+is checked once more, then the live name: an `up` that took the thing over meanwhile keeps it, also one that recorded it
+and ended in between, and between the last check and the deletion lie the milliseconds of one request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import Any
 
+from flow_resources.cli.kind import CommandKind
 from flow_resources.cli.stacks import SelectedStack, StackError
 from flow_resources.cli.sweep_report import Report
-from flow_resources.cloud import Cloud
-from flow_resources.core.models import Bid, StoredVolume
+from flow_resources.core.models import Named
 from flow_resources.core.orphans import Orphan
 from flow_resources.errors import OwnershipError
-from flow_resources.providers import session
-from flow_resources.providers.cluster import GpuClusterProvider
-from flow_resources.providers.volume import VolumeProvider
-from flow_resources.providers.volume_making import find
+from flow_resources.lifecycle import verbs
+from flow_resources.lifecycle.operation import Operation
 
 
-def ends(report: Report, stack: SelectedStack, cloud: Cloud, *, volumes: bool) -> Iterator[str]:
-    """End the bids that may be ended, then, where asked, the volumes; yield what is done, and note it in the report.
+def delete_orphans(
+    op: Operation, report: Report, stack: SelectedStack, kinds: Iterable[CommandKind[Any]]
+) -> Iterator[str]:
+    """Delete what may be deleted, kind after kind; yield what is done, and note it in the report.
 
     Raises OwnershipError where another person's stack can have the same owner, and StackError while the stack is being
-    updated. What was ended before that stays ended.
+    updated. What was deleted before that stays deleted.
     """
-    if report.found and report.shared:
+    if report.found and report.owner_is_shared:
         raise OwnershipError(
             f"nothing was ended: the owner is {report.owner!r}, as for everybody with a project and a stack of these "
             "names on a self-managed backend, and the cluster that runs may be theirs",
             "`flow cancel ID` ends one that is yours; `pulumi config set flow:owner ...` before the first `up` lets "
             "--yes tell",
         )
-    end = _End(report, stack)
-    for bid in report.found.bids:
-        yield from end(bid, _Bids(cloud))
-    for volume in report.found.volumes if volumes else ():
-        yield from end(volume, _Volumes(cloud))
+    for kind in kinds:
+        for orphan in report.found.of(kind):
+            yield from _delete(op, report, stack, kind, orphan)
 
 
-@dataclass(frozen=True)
-class _Bids:
-    cloud: Cloud
-    doing, done = "ending", "ended"
-
-    def look(self, id_: str) -> Bid | None:
-        return self.cloud.bid(id_)
-
-    def end(self, id_: str, name: str) -> None:
-        GpuClusterProvider().delete(id_, {"task_name": name})
-
-
-@dataclass(frozen=True)
-class _Volumes:
-    cloud: Cloud
-    doing, done = "deleting", "deleted"
-
-    def look(self, id_: str) -> StoredVolume | None:
-        return find(self.cloud, id_, session.current().clock.now())
-
-    def end(self, id_: str, name: str) -> None:
-        VolumeProvider().delete(id_, {"volume_name": name})
+def _delete(
+    op: Operation, report: Report, stack: SelectedStack, kind: CommandKind[Any], orphan: Orphan[Named]
+) -> Iterator[str]:
+    id_, name = orphan.thing.id, orphan.thing.name
+    if reason := orphan.note or _reason_to_keep(op, stack, kind.resource, orphan.thing):
+        report.outcomes[id_] = "kept"
+        yield f"kept {id_}: {reason}"
+        return
+    yield f"{kind.ending} {id_}"
+    report.outcomes[id_] = "unknown"  # until it is seen ended
+    verbs.delete(op, kind.resource, id_, {kind.name_output: name})
+    report.outcomes[id_] = kind.ended
+    yield f"{kind.ended} {id_}"
 
 
-@dataclass(frozen=True)
-class _End:
-    """One end after the other."""
+def _reason_to_keep(op: Operation, stack: SelectedStack, resource: verbs.AnyResource, thing: Named) -> str:
+    """Return why something must not be deleted after all; empty where it may be, also where it is gone already."""
+    _refuse_during_update(stack)
+    is_recorded = thing.id in stack.state().ids
+    _refuse_during_update(stack)
+    live = resource.find(op, thing.id)
+    if is_recorded:
+        return "the state records it by now"
+    if live and live.name != thing.name:
+        return f"it is named {live.name!r} by now"
+    if live and (holders := resource.holders(live)):  # as of now: what held it may just have been deleted
+        return f"attached to {', '.join(holders)}"
+    return ""
 
-    report: Report
-    stack: SelectedStack
 
-    def __call__(self, left: Orphan[Bid] | Orphan[StoredVolume], things: _Bids | _Volumes) -> Iterator[str]:
-        id_, name = left.thing.id, left.thing.name
-        why = left.note or self._why_not(id_, name, things.look)
-        if why:
-            self.report.outcomes[id_] = "kept"
-            yield f"kept {id_}: {why}"
-            return
-        yield f"{things.doing} {id_}"
-        self.report.outcomes[id_] = "unknown"  # until it was seen
-        things.end(id_, name)
-        self.report.outcomes[id_] = things.done
-        yield f"{things.done} {id_}"
-
-    def _why_not(self, id_: str, name: str, look: Callable[[str], Bid | StoredVolume | None]) -> str:
-        """Say why it must not be ended after all; empty where it may be, also where it is gone already."""
-        self._refuse_during_an_update()
-        recorded = id_ in self.stack.records().ids
-        self._refuse_during_an_update()
-        live = look(id_)
-        if recorded:
-            return "the state records it by now"
-        if live and live.name != name:
-            return f"it is named {live.name!r} by now"
-        if isinstance(live, StoredVolume) and live.bids:  # by now: the bid that held it may just have been ended
-            return f"attached to {', '.join(live.bids)}"
-        return ""
-
-    def _refuse_during_an_update(self) -> None:
-        if self.stack.is_being_updated():
-            raise StackError(
-                f"an update of {self.stack.name} is under way",
-                "wait for its end; where it has died, `pulumi cancel` takes its lock away",
-            )
+def _refuse_during_update(stack: SelectedStack) -> None:
+    if stack.is_being_updated():
+        raise StackError(
+            f"an update of {stack.name} is under way",
+            "wait for its end; where it has died, `pulumi cancel` takes its lock away",
+        )

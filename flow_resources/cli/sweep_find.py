@@ -1,85 +1,69 @@
-"""Looking for leftovers: the service is asked first, and Pulumi after it, for what its states say of the answer.
+"""Finding orphans: the service is read first, and Pulumi's states after it.
 
-In this order what an `up` makes and records in between is no leftover.
+In this order what an `up` makes and records in between is not taken for an orphan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
-from flow_resources.cli.stacks import SelectedStack
-from flow_resources.cli.sweep_report import Report
-from flow_resources.cloud import Cloud
-from flow_resources.core.models import Bid, StoredVolume
-from flow_resources.core.orphans import Found, Owners, StackState, find_orphans, marked
-from flow_resources.providers import session
-from flow_resources.providers.base import SERVICE, guard_account, owner_is_shared
+from flow_resources.cli.kind import CommandKind
+from flow_resources.cli.kinds import HOLDERS_FIRST
+from flow_resources.cli.stacks import SelectedStack, guard_recorded_account
+from flow_resources.cli.sweep_report import Found, Report
+from flow_resources.core.answer import Answer
+from flow_resources.core.hidden import Identity
+from flow_resources.core.models import Named
+from flow_resources.core.naming import Mark
+from flow_resources.core.orphans import Owners, find_marked, find_orphans
+from flow_resources.core.stack_state import StackState
+from flow_resources.lifecycle.operation import Operation
+
+Live = Mapping[CommandKind[Any], Sequence[Named]]
 
 
-def look(stack: SelectedStack, cloud: Cloud, min_age: timedelta, *, everyone: bool) -> Report:
-    """Return what no state records of this stack's, or, for everyone, whatever carries a mark.
+def find(op: Operation, stack: SelectedStack, owner: str, min_age: timedelta, *, everyone: bool) -> Report:
+    """Report what no state records of this stack's, or, for everyone, whatever carries a mark.
 
     Raises AccountMismatchError where the stack's state records another service or project than the settings point at.
     """
-    memory = session.current()
-    moment = memory.clock.now()
-    bids, volumes = _live_bids(cloud, moment), cloud.volumes(moment)
-    own = stack.records()
+    moment = op.clock.now()
+    live: Live = {kind: kind.resource.list_all(op) for kind in HOLDERS_FIRST}
+    own = stack.state()
     if everyone:
-        found = _marked({stack.name: own, **stack.beside()}, bids, volumes)
+        found = _find_marked({stack.name: own, **stack.other_states()}, live)
     else:
-        guard(cloud, own)
-        found = _left(stack, Owners.of(memory.owner, stack.name, own), own, bids, volumes, min_age)
+        guard_recorded_account(op.cloud, own)
+        found = _find_orphans(stack, Owners.of(owner, stack.name, own), own, live, min_age)
     return Report(
         found=found,
-        status={one.thing.id: seen.status for one in found.bids if (seen := cloud.observe(one.thing.id, moment))},
+        statuses={
+            orphan.thing.id: kind.observe_status(op, orphan.thing, moment)
+            for kind, orphans in found.by_kind.items()
+            for orphan in orphans
+        },
         stack=stack.name,
-        service=cloud.settings.api_url,
-        project=cloud.project().name,
-        owner=memory.owner,
-        shared=owner_is_shared(),
-        unfinished=bool(own.making),
+        service=op.settings.api_url,
+        project=op.cloud.project().name,
+        owner=owner,
+        owner_is_shared=Identity(Mark.of(owner, ""), owner).owner_is_shared is Answer.YES,
+        is_unfinished=bool(own.making),
         everyone=everyone,
     )
 
 
-def _live_bids(cloud: Cloud, moment: float) -> list[Bid]:
-    """Return the live bids of two listings, one after the other.
-
-    One listing asks for one status after the other, so a bid that goes back to an earlier one meanwhile (it has lost
-    its machines, and waits in the auction again) is in none of them. It is in the next.
-    """
-    first = cloud.live_bids(moment)
-    return list({**first, **cloud.live_bids(session.current().clock.now())}.values())
-
-
-def _left(
-    stack: SelectedStack,
-    owners: Owners,
-    own: StackState,
-    bids: list[Bid],
-    volumes: list[StoredVolume],
-    min_age: timedelta,
-) -> Found:
+def _find_orphans(stack: SelectedStack, owners: Owners, own: StackState, live: Live, min_age: timedelta) -> Found:
     """Return what no state records. The states of other stacks are read only where the own one leaves something."""
     now = datetime.now(timezone.utc)
 
-    def left(others: Sequence[StackState]) -> Found:
-        return Found(
-            find_orphans(bids, owners, own, others, now, min_age),
-            find_orphans(volumes, owners, own, others, now, min_age),
-        )
+    def orphans(others: Sequence[StackState]) -> Found:
+        return Found({kind: find_orphans(things, owners, own, others, now, min_age) for kind, things in live.items()})
 
-    return left(list(stack.beside().values())) if left(()) else Found()
+    return orphans(list(stack.other_states().values())) if orphans(()) else Found()
 
 
-def _marked(states: dict[str, StackState], bids: list[Bid], volumes: list[StoredVolume]) -> Found:
+def _find_marked(states: Mapping[str, StackState], live: Live) -> Found:
     now = datetime.now(timezone.utc)
-    return Found(marked(bids, states, now), marked(volumes, states, now))
-
-
-def guard(cloud: Cloud, own: StackState) -> None:
-    """Refuse to look where nothing of the stack can be: an empty answer would be taken for good news."""
-    for url, project in sorted(own.places):
-        guard_account(cloud, {SERVICE: url, "project": project})
+    return Found({kind: find_marked(things, states, now) for kind, things in live.items()})

@@ -1,18 +1,45 @@
-"""What `sweep` says of what it found: tables for a person, one JSON document for a script."""
+"""What `sweep` prints: tables for a person, one JSON document for a script."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
+from flow_resources.cli.kind import CommandKind
+from flow_resources.cli.kinds import HOLDERS_FIRST, KINDS
 from flow_resources.core import money
-from flow_resources.core.models import Bid
-from flow_resources.core.orphans import OTHER_OWNER, TOO_YOUNG, Found, Orphan, cost_of
+from flow_resources.core.models import Named
+from flow_resources.core.orphans import OTHER_OWNER, TOO_YOUNG, Orphan
 
-_RIGHT = {"MACHINES", "MAX USD/H", "GB", "AGE"}
+_RIGHT_ALIGNED = {"AGE", *(title for kind in KINDS for title in kind.number_titles)}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found, by kind, each oldest first."""
+
+    by_kind: Mapping[CommandKind[Any], Sequence[Orphan[Any]]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return any(self.by_kind.values())
+
+    def of(self, kind: CommandKind[Any]) -> Sequence[Orphan[Any]]:
+        """Return what is of a kind."""
+        return self.by_kind.get(kind, ())
+
+    def notes(self, kind: CommandKind[Any]) -> set[str]:
+        """Return the notes on what is of a kind; an empty one stands for what may be deleted."""
+        return {orphan.note for orphan in self.of(kind)}
+
+    @property
+    def cost(self) -> Decimal:
+        """The most that all of it can cost, in USD per hour."""
+        costs = (kind.max_cost(orphan.thing) for kind in KINDS for orphan in self.of(kind))
+        return sum(filter(None, costs), Decimal(0))
 
 
 @dataclass(frozen=True)
@@ -20,41 +47,38 @@ class Report:
     """What was found, where, and what was done about it."""
 
     found: Found
-    status: Mapping[str, str]
-    """Of each bid, by id, in the words of `GpuCluster.status`."""
+    statuses: Mapping[str, str]
+    """By id, of what has a status that a listing does not tell."""
     stack: str
     project: str
     owner: str
-    shared: bool
+    owner_is_shared: bool
     """Whether other people's stacks can have the same owner."""
-    unfinished: bool = False
+    is_unfinished: bool = False
     """Whether the state says that something is being made, or was when the `up` died."""
     everyone: bool = False
-    """Whether everybody's were looked for (`--all`)."""
+    """Whether everybody's were searched for (`--all`)."""
     service: str = ""
-    """The API URL: good news is worth nothing where it comes from another one than was meant."""
+    """The API URL: good news from another service than the intended one is worth nothing."""
     command: str = "flow-resources sweep --yes"
-    """What to type to end what was found, with the options that found it."""
-    ending: bool = False
-    """Whether just that was typed: what it does, and why not, follows by itself."""
+    """The command that deletes what was found, with the options that found it."""
+    yes: bool = False
+    """Whether that is this command: then what it does, and why not, follows by itself."""
     outcomes: dict[str, str] = field(default_factory=dict)
-    """By id: ended, deleted, kept, or unknown where the end was asked for and not seen."""
+    """By id: ended, deleted, kept, or unknown where the end was requested and not seen."""
 
     def lines(self) -> Iterator[str]:
-        """Yield the tables and what they come to."""
+        """Yield the tables and a summary."""
         if not self.found:
-            yield (
-                f"Nothing that carries a mark is live in project {self.project} at {self.service}."
-                if self.everyone
-                else f"Nothing is left over: every live bid and volume of {self.stack} in project {self.project} at "
-                f"{self.service} is in a state."
-            )
+            yield self._nothing()
             return
-        for table in (self._bids(), self._volumes()):
-            yield from [*table, ""] if table else ()
-        cost = f", at most {money.usd(self.found.cost)}/h" if self.found.bids else ""
+        for kind in HOLDERS_FIRST:
+            if lines := self._table(kind):
+                yield from [*lines, ""]
+        has_cost = any(kind.has_cost and self.found.of(kind) for kind in KINDS)
+        cost = f", at most {money.usd(self.found.cost)}/h" if has_cost else ""
         whose = "a mark" if self.everyone else f"the mark of {self.stack} and in no state"
-        yield f"In project {self.project} with {whose}: {self._counted()}{cost}."
+        yield f"In project {self.project} with {whose}: {self._count()}{cost}."
         if not self.everyone:
             yield from self._advice()
 
@@ -64,104 +88,91 @@ class Report:
             "version": 1,
             "stack": self.stack,
             "owner": self.owner,
-            "owner_is_shared": self.shared,
+            "owner_is_shared": self.owner_is_shared,
             "service": self.service,
             "project": self.project,
             "max_usd_per_hour": float(self.found.cost),
-            "bids": [
-                {
-                    "id": one.thing.id,
-                    "name": one.thing.name,
-                    "machines": one.thing.quantity,
-                    "max_usd_per_hour": None if (cost := cost_of(one.thing)) is None else float(cost),
-                    "status": self._status(one.thing),
-                    **self._common(one),
-                }
-                for one in self.found.bids
-            ],
-            "volumes": [
-                {
-                    "id": one.thing.id,
-                    "name": one.thing.name,
-                    "size_gb": one.thing.size_gb,
-                    "attached_to": list(one.thing.bids),
-                    **self._common(one),
-                }
-                for one in self.found.volumes
-            ],
+            **{kind.plural: [self._document(kind, orphan) for orphan in self.found.of(kind)] for kind in HOLDERS_FIRST},
         }
         return json.dumps(content, indent=2)
 
-    def _bids(self) -> list[str]:
+    def _nothing(self) -> str:
+        if self.everyone:
+            return f"Nothing that carries a mark is live in project {self.project} at {self.service}."
+        nouns = _join([kind.resource.words.noun for kind in HOLDERS_FIRST])
+        return (
+            f"Nothing is left over: every live {nouns} of {self.stack} in project {self.project} at {self.service} is "
+            "in a state."
+        )
+
+    def _table(self, kind: CommandKind[Any]) -> list[str]:
+        noun = kind.resource.words.noun.upper()
         return table(
-            ["BID", "NAME", "MACHINES", "MAX USD/H", "AGE", "STATUS", "NOTE"],
-            [
-                [one.thing.id, one.thing.name, str(one.thing.quantity), _dollars(one.thing), span(one.age),
-                 self._status(one.thing), one.note]
-                for one in self.found.bids
-            ],
-        )  # fmt: skip
+            [noun, "NAME", *kind.number_titles, "AGE", kind.state_title, "NOTE"],
+            [self._row(kind, orphan) for orphan in self.found.of(kind)],
+        )
 
-    def _volumes(self) -> list[str]:
-        return table(
-            ["VOLUME", "NAME", "GB", "AGE", "ATTACHED TO", "NOTE"],
-            [
-                [one.thing.id, one.thing.name, str(one.thing.size_gb), span(one.age),
-                 ", ".join(one.thing.bids) or "-", one.note]
-                for one in self.found.volumes
-            ],
-        )  # fmt: skip
+    def _row(self, kind: CommandKind[Any], orphan: Orphan[Named]) -> list[str]:
+        thing = orphan.thing
+        state = kind.state(thing, self._status(thing))
+        return [thing.id, thing.name, *kind.numbers(thing), format_age(orphan.age), state, orphan.note]
 
-    def _status(self, bid: Bid) -> str:
-        return self.status.get(bid.id, "terminated")  # it ended between two looks
+    def _document(self, kind: CommandKind[Any], orphan: Orphan[Named]) -> dict[str, Any]:
+        thing = orphan.thing
+        return {
+            "id": thing.id,
+            "name": thing.name,
+            **kind.document(thing, self._status(thing)),
+            "created_at": thing.created_at,
+            "age_seconds": None if orphan.age is None else int(orphan.age.total_seconds()),
+            "note": orphan.note or None,
+            "outcome": self.outcomes.get(thing.id),
+        }
 
-    def _counted(self) -> str:
-        many = [(len(self.found.bids), "bid"), (len(self.found.volumes), "volume")]
-        return " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in many if count)
+    def _status(self, thing: Named) -> str:
+        return self.statuses.get(thing.id, "")
+
+    def _count(self) -> str:
+        counts = [(len(self.found.of(kind)), kind) for kind in HOLDERS_FIRST]
+        return _join(
+            [f"{count} {kind.resource.words.noun if count == 1 else kind.plural}" for count, kind in counts if count]
+        )
 
     def _advice(self) -> Iterator[str]:
-        bids, volumes = ({one.note for one in many} for many in (self.found.bids, self.found.volumes))
-        if self.unfinished:
+        if self.is_unfinished:
             yield "An `up` of the stack is under way, or died: what it makes is listed until it has recorded it."
             yield "Where it died, `pulumi cancel` and `pulumi up` take it over."
-        if self.shared:
-            if not self.ending:  # else the refusal says the same
+        if self.owner_is_shared:
+            if not self.yes:  # else the refusal says the same
                 yield (
                     f"Their owner, {self.owner!r}, can be another person's too: --yes ends nothing, `flow cancel ID` "
                     "ends one that is yours."
                 )
             return
-        if OTHER_OWNER in bids | volumes:
+        notes = {note for kind in KINDS for note in self.found.notes(kind)}
+        if OTHER_OWNER in notes:
             yield "What was made under another owner --yes leaves alone: `flow cancel ID` ends a bid that is yours."
-        if TOO_YOUNG in bids | volumes:
+        if TOO_YOUNG in notes:
             yield "What is too young --yes leaves alone, since an `up` may be making it: wait, or add `--min-age 0`."
-        if self.ending:
+        if self.yes:
             return
-        if "" in bids:
-            yield f"`{self.command}` ends the bids."
-        if "" in volumes:
-            yield f"`{self.command} --volumes` also deletes the volumes, with the data on them."
-
-    def _common(self, one: Orphan[Any]) -> dict[str, Any]:
-        return {
-            "created_at": one.thing.created_at,
-            "age_seconds": None if one.age is None else int(one.age.total_seconds()),
-            "note": one.note or None,
-            "outcome": self.outcomes.get(one.thing.id),
-        }
+        for kind in HOLDERS_FIRST:
+            if "" in self.found.notes(kind):
+                option = f" --{kind.option}" if kind.option else ""
+                yield f"`{self.command}{option}` {kind.end_advice}."
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Align columns; no rows are no table, and the last column is left out where nothing stands in it."""
+    """Align columns; no rows are no table, and an empty last column is left out."""
     if not rows:
         return []
     kept = len(head) if any(row[-1] for row in rows) else len(head) - 1
     lines = [row[:kept] for row in [head, *rows]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(map(_aligned, head, line, widths)).rstrip() for line in lines]
+    return ["  ".join(map(_align, head, line, widths)).rstrip() for line in lines]
 
 
-def span(age: timedelta | None) -> str:
+def format_age(age: timedelta | None) -> str:
     """Write an age in its greatest units: "2d 3h", "3h 5m", "12m", "40s"; "?" where it is not known."""
     if age is None:
         return "?"
@@ -174,10 +185,9 @@ def span(age: timedelta | None) -> str:
     return f"{minutes}m" if minutes else f"{seconds}s"
 
 
-def _aligned(title: str, cell: str, width: int) -> str:
-    return cell.rjust(width) if title in _RIGHT else cell.ljust(width)
+def _align(title: str, cell: str, width: int) -> str:
+    return cell.rjust(width) if title in _RIGHT_ALIGNED else cell.ljust(width)
 
 
-def _dollars(bid: Bid) -> str:
-    cost = cost_of(bid)
-    return "?" if cost is None else f"{cost:,}"
+def _join(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)

@@ -1,16 +1,21 @@
 """The only door to the Flow SDK: what the verbs may ask of the service, and nothing else.
 
-`settings` finds the key, project and region; `door` has one method a question; `client` opens the SDK; `launching`
-says what a launch needs; `scripts` reads what one left; `transport` makes every read fresh and every lost answer found
-again; `retrying` asks again, as long as `patience` lasts; `keys` uses exactly the SSH keys that were named; `shared`
-lets all threads of a process share one reading; `failures` turns whatever the SDK raises into the errors of this
-package. No type of the SDK leaves this room. The SDK is imported when the first question is asked: a program that only
-declares resources never pays.
+* `settings` finds the key, the project and the region.
+* `client` has one method per request; each verb gets a view of its own of the process's `connection`.
+* `sdk` opens the SDK; `transport` is the HTTP client that it uses; `ssh_keys` launches with exactly the named keys.
+* `retries` retries within a `retry_budget`; `creation` creates once, also where an answer is lost.
+* `listings` and `single_flight` let all threads share one reading.
+* `launch` is what a new bid needs; `startup_script` reads what the SDK writes for it.
+* `errors` translates whatever the SDK raises; `footprint` keeps the process small.
+
+No type of the SDK leaves this package. The SDK is imported with the first request: a program that only declares
+resources does not pay for it.
 """
 
-from flow_resources.cloud.client import Cloud, Placed, Project
+from flow_resources.cloud.client import Cloud, Placed
+from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.launch import Launch
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 
-__all__ = ["Cloud", "Launch", "Placed", "Project", "RetryBudget", "Settings"]
+__all__ = ["Cloud", "Connection", "Launch", "Placed", "Project", "RetryBudget", "Settings"]

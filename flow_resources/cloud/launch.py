@@ -1,4 +1,4 @@
-"""From what the verbs want to what `Flow.run` takes."""
+"""What a new bid needs, and its translation into what `Flow.run` takes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Launch:
 
     name: str
     key: str
-    """Tells the service that two sendings are one request."""
+    """Tells the service that two requests are one."""
     instance_type: str
-    """The service's id, `it_...`: a spelling can mean several types."""
+    """The service's id, `it_...`; a name can mean several types."""
     num_instances: int
     price: Decimal
     """USD per instance-hour."""
@@ -28,11 +28,11 @@ class Launch:
     volumes: tuple[tuple[str, str, str], ...] = ()
     """(volume id, mount path, interface)"""
     ssh_keys: tuple[str, ...] = ()
-    """Ids of platform keys: exactly these. Empty for the SDK's default key."""
+    """Ids of platform keys, no others are used; empty for the SDK's default key."""
 
 
 def task_config(launch: Launch) -> Any:
-    """Return the SDK's TaskConfig for a launch: region pinned, code upload off, the name as it is."""
+    """Return the SDK's TaskConfig for a launch: the region pinned, code upload off, the name unchanged."""
     from flow import TaskConfig
     from flow.domain.models.constraints import Constraints
 
@@ -44,7 +44,7 @@ def task_config(launch: Launch) -> Any:
         num_instances=launch.num_instances,
         max_price_per_hour=float(launch.price),
         region=launch.region,
-        # Without it the SDK refuses bids below the market and may pick another region.
+        # Without this the SDK refuses bids under the market and may choose another region.
         constraints=Constraints(regions=[launch.region]),
         command=launch.command,
         env=dict(launch.env),
@@ -60,4 +60,4 @@ def task_config(launch: Launch) -> Any:
 
 def idempotency_key(key: str) -> str:
     """Return the Idempotency-Key that a creating request carries."""
-    return f"flow-resources:{key}"[:128]  # the SDK's bound (flow.sdk.models.task_config.IDEMPOTENCY_KEY_PATTERN)
+    return f"flow-resources:{key}"[:128]  # the SDK's limit (flow.sdk.models.task_config.IDEMPOTENCY_KEY_PATTERN)

@@ -1,16 +1,17 @@
-"""Asking again: the one layer of retries (the SDK's own is switched off).
+"""The one layer of retries (the SDK's own retries are switched off).
 
 =====================================  ==============================================================================
-request                                sent again after
+request                                retried after
 =====================================  ==============================================================================
-GET, DELETE, PATCH                     429, 5xx, a reset, a time-out, an answer that cannot be read
-POST that makes a bid or a volume      the same; but for a 429, what the lost one made is looked for first
-any other POST                         429 alone, which says that nothing happened
+GET, DELETE, PATCH                     429, 5xx, a connection reset, a time-out, an unreadable answer
+POST that creates a named thing        the same; after anything but a 429, what the lost request may have created is
+                                       looked up first (see `creation`)
+any other POST                         429 alone, which means that nothing happened
 =====================================  ==============================================================================
 
-Between two tries passes what the service asks for (`Retry-After`) and then, so that a crowd does not come back in
-step, anything up to a bound that doubles each time ("full jitter", https://aws.amazon.com/builders-library:
-timeouts, retries and backoff with jitter).
+Each pause is what the service asks for (`Retry-After`), plus a random time up to a bound that doubles with each retry,
+so that many clients do not retry in step ("full jitter", https://aws.amazon.com/builders-library: timeouts, retries and
+backoff with jitter).
 """
 
 from __future__ import annotations
@@ -34,22 +35,22 @@ from flow_resources.cloud.retry_budget import RetryBudget
 
 T = TypeVar("T")
 
-_FIRST, _CAP = 0.5, 10.0  # seconds: the bound of the first pause, and of all
+_FIRST, _CAP = 0.5, 10.0  # seconds: the bound of the first pause, and of all pauses
 
 
-def call_with_retries(send: Callable[[], T], patience: RetryBudget, may_repeat: Callable[[BaseException], bool]) -> T:
-    """Send until there is an answer, until what went wrong is no reason to repeat, or until patience ends.
+def call_with_retries(send: Callable[[], T], budget: RetryBudget, may_retry: Callable[[BaseException], bool]) -> T:
+    """Send until there is an answer, an error that may not be retried, or no budget left.
 
-    Raises the last try's own error.
+    Raises the error of the last attempt.
     """
-    began = patience.clock.now()
+    began = budget.clock.now()
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(may_repeat),
+        retry=tenacity.retry_if_exception(may_retry),
         wait=_pause,
-        stop=lambda state: not patience.lasts(began, state.upcoming_sleep),
-        sleep=patience.clock.sleep,
-        before_sleep=lambda state: patience.say(
-            f"{_what(_error(state))}, retry {state.attempt_number} in {max(round(state.upcoming_sleep), 1)} s"
+        stop=lambda state: not budget.may_retry(began, state.upcoming_sleep),
+        sleep=budget.clock.sleep,
+        before_sleep=lambda state: budget.report(
+            f"{_describe(_error(state))}, retry {state.attempt_number} in {max(round(state.upcoming_sleep), 1)} s"
         ),
         reraise=True,
     )
@@ -57,21 +58,21 @@ def call_with_retries(send: Callable[[], T], patience: RetryBudget, may_repeat: 
         return retrying(send)
     finally:
         if retrying.statistics.get("attempt_number", 1) > 1:
-            patience.spent += patience.clock.now() - began
+            budget.spent += budget.clock.now() - began
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a request that ended like this may be sent again, if it does no harm that it had its effect."""
+    """Whether a request that failed like this may be retried, provided that it may take effect twice."""
     return is_rate_limited(error) or is_outcome_unknown(error)
 
 
 def is_rate_limited(error: BaseException) -> bool:
-    """Whether the service had no time for the request: nothing happened."""
+    """Whether the service turned the request away because of its load: nothing happened."""
     return isinstance(error, RateLimitError)
 
 
 def is_outcome_unknown(error: BaseException) -> bool:
-    """Whether a request that ended like this may have had its effect all the same."""
+    """Whether a request that failed like this may have taken effect all the same."""
     if isinstance(error, (ApprovalPendingError, RateLimitError)):
         return False
     if isinstance(error, (NetworkError, FlowTimeoutError, InvalidResponseError)):
@@ -82,16 +83,16 @@ def is_outcome_unknown(error: BaseException) -> bool:
 
 
 def _pause(state: tenacity.RetryCallState) -> float:
-    asked: float = getattr(_error(state), "retry_after", None) or 0.0
-    return asked + tenacity.wait_random_exponential(multiplier=_FIRST, max=_CAP)(state)
+    retry_after: float = getattr(_error(state), "retry_after", None) or 0.0
+    return retry_after + tenacity.wait_random_exponential(multiplier=_FIRST, max=_CAP)(state)
 
 
 def _error(state: tenacity.RetryCallState) -> Any:
     return state.outcome.exception() if state.outcome else None
 
 
-def _what(error: Any) -> str:
-    # A 504 and a body that is no JSON have the status in their cause or beside it, whatever the SDK calls them.
+def _describe(error: Any) -> str:
+    # The SDK keeps the status of a 504, or of a body that is not JSON, in the error's cause.
     response = getattr(error.__cause__, "response", None)
     status = getattr(response, "status_code", None) or getattr(error, "status_code", None)
     if isinstance(error, InvalidResponseError):

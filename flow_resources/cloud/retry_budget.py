@@ -1,4 +1,4 @@
-"""How long somebody asks again where no answer comes."""
+"""How long a verb may retry requests that get no answer."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from flow_resources.clock import Clock
 
 @dataclass
 class RetryBudget:
-    """What one verb may spend on asking again, over all that it asks."""
+    """The time that one verb may spend on retries, over all of its requests."""
 
     seconds: float
-    """From the first try of a request to the last, summed over its requests."""
+    """From the first attempt of a request to its last one, summed over all requests."""
     until: float = float("inf")
     """The moment (monotonic) at which the verb's time limit is reached."""
     clock: Clock = field(default_factory=Clock)
-    say: Callable[[str], None] = lambda _: None
-    """Where it says that it asks again."""
+    report: Callable[[str], None] = lambda _: None
+    """Called with a message before each retry."""
     spent: float = 0.0
 
-    def lasts(self, began: float, pause: float) -> bool:
-        """Whether a request that began then may be sent again after a pause."""
+    def may_retry(self, began: float, pause: float) -> bool:
+        """Whether a request whose first attempt began then may be sent again after a pause."""
         now = self.clock.now()
         return self.spent + (now - began) + pause <= self.seconds and now + pause < self.until
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
-        """Ask nothing again within: the answer is not worth waiting for."""
+        """Allow no retries within: the answer is not worth waiting for."""
         seconds, self.seconds = self.seconds, 0.0
         try:
             yield

@@ -1,21 +1,62 @@
-"""Opening the SDK: one client for all threads of an operation."""
+"""Opening the SDK, and the places inside it that this package uses."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.clock import Clock
-from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 
 if TYPE_CHECKING:
     from flow.sdk.client import Flow
 
+    from flow_resources.cloud.transport import Transport
 
-def open_client(settings: Settings, clock: Clock, patience: Callable[[], RetryBudget]) -> Flow:
-    """Open the SDK with our transport and our way with SSH keys, whatever its own environment says."""
+
+class Sdk:
+    """The opened SDK; all threads of a process share one."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        """Its public client."""
+
+    @property
+    def api(self) -> Any:
+        """Its methods for single endpoints, which return rows as the service sends them."""
+        return self.flow.provider.ctx.api
+
+    @property
+    def transport(self) -> Transport:
+        """Our HTTP client."""
+        transport: Transport = self.flow.provider.ctx.http
+        return transport
+
+    @property
+    def scripts(self) -> Any:
+        """What writes the start-up script of a launch."""
+        return self.flow.provider.ctx.script_prep
+
+    @property
+    def ssh_key_folder(self) -> Path:
+        """Where it keeps the private halves of the platform keys that it makes."""
+        return Path(self.flow.provider.ctx.ssh_key_mgr._key_dir)  # noqa: SLF001 - there is no public name for it
+
+    @property
+    def regions(self) -> list[str]:
+        """The regions that it knows without a request."""
+        from flow.domain.models.regions import BASE_VALID_REGIONS
+
+        return list(BASE_VALID_REGIONS)
+
+    def select_project(self, project_id: str) -> None:
+        """Use a project for everything from now on."""
+        self.flow.provider.ctx.select_project(project_id)
+
+
+def open_sdk(settings: Settings, clock: Clock) -> Sdk:
+    """Open the SDK with our transport and our SSH key service, whatever its own environment says."""
     from flow import Flow
     from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
     from flow.application.config.config import Config
@@ -23,7 +64,7 @@ def open_client(settings: Settings, clock: Clock, patience: Callable[[], RetryBu
     from flow_resources.cloud.ssh_keys import ExactKeys
     from flow_resources.cloud.transport import Transport
 
-    # What the SDK logs of each failed try would reach the user between the lines that say what is done about it.
+    # The SDK logs each failed attempt, which would reach the user between our own lines about the retries.
     logging.getLogger("flow").addHandler(logging.NullHandler())
     config = Config(
         provider="mithril",
@@ -38,7 +79,7 @@ def open_client(settings: Settings, clock: Clock, patience: Callable[[], RetryBu
 
     class Factory:
         def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the SDK's protocol
-            transport = Transport(settings, config.get_headers(), config.auth_token_source, clock, patience)
+            transport = Transport(settings, config.get_headers(), config.auth_token_source, clock)
             provider = MithrilProvider(config, http_client=transport)
             context = provider.ctx
             context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)
@@ -47,4 +88,4 @@ def open_client(settings: Settings, clock: Clock, patience: Callable[[], RetryBu
         def get_facets(self, provider: MithrilProvider) -> Any:
             return provider.get_facets()
 
-    return Flow(config=config, provider_factory=Factory())
+    return Sdk(Flow(config=config, provider_factory=Factory()))

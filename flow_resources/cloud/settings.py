@@ -1,7 +1,7 @@
-"""Where the key, the project, the region and the budget come from: first found wins.
+"""Where the key, the project, the region and the budget come from; the first place that has one wins.
 
 Stack config (`flow:apiKey`, ...), then the SDK's environment (`MITHRIL_API_KEY`, ...), then the SDK's config file.
-`FLOW_PROVIDER` and `FLOW_DEMO_MODE` are not asked: a stack is never sent to a mock unseen.
+`FLOW_PROVIDER` and `FLOW_DEMO_MODE` are ignored: a stack is never silently sent to a mock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from flow_resources.cloud.footprint import import_httpx
 from flow_resources.core import money
 from flow_resources.errors import ConfigError
-from flow_resources.redaction import register_secret
 
 KEY_PLACES = (
     "`pulumi config set --secret flow:apiKey ...`, or set MITHRIL_API_KEY, or put api_key into ~/.flow/config.yaml"
@@ -30,27 +29,27 @@ _RETRY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What a stack's resources run with. The key shows in no repr and is pickled nowhere."""
+    """The settings of a stack. No repr shows the key, and it is pickled nowhere.
+
+    Whoever resolves them registers the key with the process's Redactor.
+    """
 
     api_key: str = field(repr=False)
     api_url: str
     project: str | None = None
-    """Name or id; None lets the account's only project be used."""
+    """Name or id; None for the account's only project."""
     region: str | None = None
     max_cost_per_hour: str | None = None
-    """The stack's budget as it was written; read by `budget`, since a bad one must not stop a destroy."""
+    """The stack's budget as it is written; `budget` reads it, since a bad one must not stop a destroy."""
     ssh_keys: tuple[str, ...] = ()
     """The SDK's own default keys, used where a cluster names none."""
     http_seconds: float = _HTTP_SECONDS
-    """How long to wait for one answer."""
+    """How long to wait for an answer."""
     retry_seconds: float = _RETRY_SECONDS
-    """How long a verb may ask again, over all that it asks."""
-
-    def __post_init__(self) -> None:
-        register_secret(self.api_key)
+    """How long a verb may retry, over all of its requests."""
 
     def budget(self) -> Decimal | None:
-        """Return the stack's budget in USD per hour over all its clusters; raise ConfigError for what is none."""
+        """Return the stack's budget in USD per hour over all its clusters; raise ConfigError where it is not one."""
         return _budget(self.max_cost_per_hour)
 
 
@@ -85,17 +84,17 @@ def _sdk_settings() -> dict[str, Any]:
     path: Path | None = staging_flow_config_path() if staging else None
     try:
         sources = ConfigLoader(config_path=path).load_all_sources()
-        # A variable that is set to nothing (a CI secret that is not there) is not set; the SDK would fail.
+        # A variable that is empty (a missing CI secret) counts as not set; the SDK would fail.
         sources.env_vars = {name: value for name, value in sources.env_vars.items() if value.strip()}
-        found: dict[str, Any] = sources.get_mithril_config()
-        found["api_key"] = sources.api_key
+        config: dict[str, Any] = sources.get_mithril_config()
+        config["api_key"] = sources.api_key
     except FlowError as error:
         raise ConfigError(
             f"the Flow SDK's settings cannot be read: {error.message}", f"for the key: {KEY_PLACES}"
         ) from error
     if staging and not os.environ.get("MITHRIL_API_URL"):
-        found["api_url"] = defaults_registry.require("mithril").default_api_url("staging")
-    return found
+        config["api_url"] = defaults_registry.require("mithril").default_api_url("staging")
+    return config
 
 
 def _text(value: Any) -> str | None:
@@ -104,10 +103,10 @@ def _text(value: Any) -> str | None:
 
 def _url(value: str) -> str:
     if "@" in value:  # states record the URL, and messages name it
-        raise ConfigError("the API URL holds a user or a password", "take it out of flow:apiUrl or MITHRIL_API_URL")
-    if not _is_address(value):  # asking there again and again would only look like a service that is down
-        raise ConfigError(  # it is not quoted: who mixes up two variables has the key in it
-            "the API URL is no address",
+        raise ConfigError("the API URL holds a user or a password", "remove it from flow:apiUrl or MITHRIL_API_URL")
+    if not _is_address(value):  # retries there would only look like a service that is down
+        raise ConfigError(  # not quoted: it can be the key, where two variables are mixed up
+            "the API URL is not an address",
             "flow:apiUrl or MITHRIL_API_URL must be like https://HOST or http://127.0.0.1:8080",
         )
     return value.rstrip("/")
@@ -117,7 +116,7 @@ def _is_address(value: str) -> bool:
     try:
         parts = urlsplit(value)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, half an IPv6 address
+    except ValueError:  # a port that is not a number, half an IPv6 address
         return False
 
 
@@ -128,7 +127,7 @@ def _budget(value: str | None) -> Decimal | None:
         return money.price(Decimal(value.lstrip("$").replace(",", "")))
     except (ValueError, ArithmeticError) as error:
         raise ConfigError(
-            f"flow:maxCostPerHour is {value!r}, which is no budget",
+            f"flow:maxCostPerHour is {value!r}, which is not a budget",
             "`pulumi config set flow:maxCostPerHour 200` sets $200.00 per hour over all clusters of the stack",
         ) from error
 

@@ -1,34 +1,35 @@
-"""The SDK's HTTP client, made fit for a provider through the seam that the SDK offers (`provider_factory`).
+"""The SDK's HTTP client, adapted for a provider through the extension point that the SDK offers (`provider_factory`).
 
-Three things differ from the stock client, each for a reason that was reproduced:
+It differs from the stock client in three ways, each for a reason that was reproduced:
 
 * **Fresh reads.** The stock client answers listings from a disk cache (5 s to 1 h) that a cancel or a pause does not
-  clear. Here nothing is cached on disk; only what every launch asks again within seconds is shared in memory.
-* **Lost answers are found again.** When the answer to a creating POST is lost, the stock client fails (500) or sends
-  it again (504, reset, time-out), which rents twice where the service ignores the Idempotency-Key. Here what the lost
-  request may have made is looked for by its exact name first; only where there is nothing is the request sent again.
-  All that is sent again is sent again by `retrying`.
-* **Writes run side by side.** The stock client lets one slow POST hold up every other write of the process.
+  clear. Here nothing is cached on disk; only what every launch reads again within seconds is shared in memory.
+* **Retries that rent nothing twice.** All retries are made by `retries`, and creating requests by `creation`.
+* **Concurrent writes.** In the stock client one slow POST blocks every other write of the process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from flow.adapters.http.client import HttpClient
 
 from flow_resources.clock import Clock
-from flow_resources.cloud.retries import call_with_retries, is_outcome_unknown, is_rate_limited, is_transient
+from flow_resources.cloud.creation import KINDS, create_once
+from flow_resources.cloud.footprint import release_response
+from flow_resources.cloud.paths import BIDS, SSH_KEYS, VOLUMES
+from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.single_flight import SingleFlight
-from flow_resources.errors import UnavailableError
 
-BIDS, VOLUMES, SSH_KEYS = "/v2/spot/bids", "/v2/volumes", "/v2/ssh-keys"
-# What a launch asks anew each time, and for how many seconds one answer serves all launches of the process.
-_SHARED_SECONDS = {
+# What the SDK reads anew for each launch, and for how many seconds one answer serves all launches of the process.
+_MAX_AGE = {
     "/v2/projects": 60.0,
     "/v2/me": 60.0,
     "/v2/instance-types": 60.0,
@@ -39,21 +40,34 @@ _SHARED_SECONDS = {
     VOLUMES: 5.0,
     SSH_KEYS: 5.0,
 }
-# Before it places a bid the SDK asks for its name, which the verbs have just done.
-_NAMED_SECONDS = 2.0
+# The same for a listing by name: before the SDK places a bid, it looks for its name, as the verbs have just done.
+_MAX_AGE_BY_NAME = {BIDS: 2.0}
 
 
-class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for us
-    """One for all threads of the process."""
+class Created(NamedTuple):
+    """The answer to a POST."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        headers: Mapping[str, str],
-        source: Any,
-        clock: Clock,
-        patience: Callable[[], RetryBudget],
-    ) -> None:
+    path: str
+    name: str
+    row: Any
+
+
+@dataclass(frozen=True)
+class SdkCall:
+    """What belongs to one call of the SDK, which passes none of our arguments on to `Transport.request`."""
+
+    budget: RetryBudget
+    created: list[Created]
+    """Receives what the call creates."""
+
+
+_sdk_call: ContextVar[SdkCall] = ContextVar("flow_resources_sdk_call")
+
+
+class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for mypy
+    """One client for all threads of the process."""
+
+    def __init__(self, settings: Settings, headers: Mapping[str, str], source: Any, clock: Clock) -> None:
         super().__init__(
             base_url=settings.api_url,
             headers=dict(headers),
@@ -61,11 +75,20 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
             retry_server_errors_max=1,  # one layer of retries, ours
             ordered_writes=False,
         )
-        self._seconds, self._now, self._patience = settings.http_seconds, clock.now, patience
+        self._seconds, self._now = settings.http_seconds, clock.now
         self._lock = threading.Lock()
-        self._readings: dict[tuple[str, tuple[Any, ...]], SingleFlight[Any]] = {}
-        self.seen = threading.local()
-        """What this thread's last creating request brought: `.bid` or `.volume`, the row, and `.keys`, new SSH keys."""
+        self._readings: dict[tuple[str, tuple[Any, ...]], SingleFlight[[RetryBudget], Any]] = {}
+
+    @contextlib.contextmanager
+    def sdk_call(self, budget: RetryBudget, created: list[Created]) -> Iterator[None]:
+        """Let the SDK send requests within: they share the retry budget, and `created` receives what they create."""
+        token = _sdk_call.set(SdkCall(budget, created))
+        try:
+            yield
+        finally:
+            _sdk_call.reset(token)
+
+    # -- what the SDK calls ---------------------------------------------------------------------------------------
 
     def request(  # noqa: D102 - the stock client's
         self,
@@ -84,102 +107,75 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK is not typed for u
                 method, url, headers, json, params, retry_server_errors, timeout_seconds=seconds, bypass_cache=True
             )
 
-        if method == "GET":
-            age = _SHARED_SECONDS.get(url, _NAMED_SECONDS if url == BIDS and "name" in (params or {}) else None)
-            if age is not None:
-                return self.shared(url, params).get(self._now() - age)
-            return call_with_retries(send, self._patience(), is_transient)
-        try:
-            if method == "POST" and url in (BIDS, VOLUMES):
-                answer = self._create(url, dict(json or {}), send)
-                setattr(self.seen, "bid" if url == BIDS else "volume", answer)
-                return answer
-            answer = call_with_retries(send, self._patience(), is_rate_limited if method == "POST" else is_transient)
-            if method == "POST" and url == SSH_KEYS:
-                self.seen.keys = [*getattr(self.seen, "keys", ()), str((json or {}).get("name"))]
-            return answer
-        finally:
-            self._forget(url, (json or {}).get("name") if method == "POST" else None)
+        call = _sdk_call.get()
+        if method == "POST":
+            body = dict(json or {})
+            row = self._create(url, body, send, call.budget)
+            call.created.append(Created(url, str(body.get("name")), row))
+            return row
+        if method != "GET":
+            return self._change(url, send, call.budget)
+        age = _MAX_AGE.get(url, _MAX_AGE_BY_NAME.get(url) if "name" in (params or {}) else None)
+        if age is not None:
+            return self.get_shared(url, params, self._now() - age, call.budget)
+        return call_with_retries(send, call.budget, is_transient)
 
-    def shared(self, url: str, params: Mapping[str, Any] | None = None) -> SingleFlight[Any]:
-        """Return the reading of a GET that all threads share."""
+    def invalidate_cache_by_url_pattern(self, url_patterns: list[str]) -> None:
+        """Do nothing: this client caches nothing on disk, and a scan of the SDK's files at every write is slow."""
+
+    def _parse_json(self, response: Any, *details: Any) -> Any:
+        answer = super()._parse_json(response, *details)
+        release_response(response)
+        return answer
+
+    # -- what this package calls ----------------------------------------------------------------------------------
+
+    def get(self, url: str, budget: RetryBudget, params: Mapping[str, Any] | None = None) -> Any:
+        """Read anew."""
+        return call_with_retries(lambda: self._get(url, params), budget, is_transient)
+
+    def get_shared(self, url: str, params: Mapping[str, Any] | None, begun_after: float, budget: RetryBudget) -> Any:
+        """Read, or share a reading of another thread that began at or after a moment."""
         key = (url, tuple(sorted((params or {}).items())))
         with self._lock:
-            return self._readings.setdefault(
-                key,
-                SingleFlight(
-                    lambda: call_with_retries(lambda: self._get(url, params), self._patience(), is_transient), self._now
-                ),
+            reading = self._readings.setdefault(
+                key, SingleFlight(lambda budget: self.get(url, budget, params), self._now)
             )
+        return reading.get(begun_after, budget)
+
+    def patch(self, url: str, body: Mapping[str, Any], budget: RetryBudget) -> Any:
+        """Change something."""
+
+        def send() -> Any:
+            return super(Transport, self).request(
+                "PATCH", url, json=dict(body), timeout_seconds=self._seconds, bypass_cache=True
+            )
+
+        return self._change(url, send, budget)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
 
     def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
         return super().request("GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True)
 
-    def invalidate_cache_by_url_pattern(self, url_patterns: list[str]) -> None:
-        """Nothing of ours is on disk, and scanning the SDK's own files at every write is slow."""
-
-    def _parse_json(self, response: Any, *about: Any) -> Any:
-        """Read an answer and untie it: httpx knots it to its stream, and pages of bids would wait for the collector."""
-        answer = super()._parse_json(response, *about)
-        vars(response).pop("stream", None)
-        return answer
-
-    def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any]) -> Any:
-        """Send a creating POST until it is answered, looking first for what a lost one made.
-
-        What was there before the first sending is nobody's lost answer, whatever its name.
-        """
-        patience, outcome_unknown = self._patience(), False
-        # (The verbs have just found that no bid ever had the name; a volume's can be the user's choice.)
-        before: set[str] = set()
-        if url == VOLUMES:
-            before = {row["fid"] for row in call_with_retries(lambda: self._named(url, body), patience, is_transient)}
-
-        def send_or_find() -> Any:
-            nonlocal outcome_unknown
-            if outcome_unknown and (row := self._made(url, body, before)):
-                return row
-            try:
-                return send()
-            except Exception as error:
-                outcome_unknown = outcome_unknown or is_outcome_unknown(error)
-                raise
-
+    def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any], budget: RetryBudget) -> Any:
         try:
-            return call_with_retries(send_or_find, patience, is_transient)
-        except Exception as error:
-            if not (outcome_unknown and is_transient(error)):
-                raise  # heard and refused, after a look that found nothing
-            # Not one of the SDK's own errors: its retry loop around this one would begin all over again.
-            raise UnavailableError(
-                f"no readable answer to the request for {body.get('name')!r}",
-                "it may exist: run `pulumi up` again, which looks for it by that name before it makes another",
-            ) from error
+            if kind := KINDS.get(url):
+                return create_once(kind, body, send, self._get, budget)
+            return call_with_retries(send, budget, is_rate_limited)
+        finally:
+            self._forget(url, body.get("name"))
 
-    def _made(self, url: str, body: Mapping[str, Any], before: set[str]) -> Any:
-        """Return the oldest live thing of exactly this name that a lost answer may have made."""
-        rows = [row for row in self._named(url, body) if row["fid"] not in before]
-        return min(rows, key=lambda row: str(row.get("created_at")), default=None)
+    def _change(self, url: str, send: Callable[[], Any], budget: RetryBudget) -> Any:
+        try:
+            return call_with_retries(send, budget, is_transient)
+        finally:
+            self._forget(url, None)
 
-    def _named(self, url: str, body: Mapping[str, Any]) -> list[Any]:
-        """Return the live things of exactly this name."""
-        params: dict[str, Any] = {"project": body["project"]}
-        if url == BIDS:
-            params |= {"name": body["name"], "sort_by": "created_at", "sort_dir": "asc", "limit": 100}
-        answer = self._get(url, params)
-        if isinstance(answer, dict) and answer.get("next_cursor"):
-            raise UnavailableError(f"the listing of {url} is cut", "it proves nothing; run the same command again")
-        rows = answer["data"] if isinstance(answer, dict) else answer
-        return [
-            row
-            for row in rows
-            if row.get("name") == body["name"] and row.get("status") != "Terminated" and not row.get("deleted_at")
-        ]
-
-    def _forget(self, url: str, made: str | None) -> None:
-        """Drop each reading that a write may have made stale; a new bid changes nothing for the bids of other names."""
+    def _forget(self, url: str, created: str | None) -> None:
+        """Drop each reading that a write may have made stale; a new name changes no listing of other names."""
         with self._lock:
             for path, params in list(self._readings):
                 name = dict(params).get("name")
-                if (url == path or url.startswith(f"{path}/")) and (made is None or name in (None, made)):
+                if (url == path or url.startswith(f"{path}/")) and (created is None or name in (None, created)):
                     self._readings.pop((path, params)).forget()

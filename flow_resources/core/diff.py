@@ -1,4 +1,4 @@
-"""What a change does: the replace matrix, read from the tables."""
+"""What a change of the inputs does, by the tables of fields."""
 
 from __future__ import annotations
 
@@ -12,32 +12,36 @@ _REPLACING = (Change.REPLACE, Change.GUARDED)
 
 
 @dataclass(frozen=True)
-class Decision:
+class Diff:
     """Whether anything changes, and which inputs force a replacement."""
 
     changes: bool
     replaces: tuple[str, ...] = ()
 
 
-def decide(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Decision:
-    """Compare what is recorded with what the program says now."""
-    moved = [one for one in changed(fields, olds, news) if _counts(one, news)]
-    return Decision(bool(moved), tuple(one.name for one in moved if one.change in _REPLACING))
+def diff_inputs(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Diff:
+    """Compare the recorded inputs with the program's."""
+    effective = [field for field in changed(fields, olds, news) if _has_effect(field, news)]
+    return Diff(bool(effective), tuple(field.name for field in effective if field.change in _REPLACING))
 
 
 def fields_to_update(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> set[str]:
     """Return the names of the inputs that an update carries out."""
-    return {one.name for one in changed(fields, olds, news) if one.change is Change.UPDATE and _said(one, news)}
+    return {
+        field.name
+        for field in changed(fields, olds, news)
+        if field.change is Change.UPDATE and _is_the_programs(field, news)
+    }
 
 
-def _counts(one: Field, news: Mapping[str, Any]) -> bool:
-    # What would lose data needs the program's word even where the service, not the program, has moved: check refuses a
-    # change of the program, and a size that the service rounds is none.
-    allowed = one.change is not Change.GUARDED or news.get("allow_replace") is True
-    return one.change is not Change.CREATE_ONLY and allowed and _said(one, news)
+def _has_effect(field: Field, news: Mapping[str, Any]) -> bool:
+    # A replacement that loses data needs the program's permission, also where the service's value has changed and not
+    # the program's: check refuses a change of the program, and a size that the service rounds is not a change.
+    allowed = field.change is not Change.GUARDED or news.get("allow_replace") is True
+    return field.change is not Change.CREATE_ONLY and allowed and _is_the_programs(field, news)
 
 
-def _said(one: Field, news: Mapping[str, Any]) -> bool:
-    # What the program leaves to the service (a volume's name) is no change, whatever the service made of it; what it
-    # leaves to a default is one, and so is taking away what only a replacement can take away.
-    return one.name in news or one.default is not None or one.change in _REPLACING
+def _is_the_programs(field: Field, news: Mapping[str, Any]) -> bool:
+    # Where the program leaves a value to the service (a volume's name), no value of the service is a change. Where it
+    # leaves it to a default, one can be; and so is the removal of an input that only a replacement can remove.
+    return field.name in news or field.default is not None or field.change in _REPLACING

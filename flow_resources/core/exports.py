@@ -1,7 +1,8 @@
-"""The shape of what one project's stack exports for another one's: frozen, because stacks hold it.
+"""The format of what a stack exports for the stacks of other projects.
 
-A mapping with the key `flow`, which names kind and version ("volume/1"), and the parts. A later version of this package
-may add parts; none ever goes away or changes its meaning, so whoever reads version 1 reads what comes after it.
+A mapping with the key `flow`, which names kind and version ("volume/1"), and the properties. Stacks store it: a later
+version of this package may add properties but never removes one or changes its meaning, so that every reader of version
+1 can read it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ KEY = "flow"
 
 
 class ForeignError(ValueError):
-    """An output is not what was asked for; `why` begins where "the output NAME of STACK" ends."""
+    """An output is not the export that is read; `why` continues the sentence "the output NAME of STACK"."""
 
     def __init__(self, kind: Kind, why: str, absent: bool = False) -> None:
         super().__init__(why)
         self.kind, self.why, self.absent = kind, why, absent
 
-    def told(self, name: str, stack: str, there: Mapping[str, str]) -> str:
-        """Return the line for the person; `there` says what the other stack's outputs are, by name."""
-        others = ", ".join(f"{one!r} ({kind})" for one, kind in sorted(there.items()))
+    def message(self, name: str, stack: str, there: Mapping[str, str]) -> str:
+        """Return the error message; `there` has the kind of each output of the other stack, by name."""
+        others = ", ".join(f"{output!r} ({kind})" for output, kind in sorted(there.items()))
         listed = f"there is {others}" if others else "there are no outputs at all"
         why = f"is missing; {listed}" if self.absent else self.why
         remedy = f"add `{self.kind.exporter}({name!r}, ...)` to that project's program and run `pulumi up` there"
@@ -31,22 +32,22 @@ class ForeignError(ValueError):
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be handed over."""
+    """A kind of resource that can be exported."""
 
     word: str
     exporter: str
-    """The function of this package that writes it."""
+    """The function that exports it."""
     reader: str
-    """The class that reads it."""
+    """The reference class that reads it."""
     keys: tuple[str, ...]
     version: int = 1
 
     def shape(self, parts: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is exported."""
+        """Return the mapping to export."""
         return {KEY: f"{self.word}/{self.version}", **parts}
 
     def parts(self, value: Any) -> dict[str, Any]:
-        """Return the parts of what was exported. Raises ForeignError where it is something else."""
+        """Return the properties in an exported mapping. Raises ForeignError where it is something else."""
         if value is None:
             raise ForeignError(self, "is missing", absent=True)
         word = _word_of(value)
@@ -56,7 +57,7 @@ class Kind:
         absent = [key for key in self.keys if value.get(key) is None]
         if absent:
             raise ForeignError(self, f"is a {self.word} without {', '.join(absent)}")
-        return {key: _whole(value[key]) for key in self.keys}
+        return {key: _integral(value[key]) for key in self.keys}
 
 
 CLUSTER = Kind("cluster", "export_cluster", "ClusterReference", ("task_id", "region", "public_ips", "volume_ids"))
@@ -66,37 +67,37 @@ _BY_WORD = {kind.word: kind for kind in KINDS}
 
 
 def no_stack(stack: str, kind: Kind, name: str, why: str) -> str:
-    """Return the line for a stack that cannot be read at all; `why` is what the engine said of it."""
-    said = why.rpartition("returned an error: ")[2]
+    """Return the error message for a stack that cannot be read at all; `why` is the engine's message."""
+    reason = why.rpartition("returned an error: ")[2]
     remedy = (
         f"`pulumi stack ls --all` lists what is there; its program needs `{kind.exporter}({name!r}, ...)` and an `up`"
     )
-    return f"the stack {stack}, of which the output {name!r} is read, cannot be read: {said}: {remedy}"
+    return f"the stack {stack}, of which the output {name!r} is read, cannot be read: {reason}: {remedy}"
 
 
 def kinds_of(outputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return what each output of a stack is, without its value, which may be secret."""
+    """Return the kind of each output of a stack, without its value, which may be secret."""
     return {name: kind_of(value) for name, value in outputs.items()}
 
 
 def kind_of(value: Any) -> str:
-    """Say what a value is, never which."""
+    """Return the kind of a value, without the value itself."""
     word = _word_of(value)
     if word:
         return f"a {word}"
-    for types, said in (((bool,), "a boolean"), ((int, float), "a number"), ((str,), "a string"), ((list,), "a list")):
+    for types, kind in (((bool,), "a boolean"), ((int, float), "a number"), ((str,), "a string"), ((list,), "a list")):
         if isinstance(value, types):
-            return said
+            return kind
     return "a mapping"
 
 
-def _whole(value: Any) -> Any:
-    """Return a number as it was exported: Pulumi carries every number as a float."""
+def _integral(value: Any) -> Any:
+    """Return an integer for an integral float: Pulumi carries every number as a float."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _word_of(value: Any) -> str:
-    """Return the kind that a shape names; nothing where the value is no shape."""
-    named = value.get(KEY) if isinstance(value, Mapping) else None
-    word, _, version = named.partition("/") if isinstance(named, str) else ("", "", "")
+    """Return the word of the kind of an exported mapping; empty where the value is not one."""
+    header = value.get(KEY) if isinstance(value, Mapping) else None
+    word, _, version = header.partition("/") if isinstance(header, str) else ("", "", "")
     return word if word in _BY_WORD and version.isdecimal() else ""

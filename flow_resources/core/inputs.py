@@ -1,15 +1,15 @@
-"""How an input is declared and checked: once, in one table a resource.
+"""How the inputs of a resource are declared, checked and compared.
 
-A `Field` says what a value must be, what a change of it does and whether its values are quiet; check, diff, the digest
-in the name and the documentation matrix all read the same table. All failures are collected, each with its path,
-the value, the rule and the remedy. A value that is not known yet (a volume that the same preview will create) is
-`UNKNOWN` and passes.
+Each resource declares its inputs once, in a table of `Field`s; the check, the diff, the digest in its name and the
+reference page are made from that table. A check collects all failures, each with the path of the input, the value, the
+rule and a remedy. A value that only the coming `up` will know (the id of a volume that does not exist yet) is
+`UNKNOWN`: it passes every rule.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ class Unknown:
 
 
 UNKNOWN: Final = Unknown()
-_NOTHING: Final = object()  # no value to show; None is one, where it stands in a list
+_NO_VALUE: Final = object()  # there is no value to show; None is a value inside a list
 
 
 class Change(Enum):
@@ -32,42 +32,46 @@ class Change(Enum):
     UPDATE = "in place"
     STATE = "state only, no request"
     CREATE_ONLY = "used by the first create alone"
-    GUARDED = "replace, which loses data: refused unless allow_replace=True"
+    GUARDED = "replace, which loses data: refused unless `allow_replace=True`"
 
 
-class Invalid(ValueError):  # noqa: N818 - it is one verdict among many, not an error that travels
-    """A value breaks a rule: the rule, what to do, and where inside the value."""
+class Invalid(ValueError):  # noqa: N818 - a verdict about a value, which `check` collects
+    """A value breaks a rule: the rule, the remedy, and the path inside the value."""
 
     def __init__(self, rule: str, remedy: str = "", at: str = "") -> None:
         super().__init__(rule)
         self.rule, self.remedy, self.at = rule, remedy, at
 
 
-class Several(ValueError):  # noqa: N818
-    """Several places inside one value break rules."""
+class InvalidParts(ValueError):  # noqa: N818 - as above
+    """Several parts of one value break rules."""
 
     def __init__(self, parts: Sequence[Invalid]) -> None:
         super().__init__("; ".join(part.rule for part in parts))
         self.parts = parts
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Field:
-    """One input: its rule, what its change does, its default."""
+    """One input of a resource."""
 
     name: str
+    type: str
+    """The type of its values, for the reference page and for schemas."""
     rule: Callable[[Any], Any]
-    """Returns the value in its normal form; raises Invalid or Several."""
+    """Returns the value in its normal form; raises Invalid or InvalidParts."""
     change: Change
+    doc: str
+    """What it means, with unit and limits; and its default, where that is not a value."""
     default: Any = None
     required: bool = False
     sensitive: bool = False
-    """Its values can be secret: they enter no message, and a name only as a keyed hash."""
+    """Its values can be secret: no message shows them, and a name contains only a keyed hash of them."""
     unordered: bool = False
-    """A list whose order means nothing."""
+    """Its value is a list whose order has no meaning."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Failure:
     """One check failure, ready to print."""
 
@@ -75,86 +79,89 @@ class Failure:
     text: str
 
 
-@dataclass
+@dataclasses.dataclass
 class Checked:
-    """What check found: normal forms and all failures."""
+    """The result of a check: the inputs in their normal forms, and all failures."""
 
-    inputs: dict[str, Any] = field(default_factory=dict, repr=False)
-    failures: list[Failure] = field(default_factory=list)
+    inputs: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    failures: list[Failure] = dataclasses.field(default_factory=list)
 
-    def fail(self, path: str, rule: str, value: object = _NOTHING, remedy: str = "") -> None:
-        """Collect a failure: what was asked, what is wrong with the value shown, what to do."""
-        shown = "" if value is _NOTHING else f", got {show(value)}"
+    def fail(self, path: str, rule: str, value: object = _NO_VALUE, remedy: str = "") -> None:
+        """Add a failure: the path, the rule, the value that breaks it, and the remedy."""
+        shown = "" if value is _NO_VALUE else f", got {show(value)}"
         self.failures.append(Failure(path, f"{path} {rule}{shown}" + (f": {remedy}" if remedy else "")))
 
     def known(self, name: str) -> Any:
-        """Return an input that passed its own rule and is known whole, else None."""
+        """Return an input that has no failure and no unknown part, else None."""
         value = self.inputs.get(name)
-        return None if has_unknown(value) or self._failed(name) else value
+        return None if has_unknown(value) or self._has_failed(name) else value
 
-    def _failed(self, name: str) -> bool:
+    def _has_failed(self, name: str) -> bool:
         return any(failure.path.partition("[")[0].partition(".")[0] == name for failure in self.failures)
 
 
 def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
-    """Check every input by its own rule, in the table's order."""
+    """Check every input by its own rule, in the order of the table."""
     result = Checked()
-    known = {one.name for one in fields}
+    names = {field.name for field in fields}
     for name in news:
-        if name not in known and not name.startswith("__"):
-            result.fail(name, "is no input of this resource", remedy=f"it has {', '.join(sorted(known))}")
-    for one in fields:
-        value = news.get(one.name)
+        if name not in names and not name.startswith("__"):
+            result.fail(name, "is not an input of this resource", remedy=f"it has {', '.join(sorted(names))}")
+    for field in fields:
+        value = news.get(field.name)
         if value is None:
-            if one.required:
-                result.fail(one.name, "is required")
-            elif one.default is not None:
-                result.inputs[one.name] = one.default
+            if field.required:
+                result.fail(field.name, "is required")
+            elif field.default is not None:
+                result.inputs[field.name] = field.default
             continue
         if isinstance(value, Unknown):
-            result.inputs[one.name] = UNKNOWN
+            result.inputs[field.name] = UNKNOWN
             continue
-        checked = _apply(one, value, result)
-        if checked not in ([], {}):  # an empty list says what leaving it out says, and must not differ from it
-            result.inputs[one.name] = checked
+        normal = _apply_rule(field, value, result)
+        if normal not in ([], {}):  # an empty list means the same as no list, so they must not differ
+            result.inputs[field.name] = normal
     return result
 
 
-def _apply(one: Field, value: Any, result: Checked) -> Any:
+def _apply_rule(field: Field, value: Any, result: Checked) -> Any:
     try:
-        return one.rule(value)
-    except Several as several:
-        parts: Sequence[Invalid] = several.parts
+        return field.rule(value)
+    except InvalidParts as invalid_parts:
+        parts: Sequence[Invalid] = invalid_parts.parts
     except Invalid as invalid:
         parts = [invalid]
     for part in parts:
-        shown = _NOTHING if one.sensitive else _inside(value, part.at)
-        result.fail(one.name + part.at, part.rule, shown, part.remedy)
+        shown = _NO_VALUE if field.sensitive else _value_at(value, part.at)
+        result.fail(field.name + part.at, part.rule, shown, part.remedy)
     return value
 
 
+# -- rules -------------------------------------------------------------------------------------------------------------
+
+
 def each(values: Any, rule: Callable[[Any], Any], what: str) -> list[Any]:
-    """Apply a rule to every item of a list, collecting what breaks it with its index."""
+    """Apply a rule to every item of a list; raise InvalidParts with the index of each item that breaks it."""
     if not isinstance(values, list):
         raise Invalid(f"must be a list of {what}")
     good, bad = [], []
-    for place, value in enumerate(values):
+    for index, value in enumerate(values):
         if isinstance(value, Unknown):
             good.append(UNKNOWN)
             continue
         try:
             good.append(rule(value))
-        except Several as several:
-            bad += [Invalid(part.rule, part.remedy, f"[{place}]{part.at}") for part in several.parts]
+        except InvalidParts as invalid_parts:
+            bad += [Invalid(part.rule, part.remedy, f"[{index}]{part.at}") for part in invalid_parts.parts]
         except Invalid as invalid:
-            bad.append(Invalid(invalid.rule, invalid.remedy, f"[{place}]{invalid.at}"))
+            bad.append(Invalid(invalid.rule, invalid.remedy, f"[{index}]{invalid.at}"))
     if bad:
-        raise Several(bad)
+        raise InvalidParts(bad)
     return good
 
 
-def text(value: Any) -> str:
-    """A string with something in it."""
+def string(value: Any) -> str:
+    """A string that is not blank."""
     if not isinstance(value, str):
         raise Invalid("must be a string")
     if not value.strip():
@@ -162,8 +169,8 @@ def text(value: Any) -> str:
     return value
 
 
-def whole(low: int, high: int) -> Callable[[Any], int]:
-    """A whole number between two bounds. Pulumi carries every number as a float: 4.0 is 4, 2.5 is refused."""
+def integer(low: int, high: int) -> Callable[[Any], int]:
+    """An integer from `low` to `high`. Pulumi carries every number as a float: 4.0 passes as 4, 2.5 does not."""
 
     def rule(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
@@ -175,67 +182,70 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
     return rule
 
 
-def flag(value: Any) -> bool:
-    """True or False, and nothing that merely looks like it."""
+def boolean(value: Any) -> bool:
+    """True or False; no other value counts as either."""
     if not isinstance(value, bool):
         raise Invalid("must be True or False")
     return value
 
 
-def word(*allowed: str) -> Callable[[Any], str]:
-    """One of a few words."""
+def one_of(*allowed: str) -> Callable[[Any], str]:
+    """One of several strings."""
 
     def rule(value: Any) -> str:
         if value not in allowed:
-            raise Invalid(f"must be {' or '.join(repr(one) for one in allowed)}")
+            raise Invalid(f"must be {' or '.join(map(repr, allowed))}")
         return str(value)
 
     return rule
 
 
+# -- comparison --------------------------------------------------------------------------------------------------------
+
+
 def has_unknown(value: Any) -> bool:
-    """Whether anything inside is not known yet."""
+    """Whether a value is unknown, or any part of it."""
     if isinstance(value, Unknown):
         return True
     if isinstance(value, Mapping):
-        return any(has_unknown(one) for one in value.values())
-    return isinstance(value, list) and any(has_unknown(one) for one in value)
+        return any(map(has_unknown, value.values()))
+    return isinstance(value, list) and any(map(has_unknown, value))
 
 
 def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[Field]:
-    """Yield the fields whose value changes; one that is not known yet counts as changing."""
-    for one in fields:
-        before, after = olds.get(one.name, one.default), news.get(one.name, one.default)
-        if has_unknown(after) or normalised(one, before) != normalised(one, after):
-            yield one
+    """Yield the fields whose value changes. An unknown value counts as a change."""
+    for field in fields:
+        before, after = olds.get(field.name, field.default), news.get(field.name, field.default)
+        if has_unknown(after) or normalised(field, before) != normalised(field, after):
+            yield field
 
 
-def normalised(one: Field, value: Any) -> Any:
-    """Return a value as it is compared: without the order of a list whose order means nothing, and without hints."""
-    return sorted(map(_plain, value), key=_rank) if one.unordered and isinstance(value, list) else value
+def normalised(field: Field, value: Any) -> Any:
+    """Return a value for comparison: an unordered list sorted, and its items without hints."""
+    return sorted(map(_without_hints, value), key=_sort_key) if field.unordered and isinstance(value, list) else value
 
 
-def _rank(value: Any) -> str:
-    return repr(sorted(value.items(), key=repr) if isinstance(value, Mapping) else value)
+def _sort_key(item: Any) -> str:
+    return repr(sorted(item.items(), key=repr) if isinstance(item, Mapping) else item)
 
 
-def _plain(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    return {key: one for key, one in value.items() if not str(key).startswith("__")}
+def _without_hints(item: Any) -> Any:
+    if not isinstance(item, Mapping):
+        return item
+    return {key: value for key, value in item.items() if not str(key).startswith("__")}
 
 
 def show(value: object) -> str:
-    """Show a value in a message, cut to a size that a line bears."""
+    """Return a value as a message shows it, cut to 80 characters."""
     shown = repr(int(value) if isinstance(value, float) and value.is_integer() else value)
     return shown if len(shown) <= 80 else f"{shown[:79]}…"  # noqa: PLR2004
 
 
-def _inside(value: Any, at: str) -> Any:
-    """Follow a path such as `[1].mount_path` into a value; _NOTHING where it leads nowhere."""
-    index, _, key = at.removeprefix("[").partition("]") if at.startswith("[") else ("", "", at)
+def _value_at(value: Any, path: str) -> Any:
+    """Return the part of a value at a path such as `[1].mount_path`; _NO_VALUE where there is none."""
+    index, _, key = path.removeprefix("[").partition("]") if path.startswith("[") else ("", "", path)
     if index:
         value = value[int(index)]
     if key:
-        value = value.get(key.removeprefix("."), _NOTHING) if isinstance(value, Mapping) else _NOTHING
+        value = value.get(key.removeprefix("."), _NO_VALUE) if isinstance(value, Mapping) else _NO_VALUE
     return value

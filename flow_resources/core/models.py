@@ -1,6 +1,6 @@
-"""The service's rows, read once, at the border.
+"""The service's JSON as typed values.
 
-Readers are tolerant: a key or a word that the service adds later never fails a refresh. Field names follow the
+Reading is tolerant: a key or a status that the service adds later does not fail a refresh. Field names follow the
 OpenAPI document inside the flow-compute wheel.
 """
 
@@ -64,17 +64,17 @@ class Bid:
 
     @property
     def max_cost(self) -> Decimal | None:
-        """The most that it can cost, USD per hour: its price times its machines; None where the price is not known."""
+        """The most that it can cost, in USD per hour: price times quantity; None where the price is not known."""
         return None if self.price is None else self.price * self.quantity
 
     @property
     def ended(self) -> bool:
-        """Whether it is over for good. A preempted bid is not: it is Open, and comes back."""
+        """Whether it has ended for good. A preempted bid has not: it is Open, and can win again."""
         return self.status == ENDED
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Bid:
-        """Read a BidModel."""
+        """Return a BidModel as a Bid."""
         launch = row.get("launch_specification") or {}
         return cls(
             id=str(row["fid"]),
@@ -100,14 +100,14 @@ class Instance:
     id: str
     bid: str
     status: str
-    """The service's word without `STATUS_`, in lower case."""
+    """The service's status without `STATUS_`, in lower case."""
     public_ip: str | None
     ssh_port: int | None
     private_ip: str | None
 
     @property
     def gone(self) -> bool:
-        """Whether it will not come back under this id."""
+        """Whether it is gone for good; it never comes back under this id."""
         return self.status in _GONE_INSTANCES
 
     @property
@@ -117,7 +117,7 @@ class Instance:
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Instance:
-        """Read an InstanceModel. `ssh_destination` is a host, or host:port; port 22 when none is said."""
+        """Return an InstanceModel as an Instance. `ssh_destination` is a host, or host:port; the default port is 22."""
         host, port = _split_host(row.get("ssh_destination"))
         return cls(
             id=str(row["fid"]),
@@ -131,7 +131,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class StoredVolume:
-    """A volume as the service holds it."""
+    """A volume in the service."""
 
     id: str
     name: str
@@ -146,7 +146,7 @@ class StoredVolume:
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> StoredVolume:
-        """Read a VolumeModel."""
+        """Return a VolumeModel as a StoredVolume."""
         return cls(
             id=str(row["fid"]),
             name=str(row.get("name") or ""),
@@ -162,7 +162,7 @@ class StoredVolume:
 
 @dataclass(frozen=True)
 class InstanceType:
-    """A row of the catalogue."""
+    """An instance type of the catalogue."""
 
     id: str
     name: str
@@ -171,19 +171,19 @@ class InstanceType:
 
     @property
     def spelling(self) -> str:
-        """The short spelling that Flow teaches: `8xa100`."""
+        """The short spelling of Flow's documentation: `8xa100`."""
         return f"{self.gpus}x{self.gpu.lower()}" if self.gpus and self.gpu else self.name
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> InstanceType:
-        """Read an InstanceTypeModel."""
+        """Return an InstanceTypeModel as an InstanceType."""
         gpus, gpu = int(row.get("num_gpus") or 0), str(row.get("gpu_type") or "")
         return cls(str(row["fid"]), str(row.get("name") or ""), gpus, gpu)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What the market has: a type in a region, at the price of the last auction (USD per instance-hour)."""
+    """An instance type on offer in a region, at the price of the last auction (USD per instance-hour)."""
 
     instance_type: str
     region: str
@@ -191,30 +191,30 @@ class Offer:
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Offer:
-        """Read an AuctionModel."""
+        """Return an AuctionModel as an Offer."""
         return cls(str(row["instance_type"]), str(row["region"]), money.from_wire(row.get("last_instance_price")))
 
 
 def age_of(created_at: str, now: datetime) -> timedelta | None:
-    """Return how old something is by the time that the service gave it; None where that cannot be read."""
-    born = _moment(created_at)
-    return None if born is None else now - born
+    """Return the age of something, by its `created_at`; None where that cannot be read."""
+    moment = _moment(created_at)
+    return None if moment is None else now - moment
 
 
 def is_older(created_at: str, other: str) -> bool:
-    """Whether something was made before something else was; False where either time cannot be read."""
-    born, later = _moment(created_at), _moment(other)
-    return born is not None and later is not None and born < later
+    """Whether a `created_at` is earlier than another one; False where either cannot be read."""
+    moment, other_moment = _moment(created_at), _moment(other)
+    return moment is not None and other_moment is not None and moment < other_moment
 
 
-def latest(moments: Iterable[str]) -> str:
-    """Return the latest of the service's times; empty where there is none that can be read."""
-    known = [(moment, one) for one in moments if (moment := _moment(one))]
+def latest(times: Iterable[str]) -> str:
+    """Return the latest of several `created_at`; empty where none can be read."""
+    known = [(moment, time) for time in times if (moment := _moment(time))]
     return max(known, default=(None, ""))[1]
 
 
 def _moment(created_at: str) -> datetime | None:
-    """Read a time of the service. As text, times do not compare: a fraction of a second may be left out."""
+    """Parse a time of the service. As text, times do not compare: the fraction of a second is optional."""
     try:
         moment = datetime.fromisoformat(created_at.replace("Z", "+00:00"))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Money: Decimal dollars with whole cents, never float arithmetic.
+"""Amounts of money: Decimal, in USD and whole cents; nothing computes with floats.
 
-Floats stand only at the two borders: Pulumi's property bags carry numbers as floats, and users type them. Every
-price here is in USD per instance-hour, which is what the service calls `limit_price` and Flow `max_price_per_hour`.
+Prices arrive as floats, because Pulumi carries every number as one. A price is in USD per instance-hour, as the
+service's `limit_price` and Flow's `max_price_per_hour`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LIMIT = Decimal(10) ** 9  # far above any bid, and far below what a float holds 
 
 
 def price(value: object) -> Decimal:
-    """Return a bid as Decimal; raise ValueError, with the rule, for what is no bid."""
+    """Return a bid as a Decimal; raise ValueError with the rule that it breaks."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError("must be a number")  # noqa: TRY004 - one kind of exception for all rules
     if not isinstance(value, int) and not math.isfinite(value):
@@ -30,7 +30,7 @@ def price(value: object) -> Decimal:
 
 
 def from_wire(text: object) -> Decimal | None:
-    """Read a price as the service writes it, "$50.00"; None for what is no price."""
+    """Parse a price as the service writes it, "$50.00"; return None for what is not a price."""
     try:
         amount = Decimal(str(text).strip().lstrip("$").replace(",", "")).quantize(CENT)
     except InvalidOperation:
@@ -39,10 +39,10 @@ def from_wire(text: object) -> Decimal | None:
 
 
 def to_wire(amount: Decimal) -> str:
-    """Write a price as the service reads it, "$50.00"."""
+    """Format a price for the service: "$50.00"."""
     return f"${amount.quantize(CENT)}"
 
 
 def usd(amount: Decimal) -> str:
-    """Write an amount for a person: "$1,200.00"."""
+    """Format an amount for a message: "$1,200.00"."""
     return f"${amount.quantize(CENT):,}"

@@ -1,17 +1,17 @@
-"""The owner's mark: how a name tells whose a bid or volume is.
+"""The names of bids and volumes, and the mark in them, which says whose they are.
 
-The service has no labels, so the name is the only handle on something whose answer was lost:
+The service has no labels, so a bid whose create answer was lost can only be found by its name:
 
     trainer-3f9a1c7be02d4d-9c01d2-1
     prefix  owner+urn      spec   generation
 
-* owner and URN: 6 hex digits of the owner (`flow:owner`, else organization/project/stack), so that everything of a
-  stack can be found, then 8 of the URN, so that every resource has its own;
-* spec: 6 hex digits over what only a replacement can change, so that a leftover of an older program is told apart;
-* generation: counts up past every name that was used before. A name is never used twice, because other tools of the
+* owner and URN, which together are the mark: 6 hex digits of the owner (`flow:owner`, else
+  organization/project/stack), which all resources of a stack share, then 8 of the URN, which each resource has alone;
+* spec: 6 hex digits of the inputs that only a replacement can change, which differ for an older program's orphan;
+* generation: a count, higher than in every name that was used before. No name is used twice, because other tools of the
   service address bids by name and take the first row (https://docs.mithril.ai: names are not unique).
 
-The format is written into users' states and into the service: it never changes.
+The format is written into users' states and into the service, and never changes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MARKED = re.compile(r"(?P<prefix>.+)-(?P<owner>[0-9a-f]{6})(?P<urn>[0-9a-f]{8})
 
 @dataclass(frozen=True)
 class Mark:
-    """Whose something is: the owner (a stack) and the resource of it."""
+    """The digits that say whose a bid or volume is: of its owner (a stack) and of its resource."""
 
     owner: str
     urn: str
@@ -41,7 +41,7 @@ class Mark:
 
     @classmethod
     def parse(cls, text: str) -> Mark:
-        """Read a mark as the state holds it."""
+        """Parse a mark from a state."""
         return cls(text[:6], text[6:])
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class MarkedName:
-    """A name taken apart."""
+    """The parts of a name with a mark."""
 
     mark: Mark
     spec: str
@@ -58,30 +58,30 @@ class MarkedName:
 
 
 def compose(prefix: str, mark: Mark, spec: str, generation: int) -> str:
-    """Put a name together."""
+    """Return a name made of its parts."""
     return f"{prefix}-{mark}-{spec}-{generation}"
 
 
 def sending(project: str, name: str) -> str:
-    """Return what tells the service that two sendings of a create are one: a name is used once, but in one project."""
+    """Return the text of a create's idempotency key: a name is used for one create, but is unique only in a project."""
     return f"{_hex(project, 6)}:{name}"
 
 
 def take_apart(name: str) -> MarkedName | None:
-    """Read a name; None when it carries no mark of ours."""
-    found = _MARKED.fullmatch(name)
-    if not found:
+    """Return the parts of a name; None where it has no mark."""
+    match = _MARKED.fullmatch(name)
+    if not match:
         return None
-    return MarkedName(Mark(found["owner"], found["urn"]), found["spec"], int(found["gen"]))
+    return MarkedName(Mark(match["owner"], match["urn"]), match["spec"], int(match["gen"]))
 
 
 def prefix_of(name: str) -> str:
-    """Return what a name starts with, without the mark where it carries one."""
+    """Return the prefix of a name with a mark, or the whole of any other name."""
     return name.rsplit("-", 3)[0] if take_apart(name) else name
 
 
 def fit(logical_name: str) -> str:
-    """Make a prefix of any logical name: lower case, service characters, a letter first, cut, never refused."""
+    """Return a prefix for any logical name: lower case, allowed characters only, a letter first, cut to length."""
     text = re.sub(r"[^a-z0-9]+", "-", logical_name.lower()).strip("-")
     if not text or not text[0].isalpha():
         text = f"r-{text}" if text else "r"
@@ -89,15 +89,15 @@ def fit(logical_name: str) -> str:
 
 
 def logical_name(urn: str) -> str:
-    """Return the name that the program gave: what follows the last `::` of a URN."""
+    """Return the logical name in a URN: what follows the last `::`."""
     return urn.rpartition("::")[2]
 
 
 def spec_digest(spec: dict[str, Any], secrets: dict[str, Any], key: str) -> str:
-    """Digest what only a replacement can change.
+    """Return the digest of the inputs that only a replacement can change.
 
-    Secret values enter as a keyed hash alone (the key is the API key, which is written nowhere), so that nobody who
-    reads the name can try values against it, and a changed value is still told apart.
+    Secret values enter only as a keyed hash. The key is the API key, which is stored nowhere: who reads the name cannot
+    test guesses against it, and a changed value still changes the digest.
     """
     sealed = hmac.new(key.encode(), _canonical(secrets).encode(), hashlib.sha256).hexdigest() if secrets else ""
     return _hex(_canonical(spec) + sealed, 6)
@@ -108,11 +108,11 @@ def _canonical(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Make 4.0 and 4 one: Pulumi carries every whole number as a float, the inputs' normal form is an int."""
+    """Return integers for integral floats: Pulumi carries every number as a float, and 4.0 and 4 are the same input."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -1,4 +1,4 @@
-"""What a Volume takes, and what each change does."""
+"""The inputs of a Volume."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flow_resources.core.cluster_fields import near
 from flow_resources.core.inputs import (
     Change,
     Checked,
     Field,
     Invalid,
     Unknown,
+    boolean,
     changed,
     check,
-    flag,
+    integer,
+    one_of,
     show,
-    text,
-    whole,
-    word,
+    string,
 )
+from flow_resources.core.market import set_region
 
 MAX_SIZE_GB = 16_384  # flow.domain.models.volume.VolumeSpec.size_gb
-# What both the SDK and the service accept (the SDK alone lets a digit stand first, the service answers 422).
+# What both the SDK and the service accept (the SDK alone accepts a leading digit, the service answers 422).
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,62}[a-z0-9]")
 
 
@@ -42,14 +42,35 @@ def volume_id(value: Any) -> str:
 
 
 FIELDS: tuple[Field, ...] = (
-    Field("size_gb", whole(1, MAX_SIZE_GB), Change.GUARDED, required=True),
-    Field("interface", word("file", "block"), Change.GUARDED, default="file"),
-    Field("region", text, Change.GUARDED),
-    Field("volume_name", volume_name, Change.UPDATE),
-    Field("adopt_volume_id", volume_id, Change.CREATE_ONLY),
-    Field("allow_replace", flag, Change.STATE, default=False),
-)
-SPEC = tuple(one for one in FIELDS if one.change is Change.GUARDED)
+    Field(
+        "size_gb", "integer", integer(1, MAX_SIZE_GB), Change.GUARDED, required=True,
+        doc="The size in GB, 1 to 16,384.",
+    ),
+    Field(
+        "interface", "string", one_of("file", "block"), Change.GUARDED, default="file",
+        doc="`file` attaches to many machines, `block` to one.",
+    ),
+    Field(
+        "region", "string", string, Change.GUARDED,
+        doc="The region; only machines there can mount it. Default: `flow:region`, else the Flow SDK's own setting. "
+        "It is resolved once: a default that changes later has no effect.",
+    ),
+    Field(
+        "volume_name", "string", volume_name, Change.UPDATE,
+        doc="The name in the service, 3 to 64 of a-z, 0-9 and -. Default: made from the resource's name, unique. "
+        "A change renames the volume.",
+    ),
+    Field(
+        "adopt_volume_id", "string", volume_id, Change.CREATE_ONLY,
+        doc="The id of an existing volume, `vol_...`, which the first `up` takes over instead of creating one.",
+    ),
+    Field(
+        "allow_replace", "boolean", boolean, Change.STATE, default=False,
+        doc="Whether a change may replace the volume, which loses the data.",
+    ),
+)  # fmt: skip
+SPEC = tuple(field for field in FIELDS if field.change is Change.GUARDED)
+"""The inputs in the digest of a volume's name."""
 
 
 def check_volume(news: Mapping[str, Any]) -> Checked:
@@ -57,38 +78,29 @@ def check_volume(news: Mapping[str, Any]) -> Checked:
     return check(FIELDS, news)
 
 
-def resolve_region(found: Checked, pinned: str | None, default: str | None, regions: Sequence[str]) -> None:
-    """Give the volume its region: the program's, the pinned one, the settings'."""
-    if "region" not in found.inputs:
-        if region := pinned or default:
-            found.inputs["region"] = region
-        else:
-            known = f": one of {', '.join(regions)}" if regions else ""
-            found.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
+def resolve_region(
+    checked: Checked, previously_resolved: str | None, default: str | None, regions: Sequence[str]
+) -> None:
+    """Set the region where the program has none: the one that was resolved before, else the default."""
+    if "region" not in checked.inputs:
+        set_region(checked, previously_resolved or default, regions)
 
 
-def check_regions(found: Checked, regions: Sequence[str]) -> None:
-    """Hold a checked volume against the service's regions."""
-    region = found.known("region")
-    if region and regions and region not in regions:
-        found.fail("region", "is no region of the service", region, near(region, regions))
+def guard_data(checked: Checked, olds: Mapping[str, Any]) -> None:
+    """Refuse a replacement, which loses the data, unless the program allows it.
 
-
-def guard_data(found: Checked, olds: Mapping[str, Any]) -> None:
-    """Refuse a replacement, which loses what is on the volume, unless the program allows it.
-
-    What is not known yet is not refused yet: the check that knows it, before anything is changed, judges it.
+    An unknown value is not refused: the check that knows it runs before anything is changed, and decides.
     """
-    allowed = found.inputs.get("allow_replace")
+    allowed = checked.inputs.get("allow_replace")
     if not olds or allowed is True or isinstance(allowed, Unknown):
         return
-    for one in changed(SPEC, olds, found.inputs):
-        value = found.known(one.name)
+    for field in changed(SPEC, olds, checked.inputs):
+        value = checked.known(field.name)
         if value is None:
-            continue  # not known yet, or its own rule has failed already
-        found.fail(
-            one.name,
-            f"cannot change from {show(olds.get(one.name))} without a new volume, which loses the data",
+            continue  # unknown, or its own rule has failed already
+        checked.fail(
+            field.name,
+            f"cannot change from {show(olds.get(field.name))} without a new volume, which loses the data",
             value,
-            "change it back, or say allow_replace=True on the volume",
+            "change it back, or set allow_replace=True on the volume",
         )

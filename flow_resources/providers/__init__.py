@@ -1,4 +1,4 @@
-"""The verbs: check, diff, create, read, update, delete, one file a resource. The order of effects is decided here.
+"""The provider classes of the dynamic host, one file per resource, and the translation that they share (`base`).
 
-The provider classes' import paths are pickled into users' states: they never move.
+The import paths of the classes are pickled into users' states: they never change.
 """

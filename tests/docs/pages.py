@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +17,34 @@ EXAMPLES = ROOT / "examples"
 CUT = "…"
 
 
+NOT_LOADED = ("cacheprovider", "schemathesis", "hypothesispytest")
+PYTEST = (sys.executable, "-m", "pytest", "-q", *(f"-pno:{plugin}" for plugin in NOT_LOADED))
+"""Pytest as a user runs it, without the plugins of this environment that take half of its time."""
+
+
 def blocks(page: Path, language: str) -> list[str]:
-    """Return the fenced blocks of one language."""
+    """Return the fenced blocks of one language that have no title."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def titled(page: Path, title: str) -> str:
+    """Return the fenced block with a title."""
+    (block,) = re.findall(
+        rf'^```\w+ title="{re.escape(title)}"[^\n]*\n(.*?)^```$', page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    return block
 
 
 def section(page: Path, title: str) -> str:
     """Return the text under a heading, up to the next one of any level."""
-    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
-    assert found, f"{page.name} has no section {title!r}"
-    return found[1]
+    match = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert match, f"{page.name} has no section {title!r}"
+    return match[1]
 
 
 def tables(text: str) -> list[list[list[str]]]:
     """Return the tables of a text, each a list of rows of cells; the first row is the head."""
-    found: list[list[list[str]]] = []
+    result: list[list[list[str]]] = []
     inside = False
     for line in text.splitlines():
         if not line.startswith("|"):
@@ -35,11 +52,11 @@ def tables(text: str) -> list[list[list[str]]]:
             continue
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if not inside:
-            found.append([])
+            result.append([])
         inside = True
         if not set(line) <= set("|- "):
-            found[-1].append([cell.strip("| ") for cell in cells])
-    return found
+            result[-1].append([cell.strip("| ") for cell in cells])
+    return result
 
 
 def ticked(cell: str) -> list[str]:
@@ -56,7 +73,7 @@ class Step:
 
 
 def transcript(block: str) -> Iterator[Step]:
-    """Take a transcript apart."""
+    """Yield the steps of a transcript."""
     step: Step | None = None
     for line in block.splitlines():
         if line.startswith("$ "):
@@ -89,6 +106,48 @@ def missing(lines: list[str], printed: str) -> str | None:
     real = iter([alike(line) for line in printed.splitlines()])
     for line in lines:
         pattern = re.compile(".*".join(re.escape(part) for part in alike(line).split(CUT)))
-        if not any(pattern.fullmatch(one) for one in real):
+        if not any(pattern.fullmatch(printed_line) for printed_line in real):
             return line
     return None
+
+
+def plain_pytest(folder: Path, **outcome: int) -> None:
+    """Run pytest in a folder, without this repository's settings and without anything of Mithril's."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
+    command = [*PYTEST, "--rootdir", str(folder), str(folder)]
+    done = subprocess.run(
+        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=600, check=False
+    )
+    for word, count in outcome.items():
+        assert re.search(rf"\b{count} {word}\b", done.stdout), done.stdout + done.stderr
+
+
+def source_files() -> list[Path]:
+    """Return the files of the package, without those of `testing`."""
+    return [path for path in (ROOT / "flow_resources").rglob("*.py") if "testing" not in path.parts]
+
+
+def literals() -> list[str]:
+    """Return every string of the source, with the sign of a cut in place of each value."""
+    strings = []
+    for path in source_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [str(part.value) if isinstance(part, ast.Constant) else CUT for part in node.values]
+                strings.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                strings.append(node.value)
+    return strings
+
+
+def assert_messages_are_in_the_source(table: list[list[str]], shortest: int = 5) -> None:
+    """Hold that the source contains each message of a table: every piece between two cuts.
+
+    One piece at least is longer than `shortest`, or it would match anything.
+    """
+    strings = literals()
+    for message in [message for row in table[1:] for message in ticked(row[0])]:
+        pieces = [piece.strip(" :,") for piece in message.split(CUT)]
+        unknown = [piece for piece in pieces if not any(piece in string for string in strings)]
+        assert not unknown, f"{message!r}: nothing in the source contains {unknown}"
+        assert max(map(len, pieces)) > shortest, f"{message!r} would match anything"

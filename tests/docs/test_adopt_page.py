@@ -9,13 +9,24 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from docs.pages import EXAMPLES, README, ROOT, Step, blocks, missing, section, tables, ticked, transcript
-from docs.test_readme import assert_messages_are_the_sources
+from docs.pages import (
+    EXAMPLES,
+    README,
+    ROOT,
+    Step,
+    assert_messages_are_in_the_source,
+    blocks,
+    missing,
+    section,
+    tables,
+    ticked,
+    transcript,
+)
 from support.engine import Project
 from support.program import rent
 
 from flow_resources.cli import adopt
-from flow_resources.cli.adopt_program import Adoption, LeftOut, Resource
+from flow_resources.cli.adopt_program import AdoptedResource, Adoption, LeftOut
 from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.testing import FakeMithril
 
@@ -90,7 +101,7 @@ def test_the_keys_of_the_document_are_those_of_the_page() -> None:
         {word for row in table[1:] for word in ticked(row[0])} for table in tables(section(PAGE, "For scripts"))
     )
     assert whole == set(adopt._document(Adoption(), "demo", None))
-    assert things == {one.name for one in fields(Resource)}
+    assert things == {one.name for one in fields(AdoptedResource)}
     (left_out,) = [row for row in tables(section(PAGE, "For scripts"))[0] if row[0] == "`left_out`"]
     assert set(ticked(left_out[1])) == {one.name for one in fields(LeftOut)}
 
@@ -108,11 +119,11 @@ def test_every_input_of_a_cluster_is_read_back_or_named_as_what_is_not() -> None
 
 
 def test_every_message_of_the_page_is_one_of_the_source() -> None:
-    """Piece by piece, as in the README."""
+    """Piece by piece."""
     (table,) = tables(section(PAGE, "Messages"))
-    assert_messages_are_the_sources(table)
+    assert_messages_are_in_the_source(table)
 
 
 def test_the_readme_leads_to_the_page() -> None:
-    """Where it tells of adopting."""
-    assert "(docs/adopt.md)" in section(README, "Adopting what runs already")
+    """From the table of what it does."""
+    assert "(docs/adopt.md)" in section(README, "What it does")

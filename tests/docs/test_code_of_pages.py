@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from docs.pages import README, ROOT, blocks
+from docs.pages import ROOT, plain_pytest, titled
 
 DOCS = ROOT / "docs"
+TESTING = DOCS / "how-to" / "test-your-program.md"
 FENCE = re.compile(r"^```(?P<language>\w*)(?P<rest>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 # Their programs have tests of their own, which run each block as the page means it.
 RUN_ELSEWHERE = {
@@ -125,7 +125,8 @@ def test_every_program_declares_something_under_mocks(tmp_path: Path) -> None:
         (tmp_path / f"test_{one.module}.py").write_text(
             "import pulumi\n"
             "from flow_resources.testing import FlowMocks\n"
-            "mocks = FlowMocks(stacks={'organization/infra/dev': {'data': {'flow': 'volume/1'}}})\n"
+            "infra = {'data': {'flow': 'volume/1'}, 'hub': {'flow': 'cluster/1'}}\n"
+            "mocks = FlowMocks(stacks={'organization/infra/dev': infra, 'acme/infra/prod': infra})\n"
             "@pulumi.runtime.test\n"
             "def test_program():\n"
             "    pulumi.runtime.set_mocks(mocks)\n"
@@ -133,33 +134,45 @@ def test_every_program_declares_something_under_mocks(tmp_path: Path) -> None:
             "def test_it_declares_something():\n"
             "    assert mocks.resources\n"
         )
-    assert f"{2 * len(PROGRAMS)} passed" in plain_pytest(tmp_path)
+    plain_pytest(tmp_path, passed=2 * len(PROGRAMS))
 
 
-def test_the_unit_tests_are_those_of_the_readme() -> None:
-    """Which are run by the README's tests."""
+def test_the_unit_test_of_a_program_passes_and_can_fail(tmp_path: Path) -> None:
+    """The two files of "What it declares"; with a higher bid the test fails."""
+    program = titled(TESTING, "training.py")
+    (tmp_path / "training.py").write_text(program)
+    (tmp_path / "test_training.py").write_text(titled(TESTING, "test_training.py"))
+    plain_pytest(tmp_path, passed=1)
+    (tmp_path / "training.py").write_text(program.replace("=20.0", "=30.0"))
+    plain_pytest(tmp_path, failed=1)
+
+
+def test_the_test_of_a_flow_program_passes_and_can_fail(tmp_path: Path) -> None:
+    """The block with mock_mithril, as a file of its own."""
+    test = titled(TESTING, "test_flow.py")
+    (tmp_path / "test_flow.py").write_text(test)
+    plain_pytest(tmp_path, passed=1)
+    (tmp_path / "test_flow.py").write_text(test.replace("mithril.release(", "mithril.bid("))
+    plain_pytest(tmp_path, failed=1)
+
+
+def test_every_block_of_how_to_test_is_run() -> None:
+    """Two above, with the program that one of them tests, and one through the engine."""
     page = [one.code for one in PYTHON if one.key == "how-to/test-your-program.md"]
-    assert len(page) == 3
-    assert set(page) <= set(blocks(README, "python"))
+    titles = ("training.py", "test_training.py", "check.py", "test_flow.py")
+    assert page == [titled(TESTING, title) for title in titles]
 
 
-@pytest.mark.parametrize(("machines", "verdict"), [(8, "2 passed"), (20, "1 failed, 1 passed")])
-def test_the_rule_for_a_team_finds_a_cluster_that_costs_too_much(machines: int, verdict: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("machines", "verdict"), [(8, {"passed": 2}), (20, {"failed": 1, "passed": 1})])
+def test_the_rule_for_a_team_finds_a_cluster_that_costs_too_much(
+    machines: int, verdict: dict[str, int], tmp_path: Path
+) -> None:
     """At 20 an hour and machine."""
     (rule,) = [one.code for one in PYTHON if one.key == "how-to/set-a-budget.md"]
-    program = next(one.code for one in PYTHON if 'title="training.py"' in one.rest)
+    program = titled(TESTING, "training.py")
     (tmp_path / "training.py").write_text(program.replace('region="', f'num_instances={machines}, region="'))
     (tmp_path / "test_rule.py").write_text(rule)
-    assert verdict in plain_pytest(tmp_path)
-
-
-def plain_pytest(folder: Path) -> str:
-    """Run pytest in a folder as somebody without any setting of Mithril's, and return what it printed."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
-    return subprocess.run(
-        command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=600, check=False
-    ).stdout
+    plain_pytest(tmp_path, **verdict)
 
 
 def test_every_python_block_is_run_by_some_test() -> None:

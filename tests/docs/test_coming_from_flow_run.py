@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import flow
 import pytest
-from docs.pages import ROOT
+from docs.pages import PYTEST, ROOT
 from flow.errors import APIError, FlowError, NameConflictError, ValidationError
 from support.engine import Project
 
@@ -56,7 +55,7 @@ def pytested(folder: Path, *tests: str) -> str:
     for number, test in enumerate(tests):
         (folder / f"test_{number}.py").write_text(test)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    command = [*PYTEST, "--rootdir", str(folder), str(folder)]
     done = subprocess.run(
         command, cwd=folder, env=env | {"HOME": str(folder)}, capture_output=True, text=True, timeout=600, check=False
     )
@@ -98,9 +97,9 @@ def test_a_program_with_flow_run_rents_at_every_preview_and_every_up(tmp_path: P
     )
     project.preview().ok()
     assert len(cloud.live_bids) == 1
-    project.up().ok()
+    project.run("up", "--yes").ok()
     assert len(cloud.live_bids) == 3
-    project.up().ok()
+    project.run("up", "--yes").ok()
     names = {bid["name"] for bid in cloud.live_bids}
     assert len(names) == 5
     assert all(re.fullmatch(r"trainer-[0-9a-f]{6}", name) for name in names)
@@ -189,7 +188,7 @@ def test_the_preview_refuses_it_and_says_where_mounts_go(path: str, refused: boo
     found = check_cluster({"instance_type": "8xa100", "max_price_per_hour": 20.0, "volumes": mounts})
     said = [failure.text for failure in found.failures]
     assert bool(said) is refused
-    assert all("is no place where the service mounts" in one and "/mnt/" in one for one in said)
+    assert all("is not a place where the service mounts" in one and "/mnt/" in one for one in said)
 
 
 # -- methods that are not there ----------------------------------------------------------------------------------------

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from docs.pages import README, ROOT, blocks, section, tables, ticked
+from docs.pages import ROOT, blocks, section, tables, ticked
 
 from flow_resources.cloud.settings import Settings
-from flow_resources.core import cluster_fields, naming
+from flow_resources.core import cluster_fields, naming, placement_fields, takeover
 from flow_resources.core.models import Bid
 from flow_resources.core.status import STATUSES, ClusterSnapshot
-from flow_resources.providers import claiming, session, waiting
+from flow_resources.lifecycle import operation, waiting
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.service.auction import Bidder, clear
 
@@ -46,7 +47,7 @@ def test_what_never_changes_is_what_is_frozen(row: str, names: list[str]) -> Non
 
 def test_the_versions_are_those_of_the_package() -> None:
     """Each line that is a requirement is one of pyproject.toml."""
-    (table,) = tables(section(COMPATIBILITY, "Versions of the others"))
+    (table,) = tables(section(COMPATIBILITY, "Versions of other software"))
     project = (ROOT / "pyproject.toml").read_text()
     told = {row[0]: row[1] for row in table[1:]}
     assert told["Python"] == f"{re.search(r'requires-python = .>=([0-9.]+)', project)[1]} or newer"
@@ -83,7 +84,7 @@ def test_the_ages_are_those_of_the_code() -> None:
     """A day for what is taken over, an hour for what is ended."""
     page = " ".join(SAFETY.read_text().split())
     assert "a bid older than a day is not taken over, and one older than an hour is not ended by itself" in page
-    assert (claiming.TAKE_OVER_WITHIN, claiming.CLEAR_WITHIN) == (24, 1)
+    assert (timedelta(hours=24), timedelta(hours=1)) == (takeover.TAKE_OVER_WITHIN, takeover.CANCEL_WITHIN)
 
 
 # -- the auction -------------------------------------------------------------------------------------------------------
@@ -143,19 +144,19 @@ def test_the_waits_are_those_of_the_code() -> None:
     """Thirty minutes, five minutes of silence, and the words of wait_for."""
     page = (DOCS / "how-to" / "time-limits.md").read_text()
     assert f"The limit is {waiting.DEFAULT_SECONDS / 60:.0f} minutes" in page
-    assert session._WAIT_TIMES * Settings("k", "u").retry_seconds == 5 * 60
-    assert "five minutes does not end a wait" in " ".join(page.split())
+    assert operation._WAIT_TIMES * Settings("k", "u").retry_seconds == 5 * 60
+    assert "up to five minutes does not end a wait" in " ".join(page.split())
     (table,) = tables(page)
     assert [ticked(row[0])[0].strip('"') for row in table[1:]] == list(cluster_fields.WAIT_FOR)
 
 
 def test_every_place_to_mount_is_named_and_works() -> None:
-    """On the page, in the README, and in the rule."""
+    """On the page, in the reference, and in the rule."""
     page = (DOCS / "how-to" / "mount-volumes.md").read_text()
-    for text in (page, README.read_text()):
+    for text in (page, (DOCS / "reference" / "gpu-cluster.md").read_text()):
         assert "`/volumes/`, `/mnt/`, `/data`, `/dataN`, `/opt/` or `/var/`" in text
     for path in ("/volumes/a", "/mnt/a", "/data", "/data7", "/opt/a", "/var/a"):
-        assert cluster_fields.volumes([{"volume_id": "vol_1", "mount_path": path}])
+        assert placement_fields.volumes([{"volume_id": "vol_1", "mount_path": path}])
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))

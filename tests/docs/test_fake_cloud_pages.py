@@ -42,10 +42,10 @@ def test_every_program_of_the_page_runs(program, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-SERVED = [block for page in (README, CLOUD) for block in blocks(page, "console") if block.startswith("$ flow-res")]
+SERVED = blocks(CLOUD, "console")
 
 
-@pytest.mark.parametrize("block", SERVED, ids=["README", "page"])
+@pytest.mark.parametrize("block", SERVED, ids=["in memory", "with a state file"])
 def test_the_command_prints_what_the_pages_show(block, tmp_path):
     """Line by line, up to the port."""
     (step,) = transcript(block)
@@ -75,7 +75,7 @@ def test_every_method_that_the_page_names_is_there():
     """The tables of the verbs and of what can be looked at."""
     named = [
         ticked(row[0])
-        for title in ("The market", "Look behind it")
+        for title in ("The market", "Inspect it")
         for table in tables(section(CLOUD, title))
         for row in table[1:]
     ]
@@ -106,7 +106,7 @@ def test_the_table_of_faults_has_every_kind():
 
 def test_how_often_a_rule_strikes_is_as_the_page_says():
     """Once, and for ever with `rate` or `lasts`."""
-    assert "A rule strikes once, with `rate` or `lasts` for ever, unless `times` says otherwise." in CLOUD.read_text()
+    assert "A rule applies once, with `rate` or `lasts` without limit, unless `times` is set." in CLOUD.read_text()
     faults = FakeMithril().faults
     rules = [faults.add(), faults.add(rate=0.5), faults.add(lasts=60), faults.add(rate=0.5, times=1)]
     assert [rule.times for rule in rules] == [1, None, None, 1]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flow_resources.cloud import retrying
+from flow_resources.cloud import retries
 from flow_resources.cloud.settings import RETRY_SECONDS_VARIABLE, Settings
-from flow_resources.providers import session
+from flow_resources.lifecycle import operation
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "promises.md").read_text()
@@ -33,6 +33,6 @@ def test_what_a_row_runs_is_there(row: str) -> None:
 def test_what_the_page_says_of_retries_is_what_the_code_does() -> None:
     """Seconds and bounds."""
     assert f"{Settings('k', 'u').retry_seconds:.0f} seconds in all (`{RETRY_SECONDS_VARIABLE}`)" in PAGE
-    assert f"anything up to {retrying._FIRST} s, 1 s, 2 s ... {retrying._CAP:.0f} s" in PAGE
-    assert f"a preview\nfor {session._CHECK_SECONDS:.0f}." in PAGE
-    assert session._WAIT_TIMES * Settings("k", "u").retry_seconds == 5 * 60
+    assert f"a random time of up to {retries._FIRST} s, 1 s,\n2 s ... {retries._CAP:.0f} s" in PAGE
+    assert f"a preview\nretries for {operation._CHECK_SECONDS:.0f}, then" in PAGE
+    assert operation._WAIT_TIMES * Settings("k", "u").retry_seconds == 5 * 60

@@ -37,7 +37,7 @@ class Payload:
 
 def test_every_claim_names_a_test_that_is_there() -> None:
     """In the last section."""
-    (table,) = tables(section(PAGE, "How this is known"))
+    (table,) = tables(section(PAGE, "Tests"))
     assert len(table) > 10
     for _, cell in table[1:]:
         path, _, name = ticked(cell)[0].partition("::")

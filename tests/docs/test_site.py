@@ -88,7 +88,10 @@ def test_the_examples_are_pages_with_their_programs(site: Path) -> None:
 BROKEN = {
     "a page that is not there": ("[x](nowhere.md)", "nowhere.md"),
     "a heading that is not there": ("[x](sweep.md#nowhere)", "does not contain an anchor '#nowhere'"),
-    "a file that is no page": ("[x](../Makefile)", "docs/index.md links to ../Makefile, which is no page of the site"),
+    "a file that is no page": (
+        "[x](../Makefile)",
+        "docs/index.md links to ../Makefile, which is not a page of the site",
+    ),
 }
 
 

@@ -11,15 +11,28 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, transcript
-from docs.test_readme import assert_messages_are_the_sources
+from docs.pages import (
+    EXAMPLES,
+    README,
+    ROOT,
+    assert_messages_are_in_the_source,
+    blocks,
+    missing,
+    section,
+    tables,
+    ticked,
+    transcript,
+)
 from support.engine import Project
 
 from flow_resources.cli import sweep
-from flow_resources.cli.sweep_report import Report
+from flow_resources.cli.cluster import CLUSTERS
+from flow_resources.cli.sweep_report import Found, Report
+from flow_resources.cli.volume import VOLUMES
 from flow_resources.core.models import Bid, StoredVolume
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import Found, Owners, StackState, find_orphans
+from flow_resources.core.orphans import Owners, find_orphans
+from flow_resources.core.stack_state import StackState
 from flow_resources.testing import FakeMithril
 
 PAGE = ROOT / "docs" / "sweep.md"
@@ -84,8 +97,9 @@ def test_the_keys_of_the_document_are_those_of_the_page() -> None:
     bid = Bid("bid_1", name, "p", "Open", None, 1, "it", None, (), (), "")
     volume = StoredVolume("vol_1", name, "p", 1, "file", "r", (), "", deleted=False)
     owners, never = Owners.of("ada", "a/b/c", own), timedelta(0)
-    found = Found(find_orphans([bid], owners, own, (), now, never), find_orphans([volume], owners, own, (), now, never))
-    document = json.loads(Report(found, {}, "a/b/c", "demo", "ada", shared=False).document())
+    live = {CLUSTERS: [bid], VOLUMES: [volume]}
+    found = Found({kind: find_orphans(things, owners, own, (), now, never) for kind, things in live.items()})
+    document = json.loads(Report(found, {}, "a/b/c", "demo", "ada", owner_is_shared=False).document())
     whole, things = (
         {word for row in table[1:] for word in ticked(row[0])} for table in tables(section(PAGE, "For scripts"))
     )
@@ -94,9 +108,9 @@ def test_the_keys_of_the_document_are_those_of_the_page() -> None:
 
 
 def test_every_message_of_the_page_is_one_of_the_source() -> None:
-    """Piece by piece, as in the README."""
+    """Piece by piece."""
     (table,) = tables(section(PAGE, "Messages"))
-    assert_messages_are_the_sources(table)
+    assert_messages_are_in_the_source(table)
 
 
 def test_the_line_for_a_nightly_job_is_a_line_of_shell() -> None:
@@ -107,5 +121,5 @@ def test_the_line_for_a_nightly_job_is_a_line_of_shell() -> None:
 
 
 def test_the_readme_leads_to_the_page() -> None:
-    """Where it tells of crashes."""
-    assert "(docs/sweep.md)" in section(README, "After a crash")
+    """From the table of what it does."""
+    assert "(docs/sweep.md)" in section(README, "What it does")

@@ -24,7 +24,7 @@ PAGE = ROOT / "docs" / "tutorial.md"
 INSTALL = "Install"
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "=== step"
-# Asked of the fake after each block, behind the user's back.
+# Read from the fake after each block.
 LOOK = (
     '[ -z "$MITHRIL_API_URL" ] || for what in bids spend volumes; do '
     'curl -s "$MITHRIL_API_URL/mithril-fake/$what" >"$LOOKS/{number}-$what" || true; done'
@@ -32,7 +32,7 @@ LOOK = (
 
 
 @dataclass
-class Deed:
+class Command:
     """A command, or a whole block for the shell: what it printed, and what must be in it."""
 
     title: str
@@ -40,9 +40,9 @@ class Deed:
     lines: list[str] = field(default_factory=list)
 
 
-def deeds() -> tuple[str, list[Deed]]:
-    """Return the page as one script, and what each marked part of it must do."""
-    script, done = ["export LOOKS"], []
+def read_commands() -> tuple[str, list[Command]]:
+    """Return the page as one script, and the commands in it, each with the lines that it must print."""
+    script, commands = ["export LOOKS"], []
     for part in re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
         title, _, text = part.partition("\n")
         if title == INSTALL:
@@ -53,24 +53,24 @@ def deeds() -> tuple[str, list[Deed]]:
                 continue
             steps = list(transcript(code)) if language == "console" else [Step([code], [])]
             for step in steps:
-                script += [f"echo '{MARK} {len(done)}'", " ".join(step.command), f'echo "{MARK} ended $?"']
-                script.append(LOOK.format(number=len(done)))
-                done.append(Deed(title, " ".join(step.command), step.lines))
+                script += [f"echo '{MARK} {len(commands)}'", " ".join(step.command), f'echo "{MARK} ended $?"']
+                script.append(LOOK.format(number=len(commands)))
+                commands.append(Command(title, " ".join(step.command), step.lines))
     script.append("wait")  # for the fake, which the page has just ended
-    return "\n".join(script) + "\n", done
+    return "\n".join(script) + "\n", commands
 
 
 @dataclass
 class Followed:
     """What happened."""
 
-    deeds: list[Deed]
+    commands: list[Command]
     printed: list[str]
     looks: Path
 
     def after(self, title: str, what: str) -> Any:
         """Return what the fake said at the end of a section."""
-        last = max(number for number, deed in enumerate(self.deeds) if deed.title == title)
+        last = max(number for number, command in enumerate(self.commands) if command.title == title)
         return json.loads((self.looks / f"{last}-{what}").read_text())
 
     def bids(self, title: str) -> list[tuple[str, str]]:
@@ -92,7 +92,7 @@ def follow(root: Path) -> Followed:
         "NO_COLOR": "1",
         "PULUMI_SKIP_UPDATE_CHECK": "1",
     }
-    script, expected = deeds()
+    script, expected = read_commands()
     with subprocess.Popen(
         ["bash", "-c", script], cwd=root / "empty", env=env, text=True, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -115,12 +115,12 @@ def test_the_page_followed_word_by_word_ends_where_it_says(tmp_path: Path) -> No
 
 def every_command_succeeds_and_prints_what_the_page_shows(followed: Followed) -> None:
     """In order, up to times, ids and addresses."""
-    assert len(followed.deeds) > 15
-    assert len(followed.printed) == 2 * len(followed.deeds)
-    for number, deed in enumerate(followed.deeds):
+    assert len(followed.commands) > 15
+    assert len(followed.printed) == 2 * len(followed.commands)
+    for number, command in enumerate(followed.commands):
         printed, ended = followed.printed[2 * number], followed.printed[2 * number + 1]
-        assert ended.split()[:2] == ["ended", "0"], f"{deed.text}\n{printed}"
-        assert missing(deed.lines, printed) is None, f"{missing(deed.lines, printed)!r} is not in\n{printed}"
+        assert ended.split()[:2] == ["ended", "0"], f"{command.text}\n{printed}"
+        assert missing(command.lines, printed) is None, f"{missing(command.lines, printed)!r} is not in\n{printed}"
 
 
 def the_cloud_is_as_the_page_says_after_each_part(followed: Followed) -> None:
@@ -129,12 +129,12 @@ def the_cloud_is_as_the_page_says_after_each_part(followed: Followed) -> None:
     assert followed.bids("Up") == [("Allocated", "$20.00")]
     assert followed.bids("Change the price") == [("Allocated", "$30.00")]
     assert followed.bids("Mount a volume") == [("Terminated", "$30.00"), ("Allocated", "$30.00")]
-    assert followed.bids("Lose the machine") == [("Terminated", "$30.00"), ("Open", "$30.00")]
-    assert followed.bids("Win it back") == [("Terminated", "$30.00"), ("Allocated", "$40.00")]
-    assert followed.after("Win it back", "spend")["per_hour_usd"] == 35
-    (volume,) = followed.after("Lose the machine", "volumes")
+    assert followed.bids("A preemption") == [("Terminated", "$30.00"), ("Open", "$30.00")]
+    assert followed.bids("Raise the bid") == [("Terminated", "$30.00"), ("Allocated", "$40.00")]
+    assert followed.after("Raise the bid", "spend")["per_hour_usd"] == 35
+    (volume,) = followed.after("A preemption", "volumes")
     assert volume["capacity_gb"] == 1000
-    last_look = max(n for n, deed in enumerate(followed.deeds) if deed.lines and deed.title == "Destroy")
+    last_look = max(n for n, command in enumerate(followed.commands) if command.lines and command.title == "Destroy")
     bids, volumes = (json.loads((followed.looks / f"{last_look}-{what}").read_text()) for what in ("bids", "volumes"))
     assert {bid["status"] for bid in bids} == {"Terminated"}
     assert volumes == []

@@ -64,7 +64,7 @@ def test_the_printed_program_is_pasted_and_adopts_without_a_change(tmp_path: Pat
     project.edit('"FILL IN"', '"/data"')
 
     assert "+ 7 to create" in project.preview().ok().text
-    created = project.up("--skip-preview").ok()
+    created = project.up().ok()
     assert "+ 7 created" in created.text
     for step in (project.up(), project.refresh(), project.up()):
         assert "7 unchanged" in step.ok().text
@@ -81,7 +81,7 @@ def test_the_printed_program_is_pasted_and_adopts_without_a_change(tmp_path: Pat
     assert "nap" in project.resources()
     project.edit('"data",', '"corpus",')
     project.edit('"preempted",', '"patient",')
-    assert "2 deleted" in project.up("--skip-preview").ok().text
+    assert "2 deleted" in project.up().ok().text
     assert not fleet.mutations, "the new names adopted what the old ones had, and ended nothing"
     assert fleet.live_bids == bids
     assert "7 unchanged" in project.up().ok().text
@@ -89,6 +89,6 @@ def test_the_printed_program_is_pasted_and_adopts_without_a_change(tmp_path: Pat
     again, said = adopt(project)
     assert again == ""
     assert said.count(": recorded by organization/proj/dev") == 6
-    project.destroy("--skip-preview").ok()
+    project.destroy().ok()
     assert not fleet.live_bids
     assert not fleet.volumes

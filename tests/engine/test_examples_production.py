@@ -1,4 +1,4 @@
-"""examples/07-production through the real engine: two stacks, a secret, a budget, and data that is not lost."""
+"""examples/05-production through the real engine: two stacks, a secret, a budget, and data that is not lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from support.engine import Project, copy_example, environment
 
 from flow_resources.testing import FakeMithril
 
-EXAMPLE = EXAMPLES / "07-production"
+EXAMPLE = EXAMPLES / "05-production"
 SECRETS = {"dev": "canary-93aa-dev", "prod": "canary-93aa-prod"}
 REFUSED, PROTECTED, TAKEN = blocks(EXAMPLE / "README.md", "text")
 
@@ -29,7 +29,7 @@ def test_two_stacks_of_one_program_live_side_by_side_and_prod_keeps_its_data(
     for stack, secret in SECRETS.items():
         project.run("stack", "init", stack).ok()
         project.run("config", "set", "--secret", "wandbKey", secret).ok()
-        printed += project.up("--diff").ok().text
+        printed += project.run("up", "--yes", "--diff").ok().text
     bids = sorted((one["limit_price"], one["instance_quantity"]) for one in cloud.live_bids)
     assert bids == [("$20.00", 1), ("$50.00", 4)]
     sizes = sorted((one["name"].partition("-")[0], one["capacity_gb"]) for one in cloud.volumes)
@@ -47,7 +47,7 @@ def test_two_stacks_of_one_program_live_side_by_side_and_prod_keeps_its_data(
     project.run("config", "set", "bid", "70").ok()
     is_said(REFUSED, project.preview().failed().text)
     project.run("config", "set", "bid", "50").ok()
-    is_said(PROTECTED, project.destroy().failed().text)
+    is_said(PROTECTED, project.run("destroy", "--yes").failed().text)
     assert not cloud.mutations
     assert len(cloud.live_bids) == 2
 
@@ -58,13 +58,13 @@ def test_two_stacks_of_one_program_live_side_by_side_and_prod_keeps_its_data(
     assert "corpus" not in project.resources()
 
     cloud.set_options(idempotency="ignore")  # the service has forgotten by now how that volume was made
-    is_said(TAKEN, project.up("--skip-preview").failed().text)
+    is_said(TAKEN, project.up().failed().text)
     project.edit("    volume_name=f", f'    adopt_volume_id="{corpus}",\n    volume_name=f')
-    project.up("--skip-preview").ok()
+    project.up().ok()
     assert project.outputs()["volumes"] == {"checkpoints": checkpoints, "corpus": corpus}
 
     project.run("config", "set", "keepData", "false").ok()
-    project.up("--skip-preview").ok()
+    project.up().ok()
     project.destroy().ok()
     assert sorted(one["limit_price"] for one in cloud.live_bids) == ["$20.00"]
     project.run("stack", "select", "dev").ok()

@@ -68,7 +68,7 @@ def assert_nothing_new_after_another_up(project: Project, cloud: FakeMithril) ->
     """Let the machines boot and do one more `up`: still one bid, the recorded one. Return what it printed."""
     cloud.set_options(boot_seconds=0)
     cloud.finish("boot")
-    text = project.up("--skip-preview").ok().text
+    text = project.up().ok().text
     assert [one["fid"] for one in cloud.bids] == [project.id_of("trainer")]
     assert project.resources()["trainer"]["outputs"]["status"] == "running"
     return text
@@ -103,7 +103,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_up_takes_the_bid_over(booting
     assert "Traceback" not in rest
     assert "trainer" not in project.resources()
     assert "taking over" in assert_nothing_new_after_another_up(project, cloud)
-    project.refresh("--skip-preview", "--clear-pending-creates").ok()
+    project.refresh("--clear-pending-creates").ok()
     assert "pending_operations" not in project.deployment()
     assert [one["fid"] for one in cloud.live_bids] == [project.id_of("trainer")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from support.engine import Project
 
@@ -85,37 +86,33 @@ def test_outputs_are_typed_as_people_write_them(tmp_path: Path, cloud: FakeMithr
 def test_refresh_keeps_the_preempted_and_up_with_refresh_remakes_the_terminated(
     tmp_path: Path, cloud: FakeMithril
 ) -> None:
-    """Open again is alive; terminal is gone."""
+    """Open again is alive; terminal is gone. What the state holds for it is small, and stays."""
     project = Project.make(tmp_path, cloud, ONE)
     project.up().ok()
-    id_ = project.id_of("trainer")
-    cloud.preempt(id_)
+    trainer = project.resources()["trainer"]
+    the_provider_token_is_short(trainer)
+    the_state_is_small(trainer)
+    cloud.preempt(trainer["id"])
     project.refresh().ok()
     outputs = project.resources()["trainer"]["outputs"]
     assert (outputs["status"], outputs["preemptions"]) == ("preempted", 1)
+    assert outputs["__provider"] == trainer["outputs"]["__provider"], "it makes no diff"
     assert "2 unchanged" in project.preview().ok().text
-    cloud.terminate(id_)
+    cloud.terminate(trainer["id"])
     project.up("--refresh").ok()
-    assert [one["fid"] for one in cloud.live_bids] == [project.id_of("trainer")] != [id_]
+    assert [one["fid"] for one in cloud.live_bids] == [project.id_of("trainer")] != [trainer["id"]]
 
 
-def test_the_provider_token_is_short_and_never_changes(tmp_path: Path, cloud: FakeMithril) -> None:
-    """A name, not code: an upgrade of the package takes effect at once, and makes no diff."""
-    project = Project.make(tmp_path, cloud, ONE)
-    project.up().ok()
-    token = project.resources()["trainer"]["outputs"]["__provider"]
+def the_provider_token_is_short(trainer: dict[str, Any]) -> None:
+    """A name, not code: an upgrade of the package takes effect at once."""
+    token = trainer["outputs"]["__provider"]
     assert isinstance(token, str)
     assert len(token) <= 128
-    project.refresh().ok()
-    assert project.resources()["trainer"]["outputs"]["__provider"] == token
 
 
-def test_state_per_cluster_is_small(tmp_path: Path, cloud: FakeMithril) -> None:
+def the_state_is_small(trainer: dict[str, Any]) -> None:
     """At most 400 bytes beyond the declared inputs and outputs."""
-    project = Project.make(tmp_path, cloud, ONE)
-    project.up().ok()
-    outputs = project.resources()["trainer"]["outputs"]
-    ours = {key: value for key, value in outputs.items() if key.startswith("__") and key != "__provider"}
+    ours = {key: value for key, value in trainer["outputs"].items() if key.startswith("__") and key != "__provider"}
     assert len(json.dumps(ours)) <= 400
 
 

@@ -82,16 +82,16 @@ def ids(cloud: FakeMithril) -> list[str]:
 def test_one_change_of_a_name_after_another_changes_nothing(tmp_path: Path, cloud: FakeMithril) -> None:
     """After each: a refresh sees nothing, an `up` does nothing; in the end `destroy` empties the account."""
     project = Project.make(tmp_path, cloud, PROGRAM)
-    project.up("--skip-preview").ok()
+    project.up().ok()
     made = ids(cloud)
     cloud.clear_requests()
     for change in CHANGES[:-1]:
         change(project)
-        printed = project.up("--skip-preview", "--refresh", "--expect-no-changes").ok().text
+        printed = project.up("--refresh", "--expect-no-changes").ok().text
         assert UNCHANGED.search(printed), f"{change.__doc__}: {printed}"
         assert not cloud.mutations, change.__doc__
     assert ids(cloud) == made
-    project.destroy("--skip-preview").ok()
+    project.destroy().ok()
     assert not ids(cloud)
 
 
@@ -102,14 +102,14 @@ def test_right_after_a_change_of_a_name_everything_works(
 ) -> None:
     """Refresh shows nothing, preview no change (but for the parent itself), and `destroy` empties the account."""
     project = Project.make(tmp_path, cloud, PROGRAM)
-    project.up("--skip-preview").ok()
+    project.up().ok()
     cloud.clear_requests()
     change(project)
-    assert UNCHANGED.search(project.refresh("--skip-preview").ok().text)
+    assert UNCHANGED.search(project.refresh().ok().text)
     planned = json.loads(project.preview("--json").ok().text)["changeSummary"]
     assert planned == ({"same": 3} if change is not give_a_parent else {"same": 3, "create": 1})
     assert not cloud.mutations
-    project.destroy("--skip-preview").ok()
+    project.destroy().ok()
     assert not ids(cloud)
 
 
@@ -121,17 +121,17 @@ def test_the_next_stack_of_a_renamed_ones_name_leaves_it_alone(
     """What it made has the new stack's marks, and stands in the renamed one's state: neither taken over nor ended."""
     project = Project.make(tmp_path, cloud, PROGRAM)
     project.run("config", "set", "flow:owner", "ada").ok()
-    project.up("--skip-preview").ok()
+    project.up().ok()
     theirs = ids(cloud)
     rename_the_stack(project)
     project.run("stack", "init", "dev").ok()
     project.run("config", "set", "flow:owner", "ada").ok()
     if edited:
         project.edit("sleep 1", "sleep 2")
-    said = project.up("--skip-preview").ok().text
+    said = project.up().ok().text
     assert "is of the stack organization/proj/prod: it is left alone" in said
     assert len(ids(cloud)) == 2 * len(theirs)
-    project.destroy("--skip-preview").ok()
+    project.destroy().ok()
     assert ids(cloud) == theirs
 
 
@@ -141,30 +141,30 @@ def test_two_backends_that_call_everything_alike(tmp_path: Path, cloud: FakeMith
     ada, bob = (folder(tmp_path, name) for name in ("ada", "bob"))
     hers = Project.make(ada, cloud, PROGRAM)
     hers.edit('volumes=[VolumeMount(data, "/data")], ', "")
-    hers.up("--skip-preview").ok()
+    hers.up().ok()
     (trainer,) = cloud.live_bids
     made = ids(cloud)
 
     his = Project.make(bob, cloud, (hers.folder / "__main__.py").read_text())
     his.run("config", "set", "flow:owner", "bob").ok()
-    his.up("--skip-preview").ok()
+    his.up().ok()
     assert len(ids(cloud)) == 2 * len(made)
-    his.destroy("--skip-preview").ok()
+    his.destroy().ok()
     assert ids(cloud) == made
 
     his.run("config", "rm", "flow:owner").ok()
     his.edit("sleep 1", "sleep 2")
-    refused = his.up("--skip-preview").failed().text
+    refused = his.up().failed().text
     assert f"the bid {trainer['fid']} ({trainer['name']}, of {trainer['created_at']}) carries this" in refused
     assert f"`flow cancel {trainer['fid']}` ends it; adopt_task_id='{trainer['fid']}' takes it over" in refused
     assert trainer["fid"] in ids(cloud)
 
     his.edit("sleep 2", "sleep 1")
-    taken = his.up("--skip-preview").ok().text
+    taken = his.up().ok().text
     assert f"taking over {trainer['name']} ({trainer['fid']})" in taken
     assert "or another person's stack of the same names has it, and `pulumi destroy` here would end it" in taken
     assert "set flow:owner where people share an account" in taken
-    assert UNCHANGED.search(hers.refresh("--skip-preview").ok().text)
+    assert UNCHANGED.search(hers.refresh().ok().text)
 
 
 @pytest.mark.faults
@@ -172,33 +172,33 @@ def test_what_others_can_have_made_is_not_taken_over(tmp_path: Path, cloud: Fake
     """A volume that a cluster mounts, and what another user's key placed: two backends, no `flow:owner`."""
     ada, bob = (folder(tmp_path, name) for name in ("ada", "bob"))
     hers = Project.make(ada, cloud, PROGRAM)
-    hers.up("--skip-preview").ok()
+    hers.up().ok()
     made, (trainer,), (data,) = ids(cloud), cloud.live_bids, cloud.volumes
     cloud.add_key("bobs-key", [cloud.project])
     his = Project.make(bob, cloud, PROGRAM, MITHRIL_API_KEY="bobs-key")
-    assert f"adopt_volume_id='{data['fid']}' takes it over" in his.up("--skip-preview").failed().text
+    assert f"adopt_volume_id='{data['fid']}' takes it over" in his.up().failed().text
     his.edit("VolumeMount(data,", f'VolumeMount("{data["fid"]}",')
     his.edit('data = Volume("data", size_gb=100, region="us-central5-a")', "")
-    assert f"adopt_task_id='{trainer['fid']}' takes it over" in his.up("--skip-preview").failed().text
-    his.destroy("--skip-preview").ok()
+    assert f"adopt_task_id='{trainer['fid']}' takes it over" in his.up().failed().text
+    his.destroy().ok()
     assert ids(cloud) == made
-    assert UNCHANGED.search(hers.refresh("--skip-preview").ok().text)
+    assert UNCHANGED.search(hers.refresh().ok().text)
 
 
 @pytest.mark.faults
 def test_two_stacks_and_two_projects_that_call_everything_alike(tmp_path: Path, cloud: FakeMithril) -> None:
     """In one backend: the owner is the stack, with its project."""
     first = Project.make(tmp_path, cloud, PROGRAM)
-    first.up("--skip-preview").ok()
+    first.up().ok()
     made = ids(cloud)
     other = Project.make(tmp_path, cloud, PROGRAM, name="other")
-    other.up("--skip-preview").ok()
+    other.up().ok()
     first.run("stack", "init", "prod").ok()
-    first.up("--skip-preview").ok()
+    first.up().ok()
     assert len(set(ids(cloud))) == 3 * len(made)
     for project in (other, first):
-        assert UNCHANGED.search(project.refresh("--skip-preview").ok().text)
-        project.destroy("--skip-preview").ok()
+        assert UNCHANGED.search(project.refresh().ok().text)
+        project.destroy().ok()
     assert ids(cloud) == made
 
 

@@ -85,7 +85,7 @@ def test_an_outage_in_the_middle_of_an_up_ends_in_one_line_each_and_one_more_up_
     cloud.finish("boot")
     for name in short:
         del project.env[name]
-    project.up("--skip-preview").ok()
+    project.up().ok()
     assert_all_there(project, cloud)
 
 
@@ -107,7 +107,7 @@ def test_a_service_that_is_down_from_the_start_warns_at_preview_and_fails_the_up
     project = Project.make(tmp_path, cloud, THREE, FLOW_RESOURCES_RETRY_SECONDS=str(BUDGET))
     cloud.stop()
     assert "checked without the service" in project.preview().ok().text
-    assert "run the same command again" in project.up("--skip-preview").failed().text
+    assert "run the same command again" in project.up().failed().text
     cloud.start()
-    project.up("--skip-preview").ok()
+    project.up().ok()
     assert_all_there(project, cloud)

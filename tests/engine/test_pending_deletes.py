@@ -25,13 +25,13 @@ def test_a_bid_that_waits_for_its_deletion_is_kept_when_it_is_taken_over(tmp_pat
     first = project.id_of("trainer")
     cloud.faults.add(method="DELETE", path="/v2/spot/bids", status=500, times=None)
     project.edit('"one"', '"two"')
-    project.up("--skip-preview").failed()
+    project.up().failed()
     cloud.faults.clear()
     (second,) = (one["fid"] for one in cloud.live_bids if one["fid"] != first)
     cloud.terminate(second)
     project.edit('"two"', '"one"')
     cloud.clear_requests()
-    printed = project.up("--skip-preview", "--refresh").ok().text
+    printed = project.up("--refresh").ok().text
     assert f"{first} is kept: it has been taken over" in printed
     assert not cloud.mutations
     assert [one["fid"] for one in cloud.live_bids] == [first] == [project.id_of("trainer")]

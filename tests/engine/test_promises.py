@@ -46,7 +46,7 @@ def test_no_answer_without_proof_drops_anything_from_the_state(tmp_path: Path, c
             if fault:
                 cloud.faults.add(times=None, **fault)
             for operation in (project.refresh, project.destroy):
-                assert "error:" in operation("--skip-preview").failed().text, name
+                assert "error:" in operation().failed().text, name
             cloud.faults.clear()
             project.env = honest
             assert {n: one["id"] for n, one in project.resources().items() if "id" in one} == before, name
@@ -95,7 +95,7 @@ def test_many_clusters_boot_together(tmp_path: Path, cloud: FakeMithril) -> None
     assert placed == 32, f"{placed} were placed before any had booted: the others waited for them\n{text}"
     assert process.returncode == 0, text
     assert len(cloud.live_bids) == 32
-    project.destroy("--skip-preview").ok()
+    project.destroy().ok()
     assert not cloud.live_bids
 
 

@@ -29,7 +29,7 @@ def asked_by_an_up(folder: Path, cloud: FakeMithril) -> int:
     cloud.set_capacity("8xa100", "us-central5-a", CLUSTERS)
     project = Project.make(folder, cloud, MANY)
     cloud.clear_requests()
-    project.up("--skip-preview", "--parallel", str(CLUSTERS)).ok()
+    project.up("--parallel", str(CLUSTERS)).ok()
     recorded = sorted(one["id"] for name, one in project.resources().items() if name.startswith("c"))
     assert len(recorded) == len(cloud.bids) == CLUSTERS
     assert recorded == sorted(one["fid"] for one in cloud.live_bids)

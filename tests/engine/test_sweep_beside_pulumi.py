@@ -71,7 +71,7 @@ def test_what_a_dead_plugin_left_is_found_after_a_destroy_and_ended(tmp_path: Pa
     """Listed, kept while it is young, ended, and then there is nothing."""
     project = make(tmp_path, cloud)
     with killed_after_acceptance(project, cloud, "plugin"):
-        project.destroy("--skip-preview").ok()
+        project.destroy().ok()
     (left,) = cloud.live_bids
     listed = sweep(project)
     assert listed.code == 1
@@ -112,14 +112,14 @@ def test_a_dead_engine_keeps_its_lock_and_sweep_waits_for_it(tmp_path: Path, clo
     assert not cloud.live_bids
     assert project.export() == before, "looking for the lock must change nothing"
     assert len(cloud.volumes) == 1
-    project.destroy("--skip-preview").ok()
+    project.destroy().ok()
 
 
 def test_a_renamed_stacks_cluster_is_not_its_successors_leftover(tmp_path: Path, cloud: FakeMithril) -> None:
     """Its name has the mark of the new stack of the old name; another stack's state records it."""
     project = make(tmp_path, cloud)
     project.run("config", "rm", "flow:owner").ok()
-    project.up("--skip-preview").ok()
+    project.up().ok()
     project.run("stack", "rename", "old").ok()
     project.run("stack", "init", "dev").ok()
     config = sweep(project, "--yes", "--min-age", "0", MITHRIL_API_KEY=KEY)

@@ -28,13 +28,13 @@ MUCH = """
 def test_an_unchanged_stack_shows_no_change(tmp_path: Path, cloud: FakeMithril, rounds: int) -> None:
     """Clusters that run, wait in the auction and are paused; volumes of both interfaces. Only questions are sent."""
     project = Project.make(tmp_path, cloud, MUCH)
-    project.up("--skip-preview").ok()
-    project.refresh("--skip-preview").ok()  # a volume learns which cluster came to hold it
+    project.up().ok()
+    project.refresh().ok()  # a volume learns which cluster came to hold it
     state = known(project)
     cloud.clear_requests()
     for _ in range(rounds):
         for operation in (project.refresh, project.up):
-            assert "6 unchanged" in operation("--skip-preview", "--expect-no-changes").ok().text
+            assert "6 unchanged" in operation("--expect-no-changes").ok().text
     assert not cloud.mutations
     assert known(project) == state
 

@@ -28,7 +28,7 @@ def test_a_state_of_a_released_version_goes_on_as_if_nothing_had_happened(tmp_pa
         (tmp_path / "state.json").write_text(json.dumps(state.export(cloud)))
         project.run("stack", "import", "--file", str(tmp_path / "state.json")).ok()
 
-        refreshed = SUMMARY.search(project.refresh("--skip-preview").ok().text)
+        refreshed = SUMMARY.search(project.refresh().ok().text)
         assert refreshed
         assert refreshed[1] == LEARNT.get(case)
         planned = json.loads(project.preview("--json").ok().text)["changeSummary"]
@@ -36,6 +36,6 @@ def test_a_state_of_a_released_version_goes_on_as_if_nothing_had_happened(tmp_pa
         assert planned == OPEN.get(case, {"same": len(owned)})
         assert not cloud.mutations
 
-        project.destroy("--skip-preview").ok()
+        project.destroy().ok()
         left = {one["fid"] for one in (*cloud.live_bids, *cloud.volumes)}
         assert left == {one["id"] for one in state.resources() if one.get("external")}

@@ -54,7 +54,7 @@ class Walk:
         self.price += 1
         self.project.edit(f"hour={self.price - 1}.0", f"hour={self.price}.0")
         before = self.trainer
-        self.run(self.project.up("--skip-preview"))
+        self.run(self.project.up())
         assert self.trainer == before, self
 
     def replacement(self) -> None:
@@ -62,28 +62,28 @@ class Walk:
         self.machines += 1
         self.project.edit(f"num_instances={self.machines - 1}", f"num_instances={self.machines}")
         before = self.trainer
-        self.run(self.project.up("--skip-preview"))
+        self.run(self.project.up())
         assert self.trainer != before, self
 
     def preemption(self) -> None:
         """A refresh tells it, and keeps the cluster."""
         self.cloud.preempt(self.trainer)
-        self.run(self.project.refresh("--skip-preview"))
+        self.run(self.project.refresh())
         assert self.project.resources()["trainer"]["outputs"]["status"] == "preempted", self
         self.cloud.release(self.trainer)
-        self.run(self.project.refresh("--skip-preview"))
+        self.run(self.project.refresh())
 
     def termination(self) -> None:
         """Behind its back; `up --refresh` places another one."""
         before = self.trainer
         self.cloud.terminate(before)
-        self.run(self.project.up("--refresh", "--skip-preview"))
+        self.run(self.project.up("--refresh"))
         assert self.trainer != before, self
 
     def crash(self) -> None:
         """The plugin is killed after the service has accepted the bid; one more `up` finds it."""
         self.cloud.terminate(self.trainer)
-        self.run(self.project.refresh("--skip-preview"))
+        self.run(self.project.refresh())
         started, engines = threading.Event(), list[int]()
 
         def strike(_request: object) -> None:
@@ -97,7 +97,7 @@ class Walk:
         output, _ = running.communicate(timeout=600)
         assert running.returncode != 0, f"{self}\n{output}"
         accepted = self.trainer
-        self.run(self.project.up("--skip-preview"))
+        self.run(self.project.up())
         assert self.trainer == accepted, self
 
     # -- the promises -----------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class Walk:
 def test_a_walk_in_any_order_keeps_every_promise(tmp_path: Path, cloud: FakeMithril) -> None:
     """Everything once, in the order of the seed; then nothing is left."""
     walk = Walk(Project.make(tmp_path, cloud, PROGRAM), cloud, random.Random(SEED))
-    walk.run(walk.project.up("--skip-preview"))
+    walk.run(walk.project.up())
     deeds: list[Callable[[], None]] = [
         walk.another_price, walk.replacement, walk.preemption, walk.termination, walk.crash,
     ]  # fmt: skip
@@ -126,6 +126,6 @@ def test_a_walk_in_any_order_keeps_every_promise(tmp_path: Path, cloud: FakeMith
         walk.said.append(deed.__name__)
         deed()
         walk.hold()
-    walk.run(walk.project.destroy("--skip-preview"))
+    walk.run(walk.project.destroy())
     assert not cloud.live_bids, walk
     assert not cloud.volumes, walk

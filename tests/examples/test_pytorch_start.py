@@ -1,4 +1,4 @@
-"""examples/10-pytorch/start.py, as machines run it: processes that share a folder, and a torchrun that takes notes."""
+"""examples/07-pytorch/start.py, as machines run it: processes that share a folder, and a torchrun that takes notes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from docs.pages import EXAMPLES
 
 from flow_resources.testing import mock_mithril
 
-EXAMPLE = EXAMPLES / "10-pytorch"
+EXAMPLE = EXAMPLES / "07-pytorch"
 TORCHRUN = """#!/bin/sh
 echo "$@" > "$NOTES"
 """
 
 
 def others(rank: int, nodes: int) -> list[int]:
-    """Return whom a machine waits for when it is the first."""
+    """Return the machines that a machine waits for when it is the first."""
     return [0] if rank else [*range(1, nodes)]
 
 
@@ -44,7 +44,7 @@ class Room:
             "NODE_RANK": str(rank),
             "START_ADDRESS": address,
             "START_EVERY": "0.01",
-            "START_PATIENCE": str(patience),
+            "START_TIMEOUT": str(patience),
         }
         shared = str(self.root / "shared" / "start")
         arguments = [shared, str(nodes), "--nproc-per-node", "8", "/data/train.py"]
@@ -112,7 +112,7 @@ def test_machines_that_start_in_any_order_train_together(room: Room, order: list
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2]], ids=["in order", "first comes last", "one late"])
 def test_after_a_preemption_nobody_takes_an_address_of_the_earlier_life(room: Room, order: list[int]) -> None:
-    """The folder holds a complete, older meeting; each machine waits for those of its own life."""
+    """The folder holds a complete, older meeting; each machine waits for those of its own start."""
     room.life(["10.0.0.1", "10.0.0.2", "10.0.0.3"], [0, 1, 2])
     room.life(["10.0.1.7", "10.0.1.5", "10.0.1.6"], order)
 
@@ -160,7 +160,7 @@ def test_a_machine_that_waits_in_vain_says_for_whom_and_fails(room: Room) -> Non
     (machine,) = room.machines
     printed, _ = machine.communicate(timeout=600)
     assert machine.returncode == 1
-    assert printed.endswith("machine 0 has waited for [1, 2] in vain\n")
+    assert printed.endswith("machine 0 has waited too long for [1, 2]\n")
     assert not room.notes("10.0.0.1").exists()
 
 
@@ -169,7 +169,7 @@ def test_a_rank_that_is_none_is_refused(room: Room) -> None:
     room.start(3, "10.0.0.4")
     printed, _ = room.machines[0].communicate(timeout=600)
     assert room.machines[0].returncode == 1
-    assert printed == "machine 3 is none of 3\n"
+    assert printed == "machine 3 is not one of 3\n"
     assert not [*(room.root / "shared").iterdir()]
 
 

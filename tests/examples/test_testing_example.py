@@ -1,24 +1,23 @@
-"""examples/08-testing: its tests pass, and each finds what it is there for."""
+"""examples/06-testing: its tests pass, and each finds what it is there for."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from docs.pages import EXAMPLES
+from docs.pages import EXAMPLES, PYTEST
 from support.engine import copy_example
 
-EXAMPLE = EXAMPLES / "08-testing"
+EXAMPLE = EXAMPLES / "06-testing"
 
 
 def outcome(folder: Path, *arguments: str, **extra: str) -> str:
     """Run pytest in a copy of the example, as its page says, and return the last line."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "PULUMI_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), *arguments]
+    command = [*PYTEST, "--rootdir", str(folder), *arguments]
     done = subprocess.run(
         command, cwd=folder, env={**env, "HOME": str(folder.parent), **extra}, capture_output=True, text=True,
         timeout=600, check=False,

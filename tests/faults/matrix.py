@@ -15,7 +15,7 @@ from typing import Any
 
 from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of, volume
 
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 Program = Mapping[str, Declared]
@@ -117,6 +117,11 @@ SCENARIOS: dict[str, Scenario] = {
     "refresh a volume": Scenario(DATA, refresh, DATA),
     "destroy a volume": Scenario(DATA, destroy, {}),
 }
+LIVE: dict[str, Callable[[FakeMithril], list[str]]] = {
+    "GpuCluster": lambda cloud: [bid["fid"] for bid in cloud.live_bids],
+    "Volume": lambda cloud: [volume["fid"] for volume in cloud.volumes],
+}
+"""By kind of resource, the ids of what is live."""
 NEW_FIRST = "the new one first"
 ONE_SIDE_BY_SIDE = {"c": cluster(create_first=True)}
 FORCED: dict[str, Scenario] = {
@@ -130,6 +135,42 @@ FORCED: dict[str, Scenario] = {
 }
 """Replacements by `--target-replace`, where the engine asks no diff and shows check no olds. When one is cut off after
 the old one has ended, a plain `up` sees no difference: the same command goes on, as does `up --refresh`."""
+
+
+def run_row(
+    monkeypatch: Any, scenario: Scenario, fault: str, idempotency: str, make_clock: Callable[[], Any]
+) -> dict[str, list[str]]:
+    """Strike every call of a scenario with a fault, one after the other; return what is wrong after which."""
+    found: dict[str, list[str]] = {}
+    for nth in range(1, count_calls(scenario, make_clock) + 1):
+        with FakeMithril(idempotency=idempotency) as cloud:
+            stack = open_stack(cloud, make_clock())
+            set_the_scene(stack, scenario)
+            cloud.clear_requests()
+            with monkeypatch.context() as patch:
+                if fault.startswith("hang"):
+                    patch.setenv("FLOW_RESOURCES_HTTP_SECONDS", str(HANG_SECONDS))
+                said = suffer(cloud, stack, scenario, nth, fault)
+            struck = cloud.requests[min(nth, len(cloud.requests)) - 1]
+            try:
+                recover(stack, scenario)
+                wrong = list(wrongs(cloud, stack, scenario))
+            except VerbError as error:
+                wrong = [f"does not recover: {error}"]
+            if wrong:
+                found[f"call {nth}, {struck.method} {struck.path} ({said})"] = wrong
+            close_stack()
+    return found
+
+
+def count_calls(scenario: Scenario, make_clock: Callable[[], Any]) -> int:
+    """Return how many calls a clean run of a scenario makes."""
+    with FakeMithril() as cloud:
+        stack = open_stack(cloud, make_clock())
+        requests = calls(cloud, scenario, stack)
+        assert list(wrongs(cloud, stack, scenario)) == []
+        close_stack()
+    return len(requests)
 
 
 def calls(cloud: FakeMithril, scenario: Scenario, stack: Any) -> list[str]:
@@ -181,8 +222,8 @@ def recover(stack: Any, scenario: Scenario) -> None:
 
 def wrongs(cloud: FakeMithril, stack: Any, scenario: Scenario) -> Iterator[str]:
     """Yield what is not as it must be: orphans, doubles, and a state that lies."""
-    live = {"GpuCluster": [bid["fid"] for bid in cloud.live_bids], "Volume": [one["fid"] for one in cloud.volumes]}
-    for kind, found in live.items():
+    for kind, live in LIVE.items():
+        found = live(cloud)
         declared = [name for name, one in scenario.after.items() if one.type == kind]
         if len(found) != len(declared):
             yield f"{len(found)} live {kind}s, {len(declared)} declared"
@@ -212,4 +253,4 @@ def open_stack(cloud: FakeMithril, clock: Any) -> MortalStack:
 
 def close_stack() -> None:
     """Let the clients of the plugin go."""
-    session.current().close()
+    base.current().close()

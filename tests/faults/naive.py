@@ -9,7 +9,7 @@ from typing import Any
 
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
-from flow_resources.providers import session
+from flow_resources.providers import base
 
 
 def client() -> Any:
@@ -17,7 +17,7 @@ def client() -> Any:
     from flow import Flow
     from flow.application.config.config import Config
 
-    ask = session.current().config
+    ask = base.current().config
     settings = {"api_url": ask("flow:apiUrl"), "project": ask("flow:project"), "region": "us-central5-a"}
     return Flow(config=Config(provider="mithril", auth_token=ask("flow:apiKey"), provider_config=settings))
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
 CLUSTERS, VOLUMES = ("a", "b"), ("x", "y")
@@ -207,7 +207,7 @@ def live(clean_environment, monkeypatch):
             )
 
         yield run
-        session.current().close()
+        base.current().close()
 
 
 def test_no_life_breaks_a_promise(live):

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 from faults import matrix
-from faults.matrix import CRASHES, FAULTS, HANG_SECONDS, SCENARIOS
-from support.stack import FakeClock, VerbError
+from faults.matrix import CRASHES, FAULTS, SCENARIOS
+from support.stack import FakeClock
 
 from flow_resources.testing import FakeMithril
 
@@ -20,42 +20,13 @@ SAMPLE = [
 WHOLE = [(name, fault, key) for name in SCENARIOS for fault in (*FAULTS, *CRASHES) for key in ("dedupe", "ignore")]
 
 
-def how_often(scenario):
-    """Return how many calls a clean run of the scenario makes."""
-    with FakeMithril() as cloud:
-        stack = matrix.open_stack(cloud, FakeClock())
-        asked = matrix.calls(cloud, scenario, stack)
-        assert list(matrix.wrongs(cloud, stack, scenario)) == []
-        matrix.close_stack()
-    return len(asked)
-
-
 @pytest.mark.parametrize(
     ("name", "fault", "idempotency"),
     [pytest.param(*one, marks=[] if one in SAMPLE else pytest.mark.faults) for one in WHOLE],
 )
 def test_one_fault_at_every_call_and_one_recovery(clean_environment, monkeypatch, name, fault, idempotency):
     """Whatever call it strikes; also where the service ignores the Idempotency-Key."""
-    scenario, found = SCENARIOS[name], {}
-    for nth in range(1, how_often(scenario) + 1):
-        with FakeMithril(idempotency=idempotency) as cloud:
-            stack = matrix.open_stack(cloud, FakeClock())
-            matrix.set_the_scene(stack, scenario)
-            cloud.clear_requests()
-            with monkeypatch.context() as patience:
-                if fault.startswith("hang"):
-                    patience.setenv("FLOW_RESOURCES_HTTP_SECONDS", str(HANG_SECONDS))
-                said = matrix.suffer(cloud, stack, scenario, nth, fault)
-            struck = cloud.requests[min(nth, len(cloud.requests)) - 1]
-            try:
-                matrix.recover(stack, scenario)
-                wrong = list(matrix.wrongs(cloud, stack, scenario))
-            except VerbError as error:
-                wrong = [f"does not recover: {error}"]
-            if wrong:
-                found[f"call {nth}, {struck.method} {struck.path} ({said})"] = wrong
-            matrix.close_stack()
-    assert found == {}
+    assert matrix.run_row(monkeypatch, SCENARIOS[name], fault, idempotency, FakeClock) == {}
 
 
 def test_the_matrix_has_every_kind_of_call(clean_environment):

@@ -10,7 +10,8 @@ from faults.matrix import CRASHES, SCENARIOS
 from support.stack import FakeClock, cluster, volume
 
 from flow_resources.core.models import Bid, StoredVolume
-from flow_resources.core.orphans import Owners, find_orphans, read_state
+from flow_resources.core.orphans import Owners, find_orphans
+from flow_resources.core.stack_state import read_state
 from flow_resources.testing import FakeMithril
 
 BEFORE, AFTER = {"v": volume(), "c": cluster()}, {"v": volume(), "c": cluster(num_instances=2, create_first=True)}
@@ -40,12 +41,12 @@ def swept(cloud, stack):
     own, now = read_state(export_of(stack)), datetime.now(timezone.utc)
     owners = Owners.of(stack.owner, stack.owner, own)
     bids, volumes = map(Bid.read, cloud.live_bids), map(StoredVolume.read, cloud.volumes)
-    found = [
+    orphans = [
         *find_orphans(bids, owners, own, (), now, timedelta(0)),
         *find_orphans(volumes, owners, own, (), now, timedelta(0)),
     ]
-    assert all(one.note == "" for one in found)
-    return sorted(one.thing.id for one in found)
+    assert all(orphan.note == "" for orphan in orphans)
+    return sorted(orphan.thing.id for orphan in orphans)
 
 
 def live(cloud):

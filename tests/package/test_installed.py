@@ -90,10 +90,10 @@ def test_the_engine_runs_it(user: Installed, tmp_path: Path, cloud: FakeMithril)
     project = Project.of_example(tmp_path, cloud, EXAMPLES / "02-volumes", PATH=path, PYTHONPATH="", VIRTUAL_ENV="")
     assert "+ 4 to create" in project.preview().ok().text
     assert not cloud.mutations
-    project.up("--skip-preview").ok()
+    project.up().ok()
     assert [one["instance_quantity"] for one in cloud.live_bids] == [4]
     assert "4 unchanged" in project.preview("--expect-no-changes").ok().text
-    project.destroy("--skip-preview").ok()
+    project.destroy().ok()
     assert (cloud.live_bids, cloud.volumes) == ([], [])
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from flow_resources.core.cluster_fields import Market
+from flow_resources.core.market import Market
 from flow_resources.core.models import InstanceType, Offer, StoredVolume
 
 CENTRAL, EAST, NORTH = "us-central5-a", "us-east1-a", "eu-north1-a"

@@ -10,10 +10,12 @@ from decimal import Decimal
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.run_printed_program import declared
+from support.run_printed_program import declarations
 
-from flow_resources.cli.adopt_program import FILL_IN, Account, LeftOut, Task, adoption, spelling
+from flow_resources.cli.adopt_program import LeftOut, adoption
+from flow_resources.cli.cluster import CLUSTERS, FILL_IN, Account, Task, draft_cluster, spelling
 from flow_resources.cli.program_text import WIDTH, Names
+from flow_resources.cli.volume import VOLUMES, draft_volume
 from flow_resources.core.cluster_fields import check_cluster
 from flow_resources.core.models import Bid, InstanceType, StoredVolume
 from flow_resources.core.volume_fields import check_volume
@@ -47,13 +49,15 @@ def stored(number=1, name="data", **more):
 
 
 def written(*tasks, volumes=(), keys=None, status="running", mounts=None, known=None):
-    of = [one if isinstance(one, Task) else Task(one, status, mounts or {}) for one in tasks]
-    there = frozenset({one.id for one in volumes} if known is None else known)
-    return adoption(of, volumes, Account((A100,), keys or {}, there))
+    tasks = [task if isinstance(task, Task) else Task(task, status, mounts or {}) for task in tasks]
+    live = frozenset({volume.id for volume in volumes} if known is None else known)
+    account = Account((A100,), keys or {}, live)
+    clusters = [draft_cluster(task, account) for task in tasks]
+    return adoption({CLUSTERS: clusters, VOLUMES: [draft_volume(volume) for volume in volumes]})
 
 
-def inputs_of(found, name):
-    return declared(found.program)[name].inputs
+def inputs_of(adopted, name):
+    return declarations(adopted.program)[name].inputs
 
 
 @settings(deadline=None)
@@ -66,32 +70,32 @@ def test_the_program_is_python_whatever_things_are_called(clusters, volumes, key
     disks = [
         stored(place, name, id=f"vol_{place}_{name}", created_at=f"{place:03}") for place, name in enumerate(volumes)
     ]
-    held = tuple(one.id for one in disks)
+    held = tuple(disk.id for disk in disks)
     bids = [
         bid(place, name, id=f"bid_{place}_{name}", region=f"r{name}", volumes=held, ssh_keys=("sshkey_1",),
             created_at=f"{place:03}")
         for place, name in enumerate(clusters)
     ]  # fmt: skip
     mounts = {id_: f"/mnt/{'long' * 40}{place}" for place, id_ in enumerate(held[1:])}
-    found = written(*bids, volumes=disks, keys={"sshkey_1": key} if key.strip() else {}, mounts=mounts)
-    assert found.left_out == ()
-    assert all(len(line) <= WIDTH and line.isascii() for line in found.program.splitlines())
-    assert bool(found.program) == bool(bids or disks)
-    resources = declared(found.program) if found.program else {}
-    assert [one.inputs["adopt_volume_id"] for one in resources.values() if one.type == "Volume"] == list(held)
-    clusters = [one.inputs for one in resources.values() if one.type == "GpuCluster"]
-    assert [one["adopt_task_id"] for one in clusters] == [one.id for one in bids]
-    for one, live in zip(clusters, bids, strict=True):
-        assert one["region"] == live.region
-        assert [mount["volume_id"] for mount in one.get("volumes", [])] == list(held)
-        assert one.get("ssh_keys", []) == ([key] if key.strip() else [])
-        assert {path.path for path in check_cluster(one).failures} <= {"volumes[0].mount_path"}
+    adopted = written(*bids, volumes=disks, keys={"sshkey_1": key} if key.strip() else {}, mounts=mounts)
+    assert adopted.left_out == ()
+    assert all(len(line) <= WIDTH and line.isascii() for line in adopted.program.splitlines())
+    assert bool(adopted.program) == bool(bids or disks)
+    resources = declarations(adopted.program) if adopted.program else {}
+    assert [row.inputs["adopt_volume_id"] for row in resources.values() if row.type == "Volume"] == list(held)
+    clusters = [row.inputs for row in resources.values() if row.type == "GpuCluster"]
+    assert [inputs["adopt_task_id"] for inputs in clusters] == [live.id for live in bids]
+    for inputs, live in zip(clusters, bids, strict=True):
+        assert inputs["region"] == live.region
+        assert [mount["volume_id"] for mount in inputs.get("volumes", [])] == list(held)
+        assert inputs.get("ssh_keys", []) == ([key] if key.strip() else [])
+        assert {failure.path for failure in check_cluster(inputs).failures} <= {"volumes[0].mount_path"}
 
 
 def test_a_formatter_finds_nothing_to_do():
     """Short and long names, one volume and many, something to fill in, a path that needs a line of its own."""
     disks = [stored(place, f"{'very-' * 8}long-{place}") for place in range(4)]
-    mounts = {one.id: f"/mnt/{'deep/' * 9}{one.id}" for one in disks}
+    mounts = {disk.id: f"/mnt/{'deep/' * 9}{disk.id}" for disk in disks}
     long = Task(bid(2, "x" * 90, volumes=tuple(mounts)), "preempted", mounts)
     odd = bid(3, "odd", volumes=("vol_1",), price=None, ssh_keys=("sshkey_1",))
     program = written(
@@ -106,11 +110,11 @@ def test_a_formatter_finds_nothing_to_do():
 
 def test_a_running_cluster_is_said_in_full():
     """And only so far as the service says it; what it cannot say stands in comments."""
-    found = written(
+    adopted = written(
         bid(volumes=("vol_1", "vol_1"), ssh_keys=("sshkey_1", "sshkey_gone", "sshkey_1")),
         volumes=[stored()], keys={"sshkey_1": "laptop"}, mounts={"vol_1": "/data"},
     )  # fmt: skip
-    assert inputs_of(found, "trainer") == {
+    assert inputs_of(adopted, "trainer") == {
         "instance_type": "8xa100",
         "num_instances": 4,
         "max_price_per_hour": 50.0,
@@ -119,31 +123,31 @@ def test_a_running_cluster_is_said_in_full():
         "ssh_keys": ["laptop"],
         "adopt_task_id": "bid_1",
     }
-    assert "    volumes=[VolumeMount(data, " in found.program
-    assert '# env={"NAME": pulumi.Config().require_secret("NAME")},' in found.program
-    assert '# command="...", image="...", ports=[...],' in found.program
-    assert inputs_of(found, "data") == {"size_gb": 100, "region": "r", "adopt_volume_id": "vol_1"}
+    assert "    volumes=[VolumeMount(data, " in adopted.program
+    assert '# env={"NAME": pulumi.Config().require_secret("NAME")},' in adopted.program
+    assert '# command="...", image="...", ports=[...],' in adopted.program
+    assert inputs_of(adopted, "data") == {"size_gb": 100, "region": "r", "adopt_volume_id": "vol_1"}
     assert inputs_of(written(volumes=[stored(interface="block")]), "data")["interface"] == "block"
 
 
 def test_a_mount_path_that_nobody_knows_is_refused_until_it_is_filled_in():
     """A guess would be taken for the truth, and its correction would replace the cluster."""
-    found = written(bid(volumes=("vol_1", "vol_2")), volumes=[stored(), stored(2, "more")], mounts={"vol_2": "/data"})
-    inputs = inputs_of(found, "trainer")
-    assert [one["mount_path"] for one in inputs["volumes"]] == [FILL_IN, "/data"]
+    adopted = written(bid(volumes=("vol_1", "vol_2")), volumes=[stored(), stored(2, "more")], mounts={"vol_2": "/data"})
+    inputs = inputs_of(adopted, "trainer")
+    assert [mount["mount_path"] for mount in inputs["volumes"]] == [FILL_IN, "/data"]
     assert [failure.path for failure in check_cluster(inputs).failures] == ["volumes[0].mount_path"]
-    assert found.resources[-1].fill_in == ("volumes[0].mount_path",)
-    assert any("where vol_1 is mounted cannot be read back" in note for note in found.notes)
-    assert "# FILL IN where vol_1 is mounted." in found.program
+    assert adopted.resources[-1].fill_in == ("volumes[0].mount_path",)
+    assert any("where vol_1 is mounted cannot be read back" in note for note in adopted.notes)
+    assert "# FILL IN where vol_1 is mounted." in adopted.program
 
 
 @pytest.mark.parametrize("price", [None, Decimal("0.00")])
 def test_a_price_that_cannot_be_read_is_refused_until_it_is_filled_in(price):
     """The bid would be set to whatever stands there."""
-    found = written(bid(price=price))
-    assert inputs_of(found, "trainer")["max_price_per_hour"] is None
-    assert found.resources[0].fill_in == ("max_price_per_hour",)
-    assert [failure.path for failure in check_cluster(inputs_of(found, "trainer")).failures] == ["max_price_per_hour"]
+    adopted = written(bid(price=price))
+    assert inputs_of(adopted, "trainer")["max_price_per_hour"] is None
+    assert adopted.resources[0].fill_in == ("max_price_per_hour",)
+    assert [failure.path for failure in check_cluster(inputs_of(adopted, "trainer")).failures] == ["max_price_per_hour"]
 
 
 @pytest.mark.parametrize(
@@ -173,28 +177,28 @@ def test_a_paused_bid_is_adopted_as_paused():
 def test_what_no_program_can_say_is_left_out_and_named(thing, why):
     """The rest is printed."""
     tasks, volumes = ([thing], []) if isinstance(thing, Bid) else ([], [thing])
-    found = written(*tasks, bid(9, "fine"), volumes=[*volumes, stored(9, "fine-too")])
-    assert [one.id for one in found.resources] == ["vol_9", "bid_9"]
-    ((left,), name) = found.left_out, thing.name
-    assert (left.id, left.name) == (thing.id, name)
-    assert why in left.why
+    adopted = written(*tasks, bid(9, "fine"), volumes=[*volumes, stored(9, "fine-too")])
+    assert [resource.id for resource in adopted.resources] == ["vol_9", "bid_9"]
+    (left_out,) = adopted.left_out
+    assert (left_out.id, left_out.name) == (thing.id, thing.name)
+    assert why in left_out.why
     kept = LeftOut("bid_7", "x", "recorded by acme/x/y")
-    assert adoption([], [], Account(), [kept]).left_out == (kept,)
+    assert adoption({}, [kept]).left_out == (kept,)
 
 
 def test_a_volume_that_is_not_adopted_is_mounted_by_its_id_and_one_that_is_gone_is_not():
     """It is another stack's, or was not asked for; what is gone cannot be mounted."""
-    found = written(bid(volumes=("vol_7", "vol_8")), known={"vol_7"}, mounts={"vol_7": "/data", "vol_8": "/mnt/x"})
-    assert 'volumes=[VolumeMount("vol_7", "/data")],' in found.program
-    assert any("vol_8 is none of the project any more" in note for note in found.notes)
+    adopted = written(bid(volumes=("vol_7", "vol_8")), known={"vol_7"}, mounts={"vol_7": "/data", "vol_8": "/mnt/x"})
+    assert 'volumes=[VolumeMount("vol_7", "/data")],' in adopted.program
+    assert any("vol_8 is none of the project any more" in note for note in adopted.notes)
 
 
 def test_what_carries_a_mark_is_named_without_it_and_noted():
     """The mark is another resource's."""
-    found = written(bid(1, MARKED))
-    assert list(declared(found.program)) == ["trainer"]
-    assert f'# In the service: "{MARKED}"' in found.program
-    assert any(note.startswith("bid_1: its name carries a mark") for note in found.notes)
+    adopted = written(bid(1, MARKED))
+    assert list(declarations(adopted.program)) == ["trainer"]
+    assert f'# In the service: "{MARKED}"' in adopted.program
+    assert any(note.startswith("bid_1: its name carries a mark") for note in adopted.notes)
 
 
 def test_names_stay_when_they_can():

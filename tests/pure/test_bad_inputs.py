@@ -8,13 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core import cluster_fields, volume_fields
-from flow_resources.core.cluster_fields import Market
 from flow_resources.core.inputs import Checked
+from flow_resources.core.market import Market, check_market, check_regions, drop_hints, resolve_region
+from flow_resources.core.placement_fields import instance_type
 
 CLUSTER = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a"}
 VOLUME = {"size_gb": 100.0, "region": "us-central5-a"}
 CANARY = "hunter2-canary"
-QUIET = ("command", "env")
+SENSITIVE = ("command", "env")
 ABSENT = object()
 
 
@@ -29,9 +30,9 @@ def said(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def judge_cluster(market: Market, /, **changes: Any) -> Checked:
     """Check a cluster as the preview does, with a good program but for the changes."""
     found = cluster_fields.check_cluster(said(CLUSTER, changes))
-    cluster_fields.resolve_region(found, None, None, market)
-    cluster_fields.check_market(found, market)
-    cluster_fields.drop_hints(found.inputs)
+    resolve_region(found, None, None, market)
+    check_market(found, market)
+    drop_hints(found.inputs)
     return found
 
 
@@ -39,7 +40,7 @@ def judge_volume(market: Market, olds: dict[str, Any] | None = None, /, **change
     """Check a volume as the preview does."""
     found = volume_fields.check_volume(said(VOLUME, changes))
     volume_fields.resolve_region(found, None, None, market.regions)
-    volume_fields.check_regions(found, market.regions)
+    check_regions(found, market.regions)
     volume_fields.guard_data(found, olds or {})
     return found
 
@@ -81,8 +82,10 @@ BAD_CLUSTERS = [
         "'rtx4090'",
         "'8xrtx4090'",
     ),
-    row("type-of-no-gpu", {"instance_type": "0xa100"}, "instance_type", "is no instance type", "'0xa100'", _TYPE),
-    row("type-nonsense", {"instance_type": "8 a100s!"}, "instance_type", "is no instance type", "'8 a100s!'", _TYPE),
+    row("type-of-no-gpu", {"instance_type": "0xa100"}, "instance_type", "is not an instance type", "'0xa100'", _TYPE),
+    row(
+        "type-nonsense", {"instance_type": "8 a100s!"}, "instance_type", "is not an instance type", "'8 a100s!'", _TYPE
+    ),
     row(
         "type-unknown",
         {"instance_type": "8xa10"},
@@ -187,7 +190,7 @@ BAD_CLUSTERS = [
         "region-unknown",
         {"region": "us-central5"},
         "region",
-        "is no region of the service",
+        "is not a region of the service",
         "'us-central5'",
         "us-central5-a",
     ),
@@ -211,12 +214,12 @@ BAD_CLUSTERS = [
         "env-name-digit",
         {"env": {"1ST": CANARY}},
         "env.1ST",
-        "is no name for an environment variable",
+        "is not a name for an environment variable",
         "letters, digits",
     ),
-    row("env-name-equals", {"env": {f"A={CANARY}": ""}}, "env.A", "is no name for an environment variable"),
-    row("env-name-dash", {"env": {"MY-KEY": CANARY}}, "env.MY-KEY", "is no name for an environment variable"),
-    row("env-name-line-break", {"env": {"A\nB": CANARY}}, "env.A B", "is no name for an environment variable"),
+    row("env-name-equals", {"env": {f"A={CANARY}": ""}}, "env.A", "is not a name for an environment variable"),
+    row("env-name-dash", {"env": {"MY-KEY": CANARY}}, "env.MY-KEY", "is not a name for an environment variable"),
+    row("env-name-line-break", {"env": {"A\nB": CANARY}}, "env.A B", "is not a name for an environment variable"),
     row("ports-number", {"ports": 8080.0}, "ports", "must be a list of port numbers", "got 8080"),
     row("ports-low", {"ports": [8080.0, 80.0]}, "ports[1]", "must be from 1024 to 65535", "got 80"),
     row("ports-high", {"ports": [65536.0]}, "ports[0]", "must be from 1024 to 65535", "got 65536"),
@@ -226,7 +229,7 @@ BAD_CLUSTERS = [
         "ports-twice",
         {"ports": [8080.0, 9090.0, 8080.0]},
         "ports[2]",
-        "stands in the list twice",
+        "is in the list twice",
         "got 8080",
         "write it once",
     ),
@@ -247,7 +250,7 @@ BAD_CLUSTERS = [
         "mount-other-key",
         {"volumes": [mount(size=5.0)]},
         "volumes[0].size",
-        "is no key of a volume mount",
+        "is not a key of a volume mount",
         "got 5",
         "it has volume_id and mount_path",
     ),
@@ -277,7 +280,7 @@ BAD_CLUSTERS = [
         "mount-path-refused-root",
         {"volumes": [mount(mount_path="/etc/x")]},
         "volumes[0].mount_path",
-        "is no place where the service mounts",
+        "is not a place where the service mounts",
         "got '/etc/x'",
         _ROOTS,
     ),
@@ -285,7 +288,7 @@ BAD_CLUSTERS = [
         "mount-path-bare-mnt",
         {"volumes": [mount(mount_path="/mnt")]},
         "volumes[0].mount_path",
-        "is no place",
+        "is not a place",
         "got '/mnt'",
         _ROOTS,
     ),
@@ -293,7 +296,7 @@ BAD_CLUSTERS = [
         "mount-path-data-word",
         {"volumes": [mount(mount_path="/database")]},
         "volumes[0].mount_path",
-        "is no place",
+        "is not a place",
         "got '/database'",
         _ROOTS,
     ),
@@ -368,7 +371,7 @@ BAD_CLUSTERS = [
         "mount-unknown-volume",
         {"volumes": [mount("vol_gone")]},
         "volumes[0].volume_id",
-        "is no volume of the project",
+        "is not a volume of the project",
         "got 'vol_gone'",
         "flow volume list",
     ),
@@ -397,7 +400,7 @@ BAD_CLUSTERS = [
         "ssh-keys-twice",
         {"ssh_keys": ["me", "me"]},
         "ssh_keys[1]",
-        "stands in the list twice",
+        "is in the list twice",
         "got 'me'",
         "write it once",
     ),
@@ -430,7 +433,7 @@ BAD_CLUSTERS = [
         "no-such-input",
         {"gpu_count": 8.0},
         "gpu_count",
-        "is no input of this resource",
+        "is not an input of this resource",
         "it has adopt_task_id",
         "num_instances",
     ),
@@ -450,7 +453,7 @@ BAD_VOLUMES = [
         "region-unknown",
         {"region": "mars-1"},
         "region",
-        "is no region of the service",
+        "is not a region of the service",
         "got 'mars-1'",
         "eu-north1-a, us-central5-a",
     ),
@@ -472,10 +475,12 @@ BAD_VOLUMES = [
         "flow volume list",
     ),
     row("allow-replace-text", {"allow_replace": "true"}, "allow_replace", "must be True or False", "got 'true'"),
-    row("no-such-input", {"size": 5.0}, "size", "is no input of this resource", "it has adopt_volume_id", "size_gb"),
+    row(
+        "no-such-input", {"size": 5.0}, "size", "is not an input of this resource", "it has adopt_volume_id", "size_gb"
+    ),
 ]
 _LOSS = "without a new volume, which loses the data"
-_BACK = "change it back, or say allow_replace=True on the volume"
+_BACK = "change it back, or set allow_replace=True on the volume"
 LOSSES = [
     row("size", {"size_gb": 200.0}, "size_gb", "cannot change from 100", _LOSS, "got 200", _BACK),
     row("interface", {"interface": "block"}, "interface", "cannot change from 'file'", _LOSS, "got 'block'", _BACK),
@@ -497,7 +502,7 @@ def shows(found: Checked, path: str, parts: tuple[str, ...]) -> None:
     for failure in found.failures:
         assert failure.text.startswith(f"{failure.path} ")
         assert CANARY not in failure.text
-        assert not failure.path.startswith(QUIET) or ", got " not in failure.text
+        assert not failure.path.startswith(SENSITIVE) or ", got " not in failure.text
         assert len(failure.text) < 600
 
 
@@ -602,8 +607,8 @@ def test_the_places_where_the_service_mounts_are_accepted(market: Market, path: 
 )
 def test_every_spelling_of_a_type_has_one_normal_form(spelling: Any, normal: Any) -> None:
     """However it is typed, the state holds one spelling, so that another spelling is no change; ids keep their case."""
-    assert cluster_fields.instance_type(spelling) == normal
-    assert cluster_fields.instance_type(normal) == normal
+    assert instance_type(spelling) == normal
+    assert instance_type(normal) == normal
 
 
 def test_all_bad_inputs_of_a_cluster_are_reported_together(market: Market) -> None:
@@ -671,7 +676,7 @@ def test_a_port_that_stands_twice_is_reported_beside_a_bad_one(market: Market) -
     """What breaks one item hides nothing of the others, and no place fails twice."""
     found = judge_cluster(market, ports=[80.0, 8080.0, 80.0, 8080.0])
     assert [failure.path for failure in found.failures] == ["ports[0]", "ports[2]", "ports[3]"]
-    assert "stands in the list twice, got 8080" in found.failures[-1].text
+    assert "is in the list twice, got 8080" in found.failures[-1].text
 
 
 def test_a_key_that_looks_like_a_path_is_shown_with_its_own_value(market: Market) -> None:
@@ -730,9 +735,9 @@ def test_a_value_that_can_be_secret_stands_in_no_failure(market: Market, name: s
     assert ", got " not in str(found.failures)
 
 
-def test_a_value_that_is_not_quiet_is_shown(market: Market) -> None:
+def test_a_value_that_is_not_sensitive_is_shown(market: Market) -> None:
     """The tables say which values can be secret; all the others help to find the mistake."""
-    assert tuple(one.name for one in cluster_fields.FIELDS if one.sensitive) == QUIET
+    assert tuple(one.name for one in cluster_fields.FIELDS if one.sensitive) == SENSITIVE
     assert not [one.name for one in volume_fields.FIELDS if one.sensitive]
     assert "got ['shown']" in texts(judge_cluster(market, image=["shown"]), "image")[0]
 
@@ -773,7 +778,7 @@ _anything = st.recursive(
 @given(changes=st.dictionaries(st.sampled_from([one.name for one in cluster_fields.FIELDS]), _anything, max_size=4))
 def test_nothing_that_can_be_typed_breaks_the_check_of_a_cluster(changes: Any) -> None:
     """Whatever stands in a property, check answers; what passed is a fixed point of check."""
-    market = cluster_fields.Market((), (), ("us-central5-a",), {})
+    market = Market((), (), ("us-central5-a",), {})
     found = judge_cluster(market, **changes)
     assert all(failure.text and failure.path for failure in found.failures)
     if not found.failures:
@@ -784,7 +789,7 @@ def test_nothing_that_can_be_typed_breaks_the_check_of_a_cluster(changes: Any) -
 @given(changes=st.dictionaries(st.sampled_from([one.name for one in volume_fields.FIELDS]), _anything, max_size=4))
 def test_nothing_that_can_be_typed_breaks_the_check_of_a_volume(changes: Any) -> None:
     """Whatever stands in a property, check answers; what passed is a fixed point of check."""
-    market = cluster_fields.Market((), (), ("us-central5-a",), {})
+    market = Market((), (), ("us-central5-a",), {})
     found = judge_volume(market, {"size_gb": 1.0}, **changes)
     assert all(failure.text and failure.path for failure in found.failures)
     if not found.failures:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flow_resources.core import cluster_fields, volume_fields
-from flow_resources.core.diff import Decision, decide, fields_to_update
+from flow_resources.core import cluster_fields, placement_fields, volume_fields
+from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.inputs import Change, changed, check
 
 CLUSTER = {
@@ -70,11 +70,11 @@ TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
 
 
 def effect(kind: str, olds: dict[str, Any], news: dict[str, Any]) -> str:
-    """Put into one word what the verbs read from a decision."""
-    decision, names = decide(FIELDS[kind], olds, news), fields_to_update(FIELDS[kind], olds, news)
-    if decision.replaces:
+    """Put into one word what the verbs read from a diff."""
+    diff, names = diff_inputs(FIELDS[kind], olds, news), fields_to_update(FIELDS[kind], olds, news)
+    if diff.replaces:
         return REPLACE
-    if not decision.changes:
+    if not diff.changes:
         assert not names
         return NOTHING
     return IN_PLACE if names else STATE
@@ -92,13 +92,19 @@ def test_the_matrix_has_a_row_for_every_input() -> None:
     assert sorted(row[:2] for row in MATRIX) == sorted((kind, one.name) for kind in FIELDS for one in FIELDS[kind])
 
 
+def test_a_cluster_takes_every_placement_field_in_the_order_of_failures() -> None:
+    """Failures are reported, and replacing inputs named, in the order of the table."""
+    assert [one.name for one in cluster_fields.FIELDS] == list(CLUSTER)
+    assert [one for one in cluster_fields.FIELDS if one in placement_fields.FIELDS] == list(placement_fields.FIELDS)
+
+
 @pytest.mark.parametrize(("kind", "name", "value", "does"), MATRIX, ids=lambda value: str(value)[:20])
 def test_a_change_does_what_the_matrix_says(kind: str, name: str, value: Any, does: str) -> None:
     """Alone, it is the only input that forces a replacement or that an update carries out."""
     for beside, outcome in cases(does):
         olds, news = {**OLDS[kind], **beside}, {**OLDS[kind], **beside, name: value}
         assert effect(kind, olds, news) == outcome
-        assert decide(FIELDS[kind], olds, news) == Decision(outcome != NOTHING, (name,) if outcome == REPLACE else ())
+        assert diff_inputs(FIELDS[kind], olds, news) == Diff(outcome != NOTHING, (name,) if outcome == REPLACE else ())
         assert fields_to_update(FIELDS[kind], olds, news) == ({name} if outcome == IN_PLACE else set())
         assert effect(kind, news, olds) == outcome
 
@@ -137,7 +143,7 @@ def test_what_differs_from_its_default_and_is_taken_out_changes_back() -> None:
 def test_an_untouched_resource_shows_no_change(kind: str) -> None:
     """The same inputs, and the same inputs as the engine carries them: with floats, hidden properties and outputs."""
     olds = OLDS[kind]
-    assert decide(FIELDS[kind], olds, dict(olds)) == Decision(changes=False)
+    assert diff_inputs(FIELDS[kind], olds, dict(olds)) == Diff(changes=False)
     engine = {name: float(value) if type(value) is int else value for name, value in olds.items()}
     engine |= {"ports": [8080.0, 9090.0]} if kind == "cluster" else {}
     recorded = {**engine, "__mark": "a", "task_id": "bid_9", "status": "running", "attached_to": []}
@@ -191,9 +197,9 @@ def test_the_order_of_a_list_that_has_none_is_no_change(name: str) -> None:
             news = {**CLUSTER, name: items}
             assert not list(changed(FIELDS["cluster"], olds, news))
             assert (
-                decide(FIELDS["cluster"], olds, news)
-                == decide(FIELDS["cluster"], news, olds)
-                == Decision(changes=False)
+                diff_inputs(FIELDS["cluster"], olds, news)
+                == diff_inputs(FIELDS["cluster"], news, olds)
+                == Diff(changes=False)
             )
             assert items == list(order)
 
@@ -207,8 +213,8 @@ def test_what_is_added_to_a_list_without_order_or_taken_out_is_a_change(name: st
         other = {**one, "mount_path": "/opt/x"} if isinstance(one, dict) else one * 2
         for olds, news in ((fewer, whole[::-1]), (whole, [other, *fewer]), (whole, [one, *whole]), (whole, [])):
             for before, after in ((olds, news), (news, olds)):
-                decision = decide(FIELDS["cluster"], {**CLUSTER, name: before}, {**CLUSTER, name: after})
-                assert decision == Decision(changes=True, replaces=(name,))
+                diff = diff_inputs(FIELDS["cluster"], {**CLUSTER, name: before}, {**CLUSTER, name: after})
+                assert diff == Diff(changes=True, replaces=(name,))
     without = {key: value for key, value in CLUSTER.items() if key != name}
     assert effect("cluster", {**CLUSTER, name: whole}, without) == REPLACE
 
@@ -222,7 +228,7 @@ def test_the_order_of_the_keys_of_mounts_and_of_the_mounts_is_no_change() -> Non
 def test_the_order_of_arguments_is_a_change() -> None:
     """A command is no set of words."""
     olds, news = {**CLUSTER, "command": ["cp", "a", "b"]}, {**CLUSTER, "command": ["cp", "b", "a"]}
-    assert decide(FIELDS["cluster"], olds, news) == Decision(changes=True, replaces=("command",))
+    assert diff_inputs(FIELDS["cluster"], olds, news) == Diff(changes=True, replaces=("command",))
 
 
 GUARDED_CHANGES = {row[1]: row[2] for row in MATRIX if row[3] == GUARDED}
@@ -234,10 +240,10 @@ def test_without_the_programs_word_nothing_that_loses_data_is_a_change(name: str
     """Nothing but True is that word, and what the state says of it does not count."""
     for olds in (VOLUME, {**VOLUME, "allow_replace": True}):
         news = {**olds, name: GUARDED_CHANGES[name], "allow_replace": word}
-        assert decide(FIELDS["volume"], olds, news).replaces == ()
-        assert decide(FIELDS["volume"], {**olds, "allow_replace": word}, news) == Decision(changes=False)
+        assert diff_inputs(FIELDS["volume"], olds, news).replaces == ()
+        assert diff_inputs(FIELDS["volume"], {**olds, "allow_replace": word}, news) == Diff(changes=False)
         del news["allow_replace"]
-        assert decide(FIELDS["volume"], olds, news) == Decision(changes=olds["allow_replace"])
+        assert diff_inputs(FIELDS["volume"], olds, news) == Diff(changes=olds["allow_replace"])
 
 
 def test_with_the_programs_word_all_that_loses_data_replaces() -> None:
@@ -245,18 +251,18 @@ def test_with_the_programs_word_all_that_loses_data_replaces() -> None:
     assert list(GUARDED_CHANGES) == ["size_gb", "interface", "region"]
     for olds in (VOLUME, {**VOLUME, "allow_replace": True}):
         news = {**VOLUME, **GUARDED_CHANGES, "allow_replace": True}
-        assert decide(FIELDS["volume"], olds, news) == Decision(changes=True, replaces=tuple(GUARDED_CHANGES))
+        assert diff_inputs(FIELDS["volume"], olds, news) == Diff(changes=True, replaces=tuple(GUARDED_CHANGES))
 
 
 def test_a_size_that_the_service_rounds_is_no_change() -> None:
     """The state has the service's size, the program its own; a new name beside it is still carried out in place."""
     rounded, news = {**VOLUME, "size_gb": 128.0}, {**VOLUME, "volume_name": "models"}
-    assert decide(FIELDS["volume"], rounded, VOLUME) == Decision(changes=False)
-    assert decide(FIELDS["volume"], rounded, news) == Decision(changes=True)
+    assert diff_inputs(FIELDS["volume"], rounded, VOLUME) == Diff(changes=False)
+    assert diff_inputs(FIELDS["volume"], rounded, news) == Diff(changes=True)
     assert fields_to_update(FIELDS["volume"], rounded, news) == {"volume_name"}
 
 
-def test_check_refuses_what_decide_does_not_count() -> None:
+def test_check_refuses_what_diff_inputs_does_not_count() -> None:
     """A program's change that loses data is never passed over: without the word it fails, with it it replaces."""
     for name, value in GUARDED_CHANGES.items():
         for word in (False, True):
@@ -264,13 +270,13 @@ def test_check_refuses_what_decide_does_not_count() -> None:
             found = volume_fields.check_volume(news)
             volume_fields.guard_data(found, VOLUME)
             assert [one.path for one in found.failures] == ([] if word else [name])
-            assert decide(FIELDS["volume"], VOLUME, found.inputs).replaces == ((name,) if word else ())
+            assert diff_inputs(FIELDS["volume"], VOLUME, found.inputs).replaces == ((name,) if word else ())
 
 
 def test_all_replacing_inputs_are_named_in_the_order_of_the_table() -> None:
     """And an input that changes in place, at the same time, is not among them."""
     news = {**CLUSTER, "region": "us-east1-a", "max_price_per_hour": 1.0, "instance_type": "8xh100", "paused": True}
-    assert decide(FIELDS["cluster"], CLUSTER, news) == Decision(changes=True, replaces=("instance_type", "region"))
+    assert diff_inputs(FIELDS["cluster"], CLUSTER, news) == Diff(changes=True, replaces=("instance_type", "region"))
     assert fields_to_update(FIELDS["cluster"], CLUSTER, news) == {"max_price_per_hour", "paused"}
 
 

@@ -37,7 +37,7 @@ each_kind = pytest.mark.parametrize(("kind", "written"), WRITTEN, ids=["cluster"
 def said(kind: Kind, value: Any, there: dict[str, str] | None = None) -> str:
     with pytest.raises(ForeignError) as refused:
         kind.parts(value)
-    return refused.value.told("data", "acme/infra/prod", there or {})
+    return refused.value.message("data", "acme/infra/prod", there or {})
 
 
 @each_kind

@@ -20,7 +20,7 @@ from flow_resources.cloud.settings import resolve
 from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
 from flow_resources.core import cluster_fields, exports, naming, volume_fields
 from flow_resources.core.status import STATUSES
-from flow_resources.engine import token
+from flow_resources.program import token
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.volume import Volume

@@ -1,4 +1,4 @@
-"""The shared listings: a bid that moves on while they are read is in one of them."""
+"""The shared listings: a bid whose status changes while they are read is in one of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from flow_resources.cloud import RetryBudget
 from flow_resources.cloud.listings import Listings
 from flow_resources.core.models import Bid
 
@@ -15,16 +16,20 @@ BID = Bid("bid_1", "it", "proj_1", "Open", Decimal(50), 1, "it_1", "r", ("inst_1
 
 
 class Service:
-    """One bid, which moves on after some number of pages; a clock that ticks at each look."""
+    """One bid, whose status changes after some number of pages; a clock that ticks whenever it is read."""
 
     def __init__(self, before: str, after: str, pages: int) -> None:
         self.before, self.after, self.pages, self.read = before, after, pages, 0
-        self.listings = Listings(self.list_bids, dict, itertools.count(1.0).__next__)
+        self.listings = Listings(self.list_bids, lambda _: {}, itertools.count(1.0).__next__)
 
-    def list_bids(self, status: str) -> dict[str, Bid]:
-        now = self.before if self.read < self.pages else self.after
+    def list_bids(self, status: str, _budget: RetryBudget) -> dict[str, Bid]:
+        current = self.before if self.read < self.pages else self.after
         self.read += 1
-        return {BID.id: replace(BID, status=now)} if status == now else {}
+        return {BID.id: replace(BID, status=current)} if status == current else {}
+
+    def live_bids(self) -> dict[str, Bid]:
+        """Return the live bids, whatever their age."""
+        return self.listings.live_bids(0.0, RetryBudget(0.0))
 
 
 @pytest.mark.parametrize("pages", range(5))
@@ -32,23 +37,23 @@ class Service:
     ("before", "after"),
     [("Open", "Allocated"), ("Allocated", "Preempting"), ("Open", "Paused"), ("Allocated", "Paused")],
 )
-def test_a_bid_that_moves_on_is_among_the_live(before: str, after: str, pages: int) -> None:
-    """It wins, it begins to lose its machines, it is paused: at whatever page."""
-    assert BID.id in Service(before, after, pages).listings.live(0.0)
+def test_a_bid_whose_status_changes_is_among_the_live_bids(before: str, after: str, pages: int) -> None:
+    """It is allocated, preempted or paused, after whichever page."""
+    assert BID.id in Service(before, after, pages).live_bids()
 
 
-def test_what_was_placed_is_in_no_listing_that_began_before() -> None:
-    """Whatever age somebody accepts."""
+def test_no_listing_that_began_before_a_placement_answers() -> None:
+    """Whatever age a caller accepts."""
     service = Service("Terminated", "Open", 4)
-    assert not service.listings.live(0.0)
-    service.listings.placed()
-    assert BID.id in service.listings.live(0.0)
+    assert not service.live_bids()
+    service.listings.record_placement()
+    assert BID.id in service.live_bids()
 
 
-def test_in_the_same_grain_of_the_clock_it_is_listed_again() -> None:
-    """What began in the moment of the placing may have begun before it."""
+def test_a_listing_in_the_same_grain_of_the_clock_does_not_answer() -> None:
+    """It may have begun before the placement."""
     service = Service("Terminated", "Open", 4)
-    service.listings = Listings(service.list_bids, dict, lambda: 7.0)
-    assert not service.listings.live(0.0)
-    service.listings.placed()
-    assert BID.id in service.listings.live(0.0)
+    service.listings = Listings(service.list_bids, lambda _: {}, lambda: 7.0)
+    assert not service.live_bids()
+    service.listings.record_placement()
+    assert BID.id in service.live_bids()

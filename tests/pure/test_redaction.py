@@ -1,22 +1,16 @@
-"""What is not to be repeated is found in others' words, whole, in pieces and cut; our objects show none of it."""
+"""Secrets are found in the text of others, whole, in pieces and cut off; our own objects show none."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from flow_resources import redaction
 from flow_resources.cloud import Launch, Settings
 from flow_resources.core.cluster_fields import check_cluster
-from flow_resources.redaction import redact, register_secret
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has a process of its own, so to speak."""
-    monkeypatch.setattr(redaction, "_kept", set())
+from flow_resources.redaction import Redactor
 
 
 @pytest.mark.parametrize(
@@ -35,15 +29,36 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_secret_is_found_however_it_comes_back(secret: Any, text: str, shown: str) -> None:
     """Whole, as JSON writes it, in pieces between quotes and white space, and cut at the end of the text."""
-    register_secret(secret)
-    assert redact(text) == shown
+    redactor = Redactor()
+    redactor.register(secret)
+    assert redactor.redact(text) == shown
 
 
 def test_the_longest_secret_goes_first() -> None:
-    """One that begins like another leaves no rest behind."""
-    register_secret("canary-1")
-    register_secret("canary-1-and-more")
-    assert redact("x canary-1-and-more y") == "x … y"
+    """Nothing is left of one that begins like another."""
+    redactor = Redactor()
+    redactor.register("canary-1")
+    redactor.register("canary-1-and-more")
+    assert redactor.redact("x canary-1-and-more y") == "x … y"
+
+
+def test_a_redactor_knows_only_its_own_secrets() -> None:
+    """There is one per plugin process, and no registry beside it."""
+    redactor = Redactor()
+    redactor.register("canary-1")
+    assert Redactor().redact("canary-1") == "canary-1"
+
+
+def test_threads_register_and_redact_at_once() -> None:
+    """Verbs do both, side by side."""
+    redactor = Redactor()
+
+    def register_and_redact(number: int) -> str:
+        redactor.register({"A": f"canary-{number}", "B": [f"canary {number} in-pieces-{number}"]})
+        return redactor.redact(f"<canary-{number}>")
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(register_and_redact, range(200))) == {"<…>"}
 
 
 @pytest.mark.parametrize(

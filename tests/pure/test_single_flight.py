@@ -1,5 +1,7 @@
 """One reading for many threads: never one fetch too many, never an answer that is too old."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,24 +12,24 @@ import pytest
 
 from flow_resources.cloud.single_flight import Reading, SingleFlight
 
-PATIENCE = 60.0  # seconds: what a test waits for something that comes at once, on a machine that is busy
+TIMEOUT = 60.0  # seconds: a test waits this long for something that is immediate, on a busy machine
 
 
 class Clock:
-    """A clock that goes on by one at every look, of whatever thread, so that no two moments are the same."""
+    """A clock that advances by one whenever any thread reads it, so that no two moments are the same."""
 
     def __init__(self) -> None:
         self.now, self._guard = 0.0, threading.Lock()
 
     def __call__(self) -> float:
-        """Look at the clock."""
+        """Read the clock."""
         with self._guard:
             self.now += 1.0
             return self.now
 
 
 class Source:
-    """A fetch that answers with its number, when it is told to."""
+    """A fetch that returns its number; gated, it waits for `go`."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -41,26 +43,26 @@ class Source:
         number, failing = self.calls, self.failing
         self.begun.release()
         if self.gated:
-            assert self.go.acquire(timeout=PATIENCE)
+            assert self.go.acquire(timeout=TIMEOUT)
         if failing:
             raise failing
         return number
 
 
 @contextmanager
-def running(shared: SingleFlight[int], source: Source) -> Iterator[Callable[[float], Future[int]]]:
-    """Start askers in threads, each of them waiting for good before the test goes on."""
+def running(shared: SingleFlight[[], int], source: Source) -> Iterator[Callable[[float], Future[int]]]:
+    """Call `get` in threads; the test goes on when each of them waits."""
     source.gated = True
     with ThreadPoolExecutor(16) as pool:
 
         def ask(begun_after: float) -> Future[int]:
-            waiting = len(shared._turn._waiters)
+            waiting = len(shared._condition._waiters)
             fetching = shared._fetching
             future = pool.submit(shared.get, begun_after)
             if fetching:
-                settle(lambda: len(shared._turn._waiters) > waiting or future.done())
+                settle(lambda: len(shared._condition._waiters) > waiting or future.done())
             else:
-                assert source.begun.acquire(timeout=PATIENCE)
+                assert source.begun.acquire(timeout=TIMEOUT)
             return future
 
         try:
@@ -72,7 +74,7 @@ def running(shared: SingleFlight[int], source: Source) -> Iterator[Callable[[flo
 def settle(done: Callable[[], bool]) -> None:
     """Wait, in steps of a millisecond, for what another thread is about to do."""
     pause = threading.Event()
-    for _ in range(int(PATIENCE * 1000)):
+    for _ in range(int(TIMEOUT * 1000)):
         if done():
             return
         pause.wait(0.001)
@@ -90,38 +92,38 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def shared(source: Source, clock: Clock) -> SingleFlight[int]:
+def shared(source: Source, clock: Clock) -> SingleFlight[[], int]:
     return SingleFlight(source, clock)
 
 
-def test_one_fetch_serves_all_who_asked_before_it_began(
-    shared: SingleFlight[int], source: Source, clock: Clock
+def test_one_fetch_answers_all_callers_that_asked_before_it_began(
+    shared: SingleFlight[[], int], source: Source, clock: Clock
 ) -> None:
     """Ten threads ask while an older fetch runs: one more fetch answers all of them."""
     with running(shared, source) as ask:
         first = ask(clock())
         later = [ask(clock()) for _ in range(10)]
         source.go.release()
-        assert first.result(PATIENCE) == 1
+        assert first.result(TIMEOUT) == 1
         source.go.release()
-        assert [one.result(PATIENCE) for one in later] == [2] * 10
+        assert [one.result(TIMEOUT) for one in later] == [2] * 10
     assert source.calls == 2
 
 
-def test_who_can_live_with_a_running_fetch_waits_for_it(
-    shared: SingleFlight[int], source: Source, clock: Clock
+def test_a_caller_that_accepts_a_running_fetch_waits_for_it(
+    shared: SingleFlight[[], int], source: Source, clock: Clock
 ) -> None:
-    """A moment before it began is a moment that it answers."""
+    """It began after the moment that the caller named."""
     moment = clock()
     with running(shared, source) as ask:
         asked = [ask(moment) for _ in range(5)]
         source.go.release()
-        assert [one.result(PATIENCE) for one in asked] == [1] * 5
+        assert [one.result(TIMEOUT) for one in asked] == [1] * 5
     assert source.calls == 1
 
 
-def test_a_later_asker_gets_a_new_fetch(shared: SingleFlight[int], source: Source, clock: Clock) -> None:
-    """What began before the question is no answer; what is old enough for the asker is."""
+def test_a_later_caller_gets_a_new_fetch(shared: SingleFlight[[], int], source: Source, clock: Clock) -> None:
+    """A fetch that began before the call is not an answer, unless the caller accepts its age."""
     before = clock()
     assert shared.get(before) == 1
     assert shared.get(before) == 1
@@ -131,34 +133,34 @@ def test_a_later_asker_gets_a_new_fetch(shared: SingleFlight[int], source: Sourc
     assert source.calls == 2
 
 
-def test_an_answer_as_old_as_the_question_is_fresh_enough(source: Source) -> None:
-    """A clock that stands still makes no endless fetching, also after a change."""
+def test_a_fetch_that_began_at_the_moment_of_the_call_is_fresh(source: Source) -> None:
+    """A clock that stands still does not cause endless fetches, also after a change."""
     shared = SingleFlight(source, lambda: 7.0)
     assert [shared.get(7.0), shared.get(7.0), shared.get(6.0)] == [1, 1, 1]
     shared.forget()
     assert [shared.get(7.0), shared.get(7.0)] == [2, 2]
 
 
-def test_a_failure_is_shared_and_not_tried_again_one_by_one(
-    shared: SingleFlight[int], source: Source, clock: Clock
+def test_an_error_is_shared_and_not_retried_by_each_caller(
+    shared: SingleFlight[[], int], source: Source, clock: Clock
 ) -> None:
-    """All who waited for the fetch get its error; who asks later gets a new try."""
+    """All callers that waited for the fetch get its error; a later caller gets a new fetch."""
     moment = clock()
     source.failing = OSError("down")
     with running(shared, source) as ask:
         asked = [ask(moment) for _ in range(8)]
         source.go.release()
         for one in asked:
-            assert one.exception(PATIENCE) is source.failing
+            assert one.exception(TIMEOUT) is source.failing
         assert source.calls == 1
         source.failing = None
         again = ask(clock())
         source.go.release()
-        assert again.result(PATIENCE) == 2
+        assert again.result(TIMEOUT) == 2
 
 
-def test_forgetting_makes_a_finished_reading_unusable(shared: SingleFlight[int], source: Source) -> None:
-    """Whatever age is accepted: something has just changed."""
+def test_forgetting_makes_a_finished_reading_unusable(shared: SingleFlight[[], int], source: Source) -> None:
+    """Whatever age a caller accepts: something has just changed."""
     assert shared.get(float("-inf")) == 1
     shared.forget()
     assert shared.get(float("-inf")) == 2
@@ -166,23 +168,23 @@ def test_forgetting_makes_a_finished_reading_unusable(shared: SingleFlight[int],
 
 
 def test_forgetting_during_a_fetch_makes_its_result_unusable_for_others(
-    shared: SingleFlight[int], source: Source
+    shared: SingleFlight[[], int], source: Source
 ) -> None:
-    """Who began it gets it; whoever waits for it, or asks later with any age, gets a fetch that began afterwards."""
+    """The thread that fetched gets it; threads that wait, or ask later, get a fetch that began afterwards."""
     with running(shared, source) as ask:
         first = ask(float("-inf"))
         waiting = ask(float("-inf"))
         shared.forget()
         later = ask(float("-inf"))
         source.go.release()
-        assert first.result(PATIENCE) == 1
+        assert first.result(TIMEOUT) == 1
         source.go.release()
-        assert (waiting.result(PATIENCE), later.result(PATIENCE)) == (2, 2)
+        assert (waiting.result(TIMEOUT), later.result(TIMEOUT)) == (2, 2)
     assert source.calls == 2
 
 
-def test_a_failure_answers_nobody_who_asks_after_it(shared: SingleFlight[int], source: Source, clock: Clock) -> None:
-    """The next asker, of whatever patience, tries again; a value answers again as before."""
+def test_an_error_answers_no_later_caller(shared: SingleFlight[[], int], source: Source, clock: Clock) -> None:
+    """The next caller fetches again, whatever age it accepts; after a success the value answers as before."""
     before = clock()
     source.failing = OSError("down")
     for calls in (1, 2, 3):
@@ -195,8 +197,8 @@ def test_a_failure_answers_nobody_who_asks_after_it(shared: SingleFlight[int], s
     assert source.calls == 4
 
 
-def test_a_failure_takes_the_place_of_an_older_value(shared: SingleFlight[int], source: Source, clock: Clock) -> None:
-    """Whoever asks after it gets a new fetch, also where the older value would have done."""
+def test_an_error_replaces_an_older_value(shared: SingleFlight[[], int], source: Source, clock: Clock) -> None:
+    """A later caller gets a new fetch, also where it would have accepted the older value."""
     before = clock()
     assert shared.get(before) == 1
     source.failing = OSError("down")
@@ -206,36 +208,36 @@ def test_a_failure_takes_the_place_of_an_older_value(shared: SingleFlight[int], 
     assert shared.get(before) == 3
 
 
-def test_one_new_fetch_serves_all_who_ask_after_a_failure(
-    shared: SingleFlight[int], source: Source, clock: Clock
+def test_one_new_fetch_answers_all_callers_after_an_error(
+    shared: SingleFlight[[], int], source: Source, clock: Clock
 ) -> None:
-    """The failure went to those who asked while it lasted; the later ones share the next fetch."""
+    """The error went to the callers that asked while the fetch ran; later callers share the next fetch."""
     moment = clock()
     with running(shared, source) as ask:
         source.failing = OSError("down")
         during = [ask(moment) for _ in range(4)]
         source.go.release()
-        assert [one.exception(PATIENCE) for one in during] == [source.failing] * 4
+        assert [one.exception(TIMEOUT) for one in during] == [source.failing] * 4
         source.failing = None
         later = [ask(moment) for _ in range(4)]
         source.go.release()
-        assert [one.result(PATIENCE) for one in later] == [2] * 4
+        assert [one.result(TIMEOUT) for one in later] == [2] * 4
     assert source.calls == 2
 
 
-def test_who_needs_a_newer_reading_than_the_failed_one_gets_it(
-    shared: SingleFlight[int], source: Source, clock: Clock
+def test_a_caller_that_needs_a_newer_reading_than_the_failed_one_gets_it(
+    shared: SingleFlight[[], int], source: Source, clock: Clock
 ) -> None:
-    """Asked while the failing fetch ran, but it began too early for the asker: it is no answer, good or bad."""
+    """It asked while the failing fetch ran, but that began too early to answer it."""
     moment, failing = clock(), OSError("down")
     with running(shared, source) as ask:
         source.failing = failing
         first, patient, newest = ask(moment), ask(moment), ask(clock())
         source.failing = None
         source.go.release()
-        assert first.exception(PATIENCE) is patient.exception(PATIENCE) is failing
+        assert first.exception(TIMEOUT) is patient.exception(TIMEOUT) is failing
         source.go.release()
-        assert newest.result(PATIENCE) == 2
+        assert newest.result(TIMEOUT) == 2
 
 
 @pytest.mark.parametrize("error", [None, OSError("down")], ids=["value", "failure"])
@@ -254,17 +256,17 @@ def test_who_needs_a_newer_reading_than_the_failed_one_gets_it(
         (25.0, 25.0, False, False),
     ],
 )
-def test_a_reading_answers_by_its_age_and_a_failure_until_it_ends(
+def test_a_reading_is_fresh_by_its_age_and_an_error_until_it_ends(
     asked: float, begun_after: float, good: Any, bad: Any, error: Any
 ) -> None:
-    """A fetch from 10 to 20: old enough for the asker, and, where it failed, not over when he asked."""
+    """A fetch from 10 to 20: it began late enough and, where it failed, had not ended when the caller asked."""
     reading = Reading(10.0, 20.0, version=3, value=1, error=error)
     assert reading.is_fresh_for(asked, begun_after, version=3) is (bad if error else good)
     assert reading.is_fresh_for(asked, begun_after, version=4) is False
 
 
-def test_a_change_at_the_very_moment_of_a_fetch_makes_it_stale() -> None:
-    """Clocks have grains: what is as old as the change was not begun after it."""
+def test_a_change_in_the_same_grain_of_the_clock_makes_a_fetch_stale() -> None:
+    """It may have begun before the change."""
     values = iter(range(9))
     shared = SingleFlight(lambda: next(values), lambda: 1000.0)
     assert (shared.get(1000.0), shared.get(1000.0)) == (0, 0)
@@ -272,23 +274,23 @@ def test_a_change_at_the_very_moment_of_a_fetch_makes_it_stale() -> None:
     assert shared.get(1000.0) == 1
 
 
-def test_a_failure_that_is_forgotten_while_it_lasts_answers_nobody_else(
-    shared: SingleFlight[int], source: Source
+def test_an_error_that_is_forgotten_during_its_fetch_answers_no_other_caller(
+    shared: SingleFlight[[], int], source: Source
 ) -> None:
-    """Who waits for it gets the fetch that began afterwards."""
+    """Callers that wait for it get a fetch that began afterwards."""
     with running(shared, source) as ask:
         source.failing = OSError("down")
         first, waiting = ask(float("-inf")), ask(float("-inf"))
         shared.forget()
         source.failing = None
         source.go.release()
-        assert isinstance(first.exception(PATIENCE), OSError)
+        assert isinstance(first.exception(TIMEOUT), OSError)
         source.go.release()
-        assert waiting.result(PATIENCE) == 2
+        assert waiting.result(TIMEOUT) == 2
 
 
 def test_only_one_fetch_runs_at_a_time(clock: Clock) -> None:
-    """However many threads ask for the newest."""
+    """However many threads ask for a new reading."""
     running_now, most, guard = 0, 0, threading.Lock()
 
     def fetch() -> int:
@@ -307,26 +309,38 @@ def test_only_one_fetch_runs_at_a_time(clock: Clock) -> None:
     assert most == 1
 
 
-def test_a_fetch_that_is_interrupted_leaves_nobody_waiting(
-    shared: SingleFlight[int], source: Source, clock: Clock
+def test_a_fetch_that_is_interrupted_leaves_no_caller_waiting(
+    shared: SingleFlight[[], int], source: Source, clock: Clock
 ) -> None:
-    """Ctrl-C goes to the one who fetched; the others are told, and the next one fetches anew."""
+    """The thread that fetched gets the KeyboardInterrupt, the others an error, and the next caller a new fetch."""
     moment = clock()
     source.failing = KeyboardInterrupt()
     with running(shared, source) as ask:
         first = ask(moment)
         waiting = ask(moment)
         source.go.release()
-        assert isinstance(first.exception(PATIENCE), KeyboardInterrupt)
-        assert "cut off" in str(waiting.exception(PATIENCE))
+        assert isinstance(first.exception(TIMEOUT), KeyboardInterrupt)
+        assert "cut off" in str(waiting.exception(TIMEOUT))
         source.failing = None
         again = ask(clock())
         source.go.release()
-        assert again.result(PATIENCE) == 2
+        assert again.result(TIMEOUT) == 2
 
 
-def test_nothing_is_a_value_too(clock: Clock) -> None:
-    """A fetch that answers None has answered."""
+def test_the_fetch_gets_the_arguments_of_the_thread_that_performs_it(clock: Clock) -> None:
+    """Callers that share its result may have passed other ones."""
+    calls: list[str] = []
+    shared: SingleFlight[[str], str] = SingleFlight(lambda name: calls.append(name) or name, clock)
+    assert [shared.get(0.0, "first"), shared.get(0.0, "second"), shared.get(clock(), "third")] == [
+        "first",
+        "first",
+        "third",
+    ]
+    assert calls == ["first", "third"]
+
+
+def test_none_is_a_value(clock: Clock) -> None:
+    """A fetch that returns None has succeeded."""
     calls: list[None] = []
     shared = SingleFlight(lambda: calls.append(None), clock)
     assert shared.get(0.0) is None

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flow_resources.core import cluster_fields, volume_fields
-from flow_resources.core.cluster_fields import Market
-from flow_resources.core.diff import Decision, decide, fields_to_update
+from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.inputs import UNKNOWN, Checked, changed, has_unknown
+from flow_resources.core.market import Market, check_market, check_regions, drop_hints, resolve_region
 
 REGION = "us-central5-a"
 CLUSTER = {
@@ -56,10 +56,10 @@ NESTED = [
 
 def judge_cluster(market: Market | None, news: dict[str, Any], *, default: str | None = None) -> Checked:
     found = cluster_fields.check_cluster(news)
-    cluster_fields.resolve_region(found, None, default, market)
+    resolve_region(found, None, default, market)
     if market:
-        cluster_fields.check_market(found, market)
-    cluster_fields.drop_hints(found.inputs)
+        check_market(found, market)
+    drop_hints(found.inputs)
     return found
 
 
@@ -67,7 +67,7 @@ def judge_volume(market: Market | None, olds: dict[str, Any], news: dict[str, An
     regions = market.regions if market else []
     found = volume_fields.check_volume(news)
     volume_fields.resolve_region(found, None, None, regions)
-    volume_fields.check_regions(found, regions)
+    check_regions(found, regions)
     volume_fields.guard_data(found, olds)
     return found
 
@@ -170,7 +170,7 @@ def test_a_pinned_region_stays_when_the_volumes_become_unknown(market: Market) -
     """A volume that is replaced makes no new region."""
     news = {name: value for name, value in CLUSTER.items() if name != "region"} | {"volumes": UNKNOWN}
     found = cluster_fields.check_cluster(news)
-    cluster_fields.resolve_region(found, "us-east1-a", REGION, market)
+    resolve_region(found, "us-east1-a", REGION, market)
     assert found.inputs["region"] == "us-east1-a"
 
 
@@ -202,9 +202,9 @@ def test_an_unknown_counts_as_changing(fields: Any) -> None:
     for one in fields:
         news = {**olds, one.name: UNKNOWN}
         assert list(changed(fields, olds, news)) == [one]
-        decision = decide(fields, olds, news)
-        assert decision.changes == (one.change.name != "CREATE_ONLY")
-        assert decision.replaces == ((one.name,) if one.change.name in ("REPLACE", "GUARDED") else ())
+        diff = diff_inputs(fields, olds, news)
+        assert diff.changes == (one.change.name != "CREATE_ONLY")
+        assert diff.replaces == ((one.name,) if one.change.name in ("REPLACE", "GUARDED") else ())
         assert fields_to_update(fields, olds, news) == ({one.name} if one.change.name == "UPDATE" else set())
     everything = dict.fromkeys(olds, UNKNOWN)
     assert list(changed(fields, olds, everything)) == list(fields)
@@ -215,7 +215,7 @@ def test_an_unknown_that_could_lose_data_is_no_change_without_permission(name: s
     """The check that knows it refuses it, if it differs."""
     news = {**VOLUME, name: UNKNOWN}
     assert [one.name for one in changed(volume_fields.FIELDS, VOLUME, news)] == [name]
-    assert decide(volume_fields.FIELDS, VOLUME, news) == Decision(changes=False)
+    assert diff_inputs(volume_fields.FIELDS, VOLUME, news) == Diff(changes=False)
 
 
 @pytest.mark.parametrize("inside", NESTED, ids=repr)
@@ -260,7 +260,7 @@ def test_no_sprinkling_of_unknowns_makes_a_good_cluster_fail(data: Any) -> None:
     """Whatever is unknown, in whatever company, nothing fails and nothing known is lost."""
     news = {name: data.draw(_sprinkled(value)) for name, value in CLUSTER.items()}
     found = cluster_fields.check_cluster(news)
-    cluster_fields.resolve_region(found, None, None, None)
-    cluster_fields.drop_hints(found.inputs)
+    resolve_region(found, None, None, None)
+    drop_hints(found.inputs)
     assert not found.failures
     assert found.inputs == news

@@ -1,4 +1,4 @@
-"""A stack beside which a command runs, without a `pulumi`: what the test says is what its backend says."""
+"""A stack beside which a command runs, without a `pulumi`: its state, lock and config are what the test sets."""
 
 from __future__ import annotations
 
@@ -6,34 +6,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flow_resources.cli.stacks import SelectedStack
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 
 STACK = "acme/training/dev"
 
 
 @dataclass
-class Told:
-    """A stack whose state and lock are what the test says, and what happens when it is asked again."""
+class FakeStack:
+    """Stands in for a SelectedStack."""
 
     settings: dict[str, str]
     name: str = STACK
-    state: StackState = StackState()  # noqa: RUF009 - frozen
+    recorded: StackState = StackState()  # noqa: RUF009 - frozen
     others: dict[str, StackState] = field(default_factory=dict)
     updated: bool = False
-    asked: int = 0
-    meanwhile: Callable[[int], None] = lambda _time: None
+    reads: int = 0
+    on_read: Callable[[int], None] = lambda _reads: None
+    """Called before each read of the state, with how many there were."""
 
     owner = SelectedStack.owner
 
     def config(self) -> dict[str, str]:
         return self.settings
 
-    def records(self) -> StackState:
-        self.asked += 1
-        self.meanwhile(self.asked)
-        return self.state
+    def state(self) -> StackState:
+        self.reads += 1
+        self.on_read(self.reads)
+        return self.recorded
 
-    def beside(self) -> dict[str, StackState]:
+    def other_states(self) -> dict[str, StackState]:
         return self.others
 
     def is_being_updated(self) -> bool:

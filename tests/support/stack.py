@@ -16,10 +16,11 @@ from pulumi.dynamic import ResourceProvider
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from flow_resources.clock import Clock
+from flow_resources.core.hidden import write_recorded
 from flow_resources.core.inputs import UNKNOWN, Unknown
-from flow_resources.engine import token
-from flow_resources.identity import Index, found_in, index_of
-from flow_resources.providers import session
+from flow_resources.lifecycle.operation import Operation
+from flow_resources.program import Index, find_in, index_of, token
+from flow_resources.providers import base
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
@@ -145,8 +146,7 @@ class Stack:
 
     def operation(self) -> None:
         """Start a plugin process."""
-        memory = session.fresh(self.config.get, self.clock)
-        memory.own_state, memory.other_states = lambda _urn: self.export(), lambda _urn: self.beside.items()
+        base.begin(self.config.get, self.clock, ModelBackend(self))
         self.unready, self.index = {}, None
 
     def export(self) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class Stack:
         news = {**declared.inputs, "__owner": self.owner, "__urn": urn, "__provider": token(PROVIDERS[declared.type])}
         if self.index is None:
             self.index = self._read_index()
-        news["__recorded"] = found_in(self.index, self.owner, urn)
+        news["__recorded"] = write_recorded(find_in(self.index, self.owner, urn))
         olds = dict(saved.inputs) if saved else {}
         result = self._call(declared.type, "Check", urn, lambda one: one.check(wire(olds), wire(news)))
         if result.failures:
@@ -322,6 +322,42 @@ class Stack:
                 if detail.Unpack(partial):
                     raise NotInitialised(partial) from error
             raise VerbError(status.message) from error
+
+
+@dataclass
+class ModelBackend:
+    """A backend with the states that a model of a stack says."""
+
+    stack: Stack
+
+    def stack_names(self, report: Any) -> list[str]:
+        return [self.stack.owner, *self.stack.beside]
+
+    def own_state(self, urn: str, report: Any) -> Any:
+        return self.stack.export()
+
+    def other_states(self, urn: str, report: Any) -> Any:
+        return self.stack.beside.items()
+
+
+class Reports:
+    """Receives what verbs report."""
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+        self.kept: list[str] = []
+        self.warnings: list[str] = []
+
+    def progress(self, message: str, *, keep: bool = False) -> None:
+        (self.kept if keep else self.rows).append(message)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def operation(verb: str | None = None) -> Operation:
+    """Return an operation of the deployment that runs, whose reports nobody reads."""
+    return Operation(base.current(), Reports(), verb)
 
 
 class NotInitialised(Exception):  # noqa: N818 - what the engine calls it

@@ -95,7 +95,8 @@ def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path):
     [
         ("$ pulumi stack init", signal.SIGINT),
         ("previewing update", signal.SIGINT),
-        ("machines running", signal.SIGINT),
+        # What the terminal below holds in `make test`.
+        pytest.param("machines running", signal.SIGINT, marks=pytest.mark.faults),
         ("machines running", signal.SIGTERM),
     ],
 )
@@ -106,7 +107,7 @@ def test_a_demo_that_is_stopped_cleans_up(tmp_path, moment, number):
     stopped = time.monotonic()
     os.killpg(run.process.pid, number)
     assert run.end() == 128 + number, run.printed
-    assert time.monotonic() - stopped < 60  # one or two, where the machine has nothing else to do
+    assert time.monotonic() - stopped < 300  # one or two, where the machine has nothing else to do
     assert "[8/8]" not in run.printed
     assert "Traceback" not in run.printed
     assert run.leftovers() == []
@@ -119,6 +120,8 @@ def test_on_a_terminal_the_rows_are_live_and_ctrl_c_gives_the_cursor_back(tmp_pa
     assert "\033[?25l" in run.printed  # hidden while it draws
     os.killpg(run.process.pid, signal.SIGINT)
     assert run.end() == 130, run.printed
+    assert "[8/8]" not in run.printed
+    assert "Traceback" not in run.printed
     assert run.printed.rfind("\033[?25h") > run.printed.rfind("\033[?25l")
     assert run.leftovers() == []
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fake_backend import STACK, Told
+from support.fake_backend import STACK, FakeStack
 from support.program import rent
-from support.run_printed_program import declared
+from support.run_printed_program import declarations
 from support.stack import CheckError
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.cloud import Cloud
-from flow_resources.core.cluster_fields import Market
+from flow_resources.core.market import Market
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 from flow_resources.testing import FakeMithril
 
 MARKED = compose("trainer", Mark.of(STACK, "trainer"), "9c01d2", 1)
@@ -36,9 +36,9 @@ def here(cloud: FakeMithril, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def told(cloud: FakeMithril, here: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+def fake_stack(cloud: FakeMithril, here: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStack:
     """A project in the folder, whose stack has the settings."""
-    stack = Told({"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project})
+    stack = FakeStack({"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project})
     (here / "Pulumi.yaml").write_text("name: training\nruntime: python\n")
     for name in cloud.environment:
         monkeypatch.delenv(name)
@@ -47,18 +47,18 @@ def told(cloud: FakeMithril, here: Path, monkeypatch: pytest.MonkeyPatch) -> Tol
 
 
 def printed(capsys, *arguments):
-    """Return what the command declares, and what it says beside it."""
+    """Return what the printed program declares, and what stands on standard error."""
     assert main(["adopt", *arguments]) == 0
-    said = capsys.readouterr()
-    return declared(said.out) if said.out else {}, said.err
+    output = capsys.readouterr()
+    return declarations(output.out) if output.out else {}, output.err
 
 
 def error(capsys, *arguments):
     """Return the one line with which the command fails; standard output is empty."""
     assert main(["adopt", *arguments]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    (line,) = said.err.splitlines()
+    output = capsys.readouterr()
+    assert output.out == ""
+    (line,) = output.err.splitlines()
     return line
 
 
@@ -91,10 +91,10 @@ def fleet(cloud: FakeMithril) -> FakeMithril:
 def test_the_printed_program_adopts_everything_and_changes_nothing(fleet, stack, capsys):
     """No request of it changes anything, not even the first `up`; the second has nothing to do; `destroy` ends all."""
     before = fleet.live_bids
-    program, said = printed(capsys)
+    program, stderr = printed(capsys)
     assert [one.type for one in program.values()] == ["Volume"] * 3 + ["GpuCluster"] * 5
-    assert "note: command, image, ports and env cannot be read back" in said
-    assert len(said.splitlines()) == 1
+    assert "note: command, image, ports and env cannot be read back" in stderr
+    assert len(stderr.splitlines()) == 1
     assert set(stack.preview(program).values()) == {"create"}
     stack.up(program)
     assert set(stack.preview(program).values()) == {"same"}
@@ -135,18 +135,18 @@ def test_keys_of_one_name_are_told_apart(cloud, stack, capsys, monkeypatch):
     """By their ids, as is one without a name: the program means the keys that are on the machines."""
     keys = [cloud.add_ssh_key(name)["fid"] for name in ("laptop", "desk")]
     cloud.add_bid("trainer", ssh_keys=keys)
-    whole = Cloud.ssh_keys
+    list_keys = Cloud.ssh_keys
 
     def blank(self):
-        return {name.replace("desk", " "): id_ for name, id_ in whole(self).items()}
+        return {name.replace("desk", " "): id_ for name, id_ in list_keys(self).items()}
 
     def alike(self):
-        return {name.replace("desk", "laptop"): id_ for name, id_ in whole(self).items()}
+        return {name.replace("desk", "laptop"): id_ for name, id_ in list_keys(self).items()}
 
-    for listing, said in ((blank, ["laptop", keys[1]]), (alike, [keys[0], "laptop"])):
+    for listing, names in ((blank, ["laptop", keys[1]]), (alike, [keys[0], "laptop"])):
         monkeypatch.setattr(Cloud, "ssh_keys", listing)
         program, _ = printed(capsys)
-        assert program["trainer"].inputs["ssh_keys"] == said
+        assert program["trainer"].inputs["ssh_keys"] == names
         assert stack.preview(program) == {"trainer": "create"}
 
 
@@ -157,16 +157,16 @@ def test_no_secret_is_printed(cloud, capsys):
     cloud.add_bid("by-hand", startup_script=f"curl -H {CANARIES[1]} x", volumes=[volume["fid"]])
     for arguments in ([], ["--json"], ["--all"]):
         assert main(["adopt", *arguments]) == 0
-        said = "".join(capsys.readouterr())
-        assert not [one for one in (*CANARIES, cloud.key, "train.py") if one in said]
+        output = "".join(capsys.readouterr())
+        assert not [secret for secret in (*CANARIES, cloud.key, "train.py") if secret in output]
 
 
 def test_a_mount_path_that_cannot_be_read_back_stops_the_preview_until_it_is_filled_in(cloud, stack, capsys):
     """The program is Python, the preview names the line, and nothing is touched."""
     volume = cloud.add_volume("data")
     cloud.add_bid("by-hand", volumes=[volume["fid"]], startup_script="#!/bin/sh\nmount /dev/vdd /data\n")
-    program, said = printed(capsys)
-    assert f"where {volume['fid']} is mounted cannot be read back" in said
+    program, stderr = printed(capsys)
+    assert f"where {volume['fid']} is mounted cannot be read back" in stderr
     with pytest.raises(CheckError) as refused:
         stack.preview(program)
     assert list(refused.value.failures) == ["volumes[0].mount_path"]
@@ -189,14 +189,14 @@ def test_a_script_that_says_two_things_says_nothing(cloud, capsys):
 def test_what_carries_a_mark_is_left_out_unless_asked_for(cloud, capsys):
     """With --all, or by its id: then it is named without the mark."""
     marked = cloud.add_bid(MARKED)
-    program, said = printed(capsys)
+    program, stderr = printed(capsys)
     assert program == {}
-    assert said.splitlines()[0].startswith(f"left out: {marked['fid']} {MARKED}: its name carries a mark")
-    assert said.splitlines()[-1] == "There is nothing to adopt in project demo."
-    for asked in (["--all"], [marked["fid"]]):
-        program, said = printed(capsys, *asked)
+    assert stderr.splitlines()[0].startswith(f"left out: {marked['fid']} {MARKED}: its name carries a mark")
+    assert stderr.splitlines()[-1] == "There is nothing to adopt in project demo."
+    for arguments in (["--all"], [marked["fid"]]):
+        program, stderr = printed(capsys, *arguments)
         assert list(program) == ["trainer"]
-        assert f"note: {marked['fid']}: its name carries a mark of this package" in said
+        assert f"note: {marked['fid']}: its name carries a mark of this package" in stderr
 
 
 def test_only_the_wanted_ids_are_printed(cloud, capsys):
@@ -210,31 +210,31 @@ def test_only_the_wanted_ids_are_printed(cloud, capsys):
     assert program["trainer"].inputs["volumes"] == [{"volume_id": data["fid"], "mount_path": "/data"}]
 
 
-def test_what_a_state_records_is_never_printed(cloud, told, capsys):
+def test_what_a_state_records_is_never_printed(cloud, fake_stack, capsys):
     """Of this stack and of those beside it: two resources would own one bid."""
     mine, theirs, free = cloud.add_bid("mine"), cloud.add_volume("theirs"), cloud.add_bid("free")
-    told.state = StackState(ids=frozenset({mine["fid"]}))
-    told.others = {"acme/training/prod": StackState(ids=frozenset({theirs["fid"]}))}
+    fake_stack.recorded = StackState(ids=frozenset({mine["fid"]}))
+    fake_stack.others = {"acme/training/prod": StackState(ids=frozenset({theirs["fid"]}))}
     for arguments in ([], ["--all"]):
-        program, said = printed(capsys, *arguments)
+        program, stderr = printed(capsys, *arguments)
         assert [one.inputs["adopt_task_id"] for one in program.values()] == [free["fid"]]
-        assert f"left out: {mine['fid']} mine: recorded by {STACK}" in said
-        assert f"left out: {theirs['fid']} theirs: recorded by acme/training/prod" in said
+        assert f"left out: {mine['fid']} mine: recorded by {STACK}" in stderr
+        assert f"left out: {theirs['fid']} theirs: recorded by acme/training/prod" in stderr
     assert error(capsys, mine["fid"]).startswith(f"error: {mine['fid']} is not printed: recorded by {STACK}: ")
 
 
-def test_what_an_up_makes_meanwhile_is_not_printed(cloud, told, capsys):
+def test_what_an_up_makes_meanwhile_is_not_printed(cloud, fake_stack, capsys):
     """The service is asked before the state, which does not record it yet."""
-    told.meanwhile = lambda _time: cloud.add_bid("trainer")
+    fake_stack.on_read = lambda _reads: cloud.add_bid("trainer")
     assert printed(capsys)[0] == {}
-    told.meanwhile = lambda _time: None
+    fake_stack.on_read = lambda _reads: None
     assert list(printed(capsys)[0]) == ["trainer"]
 
 
-def test_a_state_of_another_service_or_project_is_not_mixed_with_this_one(cloud, told, capsys):
+def test_a_state_of_another_service_or_project_is_not_mixed_with_this_one(cloud, fake_stack, capsys):
     """The program would go into a stack that lives elsewhere."""
     cloud.add_bid("trainer")
-    told.state = StackState(places=frozenset({("https://other.example", "")}))
+    fake_stack.recorded = StackState(places=frozenset({("https://other.example", "")}))
     assert error(capsys).startswith("error: the state records https://other.example, but the settings point at ")
 
 
@@ -251,9 +251,9 @@ def test_json_is_all_there_is(fleet, capsys):
     assert main(["adopt"]) == 0
     program = capsys.readouterr().out
     assert main(["adopt", "--json"]) == 0
-    said = capsys.readouterr()
-    document = json.loads(said.out)
-    assert said.err == ""
+    output = capsys.readouterr()
+    document = json.loads(output.out)
+    assert output.err == ""
     assert document["program"] == program
     assert (document["project"], document["stack"]) == ("demo", None)
     assert [one["id"] for one in document["left_out"]] == [marked["fid"]]
@@ -270,7 +270,7 @@ def test_a_wrong_id_is_one_line_and_prints_nothing(cloud, capsys):
     elsewhere = cloud.add_bid("elsewhere", project=other["fid"])["fid"]
     assert error(capsys, good, "bid_9") == ("error: there is no task bid_9 in project demo: `flow status` shows them")
     assert error(capsys, "vol_9") == ("error: there is no volume vol_9 in project demo: `flow volume list` shows them")
-    assert error(capsys, ended) == f"error: the bid {ended} has ended: there is nothing left to adopt: take the id out"
+    assert error(capsys, ended) == f"error: the bid {ended} has ended: there is nothing left to adopt: remove the id"
     assert error(capsys, elsewhere).startswith(f"error: the bid {elsewhere} is in project {other['fid']}, but the ")
     assert error(capsys, "trainer") == (
         "error: trainer is the id of no task and of no volume: they are like bid_... and vol_..."
@@ -306,8 +306,8 @@ def test_a_wrong_command_line_is_one_line(cloud, capsys, arguments):
     """Also a stack where there is no project."""
     try:
         code = main(["adopt", *arguments])
-    except SystemExit as left:
-        code = left.code
+    except SystemExit as exit_:
+        code = exit_.code
     assert (code, len(capsys.readouterr().err.splitlines())) == (2, 1)
     assert not cloud.requests
 
@@ -316,14 +316,14 @@ def test_a_wrong_command_line_is_one_line(cloud, capsys, arguments):
 def test_what_runs_is_adopted_though_its_type_is_not_on_offer(cloud, stack, capsys, monkeypatch, gone):
     """What the auction has today does not matter to a bid that is placed; the catalogue may forget a type."""
     cloud.add_bid("trainer")
-    whole = Cloud.market
+    read_market = Cloud.market
 
-    def market(self, **more):
-        has = whole(self, **more)
-        elsewhere = [replace(one, region="elsewhere") for one in has.offers]
-        return Market([] if gone == "types" else has.types, elsewhere, ["elsewhere"], has.volumes)
+    def outdated_market(self, **more):
+        market = read_market(self, **more)
+        elsewhere = [replace(offer, region="elsewhere") for offer in market.offers]
+        return Market([] if gone == "types" else market.types, elsewhere, ["elsewhere"], market.volumes)
 
-    monkeypatch.setattr(Cloud, "market", market)
+    monkeypatch.setattr(Cloud, "market", outdated_market)
     program, _ = printed(capsys)
     stack.up(program)
     assert set(stack.preview(program).values()) == {"same"}

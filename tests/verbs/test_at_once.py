@@ -1,4 +1,4 @@
-"""Many creates of one owner at once, and one request many times: one live bid, whoever asks, and how often."""
+"""Many creates of one resource at once, and one request many times: one live bid, whoever sends it, however often."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.stack import PROVIDERS, Context, Create, Declared, Stack, cluster, volume, wire
+from support.stack import PROVIDERS, Context, Create, Declared, Stack, cluster, operation, volume, wire
 
 from flow_resources.core import naming
 from flow_resources.errors import RejectedError
-from flow_resources.providers import session
 from flow_resources.testing import FakeMithril
 
 TESTS = Path(__file__).parents[1]
@@ -26,7 +25,7 @@ TESTS = Path(__file__).parents[1]
 def test_fifty_threads_creating_one_owner_end_with_one(
     stack: Stack, cloud: FakeMithril, declared: Declared, keys: str
 ) -> None:
-    """Creates of one owner take turns in a process, also where the service ignores keys."""
+    """Creates of one resource take turns in a process, also where the service ignores keys."""
     cloud.set_options(idempotency=keys)
     stack.operation()
     news, urn = stack.check("one", declared, None), stack.urn("one", declared.type)
@@ -43,7 +42,7 @@ def test_fifty_threads_creating_one_owner_end_with_one(
 
 
 def make(size_gb: int) -> str:
-    return session.current().cloud().create_volume("data-1", size_gb, "file", "us-central5-a", "the-key").id
+    return operation().cloud.create_volume("data-1", size_gb, "file", "us-central5-a", "the-key").id
 
 
 def test_the_same_key_five_times_is_one(stack: Stack, cloud: FakeMithril) -> None:
@@ -54,7 +53,7 @@ def test_the_same_key_five_times_is_one(stack: Stack, cloud: FakeMithril) -> Non
 
 
 def test_the_same_key_with_another_body_is_refused_in_one_clear_line(stack: Stack, cloud: FakeMithril) -> None:
-    """Nothing is made, and nothing else is taken for it."""
+    """Nothing is created, and nothing else is taken for it."""
     stack.operation()
     make(100)
     with pytest.raises(RejectedError, match=r"'data-1'.*already used with a different request body"):
@@ -63,7 +62,7 @@ def test_the_same_key_with_another_body_is_refused_in_one_clear_line(stack: Stac
 
 
 def test_another_specification_never_has_the_key_of_the_first(stack: Stack, cloud: FakeMithril) -> None:
-    """So the verbs never come to that line: each sending under one key says the same."""
+    """So the verbs never cause that error: all requests with one key have the same body."""
     for program in ({"one": cluster()}, {"one": cluster(num_instances=2)}, {"one": cluster(env={"A": "b"})}):
         stack.up(program)
     stack.destroy()
@@ -76,10 +75,10 @@ def test_another_specification_never_has_the_key_of_the_first(stack: Stack, clou
 
 
 def race(cloud: FakeMithril) -> list[str]:
-    """Let two processes make the same cluster, both of which have looked before either has asked for it."""
+    """Let two processes create the same cluster; both have looked for it before either sends its request."""
     both = threading.Barrier(2)
     cloud.add_ssh_key("team", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 team")
-    # The SDK's last look before it sends the bid.
+    # The SDK's last read before it sends the bid.
     cloud.faults.add(method="GET", path="/v2/reservation$", times=2, then=lambda _request: both.wait(60))
     command = [sys.executable, "-m", "verbs.racing", cloud.url, cloud.key, cloud.project]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
@@ -89,10 +88,10 @@ def race(cloud: FakeMithril) -> list[str]:
 
 def test_of_two_processes_at_once_one_is_refused_where_the_service_knows_keys(stack: Stack, cloud: FakeMithril) -> None:
     """The SDK writes its session into the script of the machines: the same key, another body. One bid, one line."""
-    said = race(cloud)
+    lines = race(cloud)
     (bid,) = cloud.bids
-    assert bid["fid"] in said
-    assert any("already used with a different request body" in line for line in said)
+    assert bid["fid"] in lines
+    assert any("already used with a different request body" in line for line in lines)
     stack.up({"trainer": cluster(ssh_keys=["team"])})
     assert [one["fid"] for one in cloud.bids] == [stack.state["trainer"].id] == [bid["fid"]]
 
@@ -100,7 +99,7 @@ def test_of_two_processes_at_once_one_is_refused_where_the_service_knows_keys(st
 def test_of_two_processes_at_once_the_older_bid_stays_where_the_service_ignores_keys(
     stack: Stack, cloud: FakeMithril
 ) -> None:
-    """Nothing can keep the second one from being made; the next create of this owner ends it."""
+    """Nothing can prevent the second bid; the next create of this resource ends it."""
     cloud.set_options(idempotency="ignore")
     made = race(cloud)
     assert sorted(made) == [one["fid"] for one in cloud.live_bids]

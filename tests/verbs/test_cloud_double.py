@@ -1,6 +1,6 @@
-"""The verbs with the cloud door doubled in-process: what they ask, in which order, and what they do when it fails.
+"""The verbs with an in-process double of the client: what they call, in which order, and what they do when it fails.
 
-The double is autospecced from the real door, so a method that it lacks, or takes other arguments, fails here.
+The double is autospecced from the real client, so a method that it lacks, or that takes other arguments, fails here.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from unittest.mock import call
 
 import pytest
 from pytest_mock import MockerFixture
-from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, volume
+from support.stack import CheckError, FakeClock, Reports, Stack, VerbError, cluster, volume
 
-from flow_resources.cloud import Cloud, Placed, Settings
-from flow_resources.cloud.client import Project
-from flow_resources.core.cluster_fields import Market
+from flow_resources.cloud import Cloud, Placed, Project, Settings
+from flow_resources.core.market import Market
 from flow_resources.core.models import Bid, Instance, InstanceType, Offer, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import ConfigError, RejectedError, UnavailableError
-from flow_resources.providers import session
+from flow_resources.lifecycle.operation import Deployment
 
 BID = Bid(
     "bid_1", "", "proj_1", "Allocated", Decimal("50.00"), 1, "it_a", "us-central5-a", ("inst_1",), (), "2026-01-01"
@@ -38,8 +37,8 @@ MARKET = Market(
 
 
 @pytest.fixture
-def door(mocker: MockerFixture) -> Any:
-    """A door that answers like a quiet service."""
+def client(mocker: MockerFixture) -> Any:
+    """A client of a service on which nothing else happens."""
     double = mocker.create_autospec(Cloud, instance=True)
     double.settings = Settings("key", "http://service", "demo")
     double.project.return_value = double.known_project = Project("proj_1", "demo")
@@ -58,129 +57,127 @@ def door(mocker: MockerFixture) -> Any:
 
 
 @pytest.fixture
-def stack(door: Any, clock: FakeClock, mocker: MockerFixture) -> Stack:
+def stack(client: Any, clock: FakeClock, mocker: MockerFixture) -> Stack:
     """A stack whose every operation goes through the double."""
-    mocker.patch.object(session.Session, "settings", return_value=door.settings)
-    mocker.patch.object(session.Session, "cloud", return_value=door)
+    mocker.patch.object(Deployment, "settings", return_value=client.settings)
+    mocker.patch("flow_resources.lifecycle.operation.Cloud", return_value=client)
     return Stack({}, clock=clock)
 
 
-def effects(door: Any) -> list[str]:
+def effects(client: Any) -> list[str]:
     """Return the names of the writing calls, in order."""
     writing = {"place", "set_price", "set_paused", "cancel", "create_volume", "rename_volume", "delete_volume"}
-    return [name for name, *_ in door.method_calls if name in writing]
+    return [name for name, *_ in client.method_calls if name in writing]
 
 
-def test_create_looks_for_leftovers_and_namesakes_before_it_places(stack: Stack, door: Any) -> None:
+def test_create_looks_for_orphans_and_namesakes_before_it_places(stack: Stack, client: Any) -> None:
     """The order is the promise."""
     stack.up({"trainer": cluster()})
-    asked = [name for name, *_ in door.method_calls]
+    calls = [name for name, *_ in client.method_calls]
     assert (
-        asked.index("live_bids")
-        < asked.index("bids_named")
-        < asked.index("place")
-        < asked.index("observe_while_waiting")
+        calls.index("live_bids")
+        < calls.index("bids_named")
+        < calls.index("place")
+        < calls.index("observe_while_waiting")
     )
 
 
-def test_the_launch_says_what_the_program_says(stack: Stack, door: Any) -> None:
+def test_the_launch_says_what_the_program_says(stack: Stack, client: Any) -> None:
     """Type by id, region pinned, price as Decimal."""
     stack.up({"trainer": cluster(num_instances=1, command=["python", "x.py"], env={"A": "b"}, ports=[8080], image="i")})
-    launch = door.place.call_args.args[0]
+    launch = client.place.call_args.args[0]
     assert (launch.instance_type, launch.region, launch.price) == ("it_a", "us-central5-a", Decimal("50.00"))
     assert (launch.command, launch.env, launch.ports, launch.image) == (["python", "x.py"], {"A": "b"}, (8080,), "i")
 
 
-def test_a_refusal_to_place_leaves_nothing_in_the_state(stack: Stack, door: Any) -> None:
-    """Proven absent."""
-    door.place.side_effect = RejectedError("quota")
+def test_a_refusal_to_place_leaves_nothing_in_the_state(stack: Stack, client: Any) -> None:
+    """The bid is proven absent."""
+    client.place.side_effect = RejectedError("quota")
     with pytest.raises(VerbError, match="quota"):
         stack.up({"trainer": cluster()})
     assert not stack.state
 
 
 @pytest.mark.parametrize("step", ["observe_while_waiting", "history", "set_price", "set_paused"])
-def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack, door: Any, step: str) -> None:
-    """Also a mistake of our own."""
-    if step == "history":  # it is asked for where a machine was lost while the create waited
+def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack, client: Any, step: str) -> None:
+    """Also where the error is internal."""
+    if step == "history":  # it is read where an instance was lost while the create waited
         seen = ClusterSnapshot(BID, (MACHINE,))
         lost = ClusterSnapshot(replace(BID, instances=("inst_0",)), (replace(MACHINE, id="inst_0", status="starting"),))
-        door.observe_while_waiting.side_effect = itertools.cycle([lost, seen])
-    getattr(door, step).side_effect = UnavailableError("down")
-    door.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name, price=Decimal("49.00")))
+        client.observe_while_waiting.side_effect = itertools.cycle([lost, seen])
+    getattr(client, step).side_effect = UnavailableError("down")
+    client.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name, price=Decimal("49.00")))
     with pytest.raises(VerbError, match="down"):
         stack.up({"trainer": cluster(paused=True) if step == "set_paused" else cluster()})
     assert stack.state["trainer"].id == "bid_1"
-    getattr(door, step).side_effect = ZeroDivisionError("ours")
+    getattr(client, step).side_effect = ZeroDivisionError("ours")
     stack.state.clear()
     with pytest.raises(VerbError, match="ours"):
         stack.up({"trainer": cluster(paused=True) if step == "set_paused" else cluster()})
     assert stack.state["trainer"].id == "bid_1"
 
 
-def test_a_new_platform_key_is_said_with_where_its_private_half_lies(
-    stack: Stack, door: Any, mocker: MockerFixture
+def test_a_new_platform_key_is_reported_with_the_path_of_its_private_half(
+    stack: Stack, client: Any, reports: Reports
 ) -> None:
     """On the resource's row."""
-    info = mocker.patch("flow_resources.engine.info")
-    door.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name), (Path("/keys/flow-auto-x"),))
+    client.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name), (Path("/keys/flow-auto-x"),))
     stack.up({"trainer": cluster()})
-    assert call("the Flow SDK made the platform SSH key 'flow-auto-x'; its private half is /keys/flow-auto-x") in (
-        info.call_args_list
-    )
+    said = "the Flow SDK made the platform SSH key 'flow-auto-x'; its private half is /keys/flow-auto-x"
+    assert reports.kept == [said]
 
 
-def test_preview_asks_at_most_four_questions_whatever_the_number(stack: Stack, door: Any) -> None:
-    """The door shares its readings; the verbs ask for nothing else and write nothing."""
+def test_preview_reads_at_most_four_things_whatever_the_number(stack: Stack, client: Any) -> None:
+    """The client shares its readings; the verbs read nothing else and write nothing."""
     stack.preview({f"c{number}": cluster() for number in range(20)})
-    assert {name for name, *_ in door.method_calls} <= {"market", "project", "ssh_keys"}
+    assert {name for name, *_ in client.method_calls} <= {"market", "project", "ssh_keys"}
 
 
 def test_an_unreachable_service_warns_once_and_passes(
-    stack: Stack, door: Any, capsys: pytest.CaptureFixture[str]
+    stack: Stack, client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A preview is free of the service."""
-    door.market.side_effect = UnavailableError("down")
+    """A preview does not need the service."""
+    client.market.side_effect = UnavailableError("down")
     assert stack.preview({"a": cluster(), "b": cluster(), "v": volume()}) == dict.fromkeys(("a", "b", "v"), "create")
     err = capsys.readouterr().err
     assert err.count("checked without the service") == 1
 
 
-def test_a_refused_key_is_a_failure_with_the_three_places(stack: Stack, door: Any) -> None:
-    """It belongs to no single property, and stands beside the others."""
-    door.market.side_effect = ConfigError("refused the API key", "three places")
+def test_a_refused_key_is_a_failure_with_the_three_places(stack: Stack, client: Any) -> None:
+    """It belongs to no single property and does not hide the other failures."""
+    client.market.side_effect = ConfigError("refused the API key", "three places")
     with pytest.raises(CheckError) as failed:
         stack.preview({"a": cluster(max_price_per_hour=-1)})
     assert set(failed.value.failures) == {"", "max_price_per_hour"}
 
 
-def test_update_sets_only_what_differs(stack: Stack, door: Any) -> None:
-    """Price and pause are told apart."""
+def test_update_sets_only_what_differs(stack: Stack, client: Any) -> None:
+    """Price and pause are independent."""
     stack.up({"trainer": cluster()})
-    door.reset_mock()
+    client.reset_mock()
     stack.up({"trainer": cluster(max_price_per_hour=60)})
-    assert effects(door) == ["set_price"]
-    assert door.set_price.call_args == call("bid_1", Decimal("60.00"))
+    assert effects(client) == ["set_price"]
+    assert client.set_price.call_args == call("bid_1", Decimal("60.00"))
 
 
-def test_delete_cancels_once_and_looks_until_it_is_ended(stack: Stack, door: Any, clock: FakeClock) -> None:
-    """Two looks find it live, the third ended."""
+def test_delete_cancels_once_and_reads_until_the_bid_has_ended(stack: Stack, client: Any, clock: FakeClock) -> None:
+    """Two reads find it live, the third ended."""
     stack.up({"trainer": cluster()})
     name = stack.state["trainer"].outputs["task_name"]
     live = replace(BID, name=name)
-    door.reset_mock()
-    door.bid.side_effect = [live, live, live, replace(live, status="Terminated")]
+    client.reset_mock()
+    client.bid.side_effect = [live, live, live, replace(live, status="Terminated")]
     stack.destroy()
-    assert effects(door) == ["cancel"]
+    assert effects(client) == ["cancel"]
     assert len(clock.slept) == 2
 
 
-def test_a_volume_is_looked_for_among_the_deleted_too(stack: Stack, door: Any) -> None:
-    """Its name is never used twice."""
+def test_a_volume_is_looked_for_among_the_deleted_too(stack: Stack, client: Any) -> None:
+    """No name is used twice."""
     stack.up({"data": volume()})
-    first = door.create_volume.call_args.args[0]
-    door.volumes.return_value = [replace(VOLUME, id="vol_0", name=first, deleted=True)]
+    first = client.create_volume.call_args.args[0]
+    client.volumes.return_value = [replace(VOLUME, id="vol_0", name=first, deleted=True)]
     stack.state.clear()
     stack.up({"data": volume()})
-    second = door.create_volume.call_args.args[0]
+    second = client.create_volume.call_args.args[0]
     assert (first[-2:], second[-2:]) == ("-1", "-2")

@@ -1,4 +1,4 @@
-"""What the verbs ask of the service: what all need is asked once, and what cannot have changed not at all."""
+"""How many requests the verbs send: what all need is read once, and what cannot have changed is not read at all."""
 
 from __future__ import annotations
 
@@ -9,66 +9,68 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from support.stack import FakeClock, Stack, cluster, settings_of
+from support.stack import FakeClock, Stack, cluster, operation, settings_of
 
 from flow_resources.cloud import Cloud, Launch
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
 MANY = {f"c{number:02d}": cluster() for number in range(12)}
 
 
-def asked(cloud: FakeMithril, deed: Callable[[], object]) -> Counter[str]:
-    """Return how often each kind of request was sent during a deed."""
+def requests_of(cloud: FakeMithril, action: Callable[[], object]) -> Counter[str]:
+    """Return how often each kind of request was sent during an action."""
     cloud.clear_requests()
-    deed()
-    return Counter(f"{one.method} {re.sub('/bid_[0-9]+', '/ID', one.path)}" for one in cloud.requests)
+    action()
+    return Counter(f"{request.method} {re.sub('/bid_[0-9]+', '/ID', request.path)}" for request in cloud.requests)
 
 
-def door_of(stack: Stack) -> Cloud:
-    """Return the door of a new operation."""
+def client_of(stack: Stack) -> Cloud:
+    """Return the client of a new operation."""
     stack.operation()
-    return session.current().cloud()
+    return operation().cloud
 
 
-def test_a_refresh_asks_no_more_for_many_than_for_one(stack: Stack, cloud: FakeMithril) -> None:
-    """One listing a live status, one of the machines, one of the projects; nothing for each."""
+def test_a_refresh_sends_no_more_requests_for_many_than_for_one(stack: Stack, cloud: FakeMithril) -> None:
+    """One listing per live status, one of the instances, one of the projects; none per cluster."""
     stack.up(MANY)
-    assert asked(cloud, stack.refresh) == {"GET /v2/projects": 1, "GET /v2/spot/bids": 4, "GET /v2/instances": 1}
+    assert requests_of(cloud, stack.refresh) == {"GET /v2/projects": 1, "GET /v2/spot/bids": 4, "GET /v2/instances": 1}
 
 
-def test_a_refresh_reads_the_history_of_what_has_other_machines(stack: Stack, cloud: FakeMithril) -> None:
-    """Once: what was counted is known as long as the machines stay."""
+def test_a_refresh_reads_the_history_of_a_cluster_with_other_instances(stack: Stack, cloud: FakeMithril) -> None:
+    """Once: the count is known as long as the instances stay."""
     stack.up(MANY)
     back = stack.state["c03"].id
     cloud.preempt(back)
     cloud.release(back)
-    assert asked(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
+    assert requests_of(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
     assert [saved.outputs["preemptions"] for saved in stack.state.values()] == [0] * 3 + [1] + [0] * 8
-    assert "GET /v2/spot/bids/ID/history" not in asked(cloud, stack.refresh)
+    assert "GET /v2/spot/bids/ID/history" not in requests_of(cloud, stack.refresh)
     assert stack.state["c03"].outputs["preemptions"] == 1
 
 
 @pytest.mark.parametrize("what", ["preempt", "fail_boot"])
-def test_a_refresh_reads_the_history_of_what_is_not_as_recorded(stack: Stack, cloud: FakeMithril, what: str) -> None:
-    """Also where it has the recorded machines, or none."""
+def test_a_refresh_reads_the_history_of_a_cluster_that_is_not_as_recorded(
+    stack: Stack, cloud: FakeMithril, what: str
+) -> None:
+    """Also where it has the recorded instances, or none."""
     stack.up({"trainer": cluster()})
     getattr(cloud, what)(stack.state["trainer"].id)
-    assert asked(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
-    assert asked(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
+    assert requests_of(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
+    assert requests_of(cloud, stack.refresh)["GET /v2/spot/bids/ID/history"] == 1
 
 
 def test_a_create_that_goes_well_reads_no_history(stack: Stack, cloud: FakeMithril) -> None:
-    """No auction takes back within moments what it has just given."""
-    assert "GET /v2/spot/bids/ID/history" not in asked(cloud, lambda: stack.up({"trainer": cluster()}))
+    """No auction preempts within moments what it has just allocated."""
+    assert "GET /v2/spot/bids/ID/history" not in requests_of(cloud, lambda: stack.up({"trainer": cluster()}))
     assert stack.state["trainer"].outputs["preemptions"] == 0
 
 
 @pytest.mark.parametrize(("boot", "lost", "preemptions"), [(30.0, True, 1), (30.0, False, 0), (90.0, False, 0)])
-def test_a_create_reads_the_history_where_machines_were_lost_or_it_took_long(
+def test_a_create_reads_the_history_where_instances_were_lost_or_it_took_long(
     clean_environment: None, clock: FakeClock, boot: float, lost: bool, preemptions: int
 ) -> None:
-    """The first loss that a real auction can bring comes after a minute; one that was seen counts at once."""
+    """A real auction preempts after a minute at the earliest; a loss that was seen counts at once."""
     time = Clock(speed=0)
     with FakeMithril(boot_seconds=boot, clock=time) as cloud:
         stack = Stack(settings_of(cloud), clock=clock)
@@ -82,75 +84,75 @@ def test_a_create_reads_the_history_where_machines_were_lost_or_it_took_long(
                 cloud.release(bid)
 
         clock.meanwhile = meanwhile
-        found = asked(cloud, lambda: stack.up({"trainer": cluster()}))
+        found = requests_of(cloud, lambda: stack.up({"trainer": cluster()}))
         assert found["GET /v2/spot/bids/ID/history"] == (lost or boot > 60)
         assert stack.state["trainer"].outputs["preemptions"] == preemptions
-        session.current().close()
+        base.current().close()
 
 
-def test_what_a_bid_was_before_this_process_changed_it_answers_nobody(stack: Stack, cloud: FakeMithril) -> None:
+def test_no_listing_from_before_a_change_answers_for_the_bid(stack: Stack, cloud: FakeMithril) -> None:
     """Whatever age is accepted, and whatever grain the clock has."""
     stack.clock = FakeClock()  # it stands still
     stack.up({"trainer": cluster()})
-    door, id_, now = door_of(stack), stack.state["trainer"].id, session.current().clock.now()
-    assert list(door.live_bids(now - 60)) == [id_]
-    placed = door.place(Launch("another", "another", "8xa100", 1, Decimal(50), "us-central5-a", "true"))
-    assert placed.bid.id in door.live_bids(now - 60)
-    for look in (door.observe, door.observe_while_waiting):
+    client, id_, now = client_of(stack), stack.state["trainer"].id, base.current().clock.now()
+    assert list(client.live_bids(now - 60)) == [id_]
+    placed = client.place(Launch("another", "another", "8xa100", 1, Decimal(50), "us-central5-a", "true"))
+    assert placed.bid.id in client.live_bids(now - 60)
+    for look in (client.observe, client.observe_while_waiting):
         before = look(id_, now - 60)
         assert before
         assert before.bid.price
-        door.set_price(id_, before.bid.price + 1)
+        client.set_price(id_, before.bid.price + 1)
         after = look(id_, now - 60)
         assert after
         assert after.bid.price == before.bid.price + 1
-    assert id_ in door.live_bids(now - 60)
-    door.cancel(id_)
-    assert id_ not in door.live_bids(now - 60)
+    assert id_ in client.live_bids(now - 60)
+    client.cancel(id_)
+    assert id_ not in client.live_bids(now - 60)
 
 
-def test_a_wait_for_machines_asks_for_the_bids_that_have_some(stack: Stack, cloud: FakeMithril) -> None:
-    """And for the others only while it is not among them."""
+def test_a_wait_for_instances_lists_the_allocated_bids(stack: Stack, cloud: FakeMithril) -> None:
+    """And the open ones only while the bid is not among them."""
     stack.up({"trainer": cluster()})
-    door, id_ = door_of(stack), stack.state["trainer"].id
-    door.project()
-    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
+    client, id_ = client_of(stack), stack.state["trainer"].id
+    client.project()
+    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
         "GET /v2/spot/bids": 1,
         "GET /v2/instances": 1,
     }
     cloud.preempt(id_)
-    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
+    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
         "GET /v2/spot/bids": 2
     }
     cloud.terminate(id_)
-    assert asked(cloud, lambda: door.observe_while_waiting(id_, session.current().clock.now())) == {
+    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
         "GET /v2/spot/bids": 2,
         "GET /v2/spot/bids/ID": 1,
     }
 
 
-def test_a_name_is_asked_for_once_whatever_others_place_meanwhile(stack: Stack, cloud: FakeMithril) -> None:
-    """The SDK asks what the verb has just asked; a bid of another name in between changes nothing."""
-    door = door_of(stack)
+def test_a_name_is_looked_up_once_whatever_is_placed_in_between(stack: Stack, cloud: FakeMithril) -> None:
+    """The SDK reads what the verb has just read; a bid of another name in between changes nothing."""
+    client = client_of(stack)
 
     def place(name: str) -> None:
-        door.place(Launch(name, name, "8xa100", 1, Decimal(50), "us-central5-a", "true"))
+        client.place(Launch(name, name, "8xa100", 1, Decimal(50), "us-central5-a", "true"))
 
     def two() -> None:
-        assert not door.bids_named("one")
-        assert not door.bids_named("two")
+        assert not client.bids_named("one")
+        assert not client.bids_named("two")
         place("two")
         place("one")
 
-    place("first")  # what every launch asks is asked now
-    assert asked(cloud, two)["GET /v2/spot/bids"] == 2
-    assert len(door.bids_named("one")) == 1
+    place("first")  # what every launch reads is read now
+    assert requests_of(cloud, two)["GET /v2/spot/bids"] == 2
+    assert len(client.bids_named("one")) == 1
 
 
-def test_a_destroy_asks_for_each_to_end_and_whether_it_has(stack: Stack, cloud: FakeMithril) -> None:
-    """Whose they are, one listing tells."""
+def test_a_destroy_sends_two_requests_per_cluster(stack: Stack, cloud: FakeMithril) -> None:
+    """One to cancel, one to see that it has ended; one listing for all says whose they are."""
     stack.up(MANY)
-    assert asked(cloud, stack.destroy) == {
+    assert requests_of(cloud, stack.destroy) == {
         "GET /v2/projects": 1,
         "GET /v2/spot/bids": 1,
         "DELETE /v2/spot/bids/ID": 12,
@@ -159,8 +161,8 @@ def test_a_destroy_asks_for_each_to_end_and_whether_it_has(stack: Stack, cloud: 
     assert not cloud.live_bids
 
 
-def test_a_destroy_goes_on_where_no_listing_comes(stack: Stack, cloud: FakeMithril) -> None:
-    """Each bid is then asked for by its id."""
+def test_a_destroy_goes_on_where_the_listing_fails(stack: Stack, cloud: FakeMithril) -> None:
+    """Each bid is then read by its id."""
     stack.up({"trainer": cluster()})
     cloud.faults.add(method="GET", path="/v2/spot/bids$", status=500, times=None)
     stack.destroy()
@@ -168,10 +170,10 @@ def test_a_destroy_goes_on_where_no_listing_comes(stack: Stack, cloud: FakeMithr
 
 
 @pytest.mark.parametrize("broken", ["GET", "DELETE"])
-def test_a_listing_that_does_not_come_costs_a_destroy_no_patience(
+def test_a_listing_that_fails_costs_a_destroy_no_retry_budget(
     clean_environment: None, clock: FakeClock, broken: str
 ) -> None:
-    """What follows may fail in passing, too, and is asked again for as long as ever."""
+    """What follows may fail as well, and is retried for as long as ever."""
     with FakeMithril() as cloud:
         stack = Stack(settings_of(cloud), clock=clock)
         stack.up({"trainer": cluster()})
@@ -181,23 +183,23 @@ def test_a_listing_that_does_not_come_costs_a_destroy_no_patience(
         stack.destroy()
         assert not cloud.live_bids
         assert clock.now() - began < 30
-        session.current().close()
+        base.current().close()
 
 
-def test_machines_without_a_private_address_are_as_recorded_too(stack: Stack, cloud: FakeMithril) -> None:
-    """What is not known does not go into the state."""
+def test_instances_without_a_private_address_are_as_recorded_too(stack: Stack, cloud: FakeMithril) -> None:
+    """What is not known is not in the state."""
     stack.up({"trainer": cluster()})
     stack.state["trainer"].outputs["instances"][0].pop("private_ip")
-    seen = door_of(stack).observe(stack.state["trainer"].id, session.current().clock.now())
+    seen = client_of(stack).observe(stack.state["trainer"].id, base.current().clock.now())
     assert seen
-    assert not seen.runs_as(stack.state["trainer"].outputs)
-    without = replace(seen, machines=tuple(replace(one, private_ip=None) for one in seen.machines))
-    assert without.runs_as(stack.state["trainer"].outputs)
+    assert not seen.is_same_run_as(stack.state["trainer"].outputs)
+    without = replace(seen, instances=tuple(replace(one, private_ip=None) for one in seen.instances))
+    assert without.is_same_run_as(stack.state["trainer"].outputs)
 
 
-def test_a_preview_asks_the_same_few_questions_for_any_number(stack: Stack, cloud: FakeMithril) -> None:
+def test_a_preview_sends_the_same_few_requests_for_any_number(stack: Stack, cloud: FakeMithril) -> None:
     """The project, the catalogue and the market."""
-    assert asked(cloud, lambda: stack.preview(MANY)) == {
+    assert requests_of(cloud, lambda: stack.preview(MANY)) == {
         "GET /v2/projects": 1,
         "GET /v2/instance-types": 1,
         "GET /v2/spot/availability": 1,

@@ -12,8 +12,8 @@ from support.stack import Declared, FakeClock, Saved, Stack, settings_of
 
 from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.core.naming import take_apart
-from flow_resources.providers import session
-from flow_resources.providers.cluster_placing import _digest
+from flow_resources.core.spec import ClusterSpec
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 GOLDEN = golden.every()
@@ -44,7 +44,7 @@ def stack(cloud: FakeMithril, clock: FakeClock, state: Golden) -> Iterator[Stack
             else:
                 stack.state[name] = saved
     yield stack
-    session.current().close()
+    base.current().close()
 
 
 def opened(props: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def test_a_name_that_was_given_is_one_that_would_be_given(stack: Stack, cloud: F
         assert parts
         assert str(parts.mark) == saved.outputs["__mark"]
         if name != "quiet":  # its command is ciphertext here
-            assert parts.spec == _digest(saved.inputs, cloud.key)
+            assert parts.spec == ClusterSpec.parse(saved.inputs).digest(cloud.key)
     assert placed
 
 

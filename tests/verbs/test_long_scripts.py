@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.stack import CheckError, Stack, VerbError, cluster, volume
 
-from flow_resources.providers import cluster_check
+from flow_resources.lifecycle import cluster_check
 from flow_resources.testing import FakeMithril
 
 SEVERAL = 300  # characters: as much too early may be told that it does not fit

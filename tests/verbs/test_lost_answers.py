@@ -1,4 +1,4 @@
-"""A lost answer, a cut-off plugin: one bid, never two, never one that nobody knows."""
+"""A lost answer, a killed plugin: one bid, never two, never one that is recorded nowhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.stack import SkippingClock, Stack, VerbError, cluster, settings_of, volume
 
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 BIDS, VOLUMES = r"/v2/spot/bids$", r"/v2/volumes$"
@@ -28,18 +29,16 @@ def name_of(fault: dict[str, Any]) -> str:
 
 @pytest.fixture(params=["dedupe", "ignore"])
 def either_cloud(request: pytest.FixtureRequest, clean_environment: None) -> Any:
-    """A service that knows the Idempotency-Key, and one that ignores it."""
+    """A service that respects the Idempotency-Key, and one that ignores it."""
     with FakeMithril(idempotency=request.param) as fake:
         yield fake
 
 
 @pytest.fixture
 def either(either_cloud: FakeMithril) -> Any:
-
-    from flow_resources.providers import session
-
+    """A stack on either service."""
     yield Stack(settings_of(either_cloud), clock=SkippingClock())
-    session.current().close()
+    base.current().close()
 
 
 @pytest.mark.parametrize("fault", LOST, ids=name_of)
@@ -62,16 +61,16 @@ def test_a_lost_answer_to_the_volume_leaves_exactly_one(
     assert [one["fid"] for one in either_cloud.volumes] == [either.state["data"].id]
 
 
-def darken(cloud: FakeMithril, path: str) -> None:
-    def dark(_request: object) -> None:
+def become_unavailable_after(cloud: FakeMithril, path: str) -> None:
+    def fail_everything(_request: object) -> None:
         cloud.faults.add(kind="reset", when="before", times=None)
 
-    cloud.faults.add(method="POST", path=path, kind="reset", when="after", then=dark)
+    cloud.faults.add(method="POST", path=path, kind="reset", when="after", then=fail_everything)
 
 
 def test_a_bid_whose_create_was_cut_off_is_taken_over_by_the_next_up(either: Stack, either_cloud: FakeMithril) -> None:
     """Nothing is in the state; the mark in the name finds it."""
-    darken(either_cloud, BIDS)
+    become_unavailable_after(either_cloud, BIDS)
     with pytest.raises(VerbError, match="run `pulumi up` again"):
         either.up({"trainer": cluster()})
     either_cloud.faults.clear()
@@ -85,7 +84,7 @@ def test_a_volume_whose_create_was_cut_off_is_taken_over_by_the_next_up(
     either: Stack, either_cloud: FakeMithril
 ) -> None:
     """The same for volumes."""
-    darken(either_cloud, VOLUMES)
+    become_unavailable_after(either_cloud, VOLUMES)
     with pytest.raises(VerbError):
         either.up({"data": volume()})
     either_cloud.faults.clear()
@@ -93,9 +92,9 @@ def test_a_volume_whose_create_was_cut_off_is_taken_over_by_the_next_up(
     assert [one["fid"] for one in either_cloud.volumes] == [either.state["data"].id]
 
 
-def test_a_volume_with_a_fixed_name_is_known_again_by_its_key(stack: Stack, cloud: FakeMithril) -> None:
-    """A chosen name carries no mark: the Idempotency-Key tells whose it is."""
-    darken(cloud, VOLUMES)
+def test_a_volume_with_a_fixed_name_is_recognised_by_its_key(stack: Stack, cloud: FakeMithril) -> None:
+    """A chosen name carries no mark; the Idempotency-Key says whose it is."""
+    become_unavailable_after(cloud, VOLUMES)
     with pytest.raises(VerbError):
         stack.up({"data": volume(volume_name="corpus")})
     cloud.faults.clear()
@@ -104,8 +103,8 @@ def test_a_volume_with_a_fixed_name_is_known_again_by_its_key(stack: Stack, clou
 
 
 def test_a_changed_program_after_a_cut_off_create_leaves_no_first_bid_behind(stack: Stack, cloud: FakeMithril) -> None:
-    """The leftover has another specification: it is ended and proven gone before the new one is placed."""
-    darken(cloud, BIDS)
+    """The orphan has another specification: it is ended and proven gone before the new bid is placed."""
+    become_unavailable_after(cloud, BIDS)
     with pytest.raises(VerbError):
         stack.up({"trainer": cluster()})
     cloud.faults.clear()
@@ -118,8 +117,8 @@ def test_a_changed_program_after_a_cut_off_create_leaves_no_first_bid_behind(sta
 def test_a_changed_price_after_a_cut_off_create_takes_the_bid_over_and_sets_it(
     stack: Stack, cloud: FakeMithril
 ) -> None:
-    """What can change in place is no other specification."""
-    darken(cloud, BIDS)
+    """What can change in place is not part of the specification."""
+    become_unavailable_after(cloud, BIDS)
     with pytest.raises(VerbError):
         stack.up({"trainer": cluster()})
     cloud.faults.clear()
@@ -129,9 +128,9 @@ def test_a_changed_price_after_a_cut_off_create_takes_the_bid_over_and_sets_it(
     assert cloud.live_bids[0]["limit_price"] == "$60.00"
 
 
-def test_doubles_of_one_owner_are_ended_and_the_oldest_stays(stack: Stack, cloud: FakeMithril) -> None:
+def test_duplicates_of_one_resource_are_ended_and_the_oldest_stays(stack: Stack, cloud: FakeMithril) -> None:
     """Other clients can have sent a POST twice where the service ignores keys."""
-    darken(cloud, BIDS)
+    become_unavailable_after(cloud, BIDS)
     with pytest.raises(VerbError):
         stack.up({"trainer": cluster()})
     cloud.faults.clear()
@@ -154,7 +153,7 @@ def test_an_ended_bids_name_is_never_used_again(stack: Stack, cloud: FakeMithril
 def test_a_price_change_whose_answer_is_lost_says_so_and_the_next_up_converges(
     stack: Stack, cloud: FakeMithril
 ) -> None:
-    """However often it is sent; the id stays in the state; nothing is placed."""
+    """However often it is sent; the id stays in the state, and nothing is placed."""
     stack.up({"trainer": cluster()})
     cloud.faults.add(method="PATCH", status=500, when="after", times=None)
     with pytest.raises(VerbError, match="could not set the price"):
@@ -167,7 +166,7 @@ def test_a_price_change_whose_answer_is_lost_says_so_and_the_next_up_converges(
 
 
 def test_a_refused_bid_places_nothing(stack: Stack, cloud: FakeMithril) -> None:
-    """A 422 is a no: one line, nothing in the state, nothing live."""
+    """A 422 is a refusal: one line, nothing in the state, nothing live."""
     cloud.faults.add(method="POST", path=BIDS, status=422, when="before", body={"detail": "quota exceeded"})
     with pytest.raises(VerbError, match="quota exceeded"):
         stack.up({"trainer": cluster()})
@@ -197,8 +196,8 @@ def test_a_failed_delete_keeps_the_cluster_in_the_state(stack: Stack, cloud: Fak
     assert not cloud.live_bids
 
 
-def test_a_delete_whose_answer_is_lost_is_proven_by_looking(stack: Stack, cloud: FakeMithril) -> None:
-    """Called again, it finds the bid ended."""
+def test_a_delete_whose_answer_is_lost_is_proven_by_reading(stack: Stack, cloud: FakeMithril) -> None:
+    """The next destroy finds that the bid has ended."""
     stack.up({"trainer": cluster()})
     cloud.faults.add(method="DELETE", kind="reset", when="after", times=None)
     with pytest.raises(VerbError):

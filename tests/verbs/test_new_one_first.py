@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_what_is_older_than_a_cut_off_create_is_not_taken_over(
     """It may be another stack's, by a rename; it is named."""
     stack.up(make(1))
     left = cut_off(stack, cloud, make(2))
-    monkeypatch.setattr("flow_resources.providers.claiming.TAKE_OVER_WITHIN", -1)
+    monkeypatch.setattr("flow_resources.core.takeover.TAKE_OVER_WITHIN", timedelta(hours=-1))
     stack.up(make(2))
     assert live(cloud) == sorted([stack.state["it"].id, left])
     assert f"({left}, " in capsys.readouterr().err
@@ -164,6 +165,10 @@ def test_where_others_can_have_the_owner_too_nothing_is_taken_over(
     told = capsys.readouterr().err
     assert f"({left}, " in told
     assert "with flow:owner an `up` takes such a one over" in told
+    stack.refresh()  # another plugin process, to which no program passes the owner along
+    told = capsys.readouterr().err
+    assert "with flow:owner an `up` takes such a one over" in told
+    assert "ends it" not in told
 
 
 @each_kind

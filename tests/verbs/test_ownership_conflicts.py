@@ -10,7 +10,8 @@ from support.crashes import cut_off
 from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.cloud import Cloud
-from flow_resources.providers import claiming, session
+from flow_resources.lifecycle import takeover
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 BIDS, VOLUMES = r"/v2/spot/bids$", r"/v2/volumes$"
@@ -26,7 +27,7 @@ def a_day_later(monkeypatch: pytest.MonkeyPatch) -> Any:
             def now(cls, tz: Any = None) -> datetime:
                 return datetime.now(tz or timezone.utc) + timedelta(hours=hours)
 
-        monkeypatch.setattr(claiming, "datetime", Later)
+        monkeypatch.setattr(takeover, "datetime", Later)
 
     return pass_hours
 
@@ -134,7 +135,7 @@ def test_a_bid_whose_age_nobody_can_tell_is_not_ended(
     cut_off(stack, cloud, {"trainer": cluster()})
     (theirs,) = cloud.live_bids
     if hours is None:
-        monkeypatch.setattr(claiming, "age_of", lambda *_: None)
+        monkeypatch.setattr(takeover, "age_of", lambda *_: None)
     else:
         a_day_later(hours)
     with pytest.raises(VerbError, match=rf"{theirs['fid']}.*flow cancel.*adopt_task_id"):
@@ -149,12 +150,12 @@ def test_a_create_that_is_refused_has_ended_nothing(
     cut_off(stack, cloud, {"trainer": cluster()})
     (young,) = cloud.live_bids
     old = cloud.add_bid(young["name"].removesuffix("1") + "2")
-    seen = claiming.age_of
+    seen = takeover.age_of
 
     def age(created_at: str, now: datetime) -> timedelta | None:
         return timedelta(hours=30) if created_at == old["created_at"] else seen(created_at, now)
 
-    monkeypatch.setattr(claiming, "age_of", age)
+    monkeypatch.setattr(takeover, "age_of", age)
     for spec in ({}, {"command": "sleep 1"}):
         with pytest.raises(VerbError, match=old["fid"]):
             stack.up({"trainer": cluster(**spec)})
@@ -267,7 +268,7 @@ def test_a_refresh_does_not_make_an_unready_cluster_look_ready(cloud: FakeMithri
     cloud.set_price("8xa100", "us-central5-a", 12.0)
     stack.up({"trainer": cluster()})
     assert stack.preview({"trainer": cluster()}) == {"trainer": "same"}
-    session.current().close()
+    base.current().close()
 
 
 def test_a_history_that_cannot_be_read_decides_nothing(stack: Stack, cloud: FakeMithril) -> None:
@@ -295,7 +296,7 @@ def test_one_bad_poll_does_not_end_a_wait(cloud: FakeMithril, clock: FakeClock) 
     clock.meanwhile = meanwhile
     stack.up({"trainer": cluster()})
     assert stack.state["trainer"].outputs["status"] == "running"
-    session.current().close()
+    base.current().close()
 
 
 def test_a_price_set_on_a_preempted_cluster_does_not_wait_for_the_auction(stack: Stack, cloud: FakeMithril) -> None:

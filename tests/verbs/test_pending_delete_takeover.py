@@ -125,9 +125,9 @@ def test_a_cluster_moves_to_another_name_by_adoption(stack: Stack, cloud: FakeMi
 def test_a_record_keeps_its_word_through_an_update_and_a_refresh(stack: Stack, make: Make, change: Program) -> None:
     """Only a create chooses another."""
     stack.up(make(1))
-    first = stack.state["it"].outputs["__record"]
+    first = stack.state["it"].outputs["__create_id"]
     stack.up(make(1, **change))
     stack.refresh()
-    assert stack.state["it"].outputs["__record"] == first
+    assert stack.state["it"].outputs["__create_id"] == first
     stack.up(make(2))
-    assert stack.state["it"].outputs["__record"] != first
+    assert stack.state["it"].outputs["__create_id"] != first

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.stack import FakeClock, Stack, VerbError, cluster, settings_of, volume
 
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 PROGRAM = {"volume": volume(), "cluster": cluster()}
@@ -276,7 +276,7 @@ def test_a_volume_that_is_still_attached_waits_for_its_bid(
         stack.destroy()
         assert not live(cloud)
         assert sum(clock.slept) >= 5
-        session.current().close()
+        base.current().close()
 
 
 @pytest.mark.parametrize("name", PROGRAM)

@@ -1,4 +1,4 @@
-"""No secret comes back: whatever the service echoes and whichever verb hears it, what is shown holds none of it."""
+"""Whatever the service echoes, and to whichever verb, no secret is shown."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of
 
 from flow_resources import engine
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 KEY = "canary-key-4f1d"
 LONG = "canary-line\nwith 'single' and \"double\" quotes=canary-inside"
 ENV = {"TOKEN": "canary-env-93aa", "LONG": LONG}
 HEADER = f"Authorization: Bearer {KEY}"
-# What a careless service, or a proxy before it, says of a request: the header, and the body as it came.
+# What a careless service, or a proxy before it, may repeat of a request: a header and the body.
 ECHO = f"cannot do that: {HEADER} {json.dumps({'startup_script': LONG, 'env': ENV})}"
 CUT = "x" * 180 + f" {KEY}"  # the SDK cuts some bodies at 200 characters: in the middle of the key
 FAULTS: dict[str, dict[str, Any]] = {
@@ -36,8 +36,8 @@ FAULTS: dict[str, dict[str, Any]] = {
     "a list": {"status": 200, "body": [ECHO]},
     "held": {"status": 202, "body": {"detail": ECHO, "proposal": ECHO}},
 }
-# By name: the requests that are struck, whether the cluster is there before, and the deed.
-DEEDS: dict[str, tuple[str, str, bool, Callable[[Stack, str], Any]]] = {
+# By name: the requests that fail, whether the cluster exists before, and the action.
+ACTIONS: dict[str, tuple[str, str, bool, Callable[[Stack, str], Any]]] = {
     "preview": ("GET", "", False, lambda stack, name: stack.preview(program(name))),
     "make a key": ("POST", "ssh-keys", False, lambda stack, name: stack.up(program(name))),
     "create": ("POST", "bids", False, lambda stack, name: stack.up(program(name))),
@@ -50,17 +50,17 @@ DEEDS: dict[str, tuple[str, str, bool, Callable[[Stack, str], Any]]] = {
 
 
 def program(name: str, **inputs: Any) -> dict[str, Declared]:
-    """Declare a cluster full of canaries, for which nobody waits long."""
+    """Declare a cluster full of canaries, with a short time limit."""
     return {name: cluster(timeout=1.0, env=ENV, command=f"train --token {LONG}", **inputs)}
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What reaches the engine's log, on rows and in diagnostics, debug lines included."""
-    heard: list[str] = []
-    monkeypatch.setattr("flow_resources.cloud.client._ROLLBACK_PAUSE", 0.0, raising=False)  # nobody waits for it here
-    monkeypatch.setattr(engine, "_log", lambda _severity, message, **_: heard.append(message) or True)
-    return heard
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages in the engine's log, on rows and in diagnostics, debug lines included."""
+    messages: list[str] = []
+    monkeypatch.setattr("flow_resources.cloud.client._ROLLBACK_PAUSE", 0.0, raising=False)  # it would only take time
+    monkeypatch.setattr(engine, "_log", lambda _severity, message, *_, **__: messages.append(message) or True)
+    return messages
 
 
 @pytest.fixture
@@ -68,57 +68,57 @@ def stack(cloud: FakeMithril, clock: Any) -> Any:
     """A stack whose key is a canary."""
     cloud.add_key(KEY, [cloud.project])
     yield Stack({**settings_of(cloud), "flow:apiKey": KEY}, clock=clock)
-    session.current().close()
+    base.current().close()
 
 
-@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("action", ACTIONS)
 def test_what_the_service_echoes_is_not_repeated(
-    stack: Stack, cloud: FakeMithril, said: list[str], caplog: Any, capfd: Any, deed: str
+    stack: Stack, cloud: FakeMithril, logged: list[str], caplog: Any, capfd: Any, action: str
 ) -> None:
-    """Neither in the error, nor on a row, nor in a log, nor on the terminal; whatever the fault."""
-    method, path, there, do = DEEDS[deed]
+    """Neither in the error, nor on a row, in a log or on the terminal; whatever the fault."""
+    method, path, there, do = ACTIONS[action]
     for number, (fault, how) in enumerate(FAULTS.items()):
         name, error = f"c{number}", ""
         stack.state.clear()
         if there:
             stack.up(program(name))
         rule = cloud.faults.add(method=method, path=path, times=None, **how)
-        if deed == "make a key":
+        if action == "make a key":
             shutil.rmtree(os.environ["FLOW_DIR"])
         try:
             do(stack, name)
         except (VerbError, CheckError) as failure:
             error = str(failure)
         cloud.faults.clear()
-        assert rule.fired or deed == "wait", f"{fault}: nothing was struck"
-        shown = "\n".join([error, *said, *stack.unready.values(), caplog.text, *capfd.readouterr()])
+        assert rule.fired or action == "wait", f"{fault}: no request failed"
+        shown = "\n".join([error, *logged, *stack.unready.values(), caplog.text, *capfd.readouterr()])
         assert "canary" not in shown, f"{fault}: {shown}"
 
 
 def test_a_mistake_of_ours_shows_no_secret(
-    stack: Stack, cloud: FakeMithril, said: list[str], monkeypatch: pytest.MonkeyPatch
+    stack: Stack, cloud: FakeMithril, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its line, and the traceback that `--debug` prints: an exception can hold the value that it stumbled over."""
+    """Neither its line nor the traceback that `--debug` prints: an exception can hold the value that it failed on."""
 
-    def stumble(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise ValueError(HEADER, ENV)
 
-    monkeypatch.setattr("flow_resources.providers.cluster.adopted", stumble)
-    with pytest.raises(VerbError, match="a mistake of flow_resources") as failed:
+    monkeypatch.setattr("flow_resources.lifecycle.verbs.find_adopted", fail)
+    with pytest.raises(VerbError, match="internal error of flow_resources") as failed:
         stack.up(program("trainer"))
-    assert any("Traceback" in line for line in said)
-    assert "canary" not in "\n".join([str(failed.value), *said])
+    assert any("Traceback" in line for line in logged)
+    assert "canary" not in "\n".join([str(failed.value), *logged])
 
 
-def test_our_own_words_stay_whatever_a_variable_says(stack: Stack, cloud: FakeMithril, said: list[str]) -> None:
-    """A value of env can be a region: only what others say is searched for it."""
+def test_our_own_words_stay_whatever_a_variable_says(stack: Stack, cloud: FakeMithril, logged: list[str]) -> None:
+    """A value of env can be a region, so only the text of others is redacted."""
     stack.up({"trainer": cluster(env={"REGION": "us-central5-a", "NAME": "running"})})
-    assert "bid $50.00/h x 1 (max $50.00/h) in us-central5-a, market $12.00/h" in said
-    assert "1/1 machines running, max $50.00/h" in said
+    assert "bid $50.00/h x 1 (max $50.00/h) in us-central5-a, market $12.00/h" in logged
+    assert "1/1 machines running, max $50.00/h" in logged
 
 
-def test_a_reason_of_a_refusal_is_still_told(stack: Stack, cloud: FakeMithril) -> None:
-    """What is no secret is what a user needs."""
+def test_the_reason_of_a_refusal_is_still_shown(stack: Stack, cloud: FakeMithril) -> None:
+    """The user needs what is not secret in it."""
     cloud.faults.add(method="POST", path="bids", status=400, body={"detail": f"no machines left for {KEY} today"})
     with pytest.raises(VerbError, match="no machines left for … today"):
         stack.up(program("trainer"))

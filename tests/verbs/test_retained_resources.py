@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pytest_mock import MockerFixture
 from support.crashes import cut_off, live, up_retaining
-from support.stack import Declared, Stack, cluster, volume
+from support.stack import Declared, Reports, Stack, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
@@ -80,17 +79,15 @@ def move_away(stack: Stack, to: str = "acme/training/prod") -> str:
 @each_kind
 @pytest.mark.parametrize("word", [1, 2], ids=["same", "changed"])
 def test_what_the_state_of_another_stack_records_is_left_alone(
-    stack: Stack, cloud: FakeMithril, make: Make, word: int, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, cloud: FakeMithril, make: Make, word: int, reports: Reports
 ) -> None:
     """A stack that was renamed runs on, and the next one of its name makes its own."""
-    said: list[str] = []
-    monkeypatch.setattr("flow_resources.engine.info", said.append)
     stack.up(make(1))
     theirs = move_away(stack)
     stack.up(make(word))
     assert stack.state["it"].id != theirs
     assert live(cloud) == sorted([theirs, stack.state["it"].id])
-    assert f"({theirs}) carries this resource's mark and is of the stack acme/training/prod" in "".join(said)
+    assert f"({theirs}) carries this resource's mark and is of the stack acme/training/prod" in "".join(reports.kept)
     stack.destroy()
     assert live(cloud) == [theirs]
 
@@ -119,9 +116,7 @@ def test_other_stacks_are_asked_for_only_where_something_is_found(
     stack.destroy()
 
 
-def test_of_a_large_backend_a_minute_is_read(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
-) -> None:
+def test_of_a_large_backend_a_minute_is_read(stack: Stack, monkeypatch: pytest.MonkeyPatch, reports: Reports) -> None:
     """The project's own stacks come first; a thousand more are not waited for."""
 
     class Slow(dict[str, Any]):
@@ -133,7 +128,7 @@ def test_of_a_large_backend_a_minute_is_read(
     stack.up(trainer(1))
     move_away(stack)
     monkeypatch.setattr(stack, "beside", Slow())
-    info = mocker.patch("flow_resources.engine.info")
     stack.up(trainer(1))
-    told = [call.args[0] for call in info.call_args_list if "other stacks" in call.args[0]]
-    assert told == ["3 other stacks were read in 60 s, and no more are"]
+    assert [line for line in reports.kept if "other stacks" in line] == [
+        "3 other stacks were read in 60 s, and no more are"
+    ]

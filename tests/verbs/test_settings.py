@@ -1,4 +1,4 @@
-"""Where the settings come from: first found wins, and nothing redirects a stack unseen."""
+"""Where the settings come from: the first place that has one wins, and nothing redirects a stack silently."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ def test_stack_config_wins_over_the_environment_and_the_file(monkeypatch: pytest
     for name in ("API_KEY", "API_URL", "PROJECT", "REGION"):
         monkeypatch.setenv(f"MITHRIL_{name}", f"env-{name.lower()}")
     config = {"flow:apiKey": "a", "flow:apiUrl": "http://b/", "flow:project": "c", "flow:region": "d"}
-    found = resolve(config.get)
-    assert (found.api_key, found.api_url, found.project, found.region) == ("a", "http://b", "c", "d")
+    settings = resolve(config.get)
+    assert (settings.api_key, settings.api_url, settings.project, settings.region) == ("a", "http://b", "c", "d")
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As in the SDK."""
     write_file(tmp_path)
     monkeypatch.setenv("MITHRIL_API_KEY", "from-env")
-    found = resolve({}.get)
-    assert (found.api_key, found.project, found.region) == ("from-env", "file-project", "file-region")
+    settings = resolve({}.get)
+    assert (settings.api_key, settings.project, settings.region) == ("from-env", "file-project", "file-region")
 
 
 def test_the_file_is_the_last_place(tmp_path: Path) -> None:
     """What `flow setup` wrote is enough; the service is the real one."""
     write_file(tmp_path)
-    found = resolve({}.get)
-    assert (found.api_key, found.api_url) == ("file-key", "https://api.mithril.ai")
+    settings = resolve({}.get)
+    assert (settings.api_key, settings.api_url) == ("file-key", "https://api.mithril.ai")
 
 
 @pytest.mark.parametrize("key", [None, "", "YOUR_API_KEY"])
 def test_no_key_names_the_three_places(monkeypatch: pytest.MonkeyPatch, key: str | None) -> None:
-    """Nothing else is asked of the user."""
+    """They are all that the user needs."""
     if key is not None:
         monkeypatch.setenv("MITHRIL_API_KEY", key)
     with pytest.raises(ConfigError) as failed:
@@ -52,14 +52,14 @@ def test_no_key_names_the_three_places(monkeypatch: pytest.MonkeyPatch, key: str
 def test_a_mock_of_the_sdk_never_takes_over(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
 ) -> None:
-    """A stack is never sent to a mock unseen."""
+    """A stack is never silently sent to a mock."""
     write_file(tmp_path)
     monkeypatch.setenv(name, value)
     assert resolve({}.get).api_url == "https://api.mithril.ai"
 
 
 def test_the_key_shows_in_no_repr() -> None:
-    """Neither in a log nor in a traceback."""
+    """Neither a log nor a traceback holds it."""
     assert "canary" not in repr(resolve({"flow:apiKey": "canary"}.get))
 
 
@@ -73,9 +73,9 @@ def test_an_api_url_with_a_password_is_refused_without_showing_it() -> None:
 @pytest.mark.parametrize(
     "url", ["localhost:8080", "canary", "ftp://mithril.test", "https://", "http://mithril.test:port", "http://[::1"]
 )
-def test_an_api_url_that_is_no_address_is_said_at_once(url: str) -> None:
-    """Asked there, it would look like a service that is down. It is not shown: it can be a key in the wrong place."""
-    with pytest.raises(ConfigError, match="the API URL is no address") as failed:
+def test_an_api_url_that_is_not_an_address_is_refused_at_once(url: str) -> None:
+    """A request there would look like a service that is down. The value can be the key, so it is not shown."""
+    with pytest.raises(ConfigError, match="the API URL is not an address") as failed:
         resolve({"flow:apiKey": "a", "flow:apiUrl": url}.get)
     assert "canary" not in str(failed.value)
     assert "MITHRIL_API_URL must be like https://HOST" in failed.value.remedy
@@ -94,14 +94,14 @@ def test_a_broken_file_is_not_quoted(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "soon", "nan"])
-def test_a_bad_limit_for_answers_is_said(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    """With the variable's name."""
+def test_a_bad_time_limit_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """The message names the variable."""
     monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", value)
     with pytest.raises(ConfigError, match="FLOW_RESOURCES_HTTP_SECONDS"):
         resolve({"flow:apiKey": "a"}.get)
 
 
-def test_a_broken_file_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_in_one_line(tmp_path: Path) -> None:
     """The SDK's own words, as our error."""
     (tmp_path / "flow" / "config.yaml").write_text("api_key: [")
     with pytest.raises(ConfigError, match="settings cannot be read"):

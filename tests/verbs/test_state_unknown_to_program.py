@@ -16,7 +16,7 @@ Program = dict[str, Declared]
 @pytest.fixture(autouse=True)
 def not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pulumi does not answer the program."""
-    monkeypatch.setattr("support.stack.found_in", lambda *_: "?")
+    monkeypatch.setattr("support.stack.write_recorded", lambda *_: "?")
 
 
 @pytest.mark.parametrize("declared", [cluster(), volume()], ids=["cluster", "volume"])

@@ -7,54 +7,57 @@ import shlex
 from datetime import timedelta
 
 import pytest
-from support.fake_backend import STACK, Told
+from support.fake_backend import STACK, FakeStack
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
-from flow_resources.cloud import Cloud
+from flow_resources.clock import Clock
+from flow_resources.cloud import Connection, RetryBudget
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, compose
-from flow_resources.core.orphans import StackState
-from flow_resources.providers import session
+from flow_resources.core.stack_state import StackState
 from flow_resources.testing import MANUAL, FakeMithril
 
 OWNER = STACK
 NOW = ("--yes", "--min-age", "0")
 
 
-def called(name: str = "trainer", owner: str = OWNER) -> str:
+def marked_name(name: str = "trainer", owner: str = OWNER) -> str:
     return compose(name, Mark.of(owner, name), "9c01d2", 1)
 
 
 @pytest.fixture
-def told(cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """The stack that the command finds."""
-    stack = Told({"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project})
+def fake_stack(cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch) -> FakeStack:
+    """The stack that the command opens."""
+    stack = FakeStack({"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project})
     monkeypatch.setattr(SelectedStack, "open", lambda *_: stack)
     return stack
 
 
-def test_what_the_state_records_is_not_listed_and_what_it_does_not_is(cloud, told, capsys):
+def test_what_the_state_records_is_not_listed_and_what_it_does_not_is(cloud, fake_stack, capsys):
     """Beside strangers' bids and volumes."""
     cloud.add_bid("by-hand")
-    cloud.add_bid(called(owner="bob"))
-    kept, left = cloud.add_bid(called("kept")), cloud.add_bid(called(), instance_quantity=2, limit_price="$20.00")
-    volume = cloud.add_volume(called("data"))
-    told.state = StackState(ids=frozenset({kept["fid"]}))
+    cloud.add_bid(marked_name(owner="bob"))
+    kept, orphan = (
+        cloud.add_bid(marked_name("kept")),
+        cloud.add_bid(marked_name(), instance_quantity=2, limit_price="$20.00"),
+    )
+    volume = cloud.add_volume(marked_name("data"))
+    fake_stack.recorded = StackState(ids=frozenset({kept["fid"]}))
     assert main(["sweep"]) == 1
     printed = capsys.readouterr()
-    assert left["fid"] in printed.out
+    assert orphan["fid"] in printed.out
     assert volume["fid"] in printed.out
-    told_of = (
+    summary = (
         "In project demo with the mark of acme/training/dev and in no state: 1 bid and 1 volume, at most $40.00/h."
     )
-    assert told_of in printed.out.splitlines()
+    assert summary in printed.out.splitlines()
     assert len([line for line in printed.out.splitlines() if line.startswith(("bid_", "vol_"))]) == 2
     assert printed.err == ""
     assert not cloud.mutations
 
 
-def test_nothing_left_is_one_line_and_exit_code_zero(cloud, told, capsys):
+def test_nothing_left_is_one_line_and_exit_code_zero(cloud, fake_stack, capsys):
     """Also for --yes."""
     cloud.add_bid("by-hand")
     for arguments in ((), NOW, ("--all",)):
@@ -63,100 +66,104 @@ def test_nothing_left_is_one_line_and_exit_code_zero(cloud, told, capsys):
     assert not cloud.mutations
 
 
-def test_yes_ends_the_bids_and_leaves_the_volumes(cloud, told, capsys):
+def test_yes_ends_the_bids_and_leaves_the_volumes(cloud, fake_stack, capsys):
     """It returns when they are seen ended, and still says that it had found something."""
-    first, second, volume = cloud.add_bid(called()), cloud.add_bid(called("other")), cloud.add_volume(called("data"))
+    first, second, volume = (
+        cloud.add_bid(marked_name()),
+        cloud.add_bid(marked_name("other")),
+        cloud.add_volume(marked_name("data")),
+    )
     assert main(["sweep", *NOW]) == 1
-    assert [cloud.bid(one["fid"])["status"] for one in (first, second)] == ["Terminated"] * 2
-    assert [one["fid"] for one in cloud.volumes] == [volume["fid"]]
-    said = capsys.readouterr().out.splitlines()
-    assert [line for line in said if line.startswith("end")] == [
-        f"{word} {one['fid']}" for one in (first, second) for word in ("ending", "ended")
+    assert [cloud.bid(bid["fid"])["status"] for bid in (first, second)] == ["Terminated"] * 2
+    assert [volume["fid"] for volume in cloud.volumes] == [volume["fid"]]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("end")] == [
+        f"{word} {bid['fid']}" for bid in (first, second) for word in ("ending", "ended")
     ]
     assert main(["sweep", *NOW]) == 1
-    assert [one["fid"] for one in cloud.volumes] == [volume["fid"]]
+    assert [volume["fid"] for volume in cloud.volumes] == [volume["fid"]]
 
 
-def test_a_slow_end_is_waited_for(cloud, told, capsys, monkeypatch):
+def test_a_slow_end_is_waited_for(cloud, fake_stack, capsys, monkeypatch):
     """A bid that is cancelled but not yet Terminated is not ended."""
-    bid, said = cloud.add_bid(called()), []
+    bid, printed = cloud.add_bid(marked_name()), []
 
-    def sleep(_clock: session.Clock, _seconds: float) -> None:
-        said.append(capsys.readouterr().out)
+    def sleep(_clock: Clock, _seconds: float) -> None:
+        printed.append(capsys.readouterr().out)
         cloud.finish("cancel")
 
     cloud.set_options(cancel_seconds=MANUAL)
-    monkeypatch.setattr(session.Clock, "sleep", sleep)
+    monkeypatch.setattr(Clock, "sleep", sleep)
     assert main(["sweep", *NOW]) == 1
     assert cloud.bid(bid["fid"])["status"] == "Terminated"
-    assert said[0].endswith(f"ending {bid['fid']}\n")
+    assert printed[0].endswith(f"ending {bid['fid']}\n")
     assert capsys.readouterr().out == f"ended {bid['fid']}\n"
 
 
-def test_volumes_go_only_when_asked_for_and_once_their_bid_is_gone(cloud, told, capsys):
+def test_volumes_go_only_when_asked_for_and_once_their_bid_is_gone(cloud, fake_stack, capsys):
     """One that an orphaned bid held is free when that has ended."""
-    volume = cloud.add_volume(called("data"))
-    cloud.add_bid(called(), volumes=[volume["fid"]])
+    volume = cloud.add_volume(marked_name("data"))
+    cloud.add_bid(marked_name(), volumes=[volume["fid"]])
     assert main(["sweep", *NOW, "--volumes"]) == 1
     assert not cloud.live_bids
     assert not cloud.volumes
     assert f"deleted {volume['fid']}" in capsys.readouterr().out
 
 
-def test_a_volume_that_a_recorded_bid_holds_is_never_deleted(cloud, told, capsys):
+def test_a_volume_that_a_recorded_bid_holds_is_never_deleted(cloud, fake_stack, capsys):
     """It is said who holds it."""
-    volume = cloud.add_volume(called("data"))
+    volume = cloud.add_volume(marked_name("data"))
     bid = cloud.add_bid("by-hand", volumes=[volume["fid"]])
     assert main(["sweep", *NOW, "--volumes"]) == 1
-    assert [one["fid"] for one in cloud.volumes] == [volume["fid"]]
+    assert [volume["fid"] for volume in cloud.volumes] == [volume["fid"]]
     assert f"kept {volume['fid']}: attached to {bid['fid']}" in capsys.readouterr().out
     assert not cloud.mutations
 
 
-def test_a_young_one_is_left_alone(cloud, told, capsys):
+def test_a_young_one_is_left_alone(cloud, fake_stack, capsys):
     """Fifteen minutes by default."""
-    bid = cloud.add_bid(called())
+    bid = cloud.add_bid(marked_name())
     assert main(["sweep", "--yes"]) == 1
     assert f"kept {bid['fid']}: too young" in capsys.readouterr().out
     assert not cloud.mutations
 
 
-def test_a_bid_that_an_up_took_over_meanwhile_is_kept(cloud, told, capsys):
+def test_a_bid_that_an_up_took_over_meanwhile_is_kept(cloud, fake_stack, capsys):
     """The state is read again right before the end."""
-    bid = cloud.add_bid(called())
+    bid = cloud.add_bid(marked_name())
 
-    def taken(time: int) -> None:
-        if time == 2:
-            told.state = StackState(ids=frozenset({bid["fid"]}))
+    def take_over(reads: int) -> None:
+        if reads == 2:
+            fake_stack.recorded = StackState(ids=frozenset({bid["fid"]}))
 
-    told.meanwhile = taken
+    fake_stack.on_read = take_over
     assert main(["sweep", *NOW]) == 1
     assert f"kept {bid['fid']}: the state records it by now" in capsys.readouterr().out
     assert not cloud.mutations
 
 
-def test_a_volume_that_was_renamed_meanwhile_is_kept(cloud, told, capsys):
+def test_a_volume_that_was_renamed_meanwhile_is_kept(cloud, fake_stack, capsys):
     """It is somebody's."""
-    volume = cloud.add_volume(called("data"))
-    told.meanwhile = lambda time: time == 2 and cloud.update_volume(volume["fid"], name="keep-me")
+    volume = cloud.add_volume(marked_name("data"))
+    fake_stack.on_read = lambda reads: reads == 2 and cloud.update_volume(volume["fid"], name="keep-me")
     assert main(["sweep", *NOW, "--volumes"]) == 1
     assert f"kept {volume['fid']}: it is named 'keep-me' by now" in capsys.readouterr().out
-    assert [one["fid"] for one in cloud.volumes] == [volume["fid"]]
+    assert [volume["fid"] for volume in cloud.volumes] == [volume["fid"]]
 
 
-def test_a_bid_that_ended_meanwhile_counts_as_ended(cloud, told, capsys):
+def test_a_bid_that_ended_meanwhile_counts_as_ended(cloud, fake_stack, capsys):
     """Nothing is cancelled twice."""
-    bid = cloud.add_bid(called())
-    told.meanwhile = lambda time: time == 2 and cloud.terminate(bid["fid"])
+    bid = cloud.add_bid(marked_name())
+    fake_stack.on_read = lambda reads: reads == 2 and cloud.terminate(bid["fid"])
     assert main(["sweep", *NOW]) == 1
     assert f"ended {bid['fid']}" in capsys.readouterr().out
     assert not cloud.mutations
 
 
-def test_nothing_is_ended_while_the_stack_is_being_updated(cloud, told, capsys):
+def test_nothing_is_ended_while_the_stack_is_being_updated(cloud, fake_stack, capsys):
     """The bid can be the one that the `up` is making."""
-    cloud.add_bid(called())
-    told.updated = True
+    cloud.add_bid(marked_name())
+    fake_stack.updated = True
     assert main(["sweep", *NOW]) == 2
     assert capsys.readouterr().err == (
         "error: an update of acme/training/dev is under way: "
@@ -166,24 +173,24 @@ def test_nothing_is_ended_while_the_stack_is_being_updated(cloud, told, capsys):
 
 
 @pytest.mark.parametrize("order", ["ends", "begins"])
-def test_an_update_that_ends_or_begins_as_the_state_is_read_is_seen(cloud, told, order):
+def test_an_update_that_ends_or_begins_as_the_state_is_read_is_seen(cloud, fake_stack, order):
     """The state is of a moment before the `up` has recorded what it took over."""
-    cloud.add_bid(called())
-    told.updated = order == "ends"
+    cloud.add_bid(marked_name())
+    fake_stack.updated = order == "ends"
 
-    def turn(time: int) -> None:
-        if time == 2:
-            told.updated = not told.updated
+    def turn(reads: int) -> None:
+        if reads == 2:
+            fake_stack.updated = not fake_stack.updated
 
-    told.meanwhile = turn
+    fake_stack.on_read = turn
     assert main(["sweep", *NOW]) == 2
     assert not cloud.mutations
 
 
-def test_without_an_owner_on_a_self_managed_backend_nothing_is_ended(cloud, told, capsys):
+def test_without_an_owner_on_a_self_managed_backend_nothing_is_ended(cloud, fake_stack, capsys):
     """Another person's stack can have the same names, and their cluster runs."""
-    told.name = "organization/training/dev"
-    bid = cloud.add_bid(called(owner=told.name))
+    fake_stack.name = "organization/training/dev"
+    bid = cloud.add_bid(marked_name(owner=fake_stack.name))
     assert main(["sweep", *NOW]) == 2
     printed = capsys.readouterr()
     assert bid["fid"] in printed.out
@@ -195,89 +202,88 @@ def test_without_an_owner_on_a_self_managed_backend_nothing_is_ended(cloud, told
     assert not cloud.mutations
 
 
-def test_with_an_owner_what_was_made_before_it_was_set_is_listed_and_kept(cloud, told, capsys):
+def test_with_an_owner_what_was_made_before_it_was_set_is_listed_and_kept(cloud, fake_stack, capsys):
     """On a self-managed backend it can be another person's; what carries the owner's mark is ended."""
-    told.name = "organization/training/dev"
-    told.settings["flow:owner"] = "ada"
-    before, after = cloud.add_bid(called(owner=told.name)), cloud.add_bid(called("later", "ada"))
+    fake_stack.name = "organization/training/dev"
+    fake_stack.settings["flow:owner"] = "ada"
+    before, after = cloud.add_bid(marked_name(owner=fake_stack.name)), cloud.add_bid(marked_name("later", "ada"))
     assert main(["sweep", *NOW]) == 1
     assert f"kept {before['fid']}: made under another owner" in capsys.readouterr().out
-    assert [one["fid"] for one in cloud.live_bids] == [before["fid"]]
+    assert [bid["fid"] for bid in cloud.live_bids] == [before["fid"]]
     assert cloud.bid(after["fid"])["status"] == "Terminated"
 
 
-def test_what_another_stack_of_the_backend_records_is_never_ended(cloud, told, capsys):
+def test_what_another_stack_of_the_backend_records_is_never_ended(cloud, fake_stack, capsys):
     """Two stacks with one owner, or a stack that was renamed: its running cluster has this stack's mark."""
-    bid = cloud.add_bid(called())
-    told.others = {"acme/training/prod": StackState(ids=frozenset({bid["fid"]}))}
+    bid = cloud.add_bid(marked_name())
+    fake_stack.others = {"acme/training/prod": StackState(ids=frozenset({bid["fid"]}))}
     assert main(["sweep", *NOW]) == 0
-    assert [one["fid"] for one in cloud.live_bids] == [bid["fid"]]
+    assert [bid["fid"] for bid in cloud.live_bids] == [bid["fid"]]
     assert main(["sweep", "--all"]) == 1
     assert "recorded by acme/training/prod" in capsys.readouterr().out
 
 
-def test_a_state_of_another_service_or_project_is_not_judged_here(cloud, told, capsys):
+def test_a_state_of_another_service_or_project_is_not_judged_here(cloud, fake_stack, capsys):
     """An empty answer from the wrong place would be taken for good news."""
     for place in (("https://other.example", ""), (cloud.url, "proj_other")):
-        told.state = StackState(places=frozenset({place}))
+        fake_stack.recorded = StackState(places=frozenset({place}))
         assert main(["sweep"]) == 2
         assert capsys.readouterr().err.startswith("error: the state records ")
 
 
-def test_a_service_that_fails_in_the_middle_says_so_and_what_was_ended(cloud, told, capsys):
+def test_a_service_that_fails_in_the_middle_says_so_and_what_was_ended(cloud, fake_stack, capsys):
     """The document is whole all the same: one ended, one unknown, one not reached."""
-    first, second, third = (cloud.add_bid(called(name)) for name in ("a", "b", "c"))
+    first, second, third = (cloud.add_bid(marked_name(name)) for name in ("a", "b", "c"))
     cloud.faults.add(method="DELETE", nth=2, times=None, status=500)
     assert main(["sweep", *NOW, "--json"]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith(f"error: could not cancel bid {second['fid']}: ")
     assert len(printed.err.splitlines()) == 1
-    outcomes = {one["id"]: one["outcome"] for one in json.loads(printed.out)["bids"]}
+    outcomes = {bid["id"]: bid["outcome"] for bid in json.loads(printed.out)["bids"]}
     assert outcomes == {first["fid"]: "ended", second["fid"]: "unknown", third["fid"]: None}
 
 
-def test_json_is_all_there_is_on_standard_output(cloud, told, capsys):
+def test_json_is_all_there_is_on_standard_output(cloud, fake_stack, capsys):
     """With something, with nothing, and with --yes."""
     assert main(["sweep", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["bids"] == []
-    bid = cloud.add_bid(called(), instance_quantity=2, limit_price="$20.00")
+    bid = cloud.add_bid(marked_name(), instance_quantity=2, limit_price="$20.00")
     assert main(["sweep", "--json", *NOW]) == 1
     document = json.loads(capsys.readouterr().out)
     assert (document["stack"], document["owner"], document["max_usd_per_hour"]) == (STACK, OWNER, 40.0)
-    assert [(one["id"], one["outcome"], one["status"]) for one in document["bids"]] == [
+    assert [(row["id"], row["outcome"], row["status"]) for row in document["bids"]] == [
         (bid["fid"], "ended", "running")
     ]
 
 
-def test_a_bid_that_goes_back_to_the_auction_as_the_bids_are_listed_is_found(cloud, told, capsys, monkeypatch):
+def test_a_bid_that_goes_back_to_the_auction_as_the_bids_are_listed_is_found(cloud, fake_stack, capsys, monkeypatch):
     """Preempting when the open ones are listed, open when those are listed that lose their machines."""
-    bid = cloud.add_bid(called())
+    bid = cloud.add_bid(marked_name())
     cloud.preempt(bid["fid"])
-    listed = Cloud._list_bids
+    list_bids, statuses = Connection._list_bids, []
 
-    def listing(self: Cloud, status: str) -> dict[str, Bid]:
-        rows = listed(self, status)
-        looks.append(status)
-        if looks.count("Open") == 1 and status in ("Open", "Preempting"):
-            return {}  # it was not yet there, and is no more
-        return rows
+    def list_one_status(self: Connection, status: str, budget: RetryBudget) -> dict[str, Bid]:
+        bids = list_bids(self, status, budget)
+        statuses.append(status)
+        if statuses.count("Open") == 1 and status in ("Open", "Preempting"):
+            return {}  # it did not have this status yet, or has it no more
+        return bids
 
-    looks = []
-    monkeypatch.setattr(Cloud, "_list_bids", listing)
+    monkeypatch.setattr(Connection, "_list_bids", list_one_status)
     assert main(["sweep"]) == 1
     assert bid["fid"] in capsys.readouterr().out
 
 
-def test_more_bids_than_a_page_are_all_found(cloud, told, capsys):
+def test_more_bids_than_a_page_are_all_found(cloud, fake_stack, capsys):
     """Listings are exhausted."""
     for number in range(120):
-        cloud.add_bid(called(f"c{number}"))
+        cloud.add_bid(marked_name(f"c{number}"))
     assert main(["sweep", "--json"]) == 1
     assert len(json.loads(capsys.readouterr().out)["bids"]) == 120
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             ["--all", "--yes"],
@@ -290,23 +296,23 @@ def test_more_bids_than_a_page_are_all_found(cloud, told, capsys):
         (["bid_1"], "unrecognized arguments: bid_1"),
     ],
 )
-def test_a_wrong_command_line_is_one_line_and_exit_code_two(cloud, told, capsys, arguments, said):
+def test_a_wrong_command_line_is_one_line_and_exit_code_two(cloud, fake_stack, capsys, arguments, message):
     """Nothing is asked of the service."""
     try:
         code = main(["sweep", *arguments])
-    except SystemExit as left:
-        code = left.code
-    assert (code, capsys.readouterr().err) == (2, f"error: {said}\n")
+    except SystemExit as exit_:
+        code = exit_.code
+    assert (code, capsys.readouterr().err) == (2, f"error: {message}\n")
     assert not cloud.requests
 
 
-def test_the_command_that_is_offered_ends_what_is_listed(cloud, told, capsys):
+def test_the_command_that_is_offered_ends_what_is_listed(cloud, fake_stack, capsys):
     """With the options that found it: without them it would look elsewhere, or leave it alone as too young."""
-    cloud.add_bid(called())
+    cloud.add_bid(marked_name())
     assert main(["sweep", "--min-age", "0", "--stack", "dev", "--cwd", "/"]) == 1
-    (typed,) = [line.split("`")[1] for line in capsys.readouterr().out.splitlines() if "ends the bids" in line]
-    assert typed == "flow-resources sweep --yes --stack dev --cwd / --min-age 0"
-    assert main(shlex.split(typed)[1:]) == 1
+    (command,) = [line.split("`")[1] for line in capsys.readouterr().out.splitlines() if "ends the bids" in line]
+    assert command == "flow-resources sweep --yes --stack dev --cwd / --min-age 0"
+    assert main(shlex.split(command)[1:]) == 1
     assert not cloud.live_bids
 
 
@@ -315,10 +321,10 @@ def test_the_command_that_is_offered_ends_what_is_listed(cloud, told, capsys):
 )
 def test_ages_are_written_as_they_are_read(seconds, written):
     """In the greatest unit that leaves no rest."""
-    from flow_resources.cli.sweep import _age, _written
+    from flow_resources.cli.sweep import _format_age, _parse_age
 
-    assert _written(timedelta(seconds=seconds)) == written
-    assert _age(written).total_seconds() == seconds
+    assert _format_age(timedelta(seconds=seconds)) == written
+    assert _parse_age(written).total_seconds() == seconds
 
 
 @pytest.mark.parametrize(
@@ -326,28 +332,28 @@ def test_ages_are_written_as_they_are_read(seconds, written):
 )
 def test_ages_are_read_as_people_write_them(age, seconds):
     """A plain number is minutes."""
-    from flow_resources.cli.sweep import _age
+    from flow_resources.cli.sweep import _parse_age
 
-    assert _age(age).total_seconds() == seconds
+    assert _parse_age(age).total_seconds() == seconds
 
 
-def test_bad_keys_and_a_service_that_is_down_are_one_line(cloud, told, capsys, monkeypatch):
+def test_bad_keys_and_a_service_that_is_down_are_one_line(cloud, fake_stack, capsys, monkeypatch):
     """With the remedy that the provider gives; the key is in none of them."""
-    told.settings["flow:apiKey"] = "canary-5e1f"
+    fake_stack.settings["flow:apiKey"] = "canary-5e1f"
     assert main(["sweep"]) == 2
     refused = capsys.readouterr().err
     assert refused.startswith(f"error: could not list the projects of the API key: {cloud.url} refused the API key: ")
-    del told.settings["flow:apiKey"]
+    del fake_stack.settings["flow:apiKey"]
     assert main(["sweep"]) == 2
     assert capsys.readouterr().err.startswith(
         "error: there is no API key: `pulumi config set --secret flow:apiKey ...`"
     )
-    told.settings |= {"flow:apiKey": cloud.key, "flow:apiUrl": f"{cloud.url}/v2"}
+    fake_stack.settings |= {"flow:apiKey": cloud.key, "flow:apiUrl": f"{cloud.url}/v2"}
     assert main(["sweep"]) == 2
     elsewhere = capsys.readouterr().err
     assert elsewhere.startswith(f"error: {cloud.url}/v2 does not answer like Mithril's API (")
     assert elsewhere.endswith(": flow:apiUrl or MITHRIL_API_URL must be its address alone, without a path\n")
-    told.settings["flow:apiUrl"] = cloud.url
+    fake_stack.settings["flow:apiUrl"] = cloud.url
     monkeypatch.setenv("FLOW_RESOURCES_RETRY_SECONDS", "0.1")
     cloud.stop()
     assert main(["sweep"]) == 2

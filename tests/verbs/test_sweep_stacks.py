@@ -10,7 +10,7 @@ import pytest
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack, StackError
-from flow_resources.core.orphans import StackState
+from flow_resources.core.stack_state import StackState
 
 DEV, PROD = "acme/proj/dev", "acme/proj/prod"
 EMPTY = json.dumps({"version": 3, "deployment": {}})
@@ -172,8 +172,8 @@ def test_no_secret_of_a_state_is_asked_for(project, pulumi):
     state = {"deployment": {"resources": [{"urn": "u", "id": "bid_1"}]}}
     pulumi.says(f"stack export --stack {PROD}", json.dumps(state))
     stack = SelectedStack.open(project)
-    assert stack.records() == StackState()
-    assert stack.beside() == {PROD: StackState(ids=frozenset({"bid_1"}))}
+    assert stack.state() == StackState()
+    assert stack.other_states() == {PROD: StackState(ids=frozenset({"bid_1"}))}
     assert not [one for one in pulumi.asked if "export" in one and "secrets" in one]
 
 

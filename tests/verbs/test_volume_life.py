@@ -58,7 +58,7 @@ def test_whoever_holds_a_volume_is_told_by_name_and_stack_as_far_as_they_can_be_
     cloud: FakeMithril, clock: FakeClock, mocker: MockerFixture
 ) -> None:
     """A bid of anybody by its name; one with the mark of a stack of this backend by that stack, asked for once."""
-    asked = mocker.patch("flow_resources.backend.stacks", return_value=["acme/infra/dev", "acme/training/dev"])
+    asked = mocker.patch("support.stack.ModelBackend.stack_names", return_value=["acme/infra/dev", "acme/training/dev"])
     stack = Stack(settings_of(cloud), clock=clock, owner="acme/infra/dev")
     stack.up({"data": volume()})
     names = {

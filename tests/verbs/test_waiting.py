@@ -8,11 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.stack import PROVIDERS, Context, Create, FakeClock, Stack, VerbError, cluster, settings_of, wire
+from support.stack import PROVIDERS, Context, Create, FakeClock, Reports, Stack, VerbError, cluster, settings_of, wire
 
-from flow_resources import engine
 from flow_resources.clock import Clock as RealClock
-from flow_resources.providers import session
+from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
 
@@ -34,15 +33,13 @@ def waiting(slow: FakeMithril, time: Clock, clock: FakeClock) -> Iterator[Stack]
     """A stack on it."""
     clock.meanwhile = lambda: time.advance(clock.slept[-1])
     yield Stack(settings_of(slow), clock=clock)
-    session.current().close()
+    base.current().close()
 
 
 @pytest.fixture
-def rows(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def rows(reports: Reports) -> list[str]:
     """What the resource's row shows."""
-    shown: list[str] = []
-    monkeypatch.setattr(engine, "row", shown.append)
-    return shown
+    return reports.rows
 
 
 def test_running_waits_until_every_machine_runs_and_has_an_address(waiting: Stack, clock: FakeClock) -> None:

@@ -1,0 +1,227 @@
+"""Clusters, as the commands list and write them: the live bids of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from flow_resources.cli.kind import CommandKind, Draft
+from flow_resources.cli.program_text import Group, Item, Text, cut
+from flow_resources.cloud import Cloud
+from flow_resources.core import money
+from flow_resources.core.market import named
+from flow_resources.core.models import Bid, InstanceType
+from flow_resources.core.placement_fields import instance_type
+from flow_resources.errors import AccountMismatchError, FlowResourcesError, RejectedError, TerminatedError
+from flow_resources.lifecycle.cluster import CLUSTER
+from flow_resources.lifecycle.operation import Operation
+
+FILL_IN = "FILL IN"
+"""Stands for a mount path that is not known. It is not a path, so that the preview refuses it."""
+_NOT_READ_BACK = (
+    '# command="...", image="...", ports=[...],',
+    '# env={"NAME": pulumi.Config().require_secret("NAME")},  # needs `import pulumi`',
+)
+_WITHOUT_MACHINES = {"pending", "preempted", "preempting", "failed", "unknown"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A live bid, and what else was read of it."""
+
+    bid: Bid
+    status: str
+    """In the words of `GpuCluster.status`."""
+    mounts: Mapping[str, str] = field(default_factory=dict)
+    """The mount paths that are known, by volume id."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the inputs of a cluster are written with."""
+
+    types: Sequence[InstanceType] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """What the project's platform keys are called in a program, by id."""
+    live: Collection[str] = frozenset()
+    """The ids of all that is live in the project, the volumes among them."""
+
+
+class ClusterKind(CommandKind[Bid]):
+    """The kind; `CLUSTERS` is its one instance."""
+
+    resource = CLUSTER
+    plural = "bids"
+    ending, ended = "ending", "ended"
+    name_output = "task_name"
+    end_advice = "ends the bids"
+    number_titles = ("MACHINES", "MAX USD/H")
+    state_title = "STATUS"
+    has_cost = True
+    list_command = "flow status"
+    fallback_name = "cluster"
+    heading = (
+        "# The service does not give back what a cluster was started with: command, image, ports and env.",
+        "# Fill in the comments before the first `pulumi up`: later, a change of one of these replaces the cluster.",
+    )
+    note = (
+        "command, image, ports and env cannot be read back and stand in comments: fill them in before the first "
+        "`pulumi up`, because a later change of them replaces the cluster"
+    )
+
+    def max_cost(self, thing: Bid) -> Decimal | None:
+        """Return the price times the machines."""
+        return None if thing.max_cost is None else thing.max_cost.quantize(money.CENT)
+
+    def observe_status(self, op: Operation, thing: Bid, begun_after: float) -> str:
+        """Return the status in the words of `GpuCluster.status`."""
+        seen = op.cloud.observe(thing.id, begun_after)
+        return seen.status if seen else "terminated"  # it ended after it was listed
+
+    def numbers(self, thing: Bid) -> list[str]:
+        """Return its machines and the most that they can cost."""
+        cost = self.max_cost(thing)
+        return [str(thing.quantity), "?" if cost is None else f"{cost:,}"]
+
+    def state(self, thing: Bid, status: str) -> str:  # noqa: ARG002
+        """Return its status."""
+        return status
+
+    def document(self, thing: Bid, status: str) -> dict[str, Any]:
+        """Return the same for a script."""
+        cost = self.max_cost(thing)
+        return {
+            "machines": thing.quantity,
+            "max_usd_per_hour": None if cost is None else float(cost),
+            "status": status,
+        }
+
+    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
+        """Return why a task is not among the live ones: the service still tells of one that has ended."""
+        bid, project = op.cloud.bid(id_), op.cloud.project()
+        if bid is None:
+            return super().absence(op, id_)
+        if bid.ended:
+            return TerminatedError(f"the bid {id_} has ended", "there is nothing left to adopt: remove the id")
+        if bid.project != project.id:
+            return AccountMismatchError(
+                f"the bid {id_} is in project {bid.project}, but the settings point at {project.name} ({project.id})",
+                "set flow:project or MITHRIL_PROJECT to its project",
+            )
+        return RejectedError(f"the service calls the bid {id_} {bid.status!r} and does not list it", "run it again")
+
+    def drafts(
+        self, op: Operation, things: Sequence[Bid], live: Collection[str], begun_after: float
+    ) -> Sequence[Draft]:
+        """Read status and mounts of each bid, then what the account calls its types and keys."""
+        tasks = list[Task]()
+        for bid in things:
+            seen = op.cloud.observe(bid.id, begun_after)
+            if seen is not None and not seen.bid.ended:
+                tasks.append(Task(seen.bid, seen.status, op.cloud.mount_paths(bid.id) if bid.volumes else {}))
+        types = op.cloud.market().types if things else ()
+        keys = _key_names(op.cloud) if any(bid.ssh_keys for bid in things) else {}
+        return [draft_cluster(task, Account(types, keys, live)) for task in tasks]
+
+    def classes(self, inputs: Mapping[str, Any]) -> set[str]:
+        """Return GpuCluster, and VolumeMount where it mounts volumes."""
+        return super().classes(inputs) | ({"VolumeMount"} if inputs.get("volumes") else set())
+
+    def arguments(
+        self, inputs: Mapping[str, Any], fill_in: Collection[str], variables: Mapping[str, str]
+    ) -> Iterator[Item]:
+        """Yield the arguments of a GpuCluster."""
+        yield Text(inputs["instance_type"], "instance_type=")
+        yield f"num_instances={inputs['num_instances']}"
+        if "max_price_per_hour" in fill_in:
+            yield "# FILL IN: the bid, in USD per machine and hour. The service does not say it."
+        yield f"max_price_per_hour={inputs.get('max_price_per_hour')}"
+        yield Text(inputs["region"], "region=")
+        yield from _NOT_READ_BACK
+        if mounts := inputs.get("volumes"):
+            yield Group("volumes=[", list(_mounts(mounts, variables)), "]")
+        if keys := inputs.get("ssh_keys"):
+            yield Group("ssh_keys=[", [Text(key) for key in keys], "]")
+        if inputs.get("paused"):
+            yield "paused=True"
+        if "wait_for" in inputs:
+            yield "# It has no running machines now, and without this `pulumi up` would wait for them."
+            yield Text(inputs["wait_for"], "wait_for=")
+        yield Text(inputs["adopt_task_id"], "adopt_task_id=")
+
+
+def draft_cluster(task: Task, account: Account) -> Draft:
+    """Return the inputs that adopt a task."""
+    bid, fill_in, notes = task.bid, list[str](), list[str]()
+    price = _price(bid.price)
+    if price is None:
+        fill_in.append("max_price_per_hour")
+        notes.append(f"{bid.id}: its price cannot be read: fill in max_price_per_hour, or the preview refuses it")
+    mounts: list[dict[str, str]] = []
+    for id_ in dict.fromkeys(bid.volumes):
+        if id_ not in account.live:
+            notes.append(f"{bid.id}: its volume {cut(id_)} is none of the project any more, and is not mounted")
+            continue
+        path = task.mounts.get(id_)
+        if path is None:
+            fill_in.append(f"volumes[{len(mounts)}].mount_path")
+            notes.append(
+                f"{bid.id}: where {cut(id_)} is mounted cannot be read back: fill in its mount path, which the preview "
+                "refuses until then"
+            )
+        mounts.append({"volume_id": id_, "mount_path": FILL_IN if path is None else path})
+    keys = [account.keys[id_] for id_ in dict.fromkeys(bid.ssh_keys) if id_ in account.keys]
+    waits = {"wait_for": "placed"} if task.status in _WITHOUT_MACHINES else {}
+    inputs: dict[str, Any] = {
+        "instance_type": spelling(bid.instance_type, account.types),
+        "num_instances": bid.quantity,
+        "max_price_per_hour": price,
+        "region": bid.region,
+        "volumes": mounts or None,
+        "ssh_keys": keys or None,
+        **({"paused": True} if bid.status == "Paused" else waits),
+        "adopt_task_id": bid.id,
+    }
+    known = {name: value for name, value in inputs.items() if value is not None}
+    problem = "" if bid.region else "the service does not say its region"
+    return Draft(bid, known, tuple(fill_in), tuple(notes), problem)
+
+
+def spelling(id_: str, types: Sequence[InstanceType]) -> str:
+    """Return what a program calls a type: `8xa100` where that means no other, else the whole name, else the id."""
+    type_ = next((type_ for type_ in types if type_.id == id_), None)
+    for word in (type_.spelling, type_.name.lower()) if type_ else ():
+        try:
+            matching = named(instance_type(word), types)
+        except ValueError:
+            continue
+        if type_ in matching and len({match.name for match in matching}) == 1:
+            return word
+    return id_
+
+
+def _price(price: Decimal | None) -> float | None:
+    try:
+        return None if price is None else float(money.price(price))
+    except ValueError:
+        return None
+
+
+def _key_names(cloud: Cloud) -> dict[str, str]:
+    """Return what a program calls each key, by id: its name, where it has one and no other key has it."""
+    keys = cloud.ssh_keys()
+    names = {id_: name for name, id_ in keys.items() if name != id_ and name.strip()}
+    return {id_: names.get(id_, id_) for id_ in keys.values()}
+
+
+def _mounts(mounts: Sequence[Mapping[str, str]], variables: Mapping[str, str]) -> Iterator[Item]:
+    for mount in mounts:
+        if mount["mount_path"] == FILL_IN:
+            yield f"# FILL IN where {cut(mount['volume_id'], 40)} is mounted. The service does not say it."
+        variable = variables.get(mount["volume_id"])
+        yield Group("VolumeMount(", [variable or Text(mount["volume_id"]), Text(mount["mount_path"])], ")")
+
+
+CLUSTERS = ClusterKind()

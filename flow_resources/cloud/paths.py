@@ -1,0 +1,7 @@
+"""The paths of the API that this package names itself; the Flow SDK knows the rest."""
+
+from __future__ import annotations
+
+BIDS = "/v2/spot/bids"
+VOLUMES = "/v2/volumes"
+SSH_KEYS = "/v2/ssh-keys"

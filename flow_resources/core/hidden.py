@@ -1,0 +1,137 @@
+"""The hidden properties of a resource, in one place: their names, and how they are written and read.
+
+A name that starts with two underscores is shown by no diff. The program passes the first group along because the plugin
+cannot know it; check takes all of it out again but the owner. The second group is written into states. A property that
+is absent is not known: its type here says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flow_resources.core.answer import Answer
+from flow_resources.core.naming import Mark
+
+# From the program to check.
+OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"
+# In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
+# program chose a volume's name; the id of the create that recorded it.
+MARK, SERVICE, UNREADY, NAMED, CREATE_ID = "__mark", "__service", "__unready", "__named", "__create_id"
+TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
+NOT_KNOWN = "?"
+"""Stands in RECORDED where the program could not read its stack's state."""
+
+_SELF_MANAGED = "organization/"  # the organization of every self-managed backend
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose a resource is: the mark that its name in the service carries, and the owner that the mark was made from."""
+
+    mark: Mark
+    owner: str | None = None
+    """`flow:owner`, else organization/project/stack. None: not known."""
+
+    @property
+    def owner_is_shared(self) -> Answer:
+        """Whether stacks of other people can have the same owner: self-managed backends all say "organization"."""
+        return Answer.of(self.owner.startswith(_SELF_MANAGED) if self.owner else None)
+
+
+@dataclass(frozen=True)
+class RecordedId:
+    """An id that the stack's state holds, as the program read it."""
+
+    id: str
+    created_at: str = ""
+    """The service's time; empty where it is not known."""
+    is_own: bool = False
+    """Whether it is recorded under the resource's own URN, and not only under a name with its mark."""
+
+    def __str__(self) -> str:
+        return f"{self.id}@{self.created_at}{'@own' if self.is_own else ''}"
+
+
+@dataclass(frozen=True)
+class HiddenInputs:
+    """What the program passes along."""
+
+    owner: str
+    urn: str
+    recorded: tuple[RecordedId, ...] | None
+    """What the stack's state holds for the resource; None: not known."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the state records of a resource, parsed once."""
+
+    identity: Identity | None = None
+    """None for a resource that is only read (`get`)."""
+    service: str | None = None
+    project: str | None = None
+    create_id: str | None = None
+    is_unready: bool = False
+    is_named: bool = False
+    outputs: Mapping[str, Any] | None = None
+    """All properties as they are recorded; None where nothing is."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """The mark of a resource that Pulumi owns."""
+        return self.identity.mark if self.identity else None
+
+    def text(self, name: str) -> str | None:
+        """Return a recorded output that is a string; None where there is none."""
+        value = (self.outputs or {}).get(name)
+        return str(value) if value else None
+
+
+def write_recorded(recorded: Iterable[RecordedId] | None) -> str:
+    """Write what the state holds for a resource."""
+    return NOT_KNOWN if recorded is None else ",".join(map(str, recorded))
+
+
+def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
+    """Read what the program passed along."""
+    text = str(props.get(RECORDED) or "")
+    entries = [f"{entry}@@".split("@") for entry in text.split(",") if entry]
+    recorded = tuple(RecordedId(id_, created_at, own == "own") for id_, created_at, own, *_ in entries)
+    return HiddenInputs(str(props.get(OWNER) or ""), str(props.get(URN) or ""), None if text == NOT_KNOWN else recorded)
+
+
+def read_identity(props: Mapping[str, Any]) -> Identity | None:
+    """Read the mark and the owner that check wrote into the inputs, or that the state holds."""
+    mark, owner = props.get(MARK), props.get(OWNER)
+    return Identity(Mark.parse(str(mark)), str(owner) if owner else None) if mark else None
+
+
+def write_identity(identity: Identity | None) -> dict[str, Any]:
+    """Write the mark and the owner."""
+    if identity is None:
+        return {}
+    return {MARK: str(identity.mark)} | ({OWNER: identity.owner} if identity.owner else {})
+
+
+def read_record(props: Mapping[str, Any]) -> Record:
+    """Read what the state records."""
+
+    def text(name: str) -> str | None:
+        return str(props[name]) if props.get(name) else None
+
+    return Record(
+        read_identity(props),
+        text(SERVICE),
+        text("project"),
+        text(CREATE_ID),
+        bool(props.get(UNREADY)),
+        bool(props.get(NAMED)),
+        props,
+    )
+
+
+def visible(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties without the hidden ones."""
+    return {name: value for name, value in props.items() if not name.startswith("__")}

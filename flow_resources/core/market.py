@@ -1,0 +1,171 @@
+"""What the service offers, and the checks of a resource's inputs against it.
+
+The checks read inputs by name and know no table of fields, so that the tables of all resources can share them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flow_resources.core.inputs import UNKNOWN, Checked, Unknown
+from flow_resources.core.models import InstanceType, Offer, StoredVolume
+
+
+@dataclass(frozen=True)
+class Market:
+    """The service's catalogue, offers and regions, and the project's volumes by id."""
+
+    types: Sequence[InstanceType]
+    offers: Sequence[Offer]
+    regions: Sequence[str]
+    volumes: Mapping[str, StoredVolume]
+
+    def offer(self, spelling: str, region: str) -> Offer | None:
+        """Return the cheapest offer of an instance type in a region."""
+        ids = {type_.id for type_ in named(spelling, self.types)}
+        offers = [offer for offer in self.offers if offer.instance_type in ids and offer.region == region]
+        return min(offers, key=lambda offer: (offer.price is None, offer.price or 0, offer.instance_type), default=None)
+
+    def interface(self, volume_id: str) -> str:
+        """Return the interface of a volume: block or file."""
+        volume = self.volumes.get(volume_id)
+        return volume.interface if volume else "file"
+
+
+def named(spelling: str, types: Sequence[InstanceType]) -> list[InstanceType]:
+    """Return the instance types that a spelling can mean. Names are not unique: regions can have ids of their own."""
+    if spelling.startswith("it_"):
+        return [type_ for type_ in types if type_.id == spelling]
+    return [type_ for type_ in types if spelling in (type_.spelling, type_.name.lower())]
+
+
+def near(spelling: str, known: Sequence[str]) -> str:
+    """Return a phrase with the known names that are similar to a spelling, or with all where none is similar."""
+    if not known:
+        return "the service lists none"
+    close = difflib.get_close_matches(spelling, known, n=5, cutoff=0.5)
+    return f"there {'is' if len(close or known) == 1 else 'are'} {', '.join(close or sorted(known))}"
+
+
+# -- the region --------------------------------------------------------------------------------------------------------
+
+
+def previously_resolved_region(olds: Mapping[str, Any], inputs: Mapping[str, Any]) -> str | None:
+    """Return the region that an earlier check resolved, where the program still names none."""
+    return str(olds["region"]) if olds.get("region") and not inputs.get("region") else None
+
+
+def resolve_region(
+    checked: Checked, previously_resolved: str | None, default: str | None, market: Market | None
+) -> None:
+    """Set the region where the program has none: the one resolved before, the default, or that of the volumes.
+
+    The region is unknown, and no failure, as long as an unknown volume can determine it.
+    """
+    if "region" in checked.inputs:
+        return
+    volumes = checked.inputs.get("volumes") or []
+    mounts = volumes if isinstance(volumes, list) else [volumes]
+    of_volumes = next((region for mount in mounts if (region := _region_of(mount, market))), None)
+    region = previously_resolved or default or of_volumes
+    if not region and mounts and (market is None or any(map(_has_unknown_volume, mounts))):
+        checked.inputs["region"] = UNKNOWN
+    else:
+        set_region(checked, region, market.regions if market else ())
+
+
+def set_region(checked: Checked, region: str | None, regions: Sequence[str]) -> None:
+    """Set the region, or add the failure that there is none, with the regions to choose from."""
+    if region:
+        checked.inputs["region"] = region
+        return
+    known = f": one of {', '.join(regions)}" if regions else ""
+    checked.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
+
+
+def check_regions(checked: Checked, regions: Sequence[str]) -> None:
+    """Check that the service has the region. A service that lists no regions refuses none."""
+    region = checked.known("region")
+    if region and regions and region not in regions:
+        checked.fail("region", "is not a region of the service", region, near(region, regions))
+
+
+def _region_of(mount: Any, market: Market | None) -> str | None:
+    """Return the region of a mount's volume: the service's, else the hint."""
+    if not isinstance(mount, Mapping):
+        return None
+    hint = mount.get("__region")
+    volume = market.volumes.get(str(mount.get("volume_id"))) if market else None
+    return volume.region if volume else hint if isinstance(hint, str) else None
+
+
+def _has_unknown_volume(mount: Any) -> bool:
+    return isinstance(mount.get("volume_id") if isinstance(mount, Mapping) else mount, Unknown)
+
+
+# -- the instance type and the volumes ---------------------------------------------------------------------------------
+
+
+def check_market(checked: Checked, market: Market, *, runs: bool = False) -> None:
+    """Check the placement of a bid against the catalogue, the offers and the project's volumes.
+
+    `runs`: the bid exists already, and what is on offer today does not matter to it.
+    """
+    if not runs:
+        check_regions(checked, market.regions)
+        _check_instance_type(checked, market)
+    mounts = checked.inputs.get("volumes")
+    failed = {failure.path for failure in checked.failures}
+    for index, mount in enumerate(mounts if isinstance(mounts, list) else []):
+        path = f"volumes[{index}].volume_id"
+        if isinstance(mount, Mapping) and path not in failed:
+            _check_mount(checked, path, mount, market)
+
+
+def _check_instance_type(checked: Checked, market: Market) -> None:
+    spelling, region = checked.known("instance_type"), checked.known("region")
+    if not spelling:
+        return
+    ids = {type_.id for type_ in named(spelling, market.types)}
+    if not ids:
+        # Only a type that some region offers is worth proposing.
+        offered = {offer.instance_type for offer in market.offers}
+        known = sorted({type_.spelling for type_ in market.types if type_.id in offered or not offered})
+        checked.fail("instance_type", "is not in the service's catalogue", spelling, near(spelling, known))
+    elif region and market.offers and not market.offer(spelling, region):
+        regions = sorted({offer.region for offer in market.offers if offer.instance_type in ids})
+        remedy = f"it is in {', '.join(regions)}" if regions else "it is on offer nowhere now"
+        checked.fail("instance_type", f"is not on offer in {region}", spelling, remedy)
+
+
+def _check_mount(checked: Checked, path: str, mount: Mapping[str, Any], market: Market) -> None:
+    id_, region = mount.get("volume_id"), checked.known("region")
+    volume = None if isinstance(id_, Unknown) else market.volumes.get(str(id_))
+    if volume is None and not isinstance(id_, Unknown):
+        checked.fail(path, "is not a volume of the project", id_, "`flow volume list` shows them")
+        return
+    volume_region = volume.region if volume else mount.get("__region")
+    interface = volume.interface if volume else mount.get("__interface")
+    if region and isinstance(volume_region, str) and volume_region != region:
+        checked.fail(
+            path, f"is a volume in {volume_region}, the cluster is in {region}", remedy="both must be in one region"
+        )
+    count = checked.known("num_instances") or 1
+    if interface == "block" and count > 1:
+        checked.fail(
+            path,
+            f"is a block volume, which attaches to one machine; the cluster has {count}",
+            remedy="make it with interface='file', which attaches to many",
+        )
+
+
+def drop_hints(inputs: dict[str, Any]) -> None:
+    """Remove the hints from the mounts: they tell a check about volumes that do not exist yet, and enter no state."""
+    mounts = inputs.get("volumes")
+    for mount in mounts if isinstance(mounts, list) else []:
+        if isinstance(mount, dict):
+            for hint in ("__region", "__interface"):
+                mount.pop(hint, None)

@@ -1,0 +1,235 @@
+"""The inputs that place a bid and set up its machines: shared by every resource that is a bid.
+
+Property keys are written into users' states and never change. The rules need no service; `market` has the checks that
+do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from flow_resources.core import money
+from flow_resources.core.inputs import Change, Field, Invalid, InvalidParts, Unknown, each, integer, string
+
+MAX_INSTANCES = 100  # flow.sdk.models.task_config.TaskConfig.num_instances
+# Where the service mounts (flow.utils.mounts.targets.validate_volume_mount_target).
+_MOUNT = re.compile(r"^/(volumes/|mnt/|data[0-9]*(/|$)|opt/|var/)")
+_MOUNT_CHARACTERS = re.compile(r"/[A-Za-z0-9/_-]+")
+_MOUNT_ROOTS = "/volumes/, /mnt/, /data, /dataN, /opt/ or /var/"
+_COUNT_FIRST = re.compile(r"^[1-9][0-9]*x[a-z][a-z0-9]*(?:[-._][a-z0-9]+)*$")
+_COUNT_LAST = re.compile(r"^(?P<gpu>[a-z][a-z0-9-]*)(?P<sep>[:x])(?P<count>[1-9][0-9]*)$")
+_FULL_NAME = re.compile(r"^[a-z][a-z0-9]*(?:[-._][a-z0-9]+)*\.[0-9]+x$")
+_TYPE_ID = re.compile(r"^it_[A-Za-z0-9_]+$")
+_FAMILY = re.compile(r"^[a-z][a-z0-9-]*$")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
+
+
+def instance_type(value: Any) -> str:
+    """Normalise a spelling: `a100:8`, `a100x8` and `8xA100` become `8xa100`; ids and full names pass as they are."""
+    spelling = string(value).strip()
+    if _TYPE_ID.match(spelling):
+        return spelling
+    lowered = spelling.lower()
+    if _COUNT_FIRST.match(lowered) or _FULL_NAME.match(lowered):
+        return lowered
+    match = _COUNT_LAST.match(lowered)
+    if match and (match["sep"] == ":" or any(character.isdigit() for character in match["gpu"])):
+        return f"{match['count']}x{match['gpu']}"
+    if _FAMILY.match(lowered):
+        raise Invalid("does not say how many GPUs a machine has", f"write {f'8x{lowered}'!r} or {f'1x{lowered}'!r}")
+    raise Invalid("is not an instance type", "write it like '8xa100', 'a100:8', 'a100-80gb.sxm.8x' or 'it_...'")
+
+
+def bid(value: Any) -> float:
+    """A bid: positive, finite, in whole cents."""
+    try:
+        return float(money.price(value))
+    except ValueError as error:
+        remedy = "it is the bid, in USD per instance-hour"
+        if "cent" in str(error):
+            remedy += f": write {round(float(value), 2) or 0.01}"
+        raise Invalid(str(error), remedy) from None
+
+
+def env(value: Any) -> dict[str, str]:
+    """Environment variables. Their values are secret and enter no message."""
+    if not isinstance(value, Mapping):
+        raise Invalid("must be a mapping of names to strings")
+    bad = []
+    for name, variable in value.items():
+        at = f".{' '.join(str(name).partition('=')[0].split())}"  # after a stray "=" comes a value
+        if not _ENV_NAME.fullmatch(str(name)):
+            bad.append(Invalid("is not a name for an environment variable", "use letters, digits and _", at))
+        if not isinstance(variable, (str, Unknown)):
+            bad.append(Invalid("must be a string", "put it in quotes", at))
+    if bad:
+        raise InvalidParts(bad)
+    return dict(value)
+
+
+def ports(value: Any) -> list[int]:
+    """Distinct TCP ports."""
+    return _distinct(value, integer(1024, 65535), "port numbers")
+
+
+def ssh_keys(value: Any) -> list[str]:
+    """Distinct names or ids of platform SSH keys, at least one."""
+    keys = _distinct(value, string, "names or ids of platform keys")
+    if not keys:
+        raise Invalid("must name at least one key", "leave it out for the SDK's default key")
+    return keys
+
+
+def volumes(value: Any) -> list[dict[str, Any]]:
+    """Volume mounts: each volume once, and no mount path inside another one."""
+    return _each_and_all(value, _mount, "VolumeMount", _collisions)
+
+
+def name_prefix(value: Any) -> str:
+    """The start of a task's name."""
+    if not isinstance(value, str) or not _PREFIX.fullmatch(value):
+        raise Invalid("must start with a letter, have at most 30 of a-z, 0-9 and -, and not end with -")
+    return value
+
+
+# In three groups, because a resource puts inputs of its own between them; their order is the order of failures.
+PLACE: tuple[Field, ...] = (
+    Field(
+        "instance_type", "string", instance_type, Change.REPLACE, required=True,
+        doc="The machine type: `8xa100`, `a100:8`, a full name from the service's catalogue, or an id `it_...`.",
+    ),
+    Field(
+        "num_instances", "integer", integer(1, MAX_INSTANCES), Change.REPLACE, default=1,
+        doc="The number of machines, 1 to 100. The bid gets all of them or none.",
+    ),
+    Field(
+        "max_price_per_hour", "number", bid, Change.UPDATE, required=True,
+        doc="The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never more than the bid. "
+        "A change restarts nothing.",
+    ),
+    Field(
+        "region", "string", string, Change.REPLACE,
+        doc="The region. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes. "
+        "It is resolved once: a default that changes later has no effect.",
+    ),
+)  # fmt: skip
+SETUP: tuple[Field, ...] = (
+    Field(
+        "image", "string", string, Change.REPLACE,
+        doc="The container image. Default: none, the command runs on the machine itself.",
+    ),
+    Field(
+        "env", "mapping of strings", env, Change.REPLACE, sensitive=True,
+        doc="Environment variables. They are always secret in the state.",
+    ),
+    Field(
+        "ports", "list of integers", ports, Change.REPLACE, unordered=True,
+        doc="TCP ports to open on every machine, 1024 to 65535.",
+    ),
+    Field(
+        "volumes", "list of VolumeMount", volumes, Change.REPLACE, unordered=True,
+        doc="The volumes to mount, with their mount paths. All of them must be in the region of the machines.",
+    ),
+    Field(
+        "ssh_keys", "list of strings", ssh_keys, Change.REPLACE, unordered=True,
+        doc="Names or ids of platform SSH keys; exactly these are put on the machines. "
+        "Default: the Flow SDK's own key.",
+    ),
+)  # fmt: skip
+NAME: tuple[Field, ...] = (
+    Field(
+        "name_prefix", "string", name_prefix, Change.REPLACE,
+        doc="The start of the task's name: at most 30 of a-z, 0-9 and -. Default: made from the resource's name.",
+    ),
+)  # fmt: skip
+FIELDS = (*PLACE, *SETUP, *NAME)
+
+
+# -- volume mounts -----------------------------------------------------------------------------------------------------
+
+
+def _mount(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise Invalid("must be a VolumeMount, or a mapping with volume_id and mount_path")
+    bad = [
+        Invalid("is not a key of a volume mount", "it has volume_id and mount_path", f".{key}")
+        for key in value
+        if key not in ("volume_id", "mount_path") and not str(key).startswith("__")
+    ]
+    id_, path = value.get("volume_id"), value.get("mount_path")
+    if not isinstance(id_, Unknown) and not (isinstance(id_, str) and id_.startswith("vol_")):
+        bad.append(Invalid("must be a Volume or the id of one, 'vol_...'", at=".volume_id"))
+    if not isinstance(path, Unknown):
+        try:
+            _check_mount_path(path)
+        except Invalid as invalid:
+            bad.append(Invalid(invalid.rule, invalid.remedy, ".mount_path"))
+    if bad:
+        raise InvalidParts(bad)
+    return dict(value)
+
+
+def _check_mount_path(path: Any) -> None:
+    if not isinstance(path, str):
+        raise Invalid("must be a path", f"under {_MOUNT_ROOTS}")
+    if not _MOUNT_CHARACTERS.fullmatch(path) or "//" in path or path.endswith("/"):
+        raise Invalid("must be an absolute path of letters, digits, - and _, without // and without / at its end")
+    if not _MOUNT.match(path):
+        raise Invalid("is not a place where the service mounts", f"it mounts under {_MOUNT_ROOTS}")
+
+
+def _collisions(mounts: Sequence[Any]) -> Iterator[Invalid]:
+    """Yield the mounts that repeat an earlier volume or overlap an earlier path. Invalid paths overlap nothing."""
+    ids = [mount.get("volume_id") if isinstance(mount, Mapping) else None for mount in mounts]
+    paths = [_valid_path(mount) for mount in mounts]
+    for index, (id_, path) in enumerate(zip(ids, paths, strict=True)):
+        if isinstance(id_, str) and id_ in ids[:index]:
+            yield Invalid("is mounted twice", "mount a volume once", f"[{index}].volume_id")
+        if overlapped := [other for other in paths[:index] if path and other and _overlap(other, path)]:
+            remedy = "mount volumes beside each other, not inside each other"
+            yield Invalid(f"overlaps {overlapped[0]}", remedy, f"[{index}].mount_path")
+
+
+def _valid_path(mount: Any) -> str | None:
+    path = mount.get("mount_path") if isinstance(mount, Mapping) else None
+    try:
+        _check_mount_path(path)
+    except Invalid:
+        return None
+    return str(path)
+
+
+def _overlap(path: str, other: str) -> bool:
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
+
+
+# -- lists -------------------------------------------------------------------------------------------------------------
+
+
+def _distinct(values: Any, rule: Callable[[Any], Any], what: str) -> list[Any]:
+    return _each_and_all(values, rule, what, _repeated)
+
+
+def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
+    for index, value in enumerate(values):
+        if value in values[:index] and not isinstance(value, Unknown):
+            yield Invalid("is in the list twice", "write it once", f"[{index}]")
+
+
+def _each_and_all(
+    values: Any, rule: Callable[[Any], Any], what: str, rule_of_all: Callable[[Sequence[Any]], Iterator[Invalid]]
+) -> list[Any]:
+    """Apply a rule to every item and another one to all items together; report what breaks either."""
+    items, bad = values, list[Invalid]()
+    try:
+        items = each(values, rule, what)
+    except InvalidParts as invalid_parts:
+        bad += invalid_parts.parts
+    reported = {invalid.at for invalid in bad}
+    bad += [invalid for invalid in rule_of_all(items) if invalid.at not in reported]
+    if bad:
+        raise InvalidParts(bad)
+    return list(items)

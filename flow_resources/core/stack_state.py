@@ -1,0 +1,80 @@
+"""What the stored state of one stack records: ids, marks, the URNs that are being created, services and projects.
+
+Read from what `pulumi stack export` prints. What cannot be read is an error, never an empty state: a decision to cancel
+or delete depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flow_resources.core.models import Named
+from flow_resources.core.naming import Mark, take_apart
+
+
+@dataclass(frozen=True)
+class StackState:
+    """What the state of one stack records."""
+
+    ids: frozenset[str] = frozenset()
+    """The ids of all its resources, including those that are still to be deleted."""
+    marks: frozenset[str] = frozenset()
+    """The marks in the names of its resources."""
+    making: frozenset[str] = frozenset()
+    """The URNs that an `up` is creating, or was creating when it died."""
+    places: frozenset[tuple[str, str]] = frozenset()
+    """API URL and project of its resources."""
+
+    def may_record(self, thing: Named) -> bool:
+        """Whether it records a bid or volume, or its stack may be creating it."""
+        return thing.id in self.ids or self._may_be_making(thing.name)
+
+    def _may_be_making(self, name: str) -> bool:
+        marked = take_apart(name) if self.making else None
+        return marked is not None and marked.mark.urn in {Mark.of("", urn).urn for urn in self.making}
+
+
+def recorded_by(states: Mapping[str, StackState], thing: Named) -> str:
+    """Return the stack whose state records a bid or volume, or that may be creating it; empty where there is none."""
+    return next((stack for stack, state in states.items() if state.may_record(thing)), "")
+
+
+def read_state(export: Any) -> StackState:
+    """Read what `pulumi stack export` prints; raise ValueError for what is not a state."""
+    if not isinstance(export, dict) or not isinstance(export.get("deployment"), dict):
+        raise ValueError("it has no deployment")  # noqa: TRY004 - one exception for everything that can be wrong
+    deployment = export["deployment"]
+    pending = [_mapping(row, "a pending operation") for row in _rows(deployment, "pending_operations")]
+    interrupted = [(_resource(operation.get("resource")), operation.get("type")) for operation in pending]
+    ids, marks, places = set[str](), set[str](), set[tuple[str, str]]()
+    for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
+        outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
+        ids |= {str(id_) for id_ in (resource.get("id"), outputs.get("task_id"), outputs.get("volume_id")) if id_}
+        if outputs.get("__mark"):
+            marks.add(str(outputs["__mark"]))
+        if outputs.get("__service"):
+            places.add((str(outputs["__service"]), str(outputs.get("project") or "")))
+    making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
+    return StackState(frozenset(ids), frozenset(marks), frozenset(making), frozenset(places))
+
+
+def _rows(deployment: dict[str, Any], name: str) -> list[Any]:
+    rows = deployment.get(name) or []
+    if not isinstance(rows, list):
+        raise ValueError(f"its {name} are not a list")  # noqa: TRY004 - as above
+    return rows
+
+
+def _resource(row: Any) -> dict[str, Any]:
+    resource = _mapping(row, "a resource of it")
+    if not resource.get("urn"):
+        raise ValueError("a resource of it has no URN")
+    return resource
+
+
+def _mapping(row: Any, what: str) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise ValueError(f"{what} is not a mapping")  # noqa: TRY004 - as above
+    return row

@@ -1,0 +1,39 @@
+"""The account guard: nothing is judged or touched that the state records at another service, account or project.
+
+Without it, everything would look deleted to the key of another account.
+"""
+
+from __future__ import annotations
+
+from flow_resources.cloud import Cloud, Project
+from flow_resources.core.hidden import Record
+from flow_resources.errors import AccountMismatchError
+
+
+def guard_account(cloud: Cloud, record: Record) -> None:
+    """Raise AccountMismatchError, naming both sides, where the settings point elsewhere than the state records."""
+    _guard_service(cloud, record)
+    _guard_project(cloud.project(), record)
+
+
+def guard_preview(cloud: Cloud, record: Record) -> None:
+    """Do the same with what is known without a request: an `up` would make what is new at another place."""
+    _guard_service(cloud, record)
+    if cloud.known_project:
+        _guard_project(cloud.known_project, record)
+
+
+def _guard_service(cloud: Cloud, record: Record) -> None:
+    if record.service and record.service != cloud.settings.api_url:
+        raise AccountMismatchError(
+            f"the state records {record.service}, but the settings point at {cloud.settings.api_url}",
+            "set flow:apiUrl or MITHRIL_API_URL to the recorded service; nothing was touched",
+        )
+
+
+def _guard_project(project: Project, record: Record) -> None:
+    if record.project and record.project != project.id:
+        raise AccountMismatchError(
+            f"the state records project {record.project}, but the settings point at {project.name} ({project.id})",
+            "set flow:project or MITHRIL_PROJECT to the recorded one, with a key of its account; nothing was touched",
+        )

@@ -1,0 +1,166 @@
+"""The bid behind a cluster: placed, brought to what the program says, waited for, cancelled."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from decimal import Decimal
+
+from flow_resources.cloud import Cloud, Launch
+from flow_resources.core import money, naming
+from flow_resources.core.answer import Answer
+from flow_resources.core.hidden import Record
+from flow_resources.core.market import Market
+from flow_resources.core.models import Bid, Offer
+from flow_resources.core.spec import ClusterSpec
+from flow_resources.core.status import ClusterSnapshot
+from flow_resources.errors import (
+    FlowResourcesError,
+    NotReadyError,
+    OwnershipError,
+    RejectedError,
+    TerminatedError,
+)
+from flow_resources.lifecycle.operation import Operation
+
+_FIRST_LOSS = 60.0
+"""No bid loses its instances sooner, in seconds: auctions are minutes apart, and a loss has a notice of minutes."""
+_PRICE_ALONE = frozenset({"max_price_per_hour"})
+
+
+def place(op: Operation, spec: ClusterSpec, generation: int) -> Bid:
+    """Place a bid under a name that was never used."""
+    name = _unused_name(op, spec, generation)
+    launch = _launch(op.cloud, name, spec)
+    op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region)}")
+    placed = op.cloud.place(launch)
+    op.ledger.add_placed(placed.bid.id)
+    for key in placed.new_keys:
+        op.report.progress(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True)
+    return placed.bid
+
+
+def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:
+    prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
+    digest = spec.digest(op.settings.api_key)
+    while namesakes := op.cloud.bids_named(name := naming.compose(prefix, spec.mark, digest, generation)):
+        for bid in namesakes:
+            if not bid.ended and op.ledger.is_recorded(bid.id, spec.mark) is not Answer.YES:
+                raise OwnershipError(
+                    f"the bid {bid.id} has the name {name!r} already and is not ours",
+                    f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
+                )
+        generation += 1
+    return name
+
+
+def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:
+    market = cloud.market(volumes=bool(spec.volumes))
+    offer = market.offer(spec.instance_type, spec.region or "")
+    if offer is None:
+        raise RejectedError(
+            f"{spec.instance_type} is not on offer in {spec.region} now", "choose another region or instance type"
+        )
+    ids = cloud.ssh_keys() if spec.ssh_keys else {}
+    ssh_keys = tuple(ids[key] for key in spec.ssh_keys)
+    return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, ssh_keys)
+
+
+def launch_of(
+    name: str, key: str, spec: ClusterSpec, offer: Offer, market: Market, ssh_keys: tuple[str, ...] = ()
+) -> Launch:
+    """Return what the SDK needs for a bid."""
+    return Launch(
+        name=name,
+        key=key,
+        instance_type=offer.instance_type,
+        num_instances=spec.num_instances,
+        price=spec.max_price_per_hour,
+        region=spec.region or "",
+        command=spec.command if isinstance(spec.command, str) else list(spec.command),
+        image=spec.image,
+        env=spec.env,
+        ports=spec.ports,
+        volumes=tuple((mount.volume_id, mount.path, market.interface(mount.volume_id)) for mount in spec.volumes),
+        ssh_keys=ssh_keys,
+    )
+
+
+def converge(
+    op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, changes: frozenset[str] | None
+) -> ClusterSnapshot:
+    """Set price and pause where they differ, then wait as far as `wait_for` asks.
+
+    `changes`: the inputs that an update changes; None where it is all of them. A price alone is set, and the auction
+    takes its course.
+    """
+    bid = seen.bid
+    if bid.price != spec.max_price_per_hour:
+        op.cloud.set_price(bid.id, spec.max_price_per_hour)
+    if spec.paused != (bid.status == "Paused"):
+        op.cloud.set_paused(bid.id, paused=spec.paused)
+    seen = _poll(op.cloud, bid, op.clock.now()) if changes == _PRICE_ALONE else _wait(op, bid, spec)
+    return with_history(op.cloud, seen, record)
+
+
+def _wait(op: Operation, bid: Bid, spec: ClusterSpec) -> ClusterSnapshot:
+    seen: ClusterSnapshot | None = None
+    never_preempted, first = op.ledger.is_placed_here(bid.id), list[str]()
+    for seen in op.deadline.watch(lambda moment: _poll(op.cloud, bid, moment)):
+        instances = [instance.id for instance in seen.present]
+        first = first or instances
+        never_preempted = never_preempted and instances == first and op.deadline.spent < _FIRST_LOSS
+        if seen.status == "paused" if spec.paused else seen.reached(spec.wait_for):
+            cost = money.usd(spec.max_price_per_hour * bid.quantity)
+            op.report.progress(seen.message if spec.paused else f"{seen.message}, max {cost}/h")
+            return replace(seen, known_preemptions=0) if never_preempted else seen
+        in_auction = seen.status in ("pending", "preempted")
+        op.report.progress(f"{seen.message}: {op.deadline.minute()}" if in_auction else seen.message)
+    raise NotReadyError(
+        _describe_unready(op.cloud, bid, seen, spec), "raise the bid or wait; run `pulumi up` again to go on"
+    )
+
+
+def _poll(cloud: Cloud, bid: Bid, moment: float) -> ClusterSnapshot:
+    seen = cloud.observe_while_waiting(bid.id, moment)
+    if seen is None or seen.bid.ended:
+        raise TerminatedError(
+            f"the bid {bid.id} ended while it was waited for", "`pulumi up --refresh` places a new one"
+        )
+    return seen
+
+
+def with_history(cloud: Cloud, seen: ClusterSnapshot, record: Record) -> ClusterSnapshot:
+    """Add how often it was preempted; its history is asked for only where it can have gone on since the record."""
+    if seen.known_preemptions is not None:
+        return seen
+    recorded = record.outputs or {}
+    if "preemptions" in recorded and seen.is_same_run_as(recorded):
+        return replace(seen, known_preemptions=int(recorded["preemptions"]))
+    return replace(seen, history=cloud.history(seen.bid.id))
+
+
+def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec: ClusterSpec) -> str:
+    running = seen.up if seen else 0
+    market = ""
+    with contextlib.suppress(FlowResourcesError):  # without the market the message is still useful
+        offer = cloud.market().offer(spec.instance_type, bid.region or "")
+        market = f", market {money.usd(offer.price)}" if offer and offer.price else ""
+    return f"{running}/{bid.quantity} machines running, bid {money.usd(spec.max_price_per_hour)}{market}"
+
+
+def cancel(op: Operation, bid: Bid) -> None:
+    """Cancel a bid and see it ended."""
+    op.cloud.cancel(bid.id)
+    for now in op.deadline.watch(lambda _: op.cloud.bid(bid.id)):
+        if now is None or now.ended:
+            return
+        op.report.progress(f"ending: the service still calls it {now.status}")
+    raise NotReadyError(f"the bid {bid.id} was cancelled but is not ended yet", "run the same command again to go on")
+
+
+def describe_bid(price: Decimal, instances: int, region: str | None, market: Decimal | None = None) -> str:
+    """Return what is bid, what it can cost at most, and what the market asks (USD per hour)."""
+    where = f" in {region}" if region else ""
+    going = f", market {money.usd(market)}/h" if market is not None else ""
+    return f"bid {money.usd(price)}/h x {instances} (max {money.usd(price * instances)}/h){where}{going}"

@@ -1,0 +1,40 @@
+"""The stack's budget, `flow:maxCostPerHour`: what all its clusters can cost together, enforced at preview."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+from flow_resources.core import money
+from flow_resources.core.inputs import Checked
+from flow_resources.core.naming import logical_name
+
+
+class Spending:
+    """The most that each cluster of the stack can cost, in USD per hour, by URN: a replacement is checked twice."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._costs: dict[str, Decimal] = {}
+
+    def add(self, urn: str, cost: Decimal) -> dict[str, Decimal]:
+        """Enter a cluster; return what the others cost that were entered before."""
+        with self._lock:
+            others = {other: known for other, known in self._costs.items() if other != urn}
+            self._costs[urn] = cost
+            return others
+
+
+def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: Decimal | None) -> None:
+    """Enter a cluster into the stack's budget and fail it when the sum goes over. A paused cluster costs nothing."""
+    others = spending.add(urn, cost)
+    total = cost + sum(others.values())
+    if budget is None or total <= budget or not cost:
+        return
+    listed = ", ".join(f"{logical_name(other)} {money.usd(known)}/h" for other, known in others.items() if known)
+    found.fail(
+        "max_price_per_hour",
+        f"exceeds the stack's budget flow:maxCostPerHour of {money.usd(budget)}/h by {money.usd(total - budget)}/h: "
+        f"this cluster can cost {money.usd(cost)}/h{f', before it {listed}' if listed else ''}",
+        remedy="lower a bid, pause a cluster, or raise the budget with `pulumi config set flow:maxCostPerHour ...`",
+    )

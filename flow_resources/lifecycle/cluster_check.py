@@ -1,0 +1,157 @@
+"""What a cluster's check asks of the service: the market, the adopted task, the budget, what stands on the row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from flow_resources.core import cluster_fields, money
+from flow_resources.core.hidden import MARK, Identity
+from flow_resources.core.inputs import Checked
+from flow_resources.core.market import (
+    Market,
+    check_market,
+    drop_hints,
+    named,
+    previously_resolved_region,
+    resolve_region,
+)
+from flow_resources.core.models import Bid
+from flow_resources.core.naming import Mark
+from flow_resources.core.spec import ClusterSpec
+from flow_resources.errors import RejectedError
+from flow_resources.lifecycle.bid import describe_bid, launch_of
+from flow_resources.lifecycle.budget import charge
+from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.takeover import may_adopt
+
+# Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
+# any takes 4,400 of the 10,000 characters, an image 1,800. Building a script takes 20 ms, so small ones are not built.
+SHORT, FEW = 500, 3
+_ADOPTION_REMEDY = "make the program say the same, or take the line out"
+
+
+def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
+    """Check against the market, the account and the budget; resolve and pin the region."""
+    region, market, budget = None, None, None
+    with op.collecting_failures(found):
+        region, budget = op.settings.region, op.settings.budget()
+        market = _read_market(op, found)
+    resolve_region(found, previously_resolved_region(olds, found.inputs), region, market)
+    if market:
+        with op.collecting_failures(found):
+            _check_against_service(op, found, market, olds, identity.mark)
+    drop_hints(found.inputs)
+    _check_costs(op, found, market, budget)
+
+
+def _read_market(op: Operation, found: Checked) -> Market:
+    op.cloud.project()  # a key of the wrong account is a failure of the preview, not of the `up`
+    return op.cloud.market(volumes=bool(found.inputs.get("volumes")))
+
+
+def _check_against_service(op: Operation, found: Checked, market: Market, olds: Mapping[str, Any], mark: Mark) -> None:
+    """Check a cluster that is to be placed against the market and the account."""
+    if cluster_fields.is_unchanged(found, olds):
+        return
+    runs = _check_adoption(op, found, mark, market)
+    check_market(found, market, runs=runs)
+    if not runs:
+        _check_script(op, found, mark, market)
+    if keys := found.known("ssh_keys"):
+        ids = op.cloud.ssh_keys()
+        for place, key in enumerate(keys):
+            if key not in ids:
+                names = ", ".join(sorted(name for name in ids if not name.startswith("sshkey_"))) or "none"
+                found.fail(f"ssh_keys[{place}]", "is no platform SSH key of the project", key, f"it has {names}")
+
+
+def _check_script(op: Operation, found: Checked, mark: Mark, market: Market) -> None:
+    """Check the start-up script against the service's limit: an `up` would end the old machines first and fail then.
+
+    What is not known yet counts as nothing.
+    """
+    known = {one.name: value for one in cluster_fields.FIELDS if (value := found.known(one.name)) is not None}
+    if not known.get("instance_type") or not known.get("region"):
+        return
+    spec = ClusterSpec.parse({"max_price_per_hour": 1, **known, MARK: str(mark)})
+    words = [spec.command] if isinstance(spec.command, str) else spec.command
+    size = sum(len(word.encode()) for word in (*words, *spec.env, *spec.env.values()))
+    offer = market.offer(spec.instance_type, spec.region or "")
+    if offer is None or (size <= SHORT and len(spec.volumes) + len(spec.ports) <= FEW):
+        return
+    if problem := op.cloud.too_large(launch_of(f"{mark}-000000-1", str(mark), spec, offer, market)):
+        found.fail("command", problem, remedy="put what is long on a volume or into an image, and call it from there")
+
+
+def _check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -> bool:
+    """Check a cluster against the task that it adopts; return whether there is one, and it is what the program says."""
+    id_ = found.known("adopt_task_id")
+    if not id_ or not may_adopt(op, id_, mark):
+        return False
+    bid = op.cloud.bid(id_)
+    if bid is None:
+        found.fail("adopt_task_id", "is no task of this account", id_, "take the line out to place a new bid")
+        return False
+    problem = _differences(
+        bid,
+        market,
+        op.cloud.project().id,
+        *(found.known(name) for name in ("instance_type", "num_instances", "region")),
+    )
+    if problem:
+        found.fail("adopt_task_id", f"names a task that {problem}", id_, _ADOPTION_REMEDY)
+    return not problem
+
+
+def find_adoptable(op: Operation, spec: ClusterSpec, id_: str) -> Bid:
+    """Return the task to adopt. Raises RejectedError where it is not what the program says."""
+    bid = op.cloud.bid(id_)
+    if bid is None:
+        raise RejectedError(f"adopt_task_id: there is no task {id_}", "take the line out to place a new bid")
+    project = op.cloud.project().id
+    if problem := _differences(bid, op.cloud.market(), project, spec.instance_type, spec.num_instances, spec.region):
+        raise RejectedError(f"adopt_task_id: the task {id_} {problem}", _ADOPTION_REMEDY)
+    return bid
+
+
+def _differences(
+    bid: Bid, market: Market, project: str, instance_type: str | None, num_instances: int | None, region: str | None
+) -> str:
+    """Say how a task differs from the program in what only a replacement can change; empty where it does not."""
+    problems = ["has ended"] if bid.ended else []
+    if bid.project != project:
+        problems.append(f"is in project {bid.project}, the settings point at {project}")
+    if instance_type and bid.instance_type not in {
+        instance_type,  # its own id, also of a type that the catalogue has no more
+        *(one.id for one in named(instance_type, market.types)),
+    }:
+        is_a = next((one.spelling for one in market.types if one.id == bid.instance_type), bid.instance_type)
+        problems.append(f"is of type {is_a}, the program says {instance_type}")
+    if num_instances is not None and bid.quantity != num_instances:
+        problems.append(f"has {bid.quantity} machines, the program says {num_instances}")
+    if region and bid.region != region:
+        problems.append(f"is in {bid.region}, the program says {region}")
+    return " and ".join(problems)
+
+
+def _check_costs(op: Operation, found: Checked, market: Market | None, budget: Decimal | None) -> None:
+    """Enter the cluster into the budget, and show on its row what it can cost."""
+    price, count, region = found.known("max_price_per_hour"), found.known("num_instances"), found.known("region")
+    if price is None or count is None:
+        return
+    bid, paused = money.price(price), found.inputs.get("paused") is True
+    charge(found, op.deployment.spending, op.urn or "", Decimal(0) if paused else bid * count, budget)
+    instance_type = found.known("instance_type")
+    offer = market.offer(instance_type, region) if market and region and instance_type else None
+    going = offer.price if offer else None
+    line = describe_bid(bid, count, found.known("region"), going)
+    op.report.progress(line)
+    if going is not None and bid < going and not paused:
+        op.warn_once(
+            f"the bid {money.usd(bid)}/h is under the market {money.usd(going)}/h: machines that run are preempted, "
+            "and the cluster waits in the auction until the price falls"
+        )
+    if paused:
+        op.report.progress(f"{line}; paused, after it may have run for moments")

@@ -1,0 +1,9 @@
+"""The one table of the kinds of resources: for the hosts, and for the commands that list, adopt and end things."""
+
+from __future__ import annotations
+
+from flow_resources.lifecycle.cluster import CLUSTER
+from flow_resources.lifecycle.volume import VOLUME
+
+KINDS = (VOLUME, CLUSTER)
+"""In the order in which a program declares them: what holds something comes after it."""

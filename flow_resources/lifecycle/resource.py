@@ -1,0 +1,187 @@
+"""What a kind of resource is made of. `verbs` calls these methods; a new kind fills them in and gets the rest.
+
+Three types: `S`, what the program wants; `T`, a live thing as a listing has it, with id, name and time; `V`, a snapshot
+of it, from which outputs are made. For many kinds `T` and `V` are the same.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from flow_resources.core.answer import Answer
+from flow_resources.core.hidden import Identity, Record
+from flow_resources.core.inputs import Checked, Field
+from flow_resources.core.models import Named
+from flow_resources.core.spec import Spec
+from flow_resources.core.takeover import Wanted
+from flow_resources.errors import TerminatedError
+from flow_resources.lifecycle.operation import Operation
+
+S = TypeVar("S", bound=Spec)
+T = TypeVar("T", bound=Named)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Words:
+    """How messages speak of a kind."""
+
+    noun: str
+    """What the service calls it: "bid"."""
+    managed: str
+    """What the person calls it: "task"."""
+    end_command: str
+    """The Flow command that ends one, but for the id: "flow cancel"."""
+    ends: str
+    """What that does to it: "ends"."""
+    adopt_input: str
+    """The input that adopts one."""
+    conflict_remedy: str
+    """What to do about one whose owner is in doubt, the safer way first; `{id}` is its id."""
+    lost_by_replacement: str
+    """What a replacement loses."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update carries out."""
+
+    inputs: frozenset[str]
+    """The inputs that it changes in the service."""
+    is_state_only: bool
+    """Whether nothing changes but what the state records."""
+    is_resumed: bool
+    """Whether it goes on where an earlier verb had to stop."""
+
+
+class Resource(ABC, Generic[S, T, V]):
+    """A kind of resource. Its instance holds nothing."""
+
+    name: ClassVar[str]
+    """The class's name in the program, and the last part of the type token."""
+    id_prefix: ClassVar[str]
+    """What its ids in the service begin with."""
+    fields: ClassVar[Sequence[Field]]
+    words: ClassVar[Words]
+
+    # -- check and diff -----------------------------------------------------------------------------------------------
+
+    def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
+        """Check what the fields' own rules cannot: against the account, the market, the recorded inputs."""
+
+    def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
+        """Warn of what an update in place loses."""
+
+    @abstractmethod
+    def parse(self, props: Mapping[str, Any]) -> S:
+        """Parse the inputs that check has accepted."""
+
+    # -- create -------------------------------------------------------------------------------------------------------
+
+    def require_resolved(self, spec: S) -> None:
+        """Raise RejectedError where check could not resolve what a create needs."""
+
+    def adopted_id(self, spec: S) -> str | None:  # noqa: ARG002
+        """Return the id that the program adopts."""
+        return None
+
+    def find_adoptable(self, op: Operation, spec: S, id_: str) -> T:
+        """Return what the program adopts. Raises RejectedError where it is not what the program says."""
+        raise NotImplementedError(f"{self.name} adopts nothing")
+
+    @abstractmethod
+    def list_live(self, op: Operation, begun_after: float) -> Sequence[T]:
+        """List what is live in the project, from a whole listing that begins at or after a moment."""
+
+    def list_before_create(self, op: Operation) -> Sequence[T]:
+        """List what a create judges before it places anything."""
+        return self.list_live(op, op.clock.now())
+
+    def want(self, op: Operation, spec: S) -> Wanted[T]:
+        """Return what a create wants, for `takeover.decide`. By default nothing is ever cancelled for it."""
+        return Wanted(spec.mark, spec.digest(op.settings.api_key), may_cancel=False, differs=lambda _: False)
+
+    def is_of_another_user(self, op: Operation, thing: T) -> Answer:  # noqa: ARG002
+        """Whether another user placed it, or uses it."""
+        return Answer.NO
+
+    @abstractmethod
+    def place(self, op: Operation, spec: S, generation: int) -> T:
+        """Make one under a name that was never used, from this generation on.
+
+        Returns it once it exists. Raises RejectedError where it is proven not to, ApprovalPendingError where it does
+        not yet, and UnavailableError where that is not known: the next `up` looks for it by its name.
+        """
+
+    def cancel(self, op: Operation, thing: T) -> None:
+        """End what has another specification, and see it ended. Raises NotReadyError at the time limit."""
+        self.delete(op, thing.id, Record())
+
+    @abstractmethod
+    def describe_cost(self, thing: T) -> str:
+        """Return what one costs, or how large it is."""
+
+    # -- what is there ------------------------------------------------------------------------------------------------
+
+    def list_all(self, op: Operation) -> Sequence[T]:
+        """List what is live now, for a search that must not miss anything."""
+        return self.list_live(op, op.clock.now())
+
+    def find(self, op: Operation, id_: str) -> T | None:
+        """Return one as it is now, also one that has ended where the service still tells; None where there is none."""
+        return next((thing for thing in self.list_live(op, op.clock.now()) if thing.id == id_), None)
+
+    def holders(self, thing: T) -> Sequence[str]:  # noqa: ARG002
+        """Return the ids of what holds it, and keeps it from being deleted."""
+        return ()
+
+    @abstractmethod
+    def snapshot(self, thing: T) -> V:
+        """Return what is known of it without asking."""
+
+    @abstractmethod
+    def observe(self, op: Operation, id_: str, record: Record) -> V | None:
+        """Return what is true now, for a refresh; None only where it is proven gone."""
+
+    def observe_for_update(self, op: Operation, id_: str, record: Record) -> V:
+        """Return what an update begins with. Raises TerminatedError where it is proven gone."""
+        seen = self.observe(op, id_, record)
+        if seen is None:
+            raise TerminatedError(f"the {self.words.noun} {id_} is gone", "`pulumi up --refresh` makes a new one")
+        return seen
+
+    def observe_unready(self, op: Operation, seen: V) -> V:  # noqa: ARG002
+        """Return the newest snapshot that can be had of what is not ready. Never raises."""
+        return seen
+
+    def converge(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:  # noqa: ARG002
+        """Bring one to what the program says, and wait as far as it asks. `update` is None for a create."""
+        return seen
+
+    def is_ready(self, seen: V, inputs: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether it is as far as the program wants it."""
+        return True
+
+    @abstractmethod
+    def outputs(self, seen: V, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outputs that the service decides."""
+
+    def live_inputs(self, seen: V, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:  # noqa: ARG002
+        """Return the recorded inputs as the service holds them now, so that drift shows as a diff."""
+        return dict(inputs)
+
+    def outputs_of_get(self, seen: V) -> dict[str, Any]:  # noqa: ARG002
+        """Return what else is an output of a resource that is only read."""
+        return {}
+
+    def report_drift(self, op: Operation, seen: V, record: Record) -> None:
+        """Tell what changed behind the state's back and shows in no diff."""
+
+    # -- delete -------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def delete(self, op: Operation, id_: str, record: Record) -> None:
+        """End it and see it gone. Absent counts as deleted. Raises OwnershipError for a stranger under this id."""

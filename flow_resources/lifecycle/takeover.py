@@ -1,0 +1,138 @@
+"""Finds or places the one bid or volume of a resource: adopted, taken over from an interrupted create, or new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from flow_resources.core.answer import Answer
+from flow_resources.core.hidden import Identity
+from flow_resources.core.models import Named, age_of
+from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.spec import Spec
+from flow_resources.core.takeover import Finding, Reason, decide, marked_with
+from flow_resources.errors import OwnershipError, RejectedError
+from flow_resources.lifecycle.ledger import ResourceView
+from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.resource import Resource, S, T
+
+
+def find_adopted(op: Operation, resource: Resource[S, T, Any], spec: S) -> T | None:
+    """Return what the program wants adopted; the first create alone asks for it."""
+    id_ = resource.adopted_id(spec)
+    if not id_ or not may_adopt(op, id_, spec.mark):
+        return None
+    thing = resource.find_adoptable(op, spec, id_)
+    name = take_apart(thing.name)
+    if name and name.mark.owner != spec.mark.owner:
+        op.warn_once(
+            f"{thing.name} ({thing.id}) was made by another stack: while both declare it, either can delete it"
+        )
+    op.report.progress(f"adopting {thing.name} ({thing.id})")
+    return thing
+
+
+def may_adopt(op: Operation, id_: str, mark: Mark) -> bool:
+    """Whether this create adopts what the program names. Raises RejectedError where two resources name the same."""
+    answer = op.ledger.adopt(id_, mark)
+    if answer is None:
+        raise RejectedError(f"two resources adopt {id_}", "take the line out of one of them")
+    return answer
+
+
+def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) -> T:
+    """Return the one thing of a resource: what an earlier create of ours left, or a new one."""
+    with op.ledger.turn(spec.mark):
+        decision = decide(resource.list_before_create(op), resource.want(op, spec), _view(op, resource, spec))
+        for finding in decision.leave:
+            _name(op, resource, finding, spec)
+        if decision.refuse:
+            raise _refusal(resource, decision.refuse)
+        for thing in decision.cancel:
+            op.report.progress(
+                f"ending {thing.name} ({thing.id}), which an earlier, interrupted `up` left running", keep=True
+            )
+            resource.cancel(op, thing)
+        if decision.take_over:
+            op.report.progress(_taking_over(decision.take_over, spec.identity), keep=True)
+            return decision.take_over
+        return resource.place(op, spec, decision.generation)
+
+
+def warn_of_surplus(
+    op: Operation, resource: Resource[Any, T, Any], things: Iterable[T], identity: Identity, own_id: str
+) -> None:
+    """Warn of what carries a resource's mark and is not what the state records for it.
+
+    Nothing is done about it: the state may still have to delete it, or another resource had this name before.
+    """
+    for _, thing in marked_with(things, identity.mark):
+        if thing.id != own_id:
+            _warn_of_one(op, resource, thing, identity)
+
+
+def _view(op: Operation, resource: Resource[S, T, Any], spec: S) -> ResourceView:
+    now = datetime.now(timezone.utc)
+    return ResourceView(
+        op.ledger,
+        spec.identity or Identity(spec.mark),
+        op.urn,
+        op.report,
+        lambda thing: resource.is_of_another_user(op, thing),
+        lambda thing: age_of(thing.created_at, now),
+    )
+
+
+def _name(op: Operation, resource: Resource[S, T, Any], finding: Finding[T], spec: Spec) -> None:
+    """Report what a create leaves alone, and why."""
+    thing, words = finding.thing, resource.words
+    if finding.reason is Reason.OTHER_STACK:
+        stack = op.ledger.stack_that_records(thing, op.urn, op.report)
+        op.report.progress(
+            f"{thing.name} ({thing.id}) carries this resource's mark and is of the stack {stack}: it is left alone",
+            keep=True,
+        )
+    elif finding.reason is Reason.OTHER_SPECIFICATION:
+        op.warn_once(
+            f"{thing.name} ({thing.id}) is an older {words.noun} of this resource that no state records; "
+            f"it is left as it is: `{words.end_command} {thing.id}` {words.ends} it, {words.adopt_input} takes it over"
+        )
+    elif spec.identity:
+        _warn_of_one(op, resource, thing, spec.identity)
+
+
+def _warn_of_one(op: Operation, resource: Resource[Any, T, Any], thing: T, identity: Identity) -> None:
+    shared = identity.owner_is_shared is Answer.YES
+    way_out = "how to end it; with flow:owner an `up` takes such a one over" if shared else "ends it"
+    op.warn_once(
+        f"{thing.name} ({thing.id}, {resource.describe_cost(thing)}) is live as well, with this resource's mark: "
+        "an interrupted replacement may have left it; "
+        f"`flow-resources sweep` tells whether any state records it, and {way_out}"
+    )
+
+
+def _refusal(resource: Resource[Any, T, Any], finding: Finding[T]) -> OwnershipError:
+    thing, words = finding.thing, resource.words
+    remedy = words.conflict_remedy.format(id=thing.id)
+    if finding.reason is Reason.DIFFERS:
+        return OwnershipError(
+            f"the {words.noun} {thing.id} has our name {thing.name!r} but is not what the program says", remedy
+        )
+    return OwnershipError(
+        f"the {words.noun} {thing.id} ({thing.name}, of {thing.created_at}) carries this resource's mark, "
+        "but this stack's state does not record it",
+        remedy,
+    )
+
+
+def _taking_over(thing: Named, identity: Identity | None) -> str:
+    """Return the message of a take-over, with what to do where other people's stacks can have the same owner."""
+    text = f"taking over {thing.name} ({thing.id}), which an earlier, interrupted `up` left"
+    if identity is None or identity.owner_is_shared is not Answer.YES:
+        return text
+    return (
+        f"{text} (or another person's stack of the same names has it, and `pulumi destroy` here would end it for both: "
+        f"its owner is {identity.owner!r}, as on every self-managed backend; set flow:owner where people share an "
+        "account)"
+    )

@@ -1,0 +1,225 @@
+"""The six verbs, one template for every kind of resource and every host.
+
+The duties of every verb are done here, so that a new kind cannot forget them: sensitive inputs are registered with the
+redactor before the first request; the account is guarded before anything is judged or changed; what the program
+declares is remembered; what was created is recorded, whatever happens afterwards.
+
+The life of a create: `create` parses the inputs once, `takeover` finds or places the one thing, from then on something
+is rented and its id is returned in every case, and the kind's `converge` waits as far as the program asks.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flow_resources.core.diff import diff_inputs, fields_to_update
+from flow_resources.core.hidden import (
+    CREATE_ID,
+    SERVICE,
+    UNREADY,
+    Record,
+    read_hidden_inputs,
+    read_identity,
+    read_record,
+    visible,
+    write_identity,
+)
+from flow_resources.core.inputs import Failure
+from flow_resources.core.inputs import check as check_fields
+from flow_resources.core.spec import Spec, declared_inputs
+from flow_resources.errors import FlowResourcesError, TerminatedError, one_line
+from flow_resources.lifecycle.account import guard_account, guard_preview
+from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.resource import Resource, Update
+from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
+
+AnyResource = Resource[Any, Any, Any]
+Props = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The inputs as they go into the state, and all failures."""
+
+    inputs: dict[str, Any]
+    failures: list[Failure]
+    """One whose property is sensitive has no path: a host prints the value of a property that failed."""
+
+
+@dataclass(frozen=True)
+class DiffResult:
+    """Whether anything changes, and which inputs force a replacement."""
+
+    changes: bool
+    replaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a create or an update made."""
+
+    id: str
+    outputs: dict[str, Any]
+    not_ready: str = ""
+    """Why it is not ready: it is recorded all the same, and the next `up` goes on. Empty where it is."""
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """What is true now."""
+
+    id: str
+    outputs: dict[str, Any]
+    inputs: dict[str, Any]
+    """Empty for a resource that is only read (`get`)."""
+
+
+def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> CheckResult:
+    """Report every bad input at once, each with its path; rent nothing; resolve and pin what is left to a default.
+
+    A service that cannot be reached costs one warning, never the preview.
+    """
+    _register_secrets(op, resource, olds, news)
+    hidden = read_hidden_inputs(news)
+    identity = op.ledger.learn(op.urn, hidden, read_identity(olds), has_olds=bool(olds))
+    found = check_fields(resource.fields, visible(news))
+    resource.check(op, found, olds, identity)
+    inputs = {name: value for name, value in found.inputs.items() if value is not None}
+    sensitive = {one.name for one in resource.fields if one.sensitive}
+    failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]
+    return CheckResult({**inputs, **write_identity(identity)}, failures)
+
+
+def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> DiffResult:
+    """Say what a change does; nothing is asked of the service."""
+    _register_secrets(op, resource, olds, news)
+    record = read_record(olds)
+    guard_preview(op.cloud, record)
+    op.ledger.declare(id_, record.create_id)
+    change = diff_inputs(resource.fields, olds, news)
+    if record.is_unready and not change.changes:
+        return DiffResult(changes=True)
+    if change.replaces:
+        op.warn_once(f"replaced because of {', '.join(change.replaces)}: {resource.words.lost_by_replacement}")
+    else:
+        resource.warn_of_update(op, _update(resource, olds, news, record), news)
+    return DiffResult(change.changes, change.replaces)
+
+
+def create(op: Operation, resource: AnyResource, props: Props) -> Result:
+    """Make the one thing of a resource, or take over what a create of ours left whose answer was lost.
+
+    Once the service may have accepted it this ends in one of three ways: the id is returned, ready or not; or the thing
+    is proven absent.
+    """
+    _register_secrets(op, resource, props)
+    spec = resource.parse(props)
+    resource.require_resolved(spec)
+    thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
+    record = Record(identity=spec.identity, create_id=secrets.token_hex(4))
+    op.ledger.declare(thing.id, record.create_id)
+    return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
+
+
+def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadResult | None:
+    """Tell what is true now; None where it is proven gone, in the recorded account.
+
+    Raises TerminatedError where that is only read (`get`), and never was the stack's.
+    """
+    _register_secrets(op, resource, props)
+    record = read_record(props)
+    guard_account(op.cloud, record)
+    seen = resource.observe(op, id_, record)
+    if seen is None:
+        _report_gone(op, resource, id_, record)
+        return None
+    if record.identity:
+        live = resource.list_live(op, op.fresh_since)
+        warn_of_surplus(op, resource, live, record.identity, id_)
+    resource.report_drift(op, seen, record)
+    inputs = declared_inputs(resource.fields, props)
+    if not inputs:
+        return ReadResult(id_, {**_outputs(op, resource, seen, {}, record), **resource.outputs_of_get(seen)}, {})
+    inputs = resource.live_inputs(seen, inputs, record)
+    unready = {UNREADY: True} if record.is_unready and not resource.is_ready(seen, inputs) else {}
+    outputs = {**_outputs(op, resource, seen, inputs, record), **unready}
+    return ReadResult(id_, outputs, {**inputs, **write_identity(record.identity)})
+
+
+def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Result:
+    """Change in place what can be; go on where an earlier `up` had to stop."""
+    _register_secrets(op, resource, olds, news)
+    record, spec = read_record(olds), resource.parse(news)
+    guard_account(op.cloud, record)
+    seen = resource.observe_for_update(op, id_, record)
+    return _converge(op, resource, id_, seen, spec, record, _update(resource, olds, news, record))
+
+
+def delete(op: Operation, resource: AnyResource, id_: str, props: Props) -> None:
+    """End it and see it gone. Absent counts as deleted; a stranger under the recorded id is refused."""
+    _register_secrets(op, resource, props)
+    record = read_record(props)
+    guard_account(op.cloud, record)
+    if op.ledger.is_recorded_by_another_create(id_, record.create_id):
+        op.report.progress(
+            f"{id_} is kept: it has been taken over, and another record of the stack holds it now", keep=True
+        )
+        return
+    resource.delete(op, id_, record)
+    op.ledger.add_deleted(id_)
+
+
+def _register_secrets(op: Operation, resource: AnyResource, *bags: Props) -> None:
+    """Register what may be secret, but for the default, which is in every program's documentation."""
+    for bag in bags:
+        for one in resource.fields:
+            if one.sensitive and bag.get(one.name) != one.default:
+                op.deployment.redactor.register(bag.get(one.name))
+
+
+def _update(resource: AnyResource, olds: Props, news: Props, record: Record) -> Update:
+    inputs = frozenset(fields_to_update(resource.fields, olds, news))
+    is_state_only = not inputs and not record.is_unready and diff_inputs(resource.fields, olds, news).changes
+    return Update(inputs, is_state_only, record.is_unready)
+
+
+def _converge(
+    op: Operation, resource: AnyResource, id_: str, seen: Any, spec: Spec, record: Record, change: Update | None
+) -> Result:
+    """Bring what exists to what the program says: from here on its id is recorded, whatever happens."""
+    kept = Record(identity=spec.identity, create_id=record.create_id)
+    try:
+        seen = resource.converge(op, seen, spec, record, change)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the thing exists, and its id must be recorded
+        reason = _reason(op, error)
+        op.report.progress(reason)  # what the engine makes of it on the row is only a count
+        outputs = _outputs(op, resource, resource.observe_unready(op, seen), spec.inputs, kept)
+        return Result(id_, {**outputs, UNREADY: True}, reason)
+    return Result(id_, _outputs(op, resource, seen, spec.inputs, kept))
+
+
+def _reason(op: Operation, error: Exception) -> str:
+    if isinstance(error, FlowResourcesError):
+        return str(error)
+    return one_line(op.deployment.redactor.redact(f"{type(error).__name__}: {error}"))
+
+
+def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, record: Record) -> dict[str, Any]:
+    """Return all outputs: the inputs as they are, what the service says, and the hidden ones."""
+    create_id = {CREATE_ID: record.create_id} if record.create_id else {}
+    hidden = {**write_identity(record.identity), **create_id, SERVICE: op.settings.api_url}
+    return {**inputs, **resource.outputs(seen, inputs), **hidden}
+
+
+def _report_gone(op: Operation, resource: AnyResource, id_: str, record: Record) -> None:
+    managed = resource.words.managed
+    if record.identity is None:
+        raise TerminatedError(f"there is no live {managed} {id_} in the project", "take the `get` out of the program")
+    op.ledger.add_missing(id_)
+    # The engine's own row says "deleted", as if the refresh had done it.
+    op.report.progress(
+        f"the {managed} {id_} is gone already and leaves the state: the next `pulumi up` makes a new one", keep=True
+    )

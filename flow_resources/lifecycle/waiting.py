@@ -1,0 +1,87 @@
+"""Waiting: for instances, for an end, for a volume to be free. Never longer than the time limit, never in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flow_resources.clock import Clock
+from flow_resources.errors import UnavailableError
+from flow_resources.lifecycle.report import Report
+
+T = TypeVar("T")
+
+DEFAULT_SECONDS = 30 * 60.0
+_EAGER = 30.0  # for so many seconds polls are quick, then they are a listing per 5 s or less
+_FIRST, _GROWTH, _EAGER_CAP, _CAP = 0.2, 1.6, 2.0, 6.0
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The time limit of a verb: `custom_timeouts`, else 30 minutes."""
+
+    clock: Clock
+    begun: float
+    """Monotonic seconds."""
+    seconds: float
+    silence: float
+    """For how many seconds a wait outlasts a service that does not answer."""
+    report: Report
+
+    @property
+    def end(self) -> float:
+        """The moment at which it is reached, in monotonic seconds."""
+        return self.begun + self.seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the verb began."""
+        return self.clock.now() - self.begun
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the limit is reached."""
+        return self.spent >= self.seconds
+
+    def polls(self) -> Iterator[float]:
+        """Yield the moment after which the next poll must have begun, at once and then at growing intervals.
+
+        An answer of half an interval's age is accepted, so that all waiters of a process share one listing. Ends when
+        the limit is reached.
+        """
+        clock, pause, age = self.clock, _FIRST, 0.0
+        while True:
+            yield clock.now() - age
+            if self.is_reached:
+                return
+            pause = min(pause * _GROWTH, _EAGER_CAP if self.spent < _EAGER else _CAP)
+            slept = min(pause * clock.jitter(), max(self.seconds - self.spent, 0.01))
+            clock.sleep(slept)
+            age = slept / 2
+
+    def watch(self, poll: Callable[[float], T]) -> Iterator[T]:
+        """Poll again and again and yield each answer; a bad answer does not end a wait, long silence does.
+
+        Raises the last UnavailableError where silence lasted too long, or the limit was reached in the middle of it.
+        """
+        silence: UnavailableError | None = None
+        heard = self.clock.now()
+        for moment in self.polls():
+            try:
+                answer, silence, heard = poll(moment), None, self.clock.now()
+            except UnavailableError as error:
+                silence = error
+                if self.clock.now() - heard > self.silence:
+                    raise
+                self.report.progress(error.message)
+                continue
+            yield answer
+        if silence:
+            raise silence
+
+    def minute(self) -> str:
+        """Return which minute of waiting this is: "3rd minute"."""
+        count = int(self.spent // 60) + 1
+        ending = "th" if 10 <= count % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")  # noqa: PLR2004
+        return f"{count}{ending} minute"

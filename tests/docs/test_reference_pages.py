@@ -1,0 +1,65 @@
+"""The tables of docs/reference/ are those of the classes, of the field tables and of the settings that are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docs.pages import ROOT, section, source_files, tables, ticked
+
+from flow_resources import GpuCluster, Volume
+from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core.inputs import Change, Field
+
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = {GpuCluster: REFERENCE / "gpu-cluster.md", Volume: REFERENCE / "volume.md"}
+CHANGES, CONFIGURATION = REFERENCE / "changes.md", REFERENCE / "configuration.md"
+RESOURCES = [(GpuCluster, cluster_fields.FIELDS), (Volume, volume_fields.FIELDS)]
+MATRIX = {
+    Change.REPLACE: "replaces",
+    Change.UPDATE: "in place",
+    Change.STATE: "recorded only",
+    Change.CREATE_ONLY: "nothing: only the first create",
+    Change.GUARDED: "refused at preview, because the data would be lost; replaces with `allow_replace=True`",
+}
+each_resource = pytest.mark.parametrize(("resource", "fields"), RESOURCES, ids=["GpuCluster", "Volume"])
+
+
+def rows(page: Path, title: str) -> dict[str, list[str]]:
+    """Return the rows of the table of a section, by each name that its first column has in backticks."""
+    (table,) = tables(section(page, title))
+    return {name: row[1:] for row in table[1:] for name in ticked(row[0])}
+
+
+@each_resource
+def test_the_table_of_outputs_is_the_class(resource: type[Any], fields: Sequence[Field]) -> None:
+    """Every output that is described in the class, and none that is not there."""
+    annotated = set(resource.__annotations__)
+    listed = set(rows(PAGES[resource], "Outputs"))
+    assert listed <= annotated
+    assert annotated - listed <= {field.name for field in fields}
+
+
+@each_resource
+def test_the_matrix_is_that_of_the_field_tables(resource: type[Any], fields: Sequence[Field]) -> None:
+    """Every input has a row, which says what the table of fields says."""
+    listed = rows(CHANGES, "A cluster" if resource is GpuCluster else "A volume")
+    assert set(listed) == {field.name for field in fields}
+    for field in fields:
+        assert listed[field.name][0].startswith(MATRIX[field.change]), field.name
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    """The keys and variables of the table of configuration, and no key of the source is missing."""
+    (table,) = tables(CONFIGURATION.read_text())
+    listed = {word for row in table[1:] for cell in row[1:3] for word in ticked(cell)}
+    listed.discard("--secret")
+    package = "\n".join(path.read_text() for path in source_files())
+    sdk = {"MITHRIL_API_KEY", "MITHRIL_PROJECT", "MITHRIL_REGION", "MITHRIL_API_URL"}
+    own = set(re.findall(r'"(FLOW_RESOURCES_\w+)"', package))
+    read = set(re.findall(r'stack_config\("(flow:\w+)"\)', package)) | {"flow:owner"} | own
+    assert 'pulumi.Config("flow").get("owner")' in package
+    assert listed == read | sdk

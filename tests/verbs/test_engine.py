@@ -1,0 +1,280 @@
+"""What leans on Pulumi's insides: each with the inside there, and with it gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pulumi
+import pytest
+from google.protobuf import json_format
+from pulumi.dynamic import CreateResult
+from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2
+from support.stack import Context, Create, Stack, cluster
+
+from flow_resources import engine, program
+from flow_resources.core.inputs import UNKNOWN
+from flow_resources.errors import RejectedError
+from flow_resources.lifecycle.verbs import Result
+from flow_resources.providers.base import _operation, _record_if_not_ready
+from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.providers.volume import VolumeProvider
+from flow_resources.testing import FakeMithril
+from flow_resources.volume import Volume
+
+
+class Listener(engine_pb2_grpc.EngineServicer):
+    """An engine that listens to logs."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.stop: Callable[[], Any] = lambda: None
+
+    def Log(self, request: Any, context: Any) -> Any:  # noqa: N802
+        from google.protobuf import empty_pb2
+
+        self.heard.append(request)
+        return empty_pb2.Empty()
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An engine at an address, as the host gets it in argv."""
+    server, listening = grpc.server(ThreadPoolExecutor(2)), Listener()
+    engine_pb2_grpc.add_EngineServicer_to_server(listening, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    listening.stop = lambda: server.stop(0).wait()
+    monkeypatch.setattr(sys, "argv", ["plugin", f"127.0.0.1:{port}"])
+    forget_the_engine()
+    yield listening
+    forget_the_engine()
+    listening.stop()
+
+
+def forget_the_engine() -> None:
+    for known in (engine._engine, engine._channel, engine.end_with_the_engine):
+        known.cache_clear()
+
+
+def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None) -> Any:
+    """Call a function with the operation and the call of a verb, as a provider's method does."""
+    request = SimpleNamespace(urn="urn:pulumi:s::p::t::trainer", timeout=timeout)
+
+    def verb(_: Any) -> Any:
+        with _operation("create") as (op, call):
+            return function(op, call)
+
+    return Create(None, verb, request, context or Context())
+
+
+def end_unready(id_: str, outputs: dict[str, Any], props: dict[str, Any], reason: str) -> Any:
+    """Return what a provider's create does at its end with what is not ready."""
+
+    def verb(op: Any, call: Any) -> Any:
+        result = Result(id_, outputs, reason)
+        _record_if_not_ready(op, call, result, props)
+        return CreateResult(result.id, result.outputs)
+
+    return verb
+
+
+def test_rows_and_warnings_reach_the_resources_own_row(listener: Listener) -> None:
+    """Ephemeral for the row, lasting for a warning, both with the URN."""
+
+    def speak(op: Any, _call: Any) -> None:
+        op.report.progress("2/4 machines running")
+        op.report.progress("2/4 machines running")  # at every poll, and shown once
+        op.report.warn("under the market")
+
+    in_a_verb(speak)
+    assert [(one.message, one.urn, one.ephemeral) for one in listener.heard] == [
+        ("2/4 machines running", "urn:pulumi:s::p::t::trainer", True),
+        ("under the market", "urn:pulumi:s::p::t::trainer", False),
+    ]
+
+
+@pytest.mark.parametrize("argv", [["plugin"], ["plugin", "nonsense"], ["plugin", "127.0.0.1:1"]])
+def test_without_an_engine_that_listens_warnings_go_to_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    """And nothing fails."""
+    monkeypatch.setattr(sys, "argv", argv)
+    engine._engine.cache_clear()
+    report = engine.EngineReport(engine.Call())
+    report.progress("lost")
+    report.warn("kept")
+    engine._engine.cache_clear()
+    captured = capsys.readouterr()
+    assert captured.err == "warning: kept\n"
+    assert captured.out == ""
+
+
+def test_the_call_is_found_in_the_hosts_frame() -> None:
+    """URN and custom time-out; zero means none."""
+    assert in_a_verb(lambda op, _: op.timeout, timeout=90.0) == 90.0
+    assert in_a_verb(lambda op, _: op.timeout) is None
+    assert in_a_verb(lambda op, _: op.urn) == "urn:pulumi:s::p::t::trainer"
+
+
+def test_without_the_hosts_frame_a_verb_runs_with_the_defaults() -> None:
+    """No URN, no limit of its own, and it works."""
+    with _operation("create") as (op, call):
+        assert (op.urn, op.timeout, call) == (None, None, engine.Call())
+
+
+def test_an_error_is_one_line_with_its_remedy() -> None:
+    """The Status wins over the host's traceback."""
+    context = Context()
+
+    def fail(*_: Any) -> None:
+        raise RejectedError("could not\n  place it", "pay")
+
+    with pytest.raises(RejectedError):
+        in_a_verb(fail, context=context)
+    assert context.status().message == "could not place it: pay"
+
+
+def test_our_own_mistake_is_one_line_too(listener: Listener) -> None:
+    """The traceback goes to the debug log."""
+    context = Context()
+    with pytest.raises(ZeroDivisionError):
+        in_a_verb(lambda *_: 1 // 0, context=context)
+    assert "please report it" in context.status().message
+    assert "\n" not in context.status().message
+    assert "Traceback" in listener.heard[0].message
+
+
+def test_without_a_context_an_error_is_the_hosts_business() -> None:
+    """Stock behaviour."""
+
+    def fail(*_: Any) -> None:
+        raise RejectedError("no")
+
+    with pytest.raises(RejectedError):
+        in_a_verb(fail, context=SimpleNamespace())
+
+
+def test_a_failed_initialisation_records_the_id() -> None:
+    """Id, outputs with the provider's token, inputs and the reason."""
+    context = Context()
+    props = {"a": 1, "__provider": "token"}
+    with pytest.raises(engine.InitialisationFailed):
+        in_a_verb(end_unready("bid_1", {"x": 2}, props, "not yet: wait"), context=context)
+    partial = provider_pb2.ErrorResourceInitFailed()
+    assert context.status().details[0].Unpack(partial)
+    assert (partial.id, list(partial.reasons)) == ("bid_1", ["not yet: wait"])
+    assert json_format.MessageToDict(partial.properties) == {"x": 2.0, "__provider": "token"}
+
+
+def test_where_it_cannot_be_said_the_id_is_kept_by_a_success_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """Losing the id would orphan a paid cluster."""
+    result = in_a_verb(end_unready("bid_1", {"x": 2}, {}, "not yet"), context=SimpleNamespace())
+    assert isinstance(result, CreateResult)
+    assert (result.id, result.outs) == ("bid_1", {"x": 2})
+    assert "not yet (recorded as bid_1)" in capsys.readouterr().err
+
+
+def test_a_create_that_is_not_ready_keeps_its_id_in_either_host(
+    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """End to end through the verbs, where the host has no way to say it."""
+    monkeypatch.setattr(engine, "_send_details", lambda *_: False)
+    cloud.set_price("8xa100", "us-central5-a", 61.0)
+    stack.up({"trainer": cluster(timeout=0.3)})
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id]
+    assert stack.state["trainer"].outputs["status"] == "pending"
+
+
+def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener) -> None:
+    """Nobody listens at its address any more. In a process of its own: it would be this one's end."""
+    waits = (
+        "import grpc, threading\n"
+        "from flow_resources import engine\n"
+        "engine.end_with_the_engine()\n"
+        "grpc.channel_ready_future(engine._channel()).result(60)\n"
+        "print('connected', flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    plugin = subprocess.Popen([sys.executable, "-c", waits, sys.argv[1]], stdout=subprocess.PIPE, text=True)
+    with plugin:
+        assert plugin.stdout
+        assert plugin.stdout.readline() == "connected\n"
+        assert plugin.poll() is None
+        listener.stop()
+        assert plugin.wait(60) == 1
+
+
+def test_a_plugin_lives_while_its_engine_listens_whatever_becomes_of_the_connection(
+    listener: Listener, mocker: Any
+) -> None:
+    """One that was idle for long is closed by gRPC itself; made anew, it tells again."""
+    died, channel = mocker.patch("os._exit"), mocker.Mock()
+    mocker.patch.object(engine, "_channel", return_value=channel)
+    again = mocker.patch("grpc.channel_ready_future")
+    engine.end_with_the_engine()
+    ((watch,), _) = channel.subscribe.call_args
+    for state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE):
+        watch(state)
+    again.assert_called_once_with(channel)
+    assert not died.called
+
+
+def test_without_an_engines_address_nothing_is_watched(mocker: Any) -> None:
+    """A command, a test: it ends when it is done."""
+    forget_the_engine()
+    watched = mocker.spy(grpc, "insecure_channel")
+    engine.end_with_the_engine()
+    assert not watched.called
+
+
+def test_the_hosts_pool_is_widened_from_inside() -> None:
+    """Four workers become as many as the engine asks for."""
+    with ThreadPoolExecutor(4) as pool:
+        assert pool.submit(engine.widen_pool, 16).result()
+        gate = threading.Barrier(16, timeout=60)
+        places = [pool.submit(gate.wait) for _ in range(16)]
+        assert sorted(place.result() for place in places) == list(range(16))
+
+
+def test_in_another_kind_of_thread_the_pool_stays_as_it_is() -> None:
+    """Stock behaviour: four at a time."""
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(engine.widen_pool()))
+    thread.start()
+    thread.join()
+    assert answers == [False]
+
+
+def test_a_provider_is_serialised_once_a_class(mocker: Any) -> None:
+    """The token is a name."""
+    program._tokens.clear()
+    spy = mocker.spy(program, "serialize_provider")
+    assert len({program.token(GpuClusterProvider) for _ in range(10)}) == 1
+    assert spy.call_count == 1
+    assert len(program.token(GpuClusterProvider)) <= 128
+
+
+def test_without_the_class_token_the_stock_resource_is_used(mocker: Any) -> None:
+    """Another Pulumi: let it do what it does."""
+    stock = mocker.patch.object(pulumi.dynamic.Resource, "__init__", return_value=None)
+    mocker.patch.object(Volume, "_resource_type_name", None)
+    program.declare(Volume.__new__(Volume), VolumeProvider, "x", {"a": 1}, None)
+    _, provider, name, props, _ = stock.call_args.args
+    assert isinstance(provider, VolumeProvider)
+    assert (name, props) == ("x", {"a": 1})
+
+
+def test_unknown_values_are_told_however_deep() -> None:
+    """Both ways."""
+    from pulumi.output import Unknown
+    from pulumi.runtime import rpc
+
+    assert engine.unknowns_in({"a": [{"b": Unknown()}], "c": rpc.UNKNOWN}) == {"a": [{"b": UNKNOWN}], "c": UNKNOWN}
+    assert engine.unknowns_out({"a": [UNKNOWN]}) == {"a": [rpc.UNKNOWN]}
