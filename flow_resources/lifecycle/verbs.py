@@ -112,8 +112,8 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
 def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     """Place the one thing of a resource, or take over what an interrupted create left.
 
-    Once the service may have accepted a request, this ends in one of three ways: the id is returned; it is returned with
-    the reason why the thing is not ready; or the thing is proven absent and an error is raised.
+    Once the service may have accepted a request, this ends in one of three ways: the id is returned; the id is returned
+    with the reason why the thing is not ready; or the thing is proven absent and an error is raised.
     """
     _register_secrets(op, resource, props)
     spec = resource.parse(props)
