@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.stack import PROVIDERS, Context, Create, Declared, Stack, cluster, operation, volume, wire
 
 from flow_resources.core import naming
 from flow_resources.errors import RejectedError
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 TESTS = Path(__file__).parents[1]
@@ -106,3 +110,22 @@ def test_of_two_processes_at_once_the_older_bid_stays_where_the_service_ignores_
     assert len(set(made)) == 2
     stack.up({"trainer": cluster(ssh_keys=["team"])})
     assert [one["fid"] for one in cloud.live_bids] == [stack.state["trainer"].id] == [min(made)]
+
+
+def test_the_first_verbs_of_a_process_share_one_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that came at once would each begin one, and close the other's."""
+    spec = importlib.util.spec_from_file_location("a_new_process", base.__file__)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    class Slow(module.Deployment):
+        def __init__(self, *args: Any) -> None:
+            time.sleep(0.05)
+            super().__init__(*args)
+
+    monkeypatch.setattr(module, "Deployment", Slow)
+    with ThreadPoolExecutor(4) as pool:
+        deployments = list(pool.map(lambda _: module.current(), range(4)))
+    assert all(deployment is deployments[0] for deployment in deployments)
