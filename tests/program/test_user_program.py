@@ -120,7 +120,10 @@ def test_every_form_of_a_mount_comes_to_the_same(form: str) -> None:
 
     program()
     (mounts,) = [inputs["volumes"] for _, name, inputs in mocks.resources if name == "one"]
-    assert [(one["volume_id"][:4], one["mount_path"]) for one in mounts] == [("vol_", "/data"), ("vol_", "/mnt/two")]
+    assert [(mount["volume_id"][:4], mount["mount_path"]) for mount in mounts] == [
+        ("vol_", "/data"),
+        ("vol_", "/mnt/two"),
+    ]
 
 
 def test_a_thousand_resources_of_a_class_can_be_declared() -> None:

@@ -32,13 +32,15 @@ def test_fifty_threads_creating_one_owner_end_with_one(
 
     def create(_: int) -> str:
         request = SimpleNamespace(urn=urn, timeout=0)
-        return str(Create(PROVIDERS[declared.type](), lambda one: one.create(wire(news)), request, Context()).id)
+        return str(
+            Create(PROVIDERS[declared.type](), lambda provider: provider.create(wire(news)), request, Context()).id
+        )
 
     with ThreadPoolExecutor(50) as pool:
         ids = set(pool.map(create, range(50)))
     assert len(ids) == 1
-    assert ids == {one["fid"] for one in [*cloud.bids, *cloud.volumes]}
-    assert len([one for one in cloud.mutations if one.effect and "ssh-keys" not in one.path]) == 1
+    assert ids == {item["fid"] for item in [*cloud.bids, *cloud.volumes]}
+    assert len([request for request in cloud.mutations if request.effect and "ssh-keys" not in request.path]) == 1
 
 
 def make(size_gb: int) -> str:
@@ -48,7 +50,7 @@ def make(size_gb: int) -> str:
 def test_the_same_key_five_times_is_one(stack: Stack, cloud: FakeMithril) -> None:
     """The service answers with what the first one made."""
     stack.operation()
-    assert {make(100) for _ in range(5)} == {one["fid"] for one in cloud.volumes}
+    assert {make(100) for _ in range(5)} == {volume["fid"] for volume in cloud.volumes}
     assert len(cloud.volumes) == 1
 
 
@@ -58,7 +60,7 @@ def test_the_same_key_with_another_body_is_refused_in_one_clear_line(stack: Stac
     make(100)
     with pytest.raises(RejectedError, match=r"'data-1'.*already used with a different request body"):
         make(200)
-    assert [one["capacity_gb"] for one in cloud.volumes] == [100]
+    assert [volume["capacity_gb"] for volume in cloud.volumes] == [100]
 
 
 def test_another_specification_never_has_the_key_of_the_first(stack: Stack, cloud: FakeMithril) -> None:
@@ -68,8 +70,8 @@ def test_another_specification_never_has_the_key_of_the_first(stack: Stack, clou
     stack.destroy()
     stack.up({"two": volume()})
     stack.up({"two": volume(size_gb=200, allow_replace=True)})
-    volumes = [str(one.body["name"]) for one in cloud.mutations if one.path == "/v2/volumes"]
-    names = [*(one["name"] for one in cloud.bids), *volumes]
+    volumes = [str(request.body["name"]) for request in cloud.mutations if request.path == "/v2/volumes"]
+    names = [*(bid["name"] for bid in cloud.bids), *volumes]
     assert len(set(names)) == len(names) == 5
     assert len({naming.sending(project, name) for name in names for project in ("proj_1", "proj_2")}) == 10
 
@@ -93,7 +95,7 @@ def test_of_two_processes_at_once_one_is_refused_where_the_service_knows_keys(st
     assert bid["fid"] in lines
     assert any("already used with a different request body" in line for line in lines)
     stack.up({"trainer": cluster(ssh_keys=["team"])})
-    assert [one["fid"] for one in cloud.bids] == [stack.state["trainer"].id] == [bid["fid"]]
+    assert [bid["fid"] for bid in cloud.bids] == [stack.state["trainer"].id] == [bid["fid"]]
 
 
 def test_of_two_processes_at_once_the_older_bid_stays_where_the_service_ignores_keys(
@@ -102,7 +104,7 @@ def test_of_two_processes_at_once_the_older_bid_stays_where_the_service_ignores_
     """Nothing can prevent the second bid; the next create of this resource ends it."""
     cloud.set_options(idempotency="ignore")
     made = race(cloud)
-    assert sorted(made) == [one["fid"] for one in cloud.live_bids]
+    assert sorted(made) == [bid["fid"] for bid in cloud.live_bids]
     assert len(set(made)) == 2
     stack.up({"trainer": cluster(ssh_keys=["team"])})
-    assert [one["fid"] for one in cloud.live_bids] == [stack.state["trainer"].id] == [min(made)]
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] == [min(made)]

@@ -9,7 +9,7 @@ from flow_resources.testing import FakeMithril
 
 
 def posts(cloud: FakeMithril) -> list[tuple[str, str]]:
-    return [(one.method, one.path) for one in cloud.mutations if "ssh-keys" not in one.path]
+    return [(request.method, request.path) for request in cloud.mutations if "ssh-keys" not in request.path]
 
 
 def test_up_places_one_bid_with_everything_the_program_says(stack: Stack, cloud: FakeMithril) -> None:
@@ -45,7 +45,7 @@ def test_a_price_change_is_one_patch_with_the_same_id(stack: Stack, cloud: FakeM
     id_ = stack.state["trainer"].id
     cloud.clear_requests()
     stack.up({"trainer": cluster(max_price_per_hour=60.0)})
-    assert [(one.method, one.path, one.body) for one in cloud.mutations] == [
+    assert [(request.method, request.path, request.body) for request in cloud.mutations] == [
         ("PATCH", f"/v2/spot/bids/{id_}", {"limit_price": "$60.00"})
     ]
     assert stack.state["trainer"].outputs["max_price_per_hour"] == 60.0
@@ -56,7 +56,7 @@ def test_num_instances_replaces_and_the_old_bid_is_gone_first(stack: Stack, clou
     stack.up({"trainer": cluster()})
     cloud.clear_requests()
     stack.up({"trainer": cluster(num_instances=2)})
-    assert [one.method for one in cloud.mutations] == ["DELETE", "POST"]
+    assert [request.method for request in cloud.mutations] == ["DELETE", "POST"]
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id]
 
 
@@ -80,7 +80,7 @@ def test_pause_and_resume_are_in_place(stack: Stack, cloud: FakeMithril) -> None
     assert stack.state["trainer"].outputs["status"] == "paused"
     stack.up({"trainer": cluster()})
     assert stack.state["trainer"].outputs["status"] == "running"
-    assert [one.body for one in cloud.mutations] == [{"paused": True}, {"paused": False}]
+    assert [request.body for request in cloud.mutations] == [{"paused": True}, {"paused": False}]
     assert stack.state["trainer"].id == id_
 
 
@@ -134,7 +134,7 @@ def test_named_ssh_keys_are_used_and_none_is_left_behind(stack: Stack, cloud: Fa
     key = cloud.add_ssh_key("team", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 team")
     stack.up({"trainer": cluster(ssh_keys=["team"])})
     assert cloud.live_bids[0]["launch_specification"]["ssh_keys"] == [key["fid"]]
-    assert [one["name"] for one in cloud.ssh_keys] == ["team"]
+    assert [key["name"] for key in cloud.ssh_keys] == ["team"]
 
 
 def test_an_unknown_ssh_key_is_a_failure_of_the_preview(stack: Stack, cloud: FakeMithril) -> None:
@@ -181,5 +181,5 @@ def test_a_cancel_that_is_refused_says_why_at_once(stack: Stack, cloud: FakeMith
     with pytest.raises(VerbError) as refused:
         stack.destroy()
     assert "not ended yet" not in str(refused.value)
-    assert [one.method for one in cloud.mutations] == ["DELETE"]
+    assert [request.method for request in cloud.mutations] == ["DELETE"]
     assert "trainer" in stack.state

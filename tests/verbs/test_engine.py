@@ -94,7 +94,7 @@ def test_rows_and_warnings_reach_the_resources_own_row(listener: Listener) -> No
         op.report.warn("under the market")
 
     in_a_verb(speak)
-    assert [(one.message, one.urn, one.ephemeral) for one in listener.heard] == [
+    assert [(log.message, log.urn, log.ephemeral) for log in listener.heard] == [
         ("2/4 machines running", "urn:pulumi:s::p::t::trainer", True),
         ("under the market", "urn:pulumi:s::p::t::trainer", False),
     ]

@@ -16,8 +16,8 @@ from flow_resources.core.spec import ClusterSpec
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
-GOLDEN = golden.every()
-QUIET = {one.name: f"no-live-secret-{one.name}" for one in FIELDS if one.sensitive}
+GOLDEN = golden.list_states()
+QUIET = {field.name: f"no-live-secret-{field.name}" for field in FIELDS if field.sensitive}
 SIGNED = "4dabf18193072939515e22adb298388d"  # how a state says that what follows is ciphertext
 LATER = {"preemptions", "attached_to"}  # what only a look after everything was made can know
 each_state = pytest.mark.parametrize("state", GOLDEN, ids=str)
@@ -34,13 +34,13 @@ def cloud(clean_environment: None, state: Golden) -> Iterator[FakeMithril]:
 def stack(cloud: FakeMithril, clock: FakeClock, state: Golden) -> Iterator[Stack]:
     """A stack that holds what the state holds."""
     stack = Stack(settings_of(cloud), owner="organization/golden/dev", clock=clock)
-    for one in state.export(cloud)["deployment"]["resources"]:
-        kind, name = one["type"].rpartition(":")[2], one["urn"].rpartition("::")[2]
-        if one["type"].startswith("pulumi-python:dynamic/flow:"):
-            reason = "; ".join(one.get("initErrors", ())) or None
-            saved = Saved(kind, one["id"], opened(one["inputs"]), opened(one["outputs"]), reason)
-            if one.get("delete"):
-                stack.doomed.append((name, saved))
+    for resource in state.export(cloud)["deployment"]["resources"]:
+        kind, name = resource["type"].rpartition(":")[2], resource["urn"].rpartition("::")[2]
+        if resource["type"].startswith("pulumi-python:dynamic/flow:"):
+            reason = "; ".join(resource.get("initErrors", ())) or None
+            saved = Saved(kind, resource["id"], opened(resource["inputs"]), opened(resource["outputs"]), reason)
+            if resource.get("delete"):
+                stack.pending_deletes.append((name, saved))
             else:
                 stack.state[name] = saved
     yield stack
@@ -120,4 +120,4 @@ def test_destroy_ends_what_is_recorded_and_nothing_else(stack: Stack, cloud: Fak
     """Also what was still to be deleted."""
     read = {stack.state.pop(name).id for name in set(stack.state) - set(owned(stack))}
     stack.destroy()
-    assert {one["fid"] for one in (*cloud.live_bids, *cloud.volumes)} == read
+    assert {item["fid"] for item in (*cloud.live_bids, *cloud.volumes)} == read

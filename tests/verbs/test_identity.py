@@ -25,7 +25,7 @@ def test_adopting_a_task_restarts_nothing_and_sets_a_price_that_differs(stack: S
     }
     stack.up(program)
     assert stack.state["trainer"].id == theirs["fid"]
-    assert [(one.method, one.body) for one in cloud.mutations] == [("PATCH", {"limit_price": "$50.00"})]
+    assert [(request.method, request.body) for request in cloud.mutations] == [("PATCH", {"limit_price": "$50.00"})]
     assert stack.state["trainer"].outputs["command"] == "python train.py"
     assert stack.preview(program) == {"trainer": "same"}
     stack.destroy()
@@ -117,7 +117,7 @@ def test_create_first_never_takes_over_what_it_is_about_to_delete(
     first = stack.state["trainer"].id
     cloud.clear_requests()
     stack.up({"trainer": cluster(create_first=True, **changes)}, force=set() if changes else {"trainer"})
-    assert [one.method for one in cloud.mutations] == ["POST", "DELETE"]
+    assert [request.method for request in cloud.mutations] == ["POST", "DELETE"]
     assert live(cloud) == [stack.state["trainer"].id] != [first]
 
 
@@ -139,7 +139,7 @@ def test_a_forced_replacement_of_a_volume_makes_another_volume(stack: Stack, clo
     stack.up({"data": volume()})
     first = stack.state["data"].id
     stack.up({"data": volume()}, force={"data"})
-    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
+    assert [volume["fid"] for volume in cloud.volumes] == [stack.state["data"].id] != [first]
 
 
 @pytest.mark.parametrize("other", [{"instance_quantity": 7}, {"region": "us-central1-b"}], ids=["machines", "region"])
@@ -164,7 +164,7 @@ def test_a_volume_whose_chosen_name_is_taken_is_refused(stack: Stack, cloud: Fak
     theirs = cloud.add_volume("corpus")
     with pytest.raises(VerbError, match=f"adopt_volume_id='{theirs['fid']}'"):
         stack.up({"data": volume(volume_name="corpus")})
-    assert [one["fid"] for one in cloud.volumes] == [theirs["fid"]]
+    assert [volume["fid"] for volume in cloud.volumes] == [theirs["fid"]]
     stack.up({"data": volume(volume_name="corpus", adopt_volume_id=theirs["fid"])})
     assert stack.state["data"].id == theirs["fid"]
 
@@ -182,7 +182,7 @@ def test_an_older_volume_of_ours_that_no_state_records_is_left_alone(stack: Stac
     stack.up({"data": volume()})
     kept = stack.state.pop("data").id
     stack.up({"data": volume(size_gb=200)})
-    assert {one["fid"] for one in cloud.volumes} == {kept, stack.state["data"].id}
+    assert {volume["fid"] for volume in cloud.volumes} == {kept, stack.state["data"].id}
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ def test_two_owners_with_the_same_names_never_touch_each_other(
     """The same program, the same account: every operation of the one leaves the other's as it is."""
     other, program = Stack(stack.config, owner=neighbour), {"data": volume(), "trainer": cluster()}
     other.up(program)
-    theirs = {one.id for one in other.state.values()}
-    for deed in (
+    theirs = {saved.id for saved in other.state.values()}
+    for action in (
         lambda: stack.up(program),
         lambda: stack.up({"data": volume(), "trainer": cluster(num_instances=2)}),
         lambda: stack.up(program, force={"data", "trainer"}),
@@ -205,11 +205,11 @@ def test_two_owners_with_the_same_names_never_touch_each_other(
         stack.destroy,
     ):
         cloud.clear_requests()
-        deed()
-        assert not [one for one in cloud.mutations if any(id_ in one.path for id_ in theirs)]
-        ours = {one.id for one in stack.state.values()}
+        action()
+        assert not [request for request in cloud.mutations if any(id_ in request.path for id_ in theirs)]
+        ours = {saved.id for saved in stack.state.values()}
         assert not ours & theirs
-        assert {*live(cloud), *(one["fid"] for one in cloud.volumes)} == ours | theirs
+        assert {*live(cloud), *(item["fid"] for item in cloud.volumes)} == ours | theirs
     assert other.preview(program) == {"data": "same", "trainer": "same"}
 
 
@@ -225,7 +225,7 @@ def test_the_same_names_in_two_projects_of_one_account_are_two(stack: Stack, clo
     assert len(live(cloud)) == len(cloud.volumes) == 2
     other.destroy()
     assert live(cloud) == [stack.state["trainer"].id]
-    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id]
+    assert [volume["fid"] for volume in cloud.volumes] == [stack.state["data"].id]
 
 
 def test_a_stack_that_is_destroyed_and_moved_to_another_project_begins_anew(stack: Stack, cloud: FakeMithril) -> None:
@@ -275,7 +275,7 @@ def test_after_every_kind_of_rename_nothing_changes_and_everything_works(
     assert {saved.id for saved in stack.state.values()} == before
     assert not cloud.mutations
     stack.up({data: volume(), trainer: cluster(max_price_per_hour=60.0)})
-    assert [one.method for one in cloud.mutations] == ["PATCH"]
+    assert [request.method for request in cloud.mutations] == ["PATCH"]
     stack.up({data: volume(), trainer: cluster(num_instances=2)})
     assert live(cloud) == [stack.state[trainer].id]
     stack.destroy()

@@ -25,8 +25,8 @@ LARGER = {"s": Declared("Scratch", {"size_gb": 20, "note": "canary-note"}, creat
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the model of the engine, and the matrix, know it."""
     monkeypatch.setitem(model.PROVIDERS, "Scratch", ScratchProvider)
-    monkeypatch.setitem(matrix.LIVE, "Scratch", matrix.LIVE["Volume"])
-    monkeypatch.delitem(matrix.LIVE, "Volume")
+    monkeypatch.setitem(matrix.LIVE_IDS, "Scratch", matrix.LIVE_IDS["Volume"])
+    monkeypatch.delitem(matrix.LIVE_IDS, "Volume")
 
 
 def test_the_kind_has_fewer_than_eighty_lines() -> None:
@@ -67,7 +67,7 @@ def test_nothing_is_touched_at_another_service(stack: Stack, cloud: FakeMithril,
     stack.state["s"].outputs[SERVICE] = "http://elsewhere"
     with pytest.raises(VerbError, match="the state records http://elsewhere"):
         getattr(stack, verb)()
-    assert stack.state["s"].id in [one["fid"] for one in cloud.volumes]
+    assert stack.state["s"].id in [volume["fid"] for volume in cloud.volumes]
 
 
 def test_what_a_lost_create_left_is_taken_over(stack: Stack, cloud: FakeMithril) -> None:
@@ -94,7 +94,7 @@ def test_the_id_is_recorded_when_the_verb_fails_after_the_create(
     (made,) = cloud.volumes
     assert stack.state["s"].id == made["fid"]
     stack.up(ONE)
-    assert [one["fid"] for one in cloud.volumes] == [made["fid"]]
+    assert [volume["fid"] for volume in cloud.volumes] == [made["fid"]]
     assert stack.preview(ONE) == {"s": "same"}
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.crashes import cut_off, live, up_retaining
+from support.crashes import crash_after_create, live, up_with_retain_on_delete
 from support.stack import Declared, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
@@ -33,7 +33,7 @@ def test_what_a_crash_left_is_taken_over(stack: Stack, cloud: FakeMithril, make:
     """It is in no state, so it is what the next `up` would make."""
     stack.up(make(1))
     program, force = (make(1), {"it"}) if forced else (make(2), set())
-    left = cut_off(stack, cloud, program, force=force)
+    left = crash_after_create(stack, cloud, program, force=force)
     stack.up(program, force=force)
     assert live(cloud) == [stack.state["it"].id] == [left]
 
@@ -61,7 +61,7 @@ def test_where_the_state_cannot_be_had_nothing_is_taken_over(
 ) -> None:
     """It may wait for its deletion; it is named instead."""
     stack.up(make(1))
-    left = cut_off(stack, cloud, make(2))
+    left = crash_after_create(stack, cloud, make(2))
     capsys.readouterr()
     monkeypatch.setattr(stack, "export", lambda: said)
     stack.up(make(2))
@@ -75,7 +75,7 @@ def test_what_a_crash_of_another_program_left_is_named(
 ) -> None:
     """The program has changed since: it is not what the new `up` would make, and not ended unasked."""
     stack.up(make(1))
-    left = cut_off(stack, cloud, make(2))
+    left = crash_after_create(stack, cloud, make(2))
     capsys.readouterr()
     stack.up(make(3))
     assert live(cloud) == sorted([stack.state["it"].id, left])
@@ -88,7 +88,7 @@ def test_what_is_older_than_a_cut_off_create_is_not_taken_over(
 ) -> None:
     """It may be another stack's, by a rename; it is named."""
     stack.up(make(1))
-    left = cut_off(stack, cloud, make(2))
+    left = crash_after_create(stack, cloud, make(2))
     monkeypatch.setattr("flow_resources.core.takeover.TAKE_OVER_WITHIN", timedelta(hours=-1))
     stack.up(make(2))
     assert live(cloud) == sorted([stack.state["it"].id, left])
@@ -101,8 +101,11 @@ def test_what_somebody_let_go_of_is_not_taken_over(
     stack: Stack, cloud: FakeMithril, make: Make, words: tuple[int, int, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is older than what took its place, and for a person: named, and not deleted by a later destroy."""
-    first, second = up_retaining(stack, make(words[0])), up_retaining(stack, make(words[1]), {"it"})
-    third = up_retaining(stack, make(words[2]), {"it"})
+    first, second = (
+        up_with_retain_on_delete(stack, make(words[0])),
+        up_with_retain_on_delete(stack, make(words[1]), {"it"}),
+    )
+    third = up_with_retain_on_delete(stack, make(words[2]), {"it"})
     assert len({first, second, third}) == 3
     assert f"({first}, " in capsys.readouterr().err
     stack.destroy()
@@ -114,9 +117,9 @@ def test_what_a_crash_left_is_found_behind_what_somebody_let_go_of(
     stack: Stack, cloud: FakeMithril, make: Make
 ) -> None:
     """The younger of two with the same specification."""
-    kept = up_retaining(stack, make(1))
-    up_retaining(stack, make(2))
-    left = cut_off(stack, cloud, make(1))
+    kept = up_with_retain_on_delete(stack, make(1))
+    up_with_retain_on_delete(stack, make(2))
+    left = crash_after_create(stack, cloud, make(1))
     stack.up(make(1))
     assert stack.state["it"].id == left
     assert live(cloud) == sorted([kept, left])
@@ -145,7 +148,7 @@ def test_the_state_of_another_stack_takes_nothing_from_this_one(
     """What the program knows to be recorded is, whatever `pulumi stack export` prints where the plugin runs."""
     stack.up(make(1))
     first = stack.state["it"].id
-    left = cut_off(stack, cloud, make(1), force={"it"})
+    left = crash_after_create(stack, cloud, make(1), force={"it"})
     monkeypatch.setattr(stack, "export", lambda: {"deployment": {"resources": rows}})
     stack.up(make(1), force={"it"})
     assert live(cloud) == [stack.state["it"].id] == [left] != [first]
@@ -158,7 +161,7 @@ def test_where_others_can_have_the_owner_too_nothing_is_taken_over(
     """On self-managed backends two people's stacks may go from 1 to 2 on one day: it may be the other's."""
     stack.owner = "organization/training/dev"
     stack.up(make(1))
-    left = cut_off(stack, cloud, make(2))
+    left = crash_after_create(stack, cloud, make(2))
     capsys.readouterr()
     stack.up(make(2))
     assert live(cloud) == sorted([stack.state["it"].id, left])
@@ -179,7 +182,7 @@ def test_the_state_is_asked_for_once_an_operation(
     many = {f"it{number}": make(1)["it"] for number in range(5)}
     stack.up(many)
     for name in many:
-        cut_off(stack, cloud, {**many, name: make(2)["it"]})
+        crash_after_create(stack, cloud, {**many, name: make(2)["it"]})
     asked, export = [], stack.export
 
     def counted() -> Any:
@@ -189,7 +192,7 @@ def test_the_state_is_asked_for_once_an_operation(
     monkeypatch.setattr(stack, "export", counted)
     stack.up({name: make(2)["it"] for name in many})
     assert len(asked) == 1
-    assert live(cloud) == sorted(one.id for one in stack.state.values())
+    assert live(cloud) == sorted(saved.id for saved in stack.state.values())
 
 
 def test_the_state_is_asked_for_only_where_it_decides(stack: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:

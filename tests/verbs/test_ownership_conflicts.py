@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.crashes import cut_off
+from support.crashes import crash_after_create
 from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.cloud import Cloud
@@ -45,7 +45,7 @@ def test_a_strangers_volume_is_never_taken_for_a_lost_answer(
     with pytest.raises(VerbError, match=theirs["fid"]):
         stack.up({"data": volume(volume_name="corpus")})
     assert not stack.state
-    assert [one["fid"] for one in cloud.volumes] == [theirs["fid"]]
+    assert [volume["fid"] for volume in cloud.volumes] == [theirs["fid"]]
 
 
 def test_an_old_volume_that_a_key_still_answers_with_is_never_deleted(stack: Stack, cloud: FakeMithril) -> None:
@@ -57,7 +57,7 @@ def test_an_old_volume_that_a_key_still_answers_with_is_never_deleted(stack: Sta
     theirs = cloud.add_volume("corpus")
     with pytest.raises(VerbError, match=theirs["fid"]):
         stack.up({"data": volume(volume_name="corpus")})
-    assert {one["fid"] for one in cloud.volumes} == {kept, theirs["fid"]}
+    assert {volume["fid"] for volume in cloud.volumes} == {kept, theirs["fid"]}
 
 
 def test_a_replayed_key_does_not_pass_for_a_new_volume(stack: Stack, cloud: FakeMithril) -> None:
@@ -66,14 +66,14 @@ def test_a_replayed_key_does_not_pass_for_a_new_volume(stack: Stack, cloud: Fake
     stack.up({"data": volume(volume_name="corpus")})
     first = stack.state["data"].id
     stack.up({"data": volume()}, force={"data"})
-    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
+    assert [volume["fid"] for volume in cloud.volumes] == [stack.state["data"].id] != [first]
 
 
 def test_a_leftover_that_a_listing_missed_is_found_by_its_name(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It went from one status to another between two pages: no second one is placed, and the next `up` goes on."""
-    cut_off(stack, cloud, {"trainer": cluster()})
+    crash_after_create(stack, cloud, {"trainer": cluster()})
     (left,) = cloud.live_bids
     with monkeypatch.context() as patch:
         patch.setattr(Cloud, "live_bids", lambda *_: {})
@@ -86,12 +86,12 @@ def test_a_leftover_that_a_listing_missed_is_found_by_its_name(
 
 def test_a_leftover_that_another_resource_adopts_is_that_ones(stack: Stack, cloud: FakeMithril) -> None:
     """Its mark is the old resource's, which makes one of its own: neither taken twice nor ended."""
-    cut_off(stack, cloud, {"trainer": cluster()})
+    crash_after_create(stack, cloud, {"trainer": cluster()})
     (left,) = cloud.live_bids
     for spec in ({}, {"command": "sleep 1"}):
         stack.up({"kept": cluster(adopt_task_id=left["fid"]), "trainer": cluster(**spec)})
         assert stack.state["kept"].id == left["fid"] != stack.state["trainer"].id
-        assert {bid["fid"] for bid in cloud.live_bids} == {one.id for one in stack.state.values()}
+        assert {bid["fid"] for bid in cloud.live_bids} == {saved.id for saved in stack.state.values()}
         cloud.terminate(stack.state["trainer"].id)
         stack.state.clear()
 
@@ -117,7 +117,7 @@ def test_an_old_bid_with_our_mark_is_for_a_person_to_judge(
     stack: Stack, cloud: FakeMithril, a_day_later: Any, spec: dict[str, str], hours: float
 ) -> None:
     """It may be the cluster of a stack that was renamed: neither ended nor taken over, and no second one placed."""
-    cut_off(stack, cloud, {"trainer": cluster()})
+    crash_after_create(stack, cloud, {"trainer": cluster()})
     (theirs,) = cloud.live_bids
     a_day_later(hours)
     with pytest.raises(VerbError, match=rf"{theirs['fid']}.*flow cancel.*adopt_task_id"):
@@ -132,7 +132,7 @@ def test_a_bid_whose_age_nobody_can_tell_is_not_ended(
     stack: Stack, cloud: FakeMithril, a_day_later: Any, hours: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock of this machine is hours behind, or the service says no time."""
-    cut_off(stack, cloud, {"trainer": cluster()})
+    crash_after_create(stack, cloud, {"trainer": cluster()})
     (theirs,) = cloud.live_bids
     if hours is None:
         monkeypatch.setattr(takeover, "age_of", lambda *_: None)
@@ -147,7 +147,7 @@ def test_a_create_that_is_refused_has_ended_nothing(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two leftovers the one may be ended and the other not: a person judges both."""
-    cut_off(stack, cloud, {"trainer": cluster()})
+    crash_after_create(stack, cloud, {"trainer": cluster()})
     (young,) = cloud.live_bids
     old = cloud.add_bid(young["name"].removesuffix("1") + "2")
     seen = takeover.age_of
@@ -165,7 +165,7 @@ def test_a_create_that_is_refused_has_ended_nothing(
 def test_on_a_self_managed_backend_nothing_is_ended_by_its_mark(stack: Stack, cloud: FakeMithril) -> None:
     """There two people's stacks can have one owner."""
     stack.owner = "organization/training/dev"
-    cut_off(stack, cloud, {"trainer": cluster()})
+    crash_after_create(stack, cloud, {"trainer": cluster()})
     (theirs,) = cloud.live_bids
     with pytest.raises(VerbError, match=theirs["fid"]):
         stack.up({"trainer": cluster(command="sleep 1")})
@@ -193,14 +193,14 @@ def test_on_a_self_managed_backend_a_volume_that_a_cluster_mounts_is_not_taken_o
     ada.up({"data": volume(), "trainer": cluster(volumes=[{"volume_id": mounted, "mount_path": "/data"}])})
     with pytest.raises(VerbError, match=f"adopt_volume_id='{mounted}' takes it over"):
         ben.up({"data": volume()})
-    assert [one["fid"] for one in cloud.volumes] == [mounted]
+    assert [volume["fid"] for volume in cloud.volumes] == [mounted]
 
 
 def test_an_old_volume_with_our_mark_is_for_a_person_to_judge(
     stack: Stack, cloud: FakeMithril, a_day_later: Any
 ) -> None:
     """Taking it over would let a destroy delete it."""
-    cut_off(stack, cloud, {"data": volume()})
+    crash_after_create(stack, cloud, {"data": volume()})
     a_day_later(25)
     with pytest.raises(VerbError, match="adopt_volume_id"):
         stack.up({"data": volume()})
@@ -253,7 +253,7 @@ def test_a_made_volume_is_recorded_even_when_nothing_can_be_listed_afterwards(st
         then=lambda _: cloud.faults.add(method="GET", kind="reset", when="before", times=None),
     )  # fmt: skip
     stack.up({"data": volume()})
-    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id]
+    assert [volume["fid"] for volume in cloud.volumes] == [stack.state["data"].id]
 
 
 def test_a_refresh_does_not_make_an_unready_cluster_look_ready(cloud: FakeMithril, clock: FakeClock) -> None:
@@ -293,7 +293,7 @@ def test_one_bad_poll_does_not_end_a_wait(cloud: FakeMithril, clock: FakeClock) 
         if len(clock.slept) == 8:
             cloud.set_price("8xa100", "us-central5-a", 12.0)
 
-    clock.meanwhile = meanwhile
+    clock.on_sleep = meanwhile
     stack.up({"trainer": cluster()})
     assert stack.state["trainer"].outputs["status"] == "running"
     base.current().close()

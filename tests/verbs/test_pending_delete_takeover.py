@@ -23,7 +23,7 @@ def data(word: int, **more: Any) -> Program:
 
 
 def live(cloud: FakeMithril) -> list[str]:
-    return sorted(one["fid"] for one in [*cloud.live_bids, *cloud.volumes])
+    return sorted(item["fid"] for item in [*cloud.live_bids, *cloud.volumes])
 
 
 def end(cloud: FakeMithril, id_: str) -> None:
@@ -39,7 +39,7 @@ def leave_one_waiting(stack: Stack, cloud: FakeMithril, make: Make) -> tuple[str
     with pytest.raises(VerbError):
         stack.up(make(2))
     cloud.faults.clear()
-    assert [one.id for _, one in stack.doomed] == [first]
+    assert [saved.id for _, saved in stack.pending_deletes] == [first]
     return first, stack.state["it"].id
 
 
@@ -60,7 +60,7 @@ def test_what_waits_for_its_end_and_is_taken_over_is_kept(
         del stack.state["it"]
     stack.up(make(1), refresh=refreshes == "with it")
     assert live(cloud) == [first] == [stack.state["it"].id]
-    assert not stack.doomed
+    assert not stack.pending_deletes
     cloud.clear_requests()
     stack.up(make(1), refresh=True)
     assert not cloud.mutations
@@ -76,16 +76,16 @@ def test_it_is_kept_also_where_the_one_that_took_it_over_was_not_ready(cloud: Fa
     stack.refresh()
     cloud.set_options(boot_seconds=MANUAL)
     cloud.preempt(first)
-    doomed, stack.doomed = stack.doomed, []  # the engine, which has failed, deletes nothing any more
+    doomed, stack.pending_deletes = stack.pending_deletes, []  # the engine, which has failed, deletes nothing any more
     with pytest.raises(VerbError, match="run `pulumi up` again to go on"):
         stack.up(trainer(1, timeout=60))
-    stack.doomed = doomed
+    stack.pending_deletes = doomed
     assert stack.state["it"].id == first
     cloud.release(first)
     cloud.finish("boot", first)
     stack.up(trainer(1))
     assert live(cloud) == [first] == [stack.state["it"].id]
-    assert not stack.doomed
+    assert not stack.pending_deletes
 
 
 @each_kind
@@ -95,13 +95,13 @@ def test_what_was_taken_over_and_is_given_up_later_ends(stack: Stack, cloud: Fak
         first, second = leave_one_waiting(stack, cloud, make)
         end(cloud, second)
         stack.refresh()
-        waiting = list(stack.doomed)
+        waiting = list(stack.pending_deletes)
         stack.up(make(1))
-        stack.doomed = waiting
+        stack.pending_deletes = waiting
         give_up()
         assert first not in live(cloud)
-        assert live(cloud) == [one.id for one in stack.state.values()]
-        assert not stack.doomed
+        assert live(cloud) == [saved.id for saved in stack.state.values()]
+        assert not stack.pending_deletes
         stack.destroy()
         assert live(cloud) == []
 

@@ -144,7 +144,7 @@ def elsewhere(stack: Stack) -> Iterator[FakeMithril]:
 
 
 def live(cloud: FakeMithril) -> list[str]:
-    return [one["fid"] for one in [*cloud.live_bids, *cloud.volumes]]
+    return [item["fid"] for item in [*cloud.live_bids, *cloud.volumes]]
 
 
 @pytest.mark.parametrize(("case", "name", "operation", "outcome"), CELLS)
@@ -176,10 +176,10 @@ def test_gone_needs_proof(
     assert "\n" not in said
     assert "Traceback" not in said
     assert cloud.key not in said
-    assert [one.id for one in stack.state.values()] == ([recorded] if outcome in ("kept", "fails") else [])
-    assert live(cloud) == ([one for one in before if one != made] if outcome == "ended" else before)
+    assert [saved.id for saved in stack.state.values()] == ([recorded] if outcome in ("kept", "fails") else [])
+    assert live(cloud) == ([id_ for id_ in before if id_ != made] if outcome == "ended" else before)
     if outcome != "ended":
-        assert not [one for one in cloud.mutations if one.effect]
+        assert not [request for request in cloud.mutations if request.effect]
     assert not elsewhere.mutations
 
 
@@ -208,7 +208,7 @@ def test_a_live_one_is_ended_and_nothing_else(stack: Stack, cloud: FakeMithril, 
     stack.up({name: PROGRAM[name]})
     cloud.clear_requests()
     stack.destroy()
-    assert [one.method for one in cloud.mutations] == ["DELETE"]
+    assert [request.method for request in cloud.mutations] == ["DELETE"]
     assert sorted(live(cloud)) == sorted(strangers)
 
 
@@ -233,7 +233,7 @@ def test_a_404_after_an_error_counts_as_deleted(stack: Stack, cloud: FakeMithril
     stack.destroy()
     assert not stack.state
     assert not live(cloud)
-    assert [one.status for one in cloud.mutations if one.method == "DELETE"] == [500, 404]
+    assert [request.status for request in cloud.mutations if request.method == "DELETE"] == [500, 404]
 
 
 def test_a_delete_that_was_accepted_without_effect_is_seen_and_sent_again(cloud: FakeMithril, clock: FakeClock) -> None:
@@ -268,7 +268,7 @@ def test_a_volume_that_is_still_attached_waits_for_its_bid(
 
     time = Clock(speed=0)
     with FakeMithril(clock=time, cancel_seconds=2.0, detach_seconds=3.0, attached_volume_status=status) as cloud:
-        clock.meanwhile = lambda: time.advance(clock.slept[-1])
+        clock.on_sleep = lambda: time.advance(clock.slept[-1])
         stack = Stack(settings_of(cloud), clock=clock)
         stack.up({"volume": volume()})
         mounts = [{"volume_id": stack.state["volume"].id, "mount_path": "/data"}]

@@ -83,7 +83,7 @@ def test_a_renamed_volume_shows_and_is_renamed_back_where_the_program_names_it(
     assert stack.preview(program) == {"corpus": "update", "auto": "same"}
     assert stack.state["auto"].outputs["volume_name"] == "renamed-too"
     stack.up(program)
-    assert sorted(one["name"] for one in cloud.volumes) == ["corpus", "renamed-too"]
+    assert sorted(volume["name"] for volume in cloud.volumes) == ["corpus", "renamed-too"]
 
 
 def test_a_detached_volume_warns_and_replaces_nothing(
@@ -109,7 +109,7 @@ def test_machines_that_break_show_and_replace_nothing(stack: Stack, cloud: FakeM
     stack.refresh()
     outputs = stack.state["trainer"].outputs
     assert outputs["status"] == "failed"
-    assert [one["status"] for one in outputs["instances"]] == ["error", "error"]
+    assert [instance["status"] for instance in outputs["instances"]] == ["error", "error"]
     assert stack.preview(program) == {"trainer": "same"}
 
 
@@ -123,11 +123,11 @@ def test_addresses_are_those_of_the_machines_that_are_there_now(stack: Stack, cl
     cloud.preempt(before["task_id"])
     cloud.release(before["task_id"])
     stack.refresh()
-    after, rows = stack.state["trainer"].outputs, {one["fid"]: one for one in cloud.instances}
+    after, rows = stack.state["trainer"].outputs, {instance["fid"]: instance for instance in cloud.instances}
     now = [rows[id_] for id_ in cloud.bid(before["task_id"])["instances"]]
-    assert after["public_ips"] == [one["ssh_destination"] for one in now]
-    assert after["private_ips"] == [one["private_ip"] for one in now]
-    assert [one["id"] for one in after["instances"]] == [one["fid"] for one in now]
+    assert after["public_ips"] == [instance["ssh_destination"] for instance in now]
+    assert after["private_ips"] == [instance["private_ip"] for instance in now]
+    assert [instance["id"] for instance in after["instances"]] == [instance["fid"] for instance in now]
     assert (after["instances"] == before["instances"]) == kept
     assert stack.preview(program) == {"trainer": "same"}
 
@@ -164,7 +164,7 @@ def test_a_delete_sees_the_bid_ended_before_it_returns(cloud: FakeMithril, clock
     time = Clock(speed=0)
     with FakeMithril(clock=time, cancel_seconds=3.0) as slow:
         stack = Stack(settings_of(slow), clock=clock)
-        clock.meanwhile = lambda: time.advance(1)
+        clock.on_sleep = lambda: time.advance(1)
         stack.up({"trainer": cluster()})
         stack.destroy()
         assert not slow.live_bids

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.crashes import cut_off, live, up_retaining
+from support.crashes import crash_after_create, live, up_with_retain_on_delete
 from support.stack import Declared, Reports, Stack, cluster, volume
 
 from flow_resources.testing import FakeMithril
@@ -32,7 +32,7 @@ def test_the_next_replacement_leaves_it_alone(
     stack: Stack, cloud: FakeMithril, make: Make, words: tuple[int, int, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is older than what the state went on with, so no crash of what came after has left it."""
-    first, second = up_retaining(stack, make(words[0])), up_retaining(stack, make(words[1]))
+    first, second = up_with_retain_on_delete(stack, make(words[0])), up_with_retain_on_delete(stack, make(words[1]))
     capsys.readouterr()
     stack.up(make(words[2]))
     third = stack.state["it"].id
@@ -44,9 +44,9 @@ def test_the_next_replacement_leaves_it_alone(
 @each_kind
 def test_what_a_crash_left_beside_it_is_taken_over(stack: Stack, cloud: FakeMithril, make: Make) -> None:
     """The younger of two with the same specification."""
-    kept = up_retaining(stack, make(1))
-    up_retaining(stack, make(2))
-    left = cut_off(stack, cloud, make(1))
+    kept = up_with_retain_on_delete(stack, make(1))
+    up_with_retain_on_delete(stack, make(2))
+    left = crash_after_create(stack, cloud, make(1))
     stack.up(make(1))
     assert stack.state["it"].id == left
     assert live(cloud) == sorted([kept, left])
@@ -57,8 +57,8 @@ def test_what_took_the_place_of_one_that_ended_by_itself_counts_as_well(
     stack: Stack, cloud: FakeMithril, make: Make
 ) -> None:
     """Ended behind the stack's back, before a replacement."""
-    kept = up_retaining(stack, make(1))
-    second = up_retaining(stack, make(2))
+    kept = up_with_retain_on_delete(stack, make(1))
+    second = up_with_retain_on_delete(stack, make(2))
     (cloud.terminate if second.startswith("bid") else cloud.delete_volume)(second)
     stack.up(make(1))
     assert live(cloud) == sorted([kept, stack.state["it"].id])
@@ -70,7 +70,7 @@ def test_what_took_the_place_of_one_that_ended_by_itself_counts_as_well(
 
 def move_away(stack: Stack, to: str = "acme/training/prod") -> str:
     """Do `pulumi stack rename`, or `state move`, and begin anew under the old name; return the id that went along."""
-    stack.beside[to] = stack.export()
+    stack.other_states[to] = stack.export()
     id_ = stack.state.pop("it").id
     assert not stack.state
     return id_
@@ -99,8 +99,8 @@ def test_what_a_crash_left_is_taken_over_whatever_other_stacks_record(
     """Beside theirs; a state that cannot be read decides nothing."""
     stack.up(make(1))
     theirs = move_away(stack)
-    stack.beside["acme/training/odd"] = {"deployment": {"resources": "?"}}
-    left = cut_off(stack, cloud, make(1))
+    stack.other_states["acme/training/odd"] = {"deployment": {"resources": "?"}}
+    left = crash_after_create(stack, cloud, make(1))
     stack.up(make(1))
     assert stack.state["it"].id == left
     assert live(cloud) == sorted([theirs, left])
@@ -110,7 +110,7 @@ def test_other_stacks_are_asked_for_only_where_something_is_found(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each costs a second."""
-    monkeypatch.setattr(stack, "beside", None)  # not to be asked for
+    monkeypatch.setattr(stack, "other_states", None)  # not to be asked for
     stack.up(trainer(1))
     stack.up(trainer(2))
     stack.destroy()
@@ -127,7 +127,7 @@ def test_of_a_large_backend_a_minute_is_read(stack: Stack, monkeypatch: pytest.M
 
     stack.up(trainer(1))
     move_away(stack)
-    monkeypatch.setattr(stack, "beside", Slow())
+    monkeypatch.setattr(stack, "other_states", Slow())
     stack.up(trainer(1))
     assert [line for line in reports.kept if "other stacks" in line] == [
         "3 other stacks were read in 60 s, and no more are"

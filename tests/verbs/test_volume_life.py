@@ -26,8 +26,8 @@ def test_what_loses_data_is_refused_at_preview_unless_allowed(
     assert repr(value) in text
     assert not cloud.mutations
     stack.up({"data": volume(**change, allow_replace=True)})
-    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
-    assert [one.method for one in cloud.mutations] == ["POST", "DELETE"]
+    assert [volume["fid"] for volume in cloud.volumes] == [stack.state["data"].id] != [first]
+    assert [request.method for request in cloud.mutations] == ["POST", "DELETE"]
 
 
 def test_allow_replace_alone_changes_nothing_in_the_service(stack: Stack, cloud: FakeMithril) -> None:
@@ -44,7 +44,7 @@ def test_a_name_changes_in_place(stack: Stack, cloud: FakeMithril) -> None:
     first = stack.state["data"].id
     cloud.clear_requests()
     stack.up({"data": volume(volume_name="corpus-v2")})
-    assert [(one.method, one.body) for one in cloud.mutations] == [("PATCH", {"name": "corpus-v2"})]
+    assert [(request.method, request.body) for request in cloud.mutations] == [("PATCH", {"name": "corpus-v2"})]
     assert stack.state["data"].id == first
 
 
@@ -85,7 +85,7 @@ def test_a_held_volume_says_which_bid_holds_it_and_is_not_lost(cloud: FakeMithri
     with pytest.raises(VerbError, match=f"held by {holder['fid']}"):
         stack.destroy()
     assert len(cloud.volumes) == 1
-    clock.meanwhile = lambda: cloud.terminate(holder["fid"])
+    clock.on_sleep = lambda: cloud.terminate(holder["fid"])
     stack.destroy()
     assert not cloud.volumes
 
@@ -126,7 +126,7 @@ def test_a_delete_that_waits_is_not_ended_by_silence(
             cloud.faults.clear()
             cloud.terminate(holder["fid"])
 
-    clock.meanwhile = meanwhile
+    clock.on_sleep = meanwhile
     stack.destroy()
     assert not cloud.volumes
     assert len(clock.slept) >= 6
@@ -140,7 +140,7 @@ def test_a_delete_whose_answer_is_lost_while_it_waits_is_proven_by_looking(
     stack.up({"data": volume()})
     holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
     cloud.faults.add(method="DELETE", path="/v2/volumes/", status=500, when="after", times=3)
-    clock.meanwhile = lambda: cloud.terminate(holder["fid"])
+    clock.on_sleep = lambda: cloud.terminate(holder["fid"])
     stack.destroy()
     assert not cloud.volumes
     assert not stack.state
@@ -151,7 +151,7 @@ def test_a_service_that_stays_silent_ends_the_delete_after_minutes(cloud: FakeMi
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
     holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
-    clock.meanwhile = lambda: cloud.faults.add(status=503, times=None) if len(clock.slept) == 2 else None
+    clock.on_sleep = lambda: cloud.faults.add(status=503, times=None) if len(clock.slept) == 2 else None
     with pytest.raises(VerbError, match=f"not be deleted: held by {holder['fid']} .*; then .*503.*end what holds"):
         stack.destroy()
     assert 300 < sum(clock.slept) < 400

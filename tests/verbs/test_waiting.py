@@ -31,7 +31,7 @@ def slow(clean_environment: None, time: Clock) -> Iterator[FakeMithril]:
 @pytest.fixture
 def waiting(slow: FakeMithril, time: Clock, clock: FakeClock) -> Iterator[Stack]:
     """A stack on it."""
-    clock.meanwhile = lambda: time.advance(clock.slept[-1])
+    clock.on_sleep = lambda: time.advance(clock.slept[-1])
     yield Stack(settings_of(slow), clock=clock)
     base.current().close()
 
@@ -66,7 +66,7 @@ def test_allocated_waits_for_the_auction(waiting: Stack, slow: FakeMithril, cloc
         if sum(clock.slept) > 100:
             slow.set_price("8xa100", "us-central5-a", 40.0)
 
-    clock.meanwhile = fall
+    clock.on_sleep = fall
     waiting.up({"trainer": cluster(wait_for="allocated")})
     assert 100 < sum(clock.slept) < 110
 
@@ -111,7 +111,7 @@ def test_a_bid_that_ends_while_waited_for_is_said_and_recorded(
     waiting: Stack, slow: FakeMithril, clock: FakeClock
 ) -> None:
     """Somebody cancelled it in the console."""
-    clock.meanwhile = lambda: [slow.terminate(bid["fid"]) for bid in slow.live_bids]
+    clock.on_sleep = lambda: [slow.terminate(bid["fid"]) for bid in slow.live_bids]
     with pytest.raises(VerbError, match="ended while it was waited for"):
         waiting.up({"trainer": cluster()})
     waiting.up({"trainer": cluster(wait_for="placed")}, refresh=True)
@@ -126,7 +126,7 @@ def test_a_service_that_fails_while_waiting_leaves_the_id_recorded(
     def fail() -> None:
         slow.faults.add(method="GET", kind="reset", when="before", times=None)
 
-    clock.meanwhile = fail
+    clock.on_sleep = fail
     with pytest.raises(VerbError, match="run the same command again"):
         waiting.up({"trainer": cluster()})
     assert [bid["fid"] for bid in slow.live_bids] == [waiting.state["trainer"].id]
@@ -143,7 +143,7 @@ def test_the_row_tells_what_is_seen(
         if sum(clock.slept) > 130:
             slow.set_price("8xa100", "us-central5-a", 40.0)
 
-    clock.meanwhile = fall
+    clock.on_sleep = fall
     waiting.up({"trainer": cluster(num_instances=4)})
     assert "placing: bid $50.00/h x 4 (max $200.00/h) in us-central5-a" in rows
     assert "waiting in the auction: 3rd minute" in rows
@@ -160,13 +160,17 @@ def test_many_waiters_share_one_listing(stack: Stack, cloud: FakeMithril) -> Non
 
     def create(name: str) -> Any:
         request = SimpleNamespace(urn=stack.urn(name, "GpuCluster"), timeout=0)
-        return Create(PROVIDERS["GpuCluster"](), lambda one: one.create(wire(news[name])), request, Context())
+        return Create(PROVIDERS["GpuCluster"](), lambda provider: provider.create(wire(news[name])), request, Context())
 
     with ThreadPoolExecutor(64) as pool:
         made = list(pool.map(create, names))
-    assert len({one.id for one in made}) == 64
-    assert all(one.outs["status"] == "running" for one in made)
-    listings = [one for one in cloud.requests if one.path == "/v2/spot/bids" and one.query.get("status") == "Open"]
+    assert len({result.id for result in made}) == 64
+    assert all(result.outs["status"] == "running" for result in made)
+    listings = [
+        request
+        for request in cloud.requests
+        if request.path == "/v2/spot/bids" and request.query.get("status") == "Open"
+    ]
     assert len(listings) <= 64
 
 
