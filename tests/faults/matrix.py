@@ -155,11 +155,11 @@ def run_row(
             request = cloud.requests[min(nth, len(cloud.requests)) - 1]
             try:
                 recover(stack, scenario)
-                found = list(find_violations(cloud, stack, scenario))
+                cell_violations = list(find_violations(cloud, stack, scenario))
             except VerbError as error:
-                found = [f"does not recover: {error}"]
-            if found:
-                violations[f"request {nth}, {request.method} {request.path} ({error_line})"] = found
+                cell_violations = [f"does not recover: {error}"]
+            if cell_violations:
+                violations[f"request {nth}, {request.method} {request.path} ({error_line})"] = cell_violations
             close_clients()
     return violations
 

@@ -154,11 +154,11 @@ class Simulation:
     def edit(self, name: str, *, create_first: bool | None = None, **inputs: Any) -> None:
         """Change inputs; None removes an input."""
         old = self.program[name]
-        kept = {key: value for key, value in {**old.inputs, **inputs}.items() if value is not None}
+        merged = {key: value for key, value in {**old.inputs, **inputs}.items() if value is not None}
         first = old.create_first if create_first is None else create_first
         if old.type == "Volume":
-            first = "volume_name" not in kept  # as the resource class does
-        self.program[name] = Declared(old.type, kept, first, old.timeout)
+            first = "volume_name" not in merged  # as the resource class does
+        self.program[name] = Declared(old.type, merged, first, old.timeout)
 
     def remove(self, name: str) -> None:
         """Remove a resource and its mounts."""

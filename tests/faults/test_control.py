@@ -41,8 +41,8 @@ def violations_by_request(fault, idempotency):
             if len(cloud.requests) < nth:
                 return violations
             matrix.recover(stack, CREATE)
-            if found := list(matrix.find_violations(cloud, stack, CREATE)):
-                violations[f"{cloud.requests[nth - 1].method} {cloud.requests[nth - 1].path}"] = found
+            if cell_violations := list(matrix.find_violations(cloud, stack, CREATE)):
+                violations[f"{cloud.requests[nth - 1].method} {cloud.requests[nth - 1].path}"] = cell_violations
 
 
 def test_the_naive_provider_has_no_violation_without_faults():

@@ -73,9 +73,9 @@ def test_sweep_finds_what_a_destroy_after_a_crash_leaves(clean_environment, name
             recorded = {saved.id for saved in stack.state.values()} | {saved.id for _, saved in stack.pending_deletes}
             assert sweep_ids(cloud, stack) == sorted(set(live_ids(cloud)) - recorded - {foreign})
             stack.destroy()
-            found = sweep_ids(cloud, stack)
-            assert found == sorted(set(live_ids(cloud)) - {foreign}), f"request {nth}"
-            orphans += found
+            swept = sweep_ids(cloud, stack)
+            assert swept == sorted(set(live_ids(cloud)) - {foreign}), f"request {nth}"
+            orphans += swept
             matrix.close_clients()
         if error_line != "killed":
             break

@@ -50,13 +50,13 @@ class Golden:
         recorded = json.loads((self.folder / "cloud.json").read_text())
         cloud = FakeMithril(clock=Clock(HOUR, speed=0))
         for volume in recorded["volumes"]:
-            made = cloud.add_volume(**volume["made"])
-            assert made["fid"] == volume["fid"], f"{made['fid']} instead of {volume['fid']}: another order of ids"
+            created = cloud.add_volume(**volume["made"])
+            assert created["fid"] == volume["fid"], f"{created['fid']} instead of {volume['fid']}: another order of ids"
         for bid in recorded["bids"]:
-            made = cloud.add_bid(**bid["made"])
-            assert made["fid"] == bid["fid"], f"{made['fid']} instead of {bid['fid']}: another order of ids"
+            created = cloud.add_bid(**bid["made"])
+            assert created["fid"] == bid["fid"], f"{created['fid']} instead of {bid['fid']}: another order of ids"
             if bid["paused"]:
-                cloud.update_bid(made["fid"], paused=True)
+                cloud.update_bid(created["fid"], paused=True)
         return cloud
 
 

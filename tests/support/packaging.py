@@ -109,13 +109,13 @@ def _pip(python: Path | str, *arguments: str, into: Path | None = None) -> None:
 
 def _requirements(name: str) -> dict[str, Distribution]:
     """Return the direct and indirect requirements of a distribution, without extras and without itself."""
-    found: dict[str, Distribution] = {}
+    requirements: dict[str, Distribution] = {}
     waiting = [name]
     while waiting:
         for requirement in map(Requirement, distribution(waiting.pop()).requires or ()):
             needed = canonicalize_name(requirement.name)
             applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-            if applies and needed not in found:
-                found[needed] = distribution(needed)
+            if applies and needed not in requirements:
+                requirements[needed] = distribution(needed)
                 waiting.append(needed)
-    return found
+    return requirements
