@@ -40,12 +40,12 @@ check: $(STAMP) ## lint, format, types, layering
 
 # The fast floors first, and the engine only when they hold: the last line that pytest prints is the verdict.
 test: $(STAMP) ## all tests: first without, then with the Pulumi engine
-	@$(PY) -m pytest -n $(TEST_JOBS) -m 'not engine and not faults and not package'
-	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) -m 'engine and not faults and not package'
+	@$(PY) -m pytest -n $(TEST_JOBS) --dist worksteal -m 'not engine and not faults and not package'
+	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) --dist loadgroup -m 'engine and not faults and not package'
 
 faults: $(STAMP) ## the whole fault matrix: every call of every verb, every fault, also through the engine (many minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -p no:logging tests/faults
-	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) -m 'engine and faults'
+	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) --dist loadgroup -m 'engine and faults'
 
 sweep: $(STAMP) ## the long property-based runs (some minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -m sweep

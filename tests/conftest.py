@@ -28,23 +28,17 @@ settings.load_profile("the same")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def children_write_no_bytecode() -> Iterator[None]:
-    """Let the Python processes that tests start read bytecode and write none.
-
-    Its age counts in seconds, and tests edit faster: a child would run what an edited module was before.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def certificates_are_read_once() -> Iterator[None]:
-    """Share one TLS context: each client of httpx reads all certificates, for 30 ms, and no test uses TLS."""
+def fixed_costs() -> Iterator[None]:
+    """Leave out what every client, file and process would pay again, and no test looks at."""
     from httpx._transports import default
 
     with pytest.MonkeyPatch.context() as patch:
+        # Every client of httpx reads all certificates, for 30 ms. No test uses TLS.
         patch.setattr(default, "create_ssl_context", functools.cache(default.create_ssl_context))
+        # The SDK waits for the disk. No test cuts the power.
+        patch.setattr(os, "fsync", lambda _file: None)
+        # Children read bytecode and write none: its age counts in seconds, and tests edit faster.
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         yield
 
 

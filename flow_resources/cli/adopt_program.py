@@ -2,7 +2,7 @@
 
 The text adopts and no more: its inputs are what the service says, so that the `up` finds nothing to change. What the
 service does not say is either a comment, where any value will do for now, or something that a preview refuses, where a
-guess would be taken for the truth. How a kind is written, its entry in `kinds` says.
+guess would be taken for the truth. The entry of a kind in `kinds` writes its arguments.
 """
 
 from __future__ import annotations

@@ -55,9 +55,9 @@ def _absence(op: Operation, id_: str) -> FlowResourcesError:
     for kind in KINDS:
         if id_.startswith(kind.resource.id_prefix):
             return kind.absence(op, id_)
-    no_kind = " and ".join(f"of no {kind.resource.words.managed}" for kind in HOLDERS_FIRST)
+    kinds = " and of no ".join(kind.resource.words.managed for kind in HOLDERS_FIRST)
     examples = " and ".join(f"{kind.resource.id_prefix}..." for kind in HOLDERS_FIRST)
-    return RejectedError(f"{id_} is the id {no_kind}", f"they are like {examples}")
+    return RejectedError(f"{id_} is the id of no {kinds}", f"they are like {examples}")
 
 
 def _states(op: Operation, stack: SelectedStack | None) -> dict[str, StackState]:

@@ -14,7 +14,13 @@ from flow_resources.core import money
 from flow_resources.core.market import named
 from flow_resources.core.models import Bid, InstanceType
 from flow_resources.core.placement_fields import instance_type
-from flow_resources.errors import AccountMismatchError, FlowResourcesError, RejectedError, TerminatedError
+from flow_resources.errors import (
+    AccountMismatchError,
+    FlowResourcesError,
+    NotFoundError,
+    RejectedError,
+    TerminatedError,
+)
 from flow_resources.lifecycle.cluster import CLUSTER
 from flow_resources.lifecycle.operation import Operation
 
@@ -60,7 +66,6 @@ class ClusterKind(CommandKind[Bid]):
     number_titles = ("MACHINES", "MAX USD/H")
     state_title = "STATUS"
     has_cost = True
-    list_command = "flow status"
     fallback_name = "cluster"
     heading = (
         "# The service does not give back what a cluster was started with: command, image, ports and env.",
@@ -102,7 +107,7 @@ class ClusterKind(CommandKind[Bid]):
         """Return why a task is not among the live ones: the service still tells of one that has ended."""
         bid, project = op.cloud.bid(id_), op.cloud.project()
         if bid is None:
-            return super().absence(op, id_)
+            return NotFoundError(f"there is no task {id_} in project {project.name}", "`flow status` shows them")
         if bid.ended:
             return TerminatedError(f"the bid {id_} has ended", "there is nothing left to adopt: remove the id")
         if bid.project != project.id:

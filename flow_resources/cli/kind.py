@@ -1,7 +1,7 @@
 """What the commands need of a kind of resource: how `sweep` lists it, how `adopt` writes it as a program.
 
-How it is listed, found and deleted in the service, its kind in `lifecycle` says. A new kind fills in this class and is
-an entry of the table in `kinds`.
+Its kind in `lifecycle` lists, finds and deletes it in the service. A new kind fills in this class and is an entry of
+the table in `kinds`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from flow_resources.cli.program_text import Item
 from flow_resources.core.models import Named
-from flow_resources.errors import FlowResourcesError, NotFoundError
+from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.verbs import AnyResource
 
@@ -82,8 +82,6 @@ class CommandKind(ABC, Generic[T]):
 
     # -- adopt --------------------------------------------------------------------------------------------------------
 
-    list_command: ClassVar[str]
-    """The Flow command that lists them."""
     fallback_name: ClassVar[str]
     """What a program calls one whose name in the service has nothing that a program can use."""
     heading: ClassVar[tuple[str, ...]] = ()
@@ -91,12 +89,9 @@ class CommandKind(ABC, Generic[T]):
     note: ClassVar[str] = ""
     """What the person is told about a program that declares any."""
 
+    @abstractmethod
     def absence(self, op: Operation, id_: str) -> FlowResourcesError:
         """Return why an id that the person named is not among what is live."""
-        return NotFoundError(
-            f"there is no {self.resource.words.managed} {id_} in project {op.cloud.project().name}",
-            f"`{self.list_command}` shows them",
-        )
 
     @abstractmethod
     def drafts(self, op: Operation, things: Sequence[T], live: Collection[str], begun_after: float) -> Sequence[Draft]:

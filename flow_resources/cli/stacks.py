@@ -1,6 +1,6 @@
 """What the commands read from Pulumi: the stack of a project folder, its config and its state, other stacks' states.
 
-How Pulumi is run, `flow_resources.backend` says.
+`flow_resources.backend` runs Pulumi.
 """
 
 from __future__ import annotations

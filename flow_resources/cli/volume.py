@@ -8,6 +8,7 @@ from typing import Any
 from flow_resources.cli.kind import CommandKind, Draft
 from flow_resources.cli.program_text import Item, Text
 from flow_resources.core.models import StoredVolume
+from flow_resources.errors import FlowResourcesError, NotFoundError
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.volume import VOLUME
 
@@ -23,7 +24,6 @@ class VolumeKind(CommandKind[StoredVolume]):
     end_advice = "also deletes the volumes, with the data on them"
     number_titles = ("GB",)
     state_title = "ATTACHED TO"
-    list_command = "flow volume list"
     fallback_name = "volume"
 
     def numbers(self, thing: StoredVolume) -> list[str]:
@@ -37,6 +37,12 @@ class VolumeKind(CommandKind[StoredVolume]):
     def document(self, thing: StoredVolume, status: str) -> dict[str, Any]:  # noqa: ARG002
         """Return the same for a script."""
         return {"size_gb": thing.size_gb, "attached_to": list(thing.bids)}
+
+    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
+        """Return that it is not in the listing, which has all volumes."""
+        return NotFoundError(
+            f"there is no volume {id_} in project {op.cloud.project().name}", "`flow volume list` shows them"
+        )
 
     def drafts(
         self,

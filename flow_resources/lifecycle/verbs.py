@@ -94,7 +94,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
 
 
 def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> DiffResult:
-    """Say what a change does; nothing is asked of the service."""
+    """Return what a change does; no request is sent."""
     _register_secrets(op, resource, olds, news)
     record = read_record(olds)
     guard_preview(op.cloud, record)
@@ -110,10 +110,10 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
 
 
 def create(op: Operation, resource: AnyResource, props: Props) -> Result:
-    """Make the one thing of a resource, or take over what a create of ours left whose answer was lost.
+    """Place the one thing of a resource, or take over what an interrupted create left.
 
-    Once the service may have accepted it this ends in one of three ways: the id is returned, ready or not; or the thing
-    is proven absent.
+    Once the service may have accepted a request, this ends in one of three ways: the id is returned; the id is returned
+    with the reason why the thing is not ready; or the thing is proven absent and an error is raised.
     """
     _register_secrets(op, resource, props)
     spec = resource.parse(props)

@@ -1,6 +1,6 @@
-"""A Mithril you can hold in your hand: a local server that speaks the cloud's HTTP API.
+"""A fake Mithril: a local server that implements the cloud's HTTP API, and the tools to test programs against it.
 
-This is the front door. Everything is looked up lazily, so that importing one name does not import the web server.
+The names below are imported on first access, so that importing one of them does not import the web server.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "mock_mithril",
 ]
 
-_ROOMS = {
+_MODULES = {
     "MANUAL": "service.options",
     "Clock": "service.clock",
     "Console": "console",
@@ -48,13 +48,13 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the room that holds `name` the first time it is asked for."""
-    if name not in _ROOMS:
+    """Import the module that defines `name` on first access."""
+    if name not in _MODULES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    """List the public names even before they were imported."""
+    """List the public names, including those not imported yet."""
     return sorted({*globals(), *__all__})

@@ -1,6 +1,6 @@
-"""The fake cloud as a process of its own, until Ctrl-C.
+"""The command that serves a fake cloud until Ctrl-C.
 
-`python -m flow_resources.testing` runs it from here, `flow-resources fake` with the same arguments.
+`python -m flow_resources.testing` and `flow-resources fake` share it and take the same arguments.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from flow_resources.command_line import LineParser, fail
 from flow_resources.testing.service.catalog import REGIONS
 from flow_resources.testing.service.clock import SPEED_MAX
 from flow_resources.testing.service.errors import NotStoredError
-from flow_resources.testing.service.notation import WHOLE_MAX
+from flow_resources.testing.service.formats import INTEGER_MAX
 from flow_resources.testing.service.options import Options
 
 if TYPE_CHECKING:
@@ -29,61 +29,65 @@ DESCRIPTION = (
     "Serve a fake Mithril on this machine and print the environment that sends Flow and Pulumi programs to it."
 )
 EPILOG = (
-    "Without --seed the market stands still and everything happens at once. With one, prices move, others bid, auctions"
+    "Without --seed prices do not move and transitions take no time. With one, prices move, others bid, auctions"
     " are held every two minutes, machines boot for 90 s and a preemption is announced five minutes before. Open the"
-    " printed address in a browser to watch it. --set takes any switch of flow_resources.testing.service.options."
+    " printed address in a browser to watch it. --set takes any option of flow_resources.testing.service.options."
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read the arguments (by default the process's own), serve, and return the exit code."""
+    """Parse the arguments (by default those of the process), serve, and return the exit code."""
     parser = LineParser(prog="python -m flow_resources.testing", description=DESCRIPTION, epilog=EPILOG)
     add_arguments(parser)
     return run(parser.parse_args(arguments))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command understands."""
+    """Add the arguments of the command to `parser`."""
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")
-    parser.add_argument("--key", type=_word, default="test-key", help="API key to accept (default: %(default)s)")
-    parser.add_argument("--project", type=_word, default="demo", help="project of that key (default: %(default)s)")
+    parser.add_argument("--key", type=_non_empty, default="test-key", help="API key to accept (default: %(default)s)")
+    parser.add_argument("--project", type=_non_empty, default="demo", help="project of that key (default: %(default)s)")
     parser.add_argument("--region", choices=REGIONS, default="us-central5-a", help="default: %(default)s", metavar="R")
-    parser.add_argument("--state", type=_word, default=None, metavar="FILE", help="keep the state in this file")
+    parser.add_argument("--state", type=_non_empty, default=None, metavar="FILE", help="keep the state in this file")
     parser.add_argument(
-        "--seed", type=_number(int, 0, WHOLE_MAX), default=None, metavar="N", help="let the market live: its story"
+        "--seed",
+        type=_number(int, 0, INTEGER_MAX),
+        default=None,
+        metavar="N",
+        help="make prices move, the same way each time",
     )
     parser.add_argument(
         "--speed", type=_number(float, 0, SPEED_MAX), default=1.0, metavar="X",
-        help="seconds that pass in a real one: 60 for an hour a minute, 0 for only when told (default: 1)",
+        help="seconds of the cloud's clock per real second: 60 for an hour per minute, 0 to stop it (default: 1)",
     )  # fmt: skip
-    parser.add_argument("--boot-seconds", type=_duration, default=None, metavar="S", help="how long machines boot")
-    parser.add_argument("--auction-seconds", type=_duration, default=None, metavar="S", help="from auction to auction")
+    parser.add_argument("--boot-seconds", type=_duration, default=None, metavar="S", help="time that machines boot")
+    parser.add_argument("--auction-seconds", type=_duration, default=None, metavar="S", help="time between auctions")
     parser.add_argument(
-        "--set", type=_switch, action="append", default=[], dest="switches", metavar="NAME=VALUE",
-        help="set a switch, such as idempotency=ignore or cancel_seconds=30; may be repeated",
+        "--set", type=_option, action="append", default=[], dest="options", metavar="NAME=VALUE",
+        help="set an option, such as idempotency=ignore or cancel_seconds=30; may be repeated",
     )  # fmt: skip
 
 
-def run(asked: argparse.Namespace) -> int:
-    """Print how to reach the cloud, as lines that a shell can evaluate, and serve it; return the exit code."""
+def run(arguments: argparse.Namespace) -> int:
+    """Print the environment variables as lines for a shell to evaluate, serve, and return the exit code."""
     try:
-        mithril = _prepare(asked)
+        mithril = _make_cloud(arguments)
     except (ImportError, ValueError, NotStoredError) as error:
         return fail(str(error))
-    over = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stopped.set())
     try:
         mithril.start()
     except OSError as error:
         mithril.close()
-        return fail(f"cannot listen on port {asked.port}: {error.strerror or error}")
-    kept = f"state in {asked.state}" if asked.state else "state in memory only"
-    lines = [f"# A fake Mithril listens on {mithril.url} (also for a browser), {kept}. Ctrl-C ends it."]
+        return fail(f"cannot listen on port {arguments.port}: {error.strerror or error}")
+    location = f"state in {arguments.state}" if arguments.state else "state in memory only"
+    lines = [f"# A fake Mithril listens on {mithril.url} (also for a browser), {location}. Ctrl-C ends it."]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in mithril.environment.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-    over.wait()
+    stopped.wait()
     try:
         mithril.close()
     except NotStoredError as error:
@@ -91,19 +95,19 @@ def run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _prepare(asked: argparse.Namespace) -> FakeMithril:
+def _make_cloud(arguments: argparse.Namespace) -> FakeMithril:
     from flow_resources.testing.fake import FakeMithril
 
-    switches = {"boot_seconds": asked.boot_seconds, "auction_seconds": asked.auction_seconds, **dict(asked.switches)}
+    durations = {"boot_seconds": arguments.boot_seconds, "auction_seconds": arguments.auction_seconds}
     return FakeMithril(
-        asked.port,
-        key=asked.key,
-        project=asked.project,
-        region=asked.region,
-        state=asked.state,
-        seed=asked.seed,
-        speed=asked.speed,
-        **switches,
+        arguments.port,
+        key=arguments.key,
+        project=arguments.project,
+        region=arguments.region,
+        state=arguments.state,
+        seed=arguments.seed,
+        speed=arguments.speed,
+        **{**durations, **dict(arguments.options)},
     )
 
 
@@ -114,33 +118,33 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _word(text: str) -> str:
+def _non_empty(text: str) -> str:
     if not text.strip():
         msg = "must not be empty"
         raise argparse.ArgumentTypeError(msg)
     return text
 
 
-def _number(kind: type[int | float], least: float, most: float = math.inf) -> Callable[[str], float]:
-    def read(text: str) -> float:
+def _number(kind: type[int | float], minimum: float, maximum: float = math.inf) -> Callable[[str], float]:
+    def parse(text: str) -> float:
         try:
             number = kind(text)
         except ValueError:
             number = math.nan
-        if not least <= number <= most or number == math.inf:
-            limit = "" if most == math.inf else f" and {most:,.0f} at most"
-            msg = f"must be a number, {least:g} or more{limit}, got {text!r}"
+        if not minimum <= number <= maximum or number == math.inf:
+            limit = "" if maximum == math.inf else f" and {maximum:,.0f} at most"
+            msg = f"must be a number, {minimum:g} or more{limit}, got {text!r}"
             raise argparse.ArgumentTypeError(msg)
         return number
 
-    return read
+    return parse
 
 
 def _duration(text: str) -> float:
     return math.inf if text == "manual" else _number(float, 0)(text)
 
 
-def _switch(text: str) -> tuple[str, Any]:
+def _option(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or name not in Options.__dataclass_fields__:
         msg = f"must be NAME=VALUE with one of {', '.join(Options.__dataclass_fields__)}, got {text!r}"

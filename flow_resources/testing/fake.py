@@ -1,4 +1,4 @@
-"""FakeMithril: the cloud in this process. It starts the server, and reaches behind it without HTTP."""
+"""FakeMithril: a fake cloud whose server runs in this process, with a console that needs no HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.testing.console import Console, python_error
-from flow_resources.testing.service.backend import Backend, told_seed
+from flow_resources.testing.service.backend import Backend, resolve_seed
 from flow_resources.testing.service.catalog import check_region
 from flow_resources.testing.service.clock import Clock
 from flow_resources.testing.service.errors import ApiError
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class FakeMithril(Console):
-    """A spot GPU cloud on loopback.
+    """A fake spot GPU cloud on loopback.
 
         with FakeMithril() as mithril:
             os.environ.update(mithril.environment)
 
-    Without a seed its market stands still: prices are the catalog's until a test sets them, and everything happens at
-    once. With one, prices move, others bid, and auction, boot and notice take their time. Every switch can be set by
-    itself; what they mean stands with `Options`.
+    Without a seed the market is static: prices are the catalog's until a test sets them, and transitions take no time.
+    With a seed the market moves: prices change, simulated bidders compete, and auctions, boots and preemption notices
+    take time. The same seed always gives the same market. Each option can be set separately; see the arguments.
     """
 
     def __init__(
@@ -59,17 +59,43 @@ class FakeMithril(Console):
         volumes_need_pause: bool = False,
         attached_volume_status: AttachedStatus = 400,
     ) -> None:
-        """Prepare a cloud; `start` or `with` makes it listen.
+        """Create a cloud; `start` or a `with` block makes it listen. All durations are seconds of the cloud's clock.
 
-        `port`: 0 for a free one. `key` and `project`: an account to start with. `region`: the one meant where none is
-        named. `state`: a file that survives restarts and crashes; without one everything is kept in memory. `seed`: the
-        story of the market; a state file keeps its own. `clock`: a clock to share, or `speed`: how many seconds pass in
-        a real one, 0 for only when told. Raises ValueError, naming the switch, and StateError for a state file that
-        cannot be used.
+        Args:
+            port: the port on 127.0.0.1; 0 takes a free one.
+            key: the API key that the cloud accepts.
+            project: the name of the project that `key` has access to.
+            region: the default region.
+            state: a file that keeps the state across restarts and crashes; None keeps it in memory.
+            seed: makes the market move, reproducibly; None makes it static. A state file keeps its own seed.
+            clock: a clock to share between clouds; excludes `speed`.
+            speed: seconds of the cloud's clock per real second; 0 stops it until `clock.advance`. Default 1.
+            auction_seconds: time between auctions; 0 holds one after each change. Default 0, with a seed 120.
+            boot_seconds: time from winning to STATUS_RUNNING. Default 0, with a seed 90.
+            preemption_notice_seconds: time that a losing bid is Preempting. Default 0, with a seed 300.
+            cancel_seconds: time that a cancelled bid is still listed with its previous status.
+            detach_seconds: time that volumes stay attached to a bid after it has terminated.
+            boot_failure_rate: share of the machines that boot into STATUS_ERROR, from 0 to 1.
+            page_limit: the maximum and default number of rows per page of a list.
+            idempotency: the effect of an Idempotency-Key that was used before. "dedupe": return the present state of
+                what it created; the key is free again once that has ended. "terminated": the same, but the key is never
+                free again. "ignore": keys are not read.
+            name_filter: whether `?name=` in the list of bids matches the "exact" name or a "prefix".
+            unique_bid_names: reject the name of a live bid of the same project.
+            keep_instance_ids: after a preemption, a bid gets the same machines again instead of new ones.
+            volumes_need_pause: reject changes to the volumes of a bid that is not paused.
+            attached_volume_status: the HTTP status that rejects deleting a volume that a live bid uses.
+
+        A duration of MANUAL ("manual" on the command line) lasts until `finish`.
+
+        Raises:
+            ValueError: an option has an invalid value; the message names it.
+            StateError: the state file cannot be used.
+
         """
         self._closed = False
         self.listeners: list[Callable[[], None]] = []
-        """Told after each verb of the console that changed something; `clock.listeners` are told of `advance`."""
+        """Called after each verb of the console that changed something; `clock.listeners` are called by `advance`."""
         self.key = key
         self.project = project
         self._region = check_region(region)
@@ -77,7 +103,7 @@ class FakeMithril(Console):
             msg = "give a clock or a speed, not both: a clock has a speed of its own"
             raise ValueError(msg)
         self.clock: Clock = clock or Clock(speed=1.0 if speed is None else speed)
-        given = {
+        options = {
             "auction_seconds": auction_seconds,
             "boot_seconds": boot_seconds,
             "preemption_notice_seconds": preemption_notice_seconds,
@@ -92,29 +118,29 @@ class FakeMithril(Console):
             "volumes_need_pause": volumes_need_pause,
             "attached_volume_status": attached_volume_status,
         }
-        said = {name: value for name, value in given.items() if value is not None}
+        explicit = {name: value for name, value in options.items() if value is not None}
         self._store = Store(state)
         try:
-            seed = told_seed(self._store, seed)
-            self.options = Options.of(living=seed is not None, given=said)
-            self._furnish(port, seed)
+            seed = resolve_seed(self._store, seed)
+            self.options = Options.for_market(moving=seed is not None, explicit=explicit)
+            self._build(port, seed)
         except BaseException:
             self._store.close()
             raise
 
-    def _furnish(self, port: int, seed: int | None) -> None:
+    def _build(self, port: int, seed: int | None) -> None:
         self._backend = Backend(self._store, self.clock, self.options, seed)
         self.faults = Faults(self.clock.now, seed)
         self._journal = Journal()
         self._operator = Operator(
-            self._backend, self._journal, self.faults, self.project, self._region, self._set_latency, self._tell
+            self._backend, self._journal, self.faults, self.project, self._region, self._set_latency, self._notify
         )
         self._server = Server(self._backend, self._journal, self.faults, self._operator.perform_http, port)
         with self._backend.session() as now:
             self.project_id: str = self._backend.accounts.add_project(self.project, now)["fid"]
             self._backend.accounts.add_key(self.key, [self.project])
 
-    def _ask(self, verb: str, /, **arguments: Any) -> Any:
+    def _perform(self, verb: str, /, **arguments: Any) -> Any:
         try:
             return self._operator.perform(verb, arguments)
         except ApiError as error:
@@ -123,9 +149,9 @@ class FakeMithril(Console):
     # --- running ---
 
     def start(self) -> Self:
-        """Listen, on the same port as before when started again.
+        """Start listening and return the cloud; a stopped cloud listens on the same port again.
 
-        Raises OSError when it is taken, and RuntimeError after `close`.
+        Raises OSError when the port is in use, and RuntimeError after `close`.
         """
         if self._closed:
             msg = "this cloud is closed; make another"
@@ -134,18 +160,18 @@ class FakeMithril(Console):
         return self
 
     def stop(self) -> None:
-        """Stop listening, as an outage; the state stays, and can still be looked at."""
+        """Stop listening, as in an outage. The state is kept, and the console still works."""
         self._server.stop()
 
     def close(self) -> None:
-        """Stop for good and let the port and the state file go."""
+        """Stop permanently, and release the port and the state file."""
         self._server.close()
         if not self._closed:
             self._closed = True
             self._backend.close()
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Start listening; close the cloud if that fails."""
         try:
             return self.start()
         except BaseException:
@@ -155,22 +181,22 @@ class FakeMithril(Console):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close."""
+        """Close the cloud."""
         self.close()
 
     @property
     def port(self) -> int:
-        """The port it listens on; 0 before the first start where none was given."""
+        """The port that it listens on; 0 before the first start unless one was given."""
         return self._server.port
 
     @property
     def url(self) -> str:
-        """The base URL for clients, and the address of the page for a browser."""
+        """The base URL for clients, and the address of the page in a browser."""
         return f"http://{HOST}:{self._server.port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that send a client here."""
+        """The environment variables that direct the Flow SDK and Pulumi programs to this cloud."""
         return {
             "MITHRIL_API_URL": self.url,
             "MITHRIL_API_KEY": self.key,
@@ -180,38 +206,38 @@ class FakeMithril(Console):
 
     @property
     def region(self) -> str:
-        """The region that is meant where none is named."""
+        """The default region."""
         return self._region
 
     @property
     def seed(self) -> int | None:
-        """The seed of the story; None where the market stands still."""
+        """The seed of a moving market; None for a static one."""
         return self._backend.market.seed
 
     @property
     def boot_seconds(self) -> float:
-        """How long machines boot that start to boot from now on."""
+        """Seconds that machines boot; a change applies to machines that start to boot from now on."""
         return self.options.boot_seconds
 
     @boot_seconds.setter
     def boot_seconds(self, seconds: float) -> None:
         self.set_options(boot_seconds=seconds)
 
-    def _tell(self) -> None:
-        for tell in tuple(self.listeners):
-            tell()
+    def _notify(self) -> None:
+        for listener in tuple(self.listeners):
+            listener()
 
     def _set_latency(self, seconds: float) -> None:
         self._server.set_latency(seconds)
 
-    # --- what was asked ---
+    # --- requests ---
 
     @property
     def requests(self) -> list[Request]:
-        """Every request, in order of arrival."""
+        """All requests to the API, in order of arrival."""
         return self._journal.all()
 
     @property
     def mutations(self) -> list[Request]:
-        """The requests that could change something."""
+        """The POST, PATCH, PUT and DELETE requests, in order of arrival."""
         return [request for request in self._journal.all() if request.method in MUTATING]

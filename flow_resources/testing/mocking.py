@@ -5,7 +5,7 @@
         main()  # any program that uses the Flow SDK, unchanged
         assert len(mithril.live_bids) == 1
 
-Here is what a mock is; `decorating` puts it around things.
+`decorators` implements the decorator, the other modules what a mock consists of.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
-from flow_resources.testing import decorating, guard, memories, surroundings, uploads
+from flow_resources.testing import decorators, environment, guard, sdk_cache, uploads
 
 if TYPE_CHECKING:
     from flow_resources.testing.fake import FakeMithril
@@ -30,7 +30,7 @@ S = TypeVar("S")
 
 
 class MockMithril:
-    """What `mock_mithril(...)` returns: usable as often as you like, with a fresh cloud each time."""
+    """A reusable decorator and context manager, which `mock_mithril(...)` returns. Each use has a new cloud."""
 
     def __init__(self, allow_network: bool, options: dict[str, Any]) -> None:
         self._allow_network = allow_network
@@ -38,36 +38,39 @@ class MockMithril:
         self._active: list[ExitStack] = []
 
     def __enter__(self) -> FakeMithril:
-        """Start a cloud and send the SDK to it. Raises RuntimeError where another mock goes on beside this one."""
+        """Start a cloud and direct the SDK to it.
+
+        Raises RuntimeError if another thread or task has an active mock.
+        """
         from flow_resources.testing.fake import FakeMithril
 
         with ExitStack() as stack:
             folder = stack.enter_context(TemporaryDirectory(prefix="mock-mithril-", ignore_cleanup_errors=True))
-            # A key of its own: a client left over from another cloud is refused here, even on the same port.
+            # A random key: this cloud rejects a client left over from another one, even on the same port.
             mithril = FakeMithril(**{"key": f"mock-{secrets.token_hex(8)}", **self._options})
             stack.enter_context(mithril)
-            stack.enter_context(memories.forgotten_when_moved(mithril, folder))
+            stack.enter_context(sdk_cache.cleared_on_change(mithril, folder))
             variables = {**mithril.environment, "FLOW_DIR": folder}
-            stack.enter_context(surroundings.taken_over(variables, keep_proxies=self._allow_network))
+            stack.enter_context(environment.isolated(variables, keep_proxies=self._allow_network))
             stack.enter_context(guard.loopback_only(allow_network=self._allow_network))
-            stack.enter_context(uploads.not_started())
+            stack.enter_context(uploads.disabled())
             self._active.append(stack.pop_all())
         return mithril
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give everything back, and end the cloud."""
+        """Restore the process and close the cloud."""
         self._active.pop().__exit__(kind, error, trace)
 
     async def __aenter__(self) -> FakeMithril:
-        """Do as `with` does."""
+        """Enter as `with` does."""
         return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Do as `with` does."""
+        """Exit as `with` does."""
         self.__exit__(kind, error, trace)
 
     @overload
@@ -80,7 +83,7 @@ class MockMithril:
     def __call__(self, target: F) -> F: ...
     def __call__(self, target: Any) -> Any:
         """Decorate a function or a class. Raises TypeError for anything else."""
-        return decorating.decorate(self, target)
+        return decorators.decorate(self, target)
 
 
 @overload
@@ -94,23 +97,31 @@ def mock_mithril(target: F, /) -> F: ...
 @overload
 def mock_mithril(*, allow_network: bool = False, **options: Any) -> MockMithril: ...
 def mock_mithril(target: Any = None, /, *, allow_network: bool = False, **options: Any) -> Any:
-    """Run tests against a fake Mithril: as a decorator, with or without options, or in `with` and `async with`.
+    """Run tests against a fake Mithril: a decorator, with or without options, or a `with` or `async with` block.
 
-    A decorated function, async function, generator or async generator that has a parameter `mithril` is given the
-    running `FakeMithril` there. Every test of a decorated class has a cloud of its own as `self.mithril`, around its
-    setUp and tearDown (or setup_method and teardown_method); so have those of its subclasses.
+    A decorated function, async function, generator or async generator receives the running `FakeMithril` in its
+    parameter `mithril`, if it has one. Each test of a decorated class and of its subclasses has a cloud of its own as
+    `self.mithril`, which includes setUp and tearDown (or setup_method and teardown_method).
 
-    Inside, the Flow SDK and flow_resources find the fake and nothing of the developer's: the variables `FLOW_...` and
-    `MITHRIL_...` are the mock's, FLOW_DIR is a folder that is removed afterwards, no proxy is used, and what the SDK
-    remembers in the process is put aside. HOME is left alone, because the SDK does not look there when FLOW_DIR is set.
-    Afterwards all is as it was. What a test wants different it sets inside. A client ends with the mock that it was
-    made in: make clients where they are used, not where a module is imported.
+    Inside, the Flow SDK and flow_resources find the fake cloud and none of the developer's settings: the variables
+    `FLOW_...` and `MITHRIL_...` are those of the mock, FLOW_DIR is a temporary folder, no proxy is used, and the state
+    that the SDK keeps in the process is fresh. All of it is restored afterwards. HOME is not changed, because the SDK
+    does not read it when FLOW_DIR is set. A test that needs other settings sets them inside the mock. A client is valid
+    only inside the mock in which it was created: create clients where they are used, not when a module is imported.
 
-    Mocks nest: the innermost is seen until it ends. They belong to the process, so a second one in another thread or in
-    an asyncio task beside is refused with RuntimeError.
+    Mocks nest, and the innermost one is in effect. They belong to the process.
 
-    `allow_network`: let more be reached than loopback; see `guard`. All other options are those of `FakeMithril`. Each
-    cloud has an API key of its own (`mithril.key`) unless `key` is given.
+    Args:
+        target: the function or class, when used as a decorator without options.
+        allow_network: allow connections to other hosts than loopback. By default they raise `guard.OutsideError`, a
+            RuntimeError.
+        options: the arguments of `FakeMithril`. Without `key`, each cloud has a random API key (`mithril.key`).
+
+    Raises:
+        TypeError: the decorated object is neither a function nor a class, or an option does not exist.
+        ValueError: an option has an invalid value.
+        RuntimeError: another mock is active in another thread, or in an asyncio task that has not finished.
+
     """
     mock = MockMithril(allow_network, options)
     return mock if target is None else mock(target)

@@ -1,9 +1,10 @@
-"""The pytest plugin: the fixture `mithril` and the marker of the same name, and nothing for whoever asks for neither.
+"""The pytest plugin: the fixture `mithril` and the marker of the same name.
 
     @pytest.mark.mithril(boot_seconds=3)
     def test_training_waits_for_its_machines(mithril): ...
 
-Pytest loads this room in every run of everybody who has the package installed: it imports nothing that costs.
+Pytest loads this module in every run wherever the package is installed, so it imports nothing slow, and it does nothing
+for tests that use neither.
 """
 
 from __future__ import annotations
@@ -31,21 +32,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def mithril(_mithril_cloud: FakeMithril) -> FakeMithril:
-    """A fresh fake Mithril, which the Flow SDK finds by itself; its options stand in @pytest.mark.mithril(...)."""
+    """A new fake Mithril per test, which the Flow SDK finds by itself; @pytest.mark.mithril(...) sets its options."""
     return _mithril_cloud
 
 
 @pytest.fixture(autouse=True)
 def _mithril_first(request: pytest.FixtureRequest) -> None:
-    """Begin the cloud before the other fixtures of the test, and so end it after them: what they rent is rented there.
+    """Start the cloud before the other fixtures of the test, so that they rent in it, and stop it after them.
 
-    That of somebody's own fixture `mithril` is his business.
+    A fixture `mithril` that a project defines itself is not affected.
     """
-    decorated = any(hasattr(one, "__mock_mithril__") for one in (request.cls, request.function))
-    asked = _CLOUD in request.fixturenames
-    if decorated and asked:
+    is_decorated = any(hasattr(target, "__mock_mithril__") for target in (request.cls, request.function))
+    is_requested = _CLOUD in request.fixturenames
+    if is_decorated and is_requested:
         pytest.fail("a test decorated with mock_mithril has its cloud: leave the fixture mithril out", pytrace=False)
-    if asked or (request.node.get_closest_marker("mithril") and not decorated):
+    if is_requested or (request.node.get_closest_marker("mithril") and not is_decorated):
         request.getfixturevalue(_CLOUD)
 
 

@@ -109,6 +109,7 @@ def test_a_program_with_flow_run_rents_at_every_preview_and_every_up(tmp_path: P
 
 
 @pytest.mark.engine
+@pytest.mark.faults  # test_tutorial.py previews this program, tests/engine/test_main_job.py holds the rest
 def test_the_resource_rents_once_and_destroy_ends_it(tmp_path: Path, cloud: FakeMithril) -> None:
     """The program beside it, and the same commands."""
     project = Project.make(tmp_path, cloud, programs(RUN)[1])

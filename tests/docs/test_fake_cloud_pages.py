@@ -15,8 +15,8 @@ from docs.pages import README, ROOT, blocks, missing, section, tables, ticked, t
 
 from flow_resources.testing import Console, FakeMithril
 from flow_resources.testing.service.lifecycle import Transition
-from flow_resources.testing.service.options import LIVING, Options
-from flow_resources.testing.verbs import ACTS, READS
+from flow_resources.testing.service.options import MOVING_MARKET_DURATIONS, Options
+from flow_resources.testing.verbs import MUTATIONS, QUERIES
 from flow_resources.testing.web.faults import FaultRule, Kind
 from flow_resources.testing.web.routes import paths
 
@@ -67,8 +67,8 @@ def test_the_page_knows_every_verb_of_the_control_api():
     """And no other."""
     text = section(CLOUD, "From another process")
     get, post = re.findall(r"^- `(?:GET|POST) /mithril-fake/.*?(?=^- |^```|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert set(ticked(get)[1:]) == set(READS)
-    assert set(ticked(post)[1:]) == set(ACTS)
+    assert set(ticked(get)[1:]) == set(QUERIES)
+    assert set(ticked(post)[1:]) == set(MUTATIONS)
 
 
 def test_every_method_that_the_page_names_is_there():
@@ -93,7 +93,7 @@ def test_the_table_of_durations_is_that_of_the_options():
     assert list(told) == [one.name for one in fields(Options) if one.name.endswith("_seconds")]
     for name, (default, living, _) in told.items():
         assert default == getattr(still, name)
-        assert living == LIVING.get(name, getattr(still, name))
+        assert living == MOVING_MARKET_DURATIONS.get(name, getattr(still, name))
     assert [finish for *_, finish in told.values()] == list(get_args(Transition))
 
 

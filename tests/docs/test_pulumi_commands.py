@@ -74,5 +74,5 @@ def the_state_is_readable(project: Project) -> None:
     assert any(one in plain for one in SECRETS)
     assert re.fullmatch(r"project:///__main__\.py#\d+", cluster["sourcePosition"])
     hidden = {key for kind in ("inputs", "outputs") for key in cluster[kind] if key.startswith("__")}
-    assert hidden == {"__provider", "__mark", "__create_id", "__service"}
+    assert hidden == {"__provider", "__owner", "__mark", "__create_id", "__service"}
     assert len(json.dumps(cluster["outputs"]["__provider"])) - 2 <= 104

@@ -84,7 +84,7 @@ def test_a_digest_tells_nothing_of_a_secret_without_the_key() -> None:
 def test_what_is_named_is_there() -> None:
     """The hidden properties of states, the engine's own lines, how short a piece may be."""
     (table,) = tables(section(PAGE, "What is stored where"))
-    passed_along = {"__owner", "__urn", "__recorded", "__region", "__interface"}
+    passed_along = {"__urn", "__recorded", "__region", "__interface"}
     told = {word for word in ticked(table[1][1]) if word.startswith("__")}
     assert told == {*FROZEN["hidden properties"], "__provider"} - passed_along
     loud = (ROOT / "tests" / "engine" / "test_secrets.py").read_text()
@@ -95,12 +95,12 @@ def test_what_is_named_is_there() -> None:
 
 
 def test_the_states_that_are_kept_hold_what_is_passed_along_nowhere() -> None:
-    """Owner, URN and recorded ids are no part of a state; every provider is one of two short strings."""
+    """URN and recorded ids are not part of a state; every provider is one of two short strings."""
     providers = set()
     for path in sorted((ROOT / "tests" / "states").glob("*/*/state.json")):
         for one in json.loads(path.read_text())["deployment"]["resources"]:
             kept = {**one.get("inputs", {}), **one.get("outputs", {})}
-            assert not {"__owner", "__urn", "__recorded"} & set(kept)
+            assert not {"__urn", "__recorded"} & set(kept)
             if "dynamic" in one["type"]:
                 providers.add(kept["__provider"])
     assert len(providers) == 2

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from docs.pages import README, ROOT, Step, blocks, missing, section, transcript
-from support.engine import Project
+from support.engine import QUICK_PIP, Project
 
 from flow_resources.testing import FakeMithril
 
@@ -91,6 +91,7 @@ def follow(root: Path) -> Followed:
         "LOOKS": str(root / "looks"),
         "NO_COLOR": "1",
         "PULUMI_SKIP_UPDATE_CHECK": "1",
+        "PYTHONPATH": QUICK_PIP,
     }
     script, expected = read_commands()
     with subprocess.Popen(

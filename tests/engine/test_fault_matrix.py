@@ -28,7 +28,6 @@ WHOLE = [(name, fault, "") for name in DEEDS for fault in ANSWERS]
 WHOLE += [(name, moment, target) for name in DEEDS for moment in CRASH_POINTS for target in KILL_TARGETS]
 SAMPLE = [
     ("create a cluster", "reset after", ""),
-    ("create a volume", "500 after", ""),
     ("create a volume", "hang after", ""),
     ("create a cluster", "killed after acceptance", "the engine"),
     ("create a volume", "killed before the send", "the engine"),
@@ -36,15 +35,15 @@ SAMPLE = [
     (f"replace a cluster, {CREATE_FIRST}", "killed after acceptance", "both"),
     ("destroy a cluster", "killed after acceptance", "both"),
 ]
-FORMS = ("force a replacement", f"force a replacement, {CREATE_FIRST}", f"replace a cluster, {CREATE_FIRST}")
+FORMS = ("force a replacement", f"replace a cluster, {CREATE_FIRST}")
 
 
-def beyond(the_sample):
-    """Return the marks of what runs with `make faults` alone."""
-    return [pytest.mark.faults] if the_sample else []
+def marks(name, in_the_sample):
+    """Return what marks a test of a deed: one worker takes all of them, and does its clean run once."""
+    return [pytest.mark.xdist_group(name), *([] if in_the_sample else [pytest.mark.faults])]
 
 
-CELLS = [pytest.param(*one, marks=beyond(one not in SAMPLE)) for one in WHOLE]
+CELLS = [pytest.param(*one, marks=marks(one[0], one in SAMPLE)) for one in WHOLE]
 
 
 @functools.cache
@@ -85,7 +84,7 @@ def test_one_fault_at_every_request_that_changes_something(clean_environment, tm
     assert {nth: wrong for nth, wrong in found.items() if wrong} == {}
 
 
-@pytest.mark.parametrize("name", [pytest.param(one, marks=beyond(one not in FORMS)) for one in REPLACEMENTS])
+@pytest.mark.parametrize("name", [pytest.param(one, marks=marks(one, one in FORMS)) for one in REPLACEMENTS])
 def test_a_replacement_leaves_one_bid(clean_environment, name):
     """By diff and by `--target-replace`, with the same and with changed inputs, in both orders."""
     asked = [method for method, path in clean_run(name) if method in MUTATING]

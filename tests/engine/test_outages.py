@@ -21,7 +21,7 @@ THREE = f"""
         GpuCluster(name, instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a")
 """
 BUDGET = 5  # seconds for which a verb asks again
-BOUND = 180  # seconds in which the whole `up` must have given up: on a busy machine, and far from the usual minutes
+BOUND = 300  # seconds in which the whole `up` must have given up: on a busy machine, and far from the usual minutes
 
 
 def assert_all_there(project: Project, cloud: FakeMithril) -> None:

@@ -83,7 +83,7 @@ def test_many_clusters_boot_together(tmp_path: Path, cloud: FakeMithril) -> None
     project = Project.make(tmp_path, cloud, program)
     process = project.start("up", "--yes", "--skip-preview", "-p", "64")
     try:
-        until = time.monotonic() + 300
+        until = time.monotonic() + 600
         while len(cloud.live_bids) < 32 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.1)
         placed = len(cloud.live_bids)

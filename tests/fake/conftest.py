@@ -1,4 +1,4 @@
-"""A cloud under a clock that stands still, and a client that holds every answer against the API's own schemas."""
+"""Fixtures: a cloud with a stopped clock, and a client that validates each response against the API's schemas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _A100 = "it_Sg1nDx1I8NFep60J"
 
 
 class Client(httpx.Client):
-    """An httpx client with a key, whose every answer is held against the contract."""
+    """An httpx client with an API key, which validates each response against the contract."""
 
     def __init__(self, mithril: FakeMithril, contract: Contract, key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {key or mithril.key}"}
@@ -25,7 +25,7 @@ class Client(httpx.Client):
         self.contract = contract
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send, and check the answer."""
+        """Send a request and validate the response."""
         response = super().send(request, **options)
         self.contract.check(response)
         return response
@@ -52,14 +52,14 @@ class Client(httpx.Client):
         return row
 
     def read(self, bid: dict[str, Any]) -> dict[str, Any]:
-        """Read a bid again."""
+        """Return the present row of a bid."""
         row: dict[str, Any] = self.get(f"/v2/spot/bids/{bid['fid']}").json()
         return row
 
     def machines(self, bid: dict[str, Any], **query: Any) -> list[dict[str, Any]]:
         """Return the machines of a bid, in the order of their names."""
-        asked = {"project": self.mithril.project_id, "bid_fid_in": bid["fid"], "sort_dir": "asc", **query}
-        rows: list[dict[str, Any]] = self.get("/v2/instances", params=asked).json()["data"]
+        parameters = {"project": self.mithril.project_id, "bid_fid_in": bid["fid"], "sort_dir": "asc", **query}
+        rows: list[dict[str, Any]] = self.get("/v2/instances", params=parameters).json()["data"]
         return rows
 
     def events(self, bid: dict[str, Any]) -> list[str]:
@@ -73,7 +73,7 @@ class Client(httpx.Client):
         return {**body, "project": self.mithril.project_id, "region": self.mithril.region, **changes}
 
     def volume(self, **changes: Any) -> dict[str, Any]:
-        """Make a volume and return its row."""
+        """Create a volume and return its row."""
         response = self.post("/v2/volumes", json=self.volume_body(**changes))
         assert response.status_code == 201, response.text
         row: dict[str, Any] = response.json()
@@ -89,19 +89,19 @@ class Client(httpx.Client):
 
 @pytest.fixture(scope="session")
 def contract() -> Contract:
-    """Read the API's document once."""
+    """Return the contract, read once per session."""
     return Contract()
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return a clock that stands still."""
+    """Return a stopped clock."""
     return Clock(1_800_000_000.0, speed=0)
 
 
 @pytest.fixture
 def cloud(clock: Clock) -> Iterator[Callable[..., FakeMithril]]:
-    """Return a function that starts clouds with switches of their own."""
+    """Return a function that starts a cloud with the given options."""
     started: list[FakeMithril] = []
 
     def start(**options: Any) -> FakeMithril:
@@ -109,19 +109,19 @@ def cloud(clock: Clock) -> Iterator[Callable[..., FakeMithril]]:
         return started[-1]
 
     yield start
-    for one in started:
-        one.close()
+    for mithril in started:
+        mithril.close()
 
 
 @pytest.fixture
 def mithril(cloud: Callable[..., FakeMithril]) -> FakeMithril:
-    """Return a cloud as it is by default."""
+    """Return a cloud with the default options."""
     return cloud()
 
 
 @pytest.fixture
 def connect(contract: Contract) -> Iterator[Callable[..., Client]]:
-    """Return a function that makes clients of a cloud."""
+    """Return a function that creates a client of a cloud."""
     made: list[Client] = []
 
     def make(mithril: FakeMithril, key: str | None = None) -> Client:
@@ -129,8 +129,8 @@ def connect(contract: Contract) -> Iterator[Callable[..., Client]]:
         return made[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for client in made:
+        client.close()
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def document(contract: Contract) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the sweeps out unless they are asked for."""
+    """Deselect the sweeps unless the marker expression names them."""
     if "sweep" not in config.getoption("markexpr"):
         left_out = [item for item in items if item.get_closest_marker("sweep")]
         items[:] = [item for item in items if item not in left_out]

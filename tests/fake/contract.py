@@ -1,4 +1,4 @@
-"""The OpenAPI document that flow-compute carries, to hold answers and requests against."""
+"""The OpenAPI document that flow-compute contains, to validate responses and requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"
 
 
 class Contract:
-    """The document, with what it leaves out; answers are read strictly: every declared key is there, and no other."""
+    """The document and its omissions. Responses are validated strictly: with every declared key, and no others."""
 
     def __init__(self) -> None:
         spec = find_spec("flow")
@@ -23,10 +23,10 @@ class Contract:
         assert spec.origin is not None
         path = Path(spec.origin).parent / "adapters/providers/builtin/mithril/api/openapi.json"
         self.document: dict[str, Any] = json.loads(path.read_text())
-        # The service has these two, the document does not.
+        # The service has these two routes, the document does not.
         self._add("/marketplace/v1/regions", {"type": "array", "items": {"$ref": "#/components/schemas/RegionDTO"}})
         self._add("/v2/users/{user_fid}", {"$ref": "#/components/schemas/MeResponse"}, "user_fid")
-        # It has schemas for all three modes of this path, and names that of one.
+        # The document has schemas for all three modes of this route, but refers to one of them.
         modes = ("CheckAvailabilityResponse", "GetLatestEndTimeResponse")
         content = self.document["paths"]["/v2/reservation/availability"]["get"]["responses"]["200"]["content"]
         answer = content["application/json"]
@@ -40,7 +40,7 @@ class Contract:
         ]
 
     def check(self, response: httpx.Response) -> None:
-        """Fail unless the answer is one that the document allows."""
+        """Fail unless the document allows the response."""
         method, path, status = response.request.method, response.request.url.path, response.status_code
         declared = self.operation(method, path).get("responses", {}).get(str(status))
         assert declared is not None or status >= 400, f"{method} {path} answered {status}, which is not declared"
@@ -58,15 +58,15 @@ class Contract:
         assert [f"{error.json_path}: {error.message}" for error in Draft202012Validator(whole).iter_errors(body)] == []
 
     def takes(self, method: str, path: str, body: Any) -> bool:
-        """Say whether the document allows a body."""
+        """Return whether the document allows a request body."""
         schema = self.operation(method, path)["requestBody"]["content"]["application/json"]["schema"]
         whole = {**_translated(schema, closed=False), "components": self._open}
         return Draft202012Validator(whole).is_valid(body)
 
     def operation(self, method: str, path: str) -> dict[str, Any]:
-        """Return what the document says of a method and a path; nothing where it has none such."""
-        found = (operations for pattern, operations in self._paths if pattern.fullmatch(path))
-        operation: dict[str, Any] = next(found, {}).get(method.lower(), {})
+        """Return the operation of a method and a path; empty if the document has none."""
+        matches = (operations for pattern, operations in self._paths if pattern.fullmatch(path))
+        operation: dict[str, Any] = next(matches, {}).get(method.lower(), {})
         return operation
 
     def _add(self, path: str, schema: dict[str, Any], *names: str) -> None:
@@ -76,9 +76,9 @@ class Contract:
 
 
 def _translated(schema: Any, *, closed: bool) -> Any:
-    """Translate OpenAPI's nullable, and for answers close every object."""
+    """Translate `nullable` of OpenAPI, and with `closed` forbid additional properties."""
     if isinstance(schema, list):
-        return [_translated(one, closed=closed) for one in schema]
+        return [_translated(item, closed=closed) for item in schema]
     if not isinstance(schema, dict):
         return schema
     made = {name: _translated(value, closed=closed) for name, value in schema.items() if name != "nullable"}

@@ -1,4 +1,4 @@
-"""Who may see what."""
+"""Access of API keys to projects."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_foreign_project_is_403_and_what_is_in_it_404(mithril, connect):
 
 
 def test_a_volume_of_another_project_cannot_be_attached(mithril, connect):
-    """Even by somebody who may see both projects."""
+    """Even by a user with access to both projects."""
     mithril.add_project("other", keys=[mithril.key])
     client = connect(mithril)
     volume = mithril.add_volume("theirs", project="other")

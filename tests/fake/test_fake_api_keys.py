@@ -1,4 +1,4 @@
-"""Keys that users make for themselves, and who the users are."""
+"""API keys that users create, and the user endpoints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_resources.testing.service.notation import write_time
+from flow_resources.testing.service.formats import write_time
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_times_are_read_with_any_zone_and_fraction(client, text):
 
 
 def test_people_who_share_a_project_know_each_other(mithril, client, connect):
-    """As teammates and by id; strangers do not exist; the console is somebody."""
+    """As teammates and by id; users without a common project are not found; the operator is."""
     mithril.add_key("colleague", [mithril.project])
     mithril.add_project("other", keys=["stranger"])
     me, them = client.get("/v2/me").json(), connect(mithril, "colleague").get("/v2/me").json()

@@ -1,4 +1,4 @@
-"""The life of a bid, as a client sees it."""
+"""The status transitions of a bid, as a client sees them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_pause_keeps_the_machine_ids_and_a_resume_boots_them_again(cloud, conn
     bid = client.bid(instance_quantity=2)
     paused = client.patch(f"/v2/spot/bids/{bid['fid']}", json={"paused": True}).json()
     assert (paused["status"], paused["instances"]) == ("Paused", bid["instances"])
-    shown = [(one["status"], one["ssh_destination"], one["private_ip"]) for one in client.machines(bid)]
+    shown = [(machine["status"], machine["ssh_destination"], machine["private_ip"]) for machine in client.machines(bid)]
     assert shown == [("STATUS_PAUSED", None, None)] * 2
     mithril.boot_seconds = 10.0
     resumed = client.patch(f"/v2/spot/bids/{bid['fid']}", json={"paused": False}).json()
@@ -128,7 +128,7 @@ def test_an_ended_bid_cannot_be_changed(client):
 
 
 def test_a_slow_cancel_leaves_the_bid_as_it_was_for_a_while(cloud, connect, clock):
-    """It ends at the moment that was due, whenever somebody looks."""
+    """It ends when it is due, regardless of when it is read."""
     client = connect(cloud(cancel_seconds=30.0))
     bid = client.bid()
     assert client.delete(f"/v2/spot/bids/{bid['fid']}").status_code == 204
@@ -158,12 +158,12 @@ def test_the_status_path_agrees_with_the_row(client):
 
 
 def test_names_may_repeat_by_default(client):
-    """Clients that repeat a POST have to cope with two live bids of one name."""
+    """A client that repeats a POST may create two live bids of one name."""
     assert client.bid()["fid"] != client.bid()["fid"]
 
 
 def test_names_of_live_bids_can_be_unique(cloud, connect):
-    """The switch refuses a second live bid; a name is free again when its bid ended."""
+    """The option rejects a second live bid; a name is free again when its bid has terminated."""
     client = connect(cloud(unique_bid_names=True))
     bid = client.bid()
     answer = client.post("/v2/spot/bids", json=client.bid_body())

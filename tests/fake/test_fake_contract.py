@@ -1,7 +1,7 @@
-"""Everything that the fake answers, asked with made-up requests, and held against the API's own document.
+"""Every endpoint of the fake with generated requests, validated against the API's document.
 
-Three ways of asking: as the document says, with ids that exist; the same with something wrong in it; and as the
-document says, with any text for an id. Whatever comes back is declared in the document, or a refusal in its envelope.
+The requests are of three kinds: valid ones with ids that exist, the same with an error in them, and valid ones with
+arbitrary ids. Each response is one that the document declares, or an error in its format.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from asking import START, askable, seed
 from contract import Contract
+from generated_requests import START, askable, seed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -42,8 +42,11 @@ def operations():
 
     def read(useful):
         schema = schemathesis.openapi.from_dict(askable(CONTRACT.document, useful=useful))
-        found = [result.ok() for result in schema.get_all_operations()]
-        return {(one.method.upper(), re.sub(r"\{\w+\}", "{fid}", one.path)): one for one in found}
+        operations = [result.ok() for result in schema.get_all_operations()]
+        return {
+            (operation.method.upper(), re.sub(r"\{\w+\}", "{fid}", operation.path)): operation
+            for operation in operations
+        }
 
     return {"useful": read(useful=True), "wild": read(useful=False)}
 
@@ -110,8 +113,10 @@ def statuses(operation, way, examples):
 
 def test_no_path_is_answered_that_the_document_does_not_know():
     """Such a route would never be asked below."""
-    known = {re.sub(r"\{\w+\}", "{fid}", path): operations for path, operations in CONTRACT.document["paths"].items()}
-    assert [(method, path) for method, path in ROUTES if method.lower() not in known.get(path, ())] == []
+    documented = {
+        re.sub(r"\{\w+\}", "{fid}", path): operations for path, operations in CONTRACT.document["paths"].items()
+    }
+    assert [(method, path) for method, path in ROUTES if method.lower() not in documented.get(path, ())] == []
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

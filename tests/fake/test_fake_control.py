@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from flow_resources.testing import MANUAL, Console, FakeMithril, RemoteMithril, Request
-from flow_resources.testing.verbs import ACTS, READS
+from flow_resources.testing.verbs import MUTATIONS, QUERIES
 
 TYPE = "8xa100"
 
@@ -69,7 +69,7 @@ def test_the_console_of_another_process_can_do_what_the_one_here_can(mithril, re
 
 
 def test_a_story_can_be_begun_anew(mithril, remote, connect):
-    """Everything goes but accounts, keys and projects; ids count from one again, and the market lives if so asked."""
+    """Only API keys and projects are kept; ids start from 1 again, and the market moves if there is a seed."""
     client = connect(mithril)
     client.bid(volumes=[client.volume()["fid"]])
     remote.faults.add(status=503, times=None)
@@ -157,7 +157,7 @@ def test_refusals_are_the_same_on_both_consoles(mithril, remote):
 )
 def test_a_wrong_argument_is_named_and_changes_nothing(mithril, control, verb, body, status, said):
     """In the service's own envelope."""
-    before = mithril._ask("state")
+    before = mithril._perform("state")
     sent = {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
     answer = control.post(f"/{verb}", **sent)
     assert answer.status_code == status, answer.text
@@ -165,8 +165,8 @@ def test_a_wrong_argument_is_named_and_changes_nothing(mithril, control, verb, b
     if isinstance(said, str):
         assert detail.startswith(said)
     else:
-        assert said in [one["loc"] for one in detail]
-    assert mithril._ask("state") == before
+        assert said in [problem["loc"] for problem in detail]
+    assert mithril._perform("state") == before
 
 
 def test_the_control_api_only_reads_on_get_and_only_speaks_json(control):
@@ -217,8 +217,8 @@ def test_every_verb_has_its_line_in_the_console():
         sys.modules[RemoteMithril.__module__]
     )
     for_the_page = {"overview", "state"}
-    for verb in {*READS, *ACTS} - for_the_page:
-        assert f'_ask("{verb}"' in source, verb
+    for verb in {*QUERIES, *MUTATIONS} - for_the_page:
+        assert f'_perform("{verb}"' in source, verb
 
 
 def test_nobody_there_is_an_os_error():
@@ -254,7 +254,7 @@ def test_a_test_can_break_a_server_in_another_process(tmp_path):
             assert [rule.fired for rule in remote.faults.all()] == [1, 0]
             with pytest.raises(httpx.TransportError):
                 client.delete(f"/v2/spot/bids/{bid['fid']}")
-        assert server.wait(10) == -signal.SIGKILL
+        assert server.wait(600) == -signal.SIGKILL
     finally:
         server.kill()
         server.communicate()

@@ -1,4 +1,4 @@
-"""CPU VMs: machines without a bid, at once and at a fixed price."""
+"""CPU VMs: machines without a bid, launched at once at a fixed price."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def test_a_cpu_vm_runs_at_once_under_its_own_name(mithril, client, body):
     row = answer.json()
     assert (row["name"], row["status"], row["bid"]) == ("box", "STATUS_RUNNING", None)
     assert mithril.instances == [row]
-    asked = {"project": mithril.project_id, "instance_type": C2, "status_in": "STATUS_RUNNING"}
-    assert client.get("/v2/instances", params=asked).json()["data"] == [row]
-    assert client.get("/v2/instances", params={**asked, "order_type_in": "Bid"}).json()["data"] == []
+    parameters = {"project": mithril.project_id, "instance_type": C2, "status_in": "STATUS_RUNNING"}
+    assert client.get("/v2/instances", params=parameters).json()["data"] == [row]
+    assert client.get("/v2/instances", params={**parameters, "order_type_in": "Bid"}).json()["data"] == []
 
 
 def test_the_reservation_behind_a_cpu_vm_is_hidden(mithril, client, body):

@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the wire, on both sides of the effect."""
+"""Every kind of fault, before and after the effect of a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BIDS = r"/v2/spot/bids$"
 
 
 def place(client):
-    """Place a bid, whatever comes back."""
+    """Place a bid and return the response, if any."""
     return client.post("/v2/spot/bids", json=client.bid_body())
 
 
@@ -27,14 +27,14 @@ PATIENCE = 60  # seconds: what a test waits for something that comes at once, on
 
 @pytest.fixture
 def raw(client):
-    """Return the client without the contract: broken answers are the point here."""
-    client.contract.check, kept = lambda _: None, client.contract.check
+    """Return the client without validation: the responses are broken on purpose."""
+    client.contract.check, check = lambda _: None, client.contract.check
     yield client
-    client.contract.check = kept
+    client.contract.check = check
 
 
 def until(done):
-    """Wait for what another thread is about to do."""
+    """Wait for a condition that another thread fulfils."""
     deadline = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < deadline
@@ -42,7 +42,7 @@ def until(done):
 
 
 class Shut:
-    """The seconds for which a door is shut: over when the test says so, so that no slow machine misses them."""
+    """The seconds of a `refuse`: they end when the test says so, so that slow machines do not miss them."""
 
     def __init__(self, seconds, sleep):
         self.seconds = seconds
@@ -62,7 +62,7 @@ class Shut:
 
 @pytest.fixture
 def shut(monkeypatch):
-    """Return a function that takes so many seconds into the hands of the test."""
+    """Return a function that puts this many seconds under the control of the test."""
 
     def take(seconds):
         held = Shut(seconds, asyncio.sleep)
@@ -74,7 +74,7 @@ def shut(monkeypatch):
 
 @pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
 def test_a_status_before_or_after_the_effect(mithril, raw, when, bids):
-    """The client sees the same; the cloud knows better."""
+    """The client receives the same response; only the effect differs."""
     mithril.faults.add(
         method="POST", path=BIDS, when=when, status=503, body={"detail": "x"}, headers={"Retry-After": "7"}
     )
@@ -123,7 +123,7 @@ def test_a_client_hangs_until_it_gives_up(mithril, raw, when, bids):
     raw.timeout = httpx.Timeout(PATIENCE, read=0.1)
     with pytest.raises(httpx.ReadTimeout):
         place(raw)
-    # A busy cloud comes to it after the client has gone.
+    # A busy cloud may handle the request after the client has disconnected.
     until(lambda: mithril.mutations and len(mithril.bids) == bids)
     assert mithril.mutations[0].status is None
 
@@ -153,7 +153,7 @@ def test_a_hang_ends_with_a_cut(mithril, raw, way):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_slow_answer_is_right_but_late(mithril, client, when, mocker):
-    """The effect is there either way, and it is waited for once."""
+    """Either way there is an effect, and one delay."""
     slept = mocker.spy(asyncio, "sleep")
     mithril.faults.add(method="POST", kind="slow", seconds=0.05, when=when)
     started = time.monotonic()
@@ -184,7 +184,7 @@ def test_nth_counts_from_now_and_times_says_how_often(mithril, raw):
 
 
 def test_a_rule_may_hold_for_ever_and_the_first_that_fires_wins(mithril, raw):
-    """An outage of one verb, with a special first case."""
+    """An outage of one method, with a different first response."""
     mithril.faults.add(method="DELETE", status=401)
     mithril.faults.add(times=None, status=502)
     assert [raw.delete("/v2/volumes/vol_1").status_code for _ in range(3)] == [401, 502, 502]
@@ -193,7 +193,7 @@ def test_a_rule_may_hold_for_ever_and_the_first_that_fires_wins(mithril, raw):
 
 
 def test_a_hook_runs_after_the_effect_and_before_the_answer(mithril, client):
-    """It may look at the cloud, and ask it over HTTP."""
+    """It may use the console, and send requests."""
     seen = []
 
     def hook(request):
@@ -206,7 +206,7 @@ def test_a_hook_runs_after_the_effect_and_before_the_answer(mithril, client):
 
 
 def test_a_hook_may_stop_the_server(mithril, raw):
-    """An outage between the effect and the answer; the same port answers again after a start."""
+    """An outage between the effect and the response; the same port responds after a start."""
     url = mithril.url
     mithril.faults.add(method="POST", path=BIDS, then=lambda _: mithril.stop())
     with pytest.raises(httpx.TransportError):
@@ -220,14 +220,14 @@ def test_a_hook_may_stop_the_server(mithril, raw):
 
 
 def test_a_refusal_can_be_lost_too(mithril, raw):
-    """After means after whatever the service did, also nothing."""
+    """`after` also applies to requests without effect."""
     mithril.faults.add(method="POST", when="after", status=500)
     assert raw.post("/v2/spot/bids", json={}).status_code == 500
     assert (mithril.mutations[0].effect, mithril.bids) == (False, [])
 
 
 def test_the_journal_keeps_everything_but_the_key(mithril, client):
-    """Method, path, query, body, key of idempotency, and what came of it."""
+    """Method, path, query, body, Idempotency-Key, and the result."""
     client.get("/v2/instances", params=[("project", mithril.project_id), ("status_in", "a"), ("status_in", "b")])
     client.post("/v2/volumes", json=client.volume_body(), headers={"Idempotency-Key": "k"})
     read, wrote = mithril.requests
@@ -268,7 +268,7 @@ def test_requests_in_parallel_all_get_their_answer(mithril, client):
 
 
 def test_a_fault_of_the_wrong_type_is_named(mithril):
-    """Also where Python's own types let it through."""
+    """Even where Python's types allow it."""
     for field in ({"nth": "x"}, {"times": 1.5}, {"rate": True}, {"seconds": "1"}, {"status": "500"}, {"kill": "1"}):
         with pytest.raises(ValueError, match=f"^{next(iter(field))} must be"):
             mithril.faults.add(**field)
@@ -281,10 +281,10 @@ def test_a_rate_strikes_about_as_often_as_it_says_and_the_seed_says_when(cloud, 
     def struck(seed):
         mithril = cloud(seed=seed)
         client = connect(mithril)
-        client.contract.check, kept = lambda _: None, client.contract.check
+        client.contract.check, check = lambda _: None, client.contract.check
         mithril.faults.add(rate=0.3, status=429)
         seen = [client.get("/v2/me").status_code for _ in range(100)]
-        client.contract.check = kept
+        client.contract.check = check
         return seen
 
     assert struck(7) == struck(7) != struck(8)
@@ -315,7 +315,7 @@ def test_an_outage_may_be_of_any_kind(mithril, raw, clock):
 
 @pytest.mark.parametrize(("when", "bids"), [("before", 0), ("after", 1)])
 def test_a_connection_is_refused(mithril, raw, shut, when, bids):
-    """Cut before the effect, or answered and then the door is shut; it opens again by itself."""
+    """Reset before the effect, or answered; then connections are refused for a time."""
     closed = shut(0.2)
     mithril.faults.add(method="POST", kind="refuse", when=when, seconds=0.2)
     if when == "before":
@@ -334,7 +334,7 @@ def test_a_connection_is_refused(mithril, raw, shut, when, bids):
 
 
 def wait_until_open(raw):
-    """Ask until somebody answers."""
+    """Retry until the server responds."""
 
     def is_open():
         try:
@@ -361,7 +361,7 @@ def test_a_connection_is_refused_for_a_second_where_nobody_says_how_long(mithril
 
 
 def test_a_door_opens_again_when_somebody_else_lets_the_port_go(mithril, raw, shut):
-    """They may take it while it is shut."""
+    """Another program may take the port meanwhile."""
     closed = shut(0.2)
     mithril.faults.add(kind="refuse", seconds=0.2)
     with pytest.raises(httpx.ReadError):
@@ -385,7 +385,7 @@ def test_a_cloud_can_be_closed_while_it_refuses(mithril, raw):
 
 
 def test_nobody_who_comes_in_while_the_door_closes_waits_for_ever(mithril):
-    """Whoever connects is answered or cut, and no socket is left to the collector, which would warn."""
+    """Each connection is answered or reset, and every socket is closed."""
     halt, waited = threading.Event(), []
 
     def connect():
@@ -427,7 +427,7 @@ def test_a_body_comes_in_drips(mithril, client):
 
 
 def test_a_process_is_killed_after_the_nth_accepted_call(mithril, client):
-    """After the effect; a process that is gone already is no mistake of ours."""
+    """After the effect; a process that has ended already is not an error."""
     victim = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     mithril.faults.add(method="POST", path=BIDS, nth=2, kill=victim.pid)
     place(client)
@@ -439,7 +439,7 @@ def test_a_process_is_killed_after_the_nth_accepted_call(mithril, client):
 
 
 def test_keys_are_told_apart_but_never_shown(mithril, raw):
-    """A fingerprint in the journal; and which fault struck."""
+    """The journal has a hash of the key, and the kind of the fault."""
     mithril.faults.add(nth=2, status=401)
     for key in ("test-key", "test-key", "other-key"):
         raw.get("/v2/me", headers={"Authorization": f"Bearer {key}"})
@@ -452,7 +452,7 @@ def test_keys_are_told_apart_but_never_shown(mithril, raw):
 
 
 def test_once_is_once_also_by_chance(mithril, client):
-    """A rule that may strike once and not every time is over when it has."""
+    """A rule with `rate` and `times` ends after that many faults."""
     rule = mithril.faults.add(rate=1.0, times=1)
     assert [client.get("/v2/me").status_code for _ in range(3)] == [500, 200, 200]
     assert rule.fired == 1

@@ -1,4 +1,4 @@
-"""The endpoints that look back, and the quotas."""
+"""The history endpoints, and quotas."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def test_the_price_history_has_a_series_for_each_type_and_region(mithril, client
     answer = prices(client, num_samples=2)
     assert answer["complete"] is False
     everything = answer["series"]
-    assert len({(one["instance_type"], one["region"]) for one in everything}) == len(everything) > 60
-    (one,) = prices(client, instance_types=f"{A100},", region="us-east1-a")["series"]
-    assert set(one["spot_prices"]) == {"$12.00"}
-    assert len(one["timestamps"]) == len(one["spot_prices"]) == 100
+    assert len({(series["instance_type"], series["region"]) for series in everything}) == len(everything) > 60
+    (series,) = prices(client, instance_types=f"{A100},", region="us-east1-a")["series"]
+    assert set(series["spot_prices"]) == {"$12.00"}
+    assert len(series["timestamps"]) == len(series["spot_prices"]) == 100
 
 
 def test_the_whole_price_history_is_every_change(cloud, connect):
@@ -47,14 +47,14 @@ def test_the_price_history_keeps_to_the_times_that_are_asked_for(cloud, connect)
     mithril = cloud(seed=7, clock=Clock(START, speed=0))
     client = connect(mithril)
     mithril.clock.advance(hours=10)
-    asked = {"instance_types": A100, "region": mithril.region, "num_samples": 7}
+    parameters = {"instance_types": A100, "region": mithril.region, "num_samples": 7}
     times = {"start_time": "2027-01-15T09:00:00Z", "end_time": "2027-01-15T10:00:00+00:00"}
-    (one,) = prices(client, **asked, **times)["series"]
+    (one,) = prices(client, **parameters, **times)["series"]
     assert (one["timestamps"][0][:19], one["timestamps"][-1][:19]) == ("2027-01-15T09:00:00", "2027-01-15T10:00:00")
     assert len(one["timestamps"]) == 7
-    (one,) = prices(client, **asked, end_time="2037-01-01T00:00:00Z")["series"]
+    (one,) = prices(client, **parameters, end_time="2037-01-01T00:00:00Z")["series"]
     assert one["timestamps"][-1][:19] == "2027-01-15T18:00:00"
-    (one,) = prices(client, **asked)["series"]
+    (one,) = prices(client, **parameters)["series"]
     assert (one["timestamps"][0][:19], one["timestamps"][-1][:19]) == ("2027-01-08T18:00:00", "2027-01-15T18:00:00")
 
 
@@ -77,7 +77,7 @@ def test_a_price_history_that_means_nothing_is_refused(client, query):
 
 
 def test_the_status_history_of_a_machine_has_every_phase(cloud, connect, clock):
-    """The boot, the notice, the loss; at the moments at which they happened, not those at which somebody looked."""
+    """The boot, the notice and the loss, with the times at which they were due, not those at which they were read."""
     mithril = cloud(boot_seconds=60, preemption_notice_seconds=300)
     client = connect(mithril)
     bid = client.bid()
@@ -112,9 +112,12 @@ def test_the_price_history_of_a_machine_says_what_it_cost_and_when(mithril, clie
     mithril.release(bid["fid"])
     query = {"project": mithril.project_id, "bid_fid": bid["fid"]}
     first, second = client.get("/v2/instances/pricing/history", params=query).json()["instances"]
-    told = [(one["price_cents"], one["start_time"][11:13], (one["end_time"] or "")[11:13]) for one in first["events"]]
-    assert told == [(1200, "08", "09"), (2000, "09", "10")]
-    assert [(one["price_cents"], one["end_time"]) for one in second["events"]] == [(2000, None)]
+    events = [
+        (event["price_cents"], event["start_time"][11:13], (event["end_time"] or "")[11:13])
+        for event in first["events"]
+    ]
+    assert events == [(1200, "08", "09"), (2000, "09", "10")]
+    assert [(event["price_cents"], event["end_time"]) for event in second["events"]] == [(2000, None)]
     assert mithril.spend == 32.0
 
 
@@ -127,10 +130,10 @@ def test_histories_of_machines_come_in_pages_and_by_machine(cloud, connect):
         query = {"project": mithril.project_id}
         page = client.get(path, params=query).json()
         rest = client.get(path, params={**query, "next_cursor": page["next_cursor"]}).json()
-        assert [one["instance_fid"] for one in page["instances"] + rest["instances"]] == bid["instances"]
+        assert [instance["instance_fid"] for instance in page["instances"] + rest["instances"]] == bid["instances"]
         assert rest["next_cursor"] is None
-        (one,) = client.get(path, params={**query, "instance_fid": bid["instances"][1]}).json()["instances"]
-        assert one["instance_fid"] == bid["instances"][1]
+        (instance,) = client.get(path, params={**query, "instance_fid": bid["instances"][1]}).json()["instances"]
+        assert instance["instance_fid"] == bid["instances"][1]
         assert client.get(path, params={**query, "reservation_fid": "res_1"}).json()["instances"] == []
         assert client.get(path).status_code == 422
 

@@ -1,4 +1,4 @@
-"""Lists: pages, filters, order; and every path in the form that the API's document promises."""
+"""Lists: pages, filters and sorting; and every route against the schemas of the API's document."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import pytest
 
 def pages(client, path, **query):
     """Return every page of a list."""
-    found, cursor = [], None
+    rows, cursor = [], None
     while True:
         answer = client.get(path, params={**query, **({"next_cursor": cursor} if cursor else {})}).json()
-        found.append(answer["data"])
+        rows.append(answer["data"])
         cursor = answer["next_cursor"]
         if cursor is None:
-            return found
+            return rows
 
 
 @pytest.mark.parametrize("query", [{}, {"sort_dir": "asc"}, {"sort_by": "status"}, {"limit": 2}])
 def test_pages_together_are_the_whole_list(mithril, client, query):
-    """Each row once, whatever the order and the length of a page."""
+    """Each row once, for any sort order and page size."""
     bids = [client.bid(name=f"bid-{n}", limit_price="$50.00" if n % 2 else "$1.00") for n in range(7)]
-    found = pages(client, "/v2/spot/bids", **{"limit": 3, **query})
-    assert len(found) == -(-7 // (query.get("limit") or 3))
-    assert sorted(row["fid"] for page in found for row in page) == [bid["fid"] for bid in bids]
+    rows = pages(client, "/v2/spot/bids", **{"limit": 3, **query})
+    assert len(rows) == -(-7 // (query.get("limit") or 3))
+    assert sorted(row["fid"] for page in rows for row in page) == [bid["fid"] for bid in bids]
 
 
 def test_the_newest_comes_first_unless_told_otherwise(client):
@@ -96,9 +96,9 @@ def test_machines_come_in_pages_too(mithril, client):
     """A cluster larger than a page."""
     mithril.set_capacity("8xa100", mithril.region, 300)
     client.bid(instance_quantity=250)
-    found = pages(client, "/v2/instances", project=mithril.project_id, limit=100)
-    assert [len(page) for page in found] == [100, 100, 50]
-    assert len({row["fid"] for page in found for row in page}) == 250
+    rows = pages(client, "/v2/instances", project=mithril.project_id, limit=100)
+    assert [len(page) for page in rows] == [100, 100, 50]
+    assert len({row["fid"] for page in rows for row in page}) == 250
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Who wins, who loses, and when."""
+"""Which bids win and lose, and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_higher_limits_win_and_ties_go_by_order():
 
 
 def test_a_bid_wins_with_all_its_machines_or_with_none_and_closes_the_auction():
-    """The first that does not fit sets the price, and nobody below it wins, however small."""
+    """The first bid that does not fit sets the price, and none below it wins, even for fewer machines."""
     bidders = [Bidder("first", 1, 900, 2), Bidder("big", 2, 700, 2), Bidder("small", 3, 500, 1)]
     assert clear(bidders, 100, 3) == (frozenset({"first"}), 700, 0)
     assert clear(bidders, 100, 5) == (frozenset({"first", "big", "small"}), 100, 0)
@@ -98,7 +98,7 @@ def test_less_capacity_costs_the_lowest_limit_its_machines(mithril, client):
 
 
 def test_a_bid_preempted_by_hand_waits_for_its_release(mithril, client, clock):
-    """It stays Open however good its limit is, until it is let go."""
+    """It stays Open, even with a winning limit, until it is released."""
     bid = client.bid()
     assert mithril.preempt(bid["fid"])["status"] == "Open"
     clock.advance(hours=5)
@@ -219,14 +219,14 @@ def test_names_that_mean_nothing_are_refused_with_what_there_is(mithril):
 
 
 def test_machines_under_notice_are_paid(cloud):
-    """The bill of an hour counts them until they are gone."""
+    """The cost per hour includes them until they end."""
     mithril = cloud(preemption_notice_seconds=300)
     bid = mithril.add_bid(instance_quantity=2)["fid"]
-    assert mithril._ask("spend")["per_hour_usd"] == 24.0
+    assert mithril._perform("spend")["per_hour_usd"] == 24.0
     mithril.preempt(bid)
-    assert mithril._ask("spend")["per_hour_usd"] == 24.0
+    assert mithril._perform("spend")["per_hour_usd"] == 24.0
     mithril.finish("notice")
-    assert mithril._ask("spend")["per_hour_usd"] == 0
+    assert mithril._perform("spend")["per_hour_usd"] == 0
 
 
 def test_a_bid_ends_once(mithril, client):

@@ -1,4 +1,4 @@
-"""The page at `/` in a real browser: what it shows, what its buttons do, and what must not disturb it."""
+"""The page at `/` in a real browser: its contents, its buttons, and what updates must not disturb."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visits(browser: Browser, mithril: FakeMithril) -> Iterator[Callable[..., Visit]]:
-    """Return a function that lets somebody look at the page, in a window of a given kind."""
+    """Return a function that opens the page in a browser window with the given options."""
     made: list[BrowserContext] = []
 
     def visit(**options: Any) -> Visit:
@@ -100,10 +100,10 @@ def visits(browser: Browser, mithril: FakeMithril) -> Iterator[Callable[..., Vis
 @pytest.fixture
 def visit(visits: Callable[..., Visit]) -> Iterator[Visit]:
     """Somebody looking, whose page must not fail on the way."""
-    one = visits()
-    yield one
-    # What the browser itself says about a refusal or a server that is gone is not the page's failure.
-    assert [line for line in one.complaints if not line.startswith("Failed to load resource")] == []
+    opened = visits()
+    yield opened
+    # Messages of the browser about error responses and lost connections are not errors of the page.
+    assert [line for line in opened.complaints if not line.startswith("Failed to load resource")] == []
 
 
 def _is_overview(response: Any) -> bool:
@@ -176,12 +176,12 @@ def test_pointing_at_a_chart_tells_time_and_price(visit: Visit, clock: Clock) ->
     box = chart.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 60, box["y"] + 90)
-    told = page.locator(".chart-tip")
-    expect(told).to_contain_text(re.compile(r"0[0-9]:\d\d:\d\d UTC.*\$12\.00"))
+    tooltip = page.locator(".chart-tip")
+    expect(tooltip).to_contain_text(re.compile(r"0[0-9]:\d\d:\d\d UTC.*\$12\.00"))
     page.mouse.move(0, 0)
-    expect(told).to_be_hidden()
+    expect(tooltip).to_be_hidden()
     chart.press("ArrowLeft")
-    expect(told).to_contain_text("$9.50")
+    expect(tooltip).to_contain_text("$9.50")
 
 
 def test_requests_are_listed_with_what_became_of_them(visit: Visit, mithril: FakeMithril) -> None:
@@ -209,7 +209,7 @@ def test_an_empty_cloud_says_what_to_do_next(visit: Visit) -> None:
     ("key", "shown"), [("test-key", "test-key"), ("secret-key", "'<the key it was started with>'")]
 )
 def test_the_lines_for_a_shell_are_those_of_this_cloud(cloud, visit: Visit, key: str, shown: str) -> None:
-    """With its region, and never a key that somebody chose."""
+    """With its region, and without a key that is not the default one."""
     there = cloud(key=key, region="eu-central1-a")
     page = visit.page
     page.goto(there.url)
@@ -363,7 +363,7 @@ def test_the_clock_is_moved_and_set(visit: Visit, mithril: FakeMithril, clock: C
 
 
 def test_a_speed_just_picked_is_not_taken_back_by_an_older_answer(visit: Visit) -> None:
-    """While the server thinks about it, updates still tell the old speed."""
+    """Updates before the response still have the old speed."""
     page = visit.open()
     waiting: list[Route] = []
 
@@ -447,7 +447,7 @@ def test_markets_are_found_added_and_kept(visit: Visit) -> None:
 
 
 def test_an_address_that_names_no_market_of_this_cloud_does_no_harm(visit: Visit) -> None:
-    """It was somebody else's, or of an older fake: the page falls back to what the cloud thinks worth showing."""
+    """The link is of another fake or version: the page shows the default selection of the server."""
     visit.page.goto(f"{visit.mithril.url}/#place=it_gone:nowhere&hours=6")
     expect(visit.page.get_by_role("article", name="8xa100 in us-central5-a")).to_be_visible()
     expect(visit.page.get_by_role("alert").filter(has_text="no market")).to_be_hidden()
@@ -551,7 +551,7 @@ def test_every_text_is_legible_in_light_and_in_dark(
 
 
 def test_every_control_has_a_name(visit: Visit, mithril: FakeMithril) -> None:
-    """For those who do not see where it stands."""
+    """For users who do not see its position."""
     mithril.add_bid("trainer")
     page = visit.open()
     page.get_by_role("button", name="trainer", exact=True).click()

@@ -1,4 +1,4 @@
-"""The files of the page: which path has which, that they only need each other, and that a wheel carries them."""
+"""The files of the page: their paths, their references to each other, and that a wheel contains them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NAMES = sorted(file.name for file in _FOLDER.iterdir() if file.suffix in (".htm
 
 
 def _read(path: str) -> str:
-    found = page.asset(path)
-    assert found is not None, path
-    return found[0].decode()
+    content = page.asset(path)
+    assert content is not None, path
+    return content[0].decode()
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def _read(path: str) -> str:
 )
 def test_every_file_has_a_path_and_the_content_type_that_a_browser_insists_on(path: str, content_type: str) -> None:
     """Browsers refuse modules and style sheets of a wrong type."""
-    found = page.asset(path)
-    assert found is not None
-    assert found == ((_FOLDER / (path[1:] or "index.html")).read_bytes(), content_type)
+    content = page.asset(path)
+    assert content is not None
+    assert content == ((_FOLDER / (path[1:] or "index.html")).read_bytes(), content_type)
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_there_is_nothing_under_any_other_path(path: str) -> None:
 def test_whatever_a_file_refers_to_is_there() -> None:
     """Every script, style sheet and import leads to another file of the page."""
     html = _read("/")
-    wanted = set(re.findall(r'(?:src|href)="([^"#:]+)"', html))
-    assert "page.js" in wanted
+    referenced = set(re.findall(r'(?:src|href)="([^"#:]+)"', html))
+    assert "page.js" in referenced
     assert '<link rel="icon" href="data:' in html, "browsers ask for /favicon.ico otherwise"
-    reached, ahead = {"index.html"}, list(wanted)
+    reached, ahead = {"index.html"}, list(referenced)
     while ahead:
         name = ahead.pop()
         reached.add(name)
@@ -70,7 +70,7 @@ def test_nothing_is_fetched_from_elsewhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", _NAMES)
 def test_no_file_turns_text_into_markup_or_code(name: str) -> None:
-    """Names of clusters are whatever somebody typed."""
+    """Names of clusters are arbitrary text."""
     text = (_FOLDER / name).read_text()
     assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text) == []
 

@@ -1,10 +1,10 @@
-"""Reservations: machines of their own, for a time."""
+"""Reservations: machines for a fixed time, from a separate stock."""
 
 from __future__ import annotations
 
 import pytest
 
-from flow_resources.testing.service.notation import write_time
+from flow_resources.testing.service.formats import write_time
 from flow_resources.testing.service.periods import Period, free, latest_end, slots
 
 A100 = "it_Sg1nDx1I8NFep60J"
@@ -51,7 +51,7 @@ def read(mithril, client):
 
     def read(row):
         answer = client.get("/v2/reservation", params={"project": mithril.project_id}).json()
-        return next(one for one in answer["data"] if one["fid"] == row["fid"])
+        return next(reservation for reservation in answer["data"] if reservation["fid"] == row["fid"])
 
     return read
 
@@ -87,10 +87,12 @@ def test_a_reservation_lives_by_the_clock(mithril, client, clock, reserve, read)
     clock.advance(hours=1)
     active = read(row)
     assert active["status"] == "Active"
-    found = machines(mithril, client)
-    assert [machine["fid"] for machine in found] == active["instances"]
-    assert [machine["name"] for machine in found] == ["night-1", "night-2"]
-    assert {(one["status"], one["bid"], one["reservation"]) for one in found} == {("STATUS_RUNNING", None, row["fid"])}
+    instances = machines(mithril, client)
+    assert [machine["fid"] for machine in instances] == active["instances"]
+    assert [machine["name"] for machine in instances] == ["night-1", "night-2"]
+    assert {(instance["status"], instance["bid"], instance["reservation"]) for instance in instances} == {
+        ("STATUS_RUNNING", None, row["fid"])
+    }
     clock.advance(hours=8)
     ended = read(row)
     assert (ended["status"], ended["deactivated_at"]) == ("Ended", ended["end_time"])
@@ -201,7 +203,7 @@ def test_a_volume_of_a_live_reservation_cannot_be_deleted(client, clock, reserve
 
 
 def test_volumes_of_a_reservation_can_be_changed(mithril, client, reserve):
-    """A Block volume is still nobody else's."""
+    """A Block volume still cannot be shared."""
     a, b = client.volume(name="a"), client.volume(name="b", disk_interface="Block")
     row = reserve(volumes=[a["fid"]], instance_quantity=1)
     path = f"/v2/reservation/{row['fid']}"
@@ -224,7 +226,7 @@ def test_an_ssh_key_of_a_live_reservation_cannot_be_deleted(mithril, client, clo
 
 
 def test_the_price_is_fixed_and_quoted_before(client, reserve, query):
-    """Machines times hours times the unit price; whoever wants to pay less is refused."""
+    """Machines times hours times the unit price; a lower maximum price is rejected."""
     (offer,) = client.get("/v2/reservation/quote", params=query(start_time=0, end_time=8, quantity=2)).json()["offers"]
     row = reserve(price_specification={"offer_key": offer["key"], "max_unit_price": 2400})
     assert (
@@ -258,20 +260,20 @@ def test_no_more_than_the_stock_can_be_reserved(client, body, reserve, query):
     check = {"mode": "check", "start_time": 0, "quantity": 10}
     assert ask(**check, end_time=1) == {"available": True}
     assert ask(**check, end_time=2) == {"available": False}
-    found = ask(mode="slots", earliest_start_time=0, latest_end_time=8)
-    assert [slot["quantity"] for slot in found] == [10, 6, 4, 16]
+    slots = ask(mode="slots", earliest_start_time=0, latest_end_time=8)
+    assert [slot["quantity"] for slot in slots] == [10, 6, 4, 16]
     assert [slot["quantity"] for slot in ask(mode="slots", earliest_start_time=0, latest_end_time=8, quantity=10)] == [
         10,
         16,
     ]
     latest = ask(start_time=0, quantity=10)
-    assert latest == {"latest_end_time": found[0]["end_time"], "available": True}
+    assert latest == {"latest_end_time": slots[0]["end_time"], "available": True}
     assert ask(start_time=1, quantity=1)["available"] is False
-    assert ask(start_time=2, quantity=5) == {"latest_end_time": found[1]["end_time"], "available": True}
+    assert ask(start_time=2, quantity=5) == {"latest_end_time": slots[1]["end_time"], "available": True}
 
 
 def test_a_reservation_is_extended_where_there_is_room(client, reserve, read, query):
-    """Until somebody else's begins, and not for ever."""
+    """Until another one starts, and within the maximum duration."""
     row = reserve(0.0, 2.0, instance_quantity=10)
     reserve(6.0, 2.0, instance_quantity=10)
     path = f"/v2/reservation/{row['fid']}"
@@ -300,8 +302,8 @@ def test_a_window_that_nothing_can_be_reserved_for_is_400(mithril, client, body,
     """In the past, empty, too long, too far ahead; and it is not available."""
     assert client.post("/v2/reservation", json=body(*window)).status_code == 400
     start, hours = window
-    asked = query(mode="check", start_time=start, end_time=start + hours, quantity=1)
-    assert client.get("/v2/reservation/availability", params=asked).json() == {"available": False}
+    parameters = query(mode="check", start_time=start, end_time=start + hours, quantity=1)
+    assert client.get("/v2/reservation/availability", params=parameters).json() == {"available": False}
     assert mithril.reservations == []
 
 
@@ -346,8 +348,8 @@ def test_a_wrong_reservation_is_refused_field_by_field(client, body):
 )
 def test_a_wrong_question_is_named(client, query, path, change, field):
     """422 in the service's envelope."""
-    asked = {**query(start_time=0, end_time=8, quantity=1), **change}
-    answer = client.get(f"/v2/reservation/{path}", params=asked)
+    parameters = {**query(start_time=0, end_time=8, quantity=1), **change}
+    answer = client.get(f"/v2/reservation/{path}", params=parameters)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["query", field]
 

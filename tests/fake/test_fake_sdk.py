@@ -1,4 +1,4 @@
-"""The real Flow SDK on the fake: what it calls, in its own order, unmodified."""
+"""The unmodified Flow SDK against the fake."""
 
 from __future__ import annotations
 

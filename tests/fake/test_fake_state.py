@@ -1,4 +1,4 @@
-"""State on disk, and the process that serves it."""
+"""The state file, and the command that serves it."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def spawn():
         return started[-1]
 
     yield start
-    for one in started:
-        one.process.kill()
-        one.process.communicate()
+    for server in started:
+        server.process.kill()
+        server.process.communicate()
 
 
 def call(process: Process) -> httpx.Client:
@@ -135,7 +135,7 @@ def test_kill_9_loses_nothing_that_was_answered(spawn, tmp_path):
 
 @pytest.mark.parametrize("moment", [0.05, 0.13, 0.31])
 def test_kill_9_in_the_middle_of_everything_loses_nothing_that_was_answered(spawn, tmp_path, moment):
-    """Eight clients write at once; whatever one of them was told is true after the restart, and the story goes on."""
+    """Eight clients write at once; every response is still true after the restart, and the cloud continues."""
     state = str(tmp_path / "state.db")
     first = spawn("--state", state, "--seed", "7", "--speed", "3600")
     answered, lock = [], threading.Lock()
@@ -186,7 +186,7 @@ def test_the_command_prints_what_a_shell_can_evaluate_and_ends_cleanly(spawn, nu
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "text"),
     [
         (["--port", "x"], "--port"),
         (["--port", "65536"], "--port"),
@@ -211,7 +211,7 @@ def test_the_command_prints_what_a_shell_can_evaluate_and_ends_cleanly(spawn, nu
         (["--port", "{taken}"], "port {taken}"),
     ],
 )
-def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, said):
+def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, text):
     """Never a half-started server, and never a file that was written over."""
     from flow_resources.cli import main
 
@@ -226,7 +226,7 @@ def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, sa
         words = {"{tmp}": str(tmp_path), "{taken}": str(taken.getsockname()[1])}
         for word, value in words.items():
             arguments = [argument.replace(word, value) for argument in arguments]
-            said = said.replace(word, value)
+            text = text.replace(word, value)
         try:
             code = main(["fake", *arguments])
         except SystemExit as error:
@@ -234,7 +234,7 @@ def test_bad_values_are_one_line_and_exit_code_2(capsys, tmp_path, arguments, sa
     out, errors = capsys.readouterr()
     assert (code, out) == (2, "")
     assert errors.count("\n") == 1
-    assert said in errors
+    assert text in errors
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -246,21 +246,21 @@ def test_a_state_file_in_use_is_refused(cloud, tmp_path):
 
 
 def test_a_full_disk_is_said_and_nothing_is_half_done(cloud, tmp_path, caplog):
-    """In one line, to whoever asks and on the terminal; with room again it goes on."""
+    """In one line, in the response and on the terminal; with space again the cloud works."""
     mithril = cloud(state=tmp_path / "state.db")
-    kept = mithril.add_bid("kept")
+    bid = mithril.add_bid("kept")
     database = mithril._store._db
     database.execute("PRAGMA max_page_count = 1")  # never less than there are: no page more, as on a full disk
     with pytest.raises(ValueError, match="the state cannot be stored, so nothing happened: database or disk is full"):
         mithril.add_bid("lost", startup_script="#" * 10_000)
     assert [record.exc_info for record in caplog.records] == [None]
-    assert mithril.live_bids == [kept]
+    assert mithril.live_bids == [bid]
     database.execute("PRAGMA max_page_count = 1000000")
     assert mithril.add_bid("next", startup_script="#" * 10_000)["fid"] == "bid_000002"
 
 
 def test_a_full_disk_at_the_end_is_one_line_and_exit_code_1(monkeypatch, capsys):
-    """The time since the last request is not written down; the file is good, and let go."""
+    """The time since the last request is not stored; the file is valid, and released."""
     from flow_resources.cli import main
 
     def close(_mithril):
@@ -316,16 +316,16 @@ def test_what_is_undone_is_undone_as_a_whole(tmp_path):
 
     def break_off():
         with store.transaction():
-            store.learn("first", 1)
+            store.set_fact("first", 1)
             with store.transaction():
-                store.learn("second", 2)
+                store.set_fact("second", 2)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         break_off()
     assert (store.fact("first"), store.fact("second")) == (None, None)
     with store.transaction():
-        store.learn("first", 3)
+        store.set_fact("first", 3)
     store.close()
     again = Store(tmp_path / "state.db")
     assert (again.fact("first"), again.fact("second")) == (3, None)

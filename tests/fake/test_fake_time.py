@@ -1,4 +1,4 @@
-"""Transitions at once, in time, or by hand, for each kind of thing."""
+"""Transitions at once, after a time, or by `finish`, for each kind."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_everything_can_be_moved_by_hand(by_hand, connect):
 def test_finishing_one_bid_leaves_the_others(by_hand, connect):
     """By id."""
     client = connect(by_hand)
-    one, two = client.bid(name="one"), client.bid(name="two")
+    first, second = client.bid(name="one"), client.bid(name="two")
     by_hand.finish("auction")
-    by_hand.finish("boot", one["fid"])
-    assert [client.machines(bid)[0]["status"] for bid in (one, two)] == ["STATUS_RUNNING", "STATUS_NEW"]
-    for bid in (one, two):
+    by_hand.finish("boot", first["fid"])
+    assert [client.machines(bid)[0]["status"] for bid in (first, second)] == ["STATUS_RUNNING", "STATUS_NEW"]
+    for bid in (first, second):
         client.delete(f"/v2/spot/bids/{bid['fid']}")
-    by_hand.finish("cancel", two["fid"])
-    assert [client.read(bid)["status"] for bid in (one, two)] == ["Allocated", "Terminated"]
+    by_hand.finish("cancel", second["fid"])
+    assert [client.read(bid)["status"] for bid in (first, second)] == ["Allocated", "Terminated"]
     with pytest.raises(KeyError, match="bid_nothing"):
         by_hand.finish("boot", "bid_nothing")
     with pytest.raises(ValueError, match="what"):

@@ -1,4 +1,4 @@
-"""Volumes: made, used, renamed, deleted."""
+"""Volumes: create, attach, rename, delete."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_block_volume_serves_one_machine_of_one_bid(client):
 
 
 def test_a_volume_must_be_where_the_bid_is(client):
-    """A volume lives in one region."""
+    """A volume belongs to one region."""
     volume = client.volume(region="us-east1-a")
     answer = client.post("/v2/spot/bids", json=client.bid_body(volumes=[volume["fid"]]))
     assert answer.status_code == 400
@@ -111,7 +111,7 @@ def test_a_volume_must_be_where_the_bid_is(client):
 
 
 def test_the_volumes_of_a_bid_can_be_changed(client):
-    """What came and what went stands in the history."""
+    """Attached and removed volumes are in the history."""
     first, second = client.volume(), client.volume(name="second")
     bid = client.bid(volumes=[first["fid"]])
     changed = client.patch(f"/v2/spot/bids/{bid['fid']}", json={"volumes": [second["fid"]]}).json()

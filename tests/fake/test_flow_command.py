@@ -1,7 +1,6 @@
-"""The `flow` command as it is installed, in a process of its own, on the fake: no other client knows the API better.
+"""The installed `flow` command, in a process of its own, against the fake.
 
-Every story ends with two questions: was every answer one that a service gives on purpose, and did the command speak to
-nobody else.
+Each test also checks that no response was an internal error, and that the command connected to no other host.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import pytest
 from flow_resources.testing.service.keypair import make_key_pair
 
 FLOW = Path(sysconfig.get_path("scripts")) / "flow"
-# Run by every Python that the command starts: it notes each address, and lets nobody out.
+# Run by every Python process that the command starts: logs each address, and blocks all but loopback.
 GUARD = """
 import os, sys
 def guard(event, arguments):
@@ -76,9 +75,9 @@ def flow(real_time_cloud, tmp_path):
     """Return the command, and ask the two questions in the end."""
     command = Command(real_time_cloud, tmp_path)
     yield command
-    asked = real_time_cloud.requests
-    assert asked
-    assert [request for request in asked if request.status is None or request.status >= 500] == []
+    requests = real_time_cloud.requests
+    assert requests
+    assert [request for request in requests if request.status is None or request.status >= 500] == []
     assert set(command.spoken_to.read_text().split()) == {"127.0.0.1"}
 
 
@@ -134,12 +133,14 @@ def test_a_task_with_a_volume_and_an_end(real_time_cloud, flow):
     (bid,) = mithril.live_bids
     assert bid["launch_specification"]["volumes"] == [volume["fid"]]
     flow("cancel job -y --json")
-    keys = [(one.method, one.status) for one in mithril.mutations if one.path.startswith("/v2/api-keys")]
+    keys = [
+        (request.method, request.status) for request in mithril.mutations if request.path.startswith("/v2/api-keys")
+    ]
     assert keys == [("POST", 201), ("DELETE", 204)]
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_rented(real_time_cloud, flow):
-    """By a bid that lives; one that ended does not count."""
+    """By a live bid; a terminated one does not count."""
     mithril = real_time_cloud
     taken = mithril.add_bid("hold")
     grab = "grab 2 8xa100 -n hold -r us-central5-a -m 50 --no-wait -y --json"

@@ -1,4 +1,4 @@
-"""mock_mithril above functions, generators, fixtures and classes: pytest and unittest see what they saw before."""
+"""mock_mithril as a decorator of functions, generators, fixtures and classes, under pytest and unittest."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def positional(mithril: Any, one: int, /) -> Any:
 
 @pytest.mark.parametrize("function", [first, last, keyword, positional])
 def test_the_cloud_comes_where_the_parameter_stands(function: Any) -> None:
-    """And the parameter is gone from the signature."""
+    """And the signature lacks the parameter."""
     decorated = mock_mithril(function)
     mithril, one = decorated(1)
     assert (type(mithril), one) == (FakeMithril, 1)
@@ -112,7 +112,7 @@ def test_an_async_function_keeps_its_cloud_while_it_waits() -> None:
 @pytest.fixture
 @mock_mithril(region="eu-central1-a")
 def world(mithril: FakeMithril, tmp_path: Path) -> Iterator[FakeMithril]:
-    """A cloud with a volume in it, as somebody's own fixture."""
+    """A cloud with a volume, as a fixture of the project."""
     mithril.add_volume("corpus")
     yield mithril
     assert os.environ["MITHRIL_API_URL"] == mithril.url
@@ -215,7 +215,7 @@ def outcome(cls: type[unittest.TestCase]) -> unittest.TestResult:
 
 @mock_mithril(region="eu-central1-a")
 class Rents(unittest.TestCase):
-    """One bid in setUp, and whoever else is there is not seen."""
+    """One bid from setUp; those of other tests are not visible."""
 
     def setUp(self) -> None:
         self.addCleanup(self.rent, 3)
@@ -387,12 +387,12 @@ def test_a_setup_method_that_fails_leaves_nothing() -> None:
 
 
 class Registered:
-    """Its subclasses are told of themselves."""
+    """It receives its subclasses."""
 
-    told: ClassVar[list[Any]] = []
+    subclasses: ClassVar[list[Any]] = []
 
     def __init_subclass__(cls, *, label: str = "") -> None:
-        cls.told.append((cls.__name__, label))
+        cls.subclasses.append((cls.__name__, label))
 
 
 @mock_mithril
@@ -411,7 +411,7 @@ class Defines(Registered):
 @pytest.mark.parametrize("base", [Inherits, Defines])
 def test_a_class_keeps_what_it_does_with_its_subclasses(base: Any) -> None:
     """Its `__init_subclass__`, its own or its base's, with the options of the class statement."""
-    Registered.told.clear()
+    Registered.subclasses.clear()
 
     class Sub(base, label="x"):
         def setup_method(self) -> None:
@@ -419,7 +419,7 @@ def test_a_class_keeps_what_it_does_with_its_subclasses(base: Any) -> None:
 
     sub = Sub()
     sub.setup_method()
-    assert Registered.told == [("Sub", "x")]
+    assert Registered.subclasses == [("Sub", "x")]
     assert sub.url == os.environ["MITHRIL_API_URL"]
     sub.teardown_method()
     assert "mithril" not in vars(sub)

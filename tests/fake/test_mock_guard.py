@@ -1,4 +1,4 @@
-"""While the guard stands nothing but loopback is reached; afterwards the socket module is as it was."""
+"""The network guard allows only loopback, and restores the socket module afterwards."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ CALLS: dict[str, Callable[[], Any]] = {
 
 
 def doors() -> list[Any]:
-    """Return all that the guard may touch, as it stands."""
+    """Return the present attributes that the guard may replace."""
     methods = [vars(socket.socket).get(name, "inherited") for name in ("connect", "connect_ex", "sendto", "sendmsg")]
     return methods + [getattr(socket, name) for name in dir(socket) if name.startswith("get")]
 
 
 def closed() -> bool:
-    """Say whether the guard stands; a numeric address needs no network to be looked up."""
+    """Return whether the guard is active; resolving a numeric address needs no network."""
     try:
         socket.getaddrinfo("198.51.100.7", 443)
     except OutsideError:
@@ -169,7 +169,7 @@ def test_nested_ones_count_and_the_innermost_decides() -> None:
 
 
 def test_an_outer_one_may_end_first() -> None:
-    """The inner one stands on."""
+    """The inner one stays active."""
     before = doors()
     outer, inner = loopback_only(), loopback_only()
     outer.__enter__()
@@ -222,27 +222,27 @@ def test_a_patch_that_outlives_the_guard_is_left_alone(monkeypatch: pytest.Monke
 
 
 def test_it_stands_for_every_thread_and_many_may_come_and_go() -> None:
-    """Threads that enter and leave at once leave nothing behind, and a thread started inside is guarded."""
+    """Concurrent threads restore everything, and a thread started inside is guarded."""
     before = doors()
-    told: list[bool] = []
+    results: list[bool] = []
     gate = threading.Barrier(8)
 
     def come_and_go() -> None:
         gate.wait()
         for _ in range(50):
             with loopback_only():
-                told.append(closed())
+                results.append(closed())
 
     threads = [threading.Thread(target=come_and_go) for _ in range(8)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-    assert told == [True] * 400
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 400
     assert doors() == before
     assert guard._rules == []
     with loopback_only():
-        inside = threading.Thread(target=lambda: told.append(closed()))
+        inside = threading.Thread(target=lambda: results.append(closed()))
         inside.start()
         inside.join()
-    assert told.pop()
+    assert results.pop()

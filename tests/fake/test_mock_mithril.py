@@ -1,4 +1,4 @@
-"""mock_mithril around a program of the plain SDK: what it sees inside, and that all is as before afterwards."""
+"""mock_mithril around a program that uses the plain SDK: its settings inside, and their restoration afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.program import environment, market_price, rent, run_async
 
 from flow_resources.cloud.settings import resolve
 from flow_resources.testing import FakeMithril, mock_mithril
-from flow_resources.testing.surroundings import MEMORY
+from flow_resources.testing.environment import SDK_STATE
 
 ROOT = Path(__file__).parents[2]
 DEVELOPERS = {
@@ -68,7 +68,7 @@ def test_a_plain_program_rents_is_preempted_and_recovers(mithril: FakeMithril) -
 
 
 def test_options_are_those_of_the_fake() -> None:
-    """Passed on as they are; a wrong one is told as the fake tells it."""
+    """They are passed on; an invalid one raises the error of the fake."""
     with mock_mithril(boot_seconds=3, region="eu-central1-a", key="mine") as mithril:
         task = rent()
         assert (mithril.boot_seconds, task.region) == (3, "eu-central1-a")
@@ -80,8 +80,8 @@ def test_options_are_those_of_the_fake() -> None:
 def test_flow_resources_finds_the_cloud_too() -> None:
     """Its settings are the SDK's."""
     with mock_mithril() as mithril:
-        found = resolve(lambda _: None)
-        assert (found.api_url, found.api_key, found.project) == (mithril.url, mithril.key, mithril.project)
+        settings = resolve(lambda _: None)
+        assert (settings.api_url, settings.api_key, settings.project) == (mithril.url, mithril.key, mithril.project)
 
 
 def test_nothing_of_the_developers_is_left_inside() -> None:
@@ -218,13 +218,13 @@ def test_a_client_left_over_is_refused_by_the_next_cloud() -> None:
         assert mithril.bids == []
 
 
-@pytest.mark.parametrize(("module", "path"), [(module, path) for module, path, _ in MEMORY])
+@pytest.mark.parametrize(("module", "path"), [(module, path) for module, path, _ in SDK_STATE])
 def test_what_the_sdk_remembers_is_put_aside(module: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each thing exists in this version of the SDK, is fresh inside, and is there again afterwards."""
     *classes, name = path.split(".")
     holder = import_module(module)
-    for one in classes:
-        holder = getattr(holder, one)
+    for class_name in classes:
+        holder = getattr(holder, class_name)
     monkeypatch.setattr(holder, name, "the developer's")
     with mock_mithril():
         assert not getattr(holder, name)
@@ -298,24 +298,24 @@ def test_an_outer_one_may_end_first() -> None:
 
 def test_a_second_thread_is_refused_and_the_first_not_disturbed() -> None:
     """They would see each other's cloud; once the first has ended, the other may."""
-    told: list[Any] = []
+    results: list[Any] = []
 
     def other() -> None:
         try:
             with mock_mithril() as mithril:
-                told.append(mithril.url)
+                results.append(mithril.url)
         except RuntimeError as error:
-            told.append(str(error))
+            results.append(str(error))
 
     with mock_mithril() as mithril:
         inside = environment()
         run_in_thread(other)
-        assert "another mock is active in thread 'MainThread'" in told[0]
+        assert "another mock is active in thread 'MainThread'" in results[0]
         assert environment() == inside
         rent()
         assert len(mithril.bids) == 1
     run_in_thread(other)
-    assert told[1].startswith("http://")
+    assert results[1].startswith("http://")
 
 
 def run_in_thread(function: Any) -> None:

@@ -1,4 +1,4 @@
-"""The pytest plugin, in pytests of its own: a fixture and a marker for whoever asks, and nothing for the others."""
+"""The pytest plugin, in separate pytest runs: its fixture and marker, and no effect on tests that use neither."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ten lines of the page outside this repository: the package from its wheel, the plugin by its entry point."""
+"""The example of the docs outside this repository: the package from its wheel, the plugin by its entry point."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def test_ten_lines_pass_outside_the_repository(installed: Path, tmp_path: Path) 
     folder.mkdir()
     (folder / "test_ten_lines.py").write_text(TEN_LINES)
     (folder / "test_where.py").write_text(WHERE)
-    told = run_pytest(folder, installed)
-    assert "3 passed" in told
-    assert f"package: {installed}/flow_resources/__init__.py" in told
-    assert f"plugin: {installed}/flow_resources/testing/plugin.py" in told
+    output = run_pytest(folder, installed)
+    assert "3 passed" in output
+    assert f"package: {installed}/flow_resources/__init__.py" in output
+    assert f"plugin: {installed}/flow_resources/testing/plugin.py" in output
     without = run_pytest(folder, installed, "-p", "no:flow_resources", "-k", "fixture or preemption")
     assert "1 passed, 1 deselected, 1 error" in without
     assert "fixture 'mithril' not found" in without

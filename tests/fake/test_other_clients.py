@@ -1,4 +1,4 @@
-"""What clients other than the Flow SDK take for granted: whoever serves them must behave so."""
+"""What clients other than the Flow SDK expect of the API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ A100 = "it_Sg1nDx1I8NFep60J"
 
 
 def test_an_ssh_destination_is_a_bare_host(client):
-    """Clients put the port behind it themselves."""
+    """Clients append the port themselves."""
     (machine,) = client.machines(client.bid())
     assert machine["ssh_destination"].count(".") == 3
     assert ":" not in machine["ssh_destination"]
@@ -38,8 +38,8 @@ def test_a_filter_by_name_is_exact_and_shows_ended_bids_in_every_project(mithril
     """Clients take the first row for the bid of that name."""
     ended, longer = client.bid(name="train"), client.bid(name="train-2")
     client.delete(f"/v2/spot/bids/{ended['fid']}")
-    found = client.get("/v2/spot/bids", params={"name": "train"}).json()["data"]
-    assert [(row["fid"], row["status"]) for row in found] == [(ended["fid"], "Terminated")]
+    bids = client.get("/v2/spot/bids", params={"name": "train"}).json()["data"]
+    assert [(row["fid"], row["status"]) for row in bids] == [(ended["fid"], "Terminated")]
     assert client.get("/v2/spot/bids", params={"name": "train-2"}).json()["data"] == [longer]
 
 
@@ -48,8 +48,8 @@ def test_the_newest_bid_of_a_name_comes_first(client):
     old = client.bid(name="train")
     client.delete(f"/v2/spot/bids/{old['fid']}")
     new = client.bid(name="train")
-    found = client.get("/v2/spot/bids", params={"name": "train"}).json()["data"]
-    assert [row["fid"] for row in found] == [new["fid"], old["fid"]]
+    bids = client.get("/v2/spot/bids", params={"name": "train"}).json()["data"]
+    assert [row["fid"] for row in bids] == [new["fid"], old["fid"]]
 
 
 def test_a_request_without_a_key_that_is_sent_twice_rents_twice(mithril, client):
@@ -143,7 +143,7 @@ def test_teammates_can_be_listed(client):
 
 
 def test_an_ssh_key_in_use_is_not_deleted(mithril, client):
-    """By a bid that lives, paused or not."""
+    """By a live bid, paused or not."""
     key = mithril.add_ssh_key("laptop")
     bid = client.bid(ssh_keys=[key["fid"]])
     path = f"/v2/ssh-keys/{key['fid']}"
@@ -177,8 +177,8 @@ def test_no_status_is_sent_that_the_document_does_not_know(cloud, connect, clock
         look()
     client.delete(f"/v2/spot/bids/{bid['fid']}")
     look()
-    known = document["components"]["schemas"]["InstanceModel"]["properties"]["status"]["enum"]
-    assert seen <= set(known)
+    documented = document["components"]["schemas"]["InstanceModel"]["properties"]["status"]["enum"]
+    assert seen <= set(documented)
     assert {"STATUS_NEW", "STATUS_RUNNING", "STATUS_PREEMPTING", "STATUS_PREEMPTED", "STATUS_PAUSED"} < seen
 
 

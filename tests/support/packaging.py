@@ -94,7 +94,7 @@ def install_linked(wheel: Path, folder: Path) -> Installed:
     # Pulumi lists the packages with the pip of the environment.
     for needed in (distribution("pip"), *_requirements("flow-resources").values()):
         for path in needed.files or ():
-            if not {"..", "__pycache__"} & set(path.parts):
+            if ".." not in path.parts:
                 (packages / path).parent.mkdir(parents=True, exist_ok=True)
                 (packages / path).symlink_to(str(needed.locate_file(path)))
     _pip(sys.executable, "--no-deps", "--no-index", str(wheel), into=folder)

@@ -92,7 +92,7 @@ def test_the_printed_program_adopts_everything_and_changes_nothing(fleet, stack,
     """No request of it changes anything, not even the first `up`; the second has nothing to do; `destroy` ends all."""
     before = fleet.live_bids
     program, stderr = printed(capsys)
-    assert [one.type for one in program.values()] == ["Volume"] * 3 + ["GpuCluster"] * 5
+    assert [resource.type for resource in program.values()] == ["Volume"] * 3 + ["GpuCluster"] * 5
     assert "note: command, image, ports and env cannot be read back" in stderr
     assert len(stderr.splitlines()) == 1
     assert set(stack.preview(program).values()) == {"create"}
@@ -103,7 +103,7 @@ def test_the_printed_program_adopts_everything_and_changes_nothing(fleet, stack,
     assert set(stack.preview(program).values()) == {"same"}
     assert not fleet.mutations
     assert fleet.live_bids == before
-    assert {saved.id for saved in stack.state.values()} == {one["fid"] for one in [*fleet.volumes, *before]}
+    assert {saved.id for saved in stack.state.values()} == {live["fid"] for live in [*fleet.volumes, *before]}
     stack.destroy()
     assert not fleet.live_bids
     assert not fleet.volumes
@@ -113,9 +113,11 @@ def test_mount_paths_are_read_from_what_the_sdk_launched(fleet, capsys):
     """Of file volumes and of disks; the paths, and nothing secret beside them."""
     program, _ = printed(capsys)
     paths = {
-        mount["volume_id"]: mount["mount_path"] for one in program.values() for mount in one.inputs.get("volumes", ())
+        mount["volume_id"]: mount["mount_path"]
+        for resource in program.values()
+        for mount in resource.inputs.get("volumes", ())
     }
-    by_name = {one["name"]: one["fid"] for one in fleet.volumes}
+    by_name = {volume["name"]: volume["fid"] for volume in fleet.volumes}
     assert paths == {
         by_name["data"]: "/data", by_name["models"]: "/mnt/models", by_name["scratch"]: "/mnt/scratch"
     }  # fmt: skip
@@ -126,7 +128,7 @@ def test_states_other_than_running_are_said(fleet, capsys):
     program, _ = printed(capsys)
     assert program["paused"].inputs["paused"] is True
     assert program["paused"].inputs["ssh_keys"] == ["laptop"]
-    waits = {name: one.inputs.get("wait_for") for name, one in program.items() if one.type == "GpuCluster"}
+    waits = {name: row.inputs.get("wait_for") for name, row in program.items() if row.type == "GpuCluster"}
     assert [waits[name] for name in ("paused", "preempted", "pending")] == [None, "placed", "placed"]
     assert "ended" not in program
 
@@ -217,7 +219,7 @@ def test_what_a_state_records_is_never_printed(cloud, fake_stack, capsys):
     fake_stack.others = {"acme/training/prod": StackState(ids=frozenset({theirs["fid"]}))}
     for arguments in ([], ["--all"]):
         program, stderr = printed(capsys, *arguments)
-        assert [one.inputs["adopt_task_id"] for one in program.values()] == [free["fid"]]
+        assert [resource.inputs["adopt_task_id"] for resource in program.values()] == [free["fid"]]
         assert f"left out: {mine['fid']} mine: recorded by {STACK}" in stderr
         assert f"left out: {theirs['fid']} theirs: recorded by acme/training/prod" in stderr
     assert error(capsys, mine["fid"]).startswith(f"error: {mine['fid']} is not printed: recorded by {STACK}: ")
@@ -256,8 +258,8 @@ def test_json_is_all_there_is(fleet, capsys):
     assert output.err == ""
     assert document["program"] == program
     assert (document["project"], document["stack"]) == ("demo", None)
-    assert [one["id"] for one in document["left_out"]] == [marked["fid"]]
-    fill_in = {one["id"]: one["fill_in"] for one in document["resources"] if one["fill_in"]}
+    assert [left_out["id"] for left_out in document["left_out"]] == [marked["fid"]]
+    fill_in = {row["id"]: row["fill_in"] for row in document["resources"] if row["fill_in"]}
     assert fill_in == {by_hand["fid"]: ["volumes[0].mount_path"]}
     assert len(document["notes"]) == 2
 

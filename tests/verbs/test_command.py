@@ -66,24 +66,24 @@ def test_fake_says_on_a_plain_install_what_to_install(tmp_path):
 
 def test_the_version_is_the_packages(capsys):
     """As it was installed."""
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_:
         main(["--version"])
-    assert (left.value.code, capsys.readouterr().out) == (0, f"flow-resources {version('flow-resources')}\n")
+    assert (exit_.value.code, capsys.readouterr().out) == (0, f"flow-resources {version('flow-resources')}\n")
 
 
 def test_without_a_command_it_says_which_there_are(capsys):
     """One line, exit code 2."""
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_:
         main([])
-    assert left.value.code == 2
-    said = "error: say what to do: flow-resources adopt, flow-resources sweep, flow-resources fake, or --help\n"
-    assert capsys.readouterr().err == said
+    assert exit_.value.code == 2
+    message = "error: say what to do: flow-resources adopt, flow-resources sweep, flow-resources fake, or --help\n"
+    assert capsys.readouterr().err == message
 
 
 def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
     """The shell's own exit code for it."""
 
-    def interrupt(_asked):
+    def interrupt(_arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("flow_resources.cli.sweep.run", interrupt)
@@ -96,6 +96,6 @@ def test_help_imports_neither_the_sdk_nor_pulumi(command):
     """It answers at once."""
     script = f"import sys; from flow_resources.cli import main\ntry: main(['{command}', '--help'])\n"
     script += "except SystemExit: pass\n"
-    script += "print([one for one in ('pulumi', 'flow', 'httpx', 'aiohttp') if one in sys.modules])"
+    script += "print([name for name in ('pulumi', 'flow', 'httpx', 'aiohttp') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -17,6 +17,7 @@ from flow_resources.cli.program_text import Item
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.core.models import StoredVolume
 from flow_resources.core.naming import Mark, compose
+from flow_resources.errors import FlowResourcesError, NotFoundError
 from flow_resources.lifecycle.kinds import KINDS
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.testing import FakeMithril
@@ -32,7 +33,6 @@ class ScratchKind(CommandKind[StoredVolume]):
     end_advice = "drops the scratches"
     number_titles = ("GB",)
     state_title = "KIND"
-    list_command = "flow volume list"
     fallback_name = "scratch"
 
     def numbers(self, thing: StoredVolume) -> list[str]:
@@ -43,6 +43,9 @@ class ScratchKind(CommandKind[StoredVolume]):
 
     def document(self, thing: StoredVolume, status: str) -> dict[str, Any]:
         return {"size_gb": thing.size_gb}
+
+    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
+        return NotFoundError(f"there is no scratch {id_}", "`flow volume list` shows them")
 
     def drafts(
         self, op: Operation, things: Sequence[StoredVolume], live: Collection[str], begun_after: float

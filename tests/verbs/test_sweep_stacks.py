@@ -1,4 +1,4 @@
-"""What `sweep` makes of what `pulumi` says: here by one that says what the test wants it to."""
+"""What `sweep` makes of the output of `pulumi`: here of a script whose output the test sets."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EMPTY = json.dumps({"version": 3, "deployment": {}})
 SCRIPT = """#!{python}
 import json, pathlib, sys
 here = pathlib.Path(__file__).parent
-asked = " ".join(one for one in sys.argv[1:] if one != "--non-interactive")
-with (here / "asked").open("a") as log:
-    log.write(asked + "\\n")
-code, out, err = json.loads((here / "answers").read_text()).get(asked, [255, "", "error: no answer to " + asked])
+command = " ".join(word for word in sys.argv[1:] if word != "--non-interactive")
+with (here / "commands").open("a") as log:
+    log.write(command + "\\n")
+code, out, err = json.loads((here / "answers").read_text()).get(command, [255, "", "error: no answer to " + command])
 sys.stdout.write(out)
 sys.stderr.write(err)
 sys.exit(code)
@@ -34,23 +34,23 @@ class Pulumi:
         self.folder, self.answers = folder, {}
         (folder / "pulumi").write_text(SCRIPT.format(python=sys.executable))
         (folder / "pulumi").chmod(0o755)
-        self.says("version", "v3.259.0")
-        self.lists({"name": DEV, "current": True})
-        self.says(f"config --show-secrets --json --stack {DEV}", "{}")
-        self.says(f"stack export --stack {DEV}", EMPTY)
+        self.answer("version", "v3.259.0")
+        self.list_stacks({"name": DEV, "current": True})
+        self.answer(f"config --show-secrets --json --stack {DEV}", "{}")
+        self.answer(f"stack export --stack {DEV}", EMPTY)
 
-    def says(self, command: str, out: str = "", *, err: str = "", code: int = 0) -> None:
+    def answer(self, command: str, out: str = "", *, err: str = "", code: int = 0) -> None:
         self.answers[command] = [code, out, err]
         (self.folder / "answers").write_text(json.dumps(self.answers))
 
-    def lists(self, *stacks: dict[str, object], **more: object) -> None:
+    def list_stacks(self, *stacks: dict[str, object], **more: object) -> None:
         rows = [{"current": False, **stack, **more} for stack in stacks]
-        self.says("stack ls --json", json.dumps(rows))
-        self.says("stack ls --json --all", json.dumps(rows))
+        self.answer("stack ls --json", json.dumps(rows))
+        self.answer("stack ls --json --all", json.dumps(rows))
 
     @property
-    def asked(self) -> list[str]:
-        return (self.folder / "asked").read_text().splitlines()
+    def commands(self) -> list[str]:
+        return (self.folder / "commands").read_text().splitlines()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_without_pulumi_it_says_where_there_is_one(project, monkeypatch, tmp_pat
 
 def test_without_a_selected_stack_it_says_how_to_choose(project, pulumi, capsys):
     """And for a name that is none, which there are."""
-    pulumi.lists({"name": DEV}, {"name": PROD})
+    pulumi.list_stacks({"name": DEV}, {"name": PROD})
     assert main(["sweep"]) == 2
     assert line(capsys) == f"error: no stack is selected in {project}: `pulumi stack select NAME`, or --stack NAME"
     assert main(["sweep", "--stack", "od"]) == 2
@@ -109,14 +109,14 @@ def test_without_a_selected_stack_it_says_how_to_choose(project, pulumi, capsys)
 @pytest.mark.parametrize("name", ["prod", "proj/prod", PROD])
 def test_a_stack_can_be_named(project, pulumi, name):
     """By its own name or its whole one, from a folder below, or from elsewhere."""
-    pulumi.lists({"name": DEV, "current": True}, {"name": PROD})
+    pulumi.list_stacks({"name": DEV, "current": True}, {"name": PROD})
     (project / "sub").mkdir()
     assert SelectedStack.open(project / "sub", name).name == PROD
     assert SelectedStack.open(project).name == DEV
 
 
 @pytest.mark.parametrize(
-    ("command", "answer", "said"),
+    ("command", "answer", "message"),
     [
         (
             f"config --show-secrets --json --stack {DEV}",
@@ -145,13 +145,13 @@ def test_a_stack_can_be_named(project, pulumi, name):
         ("version", {"code": 1}, "could not start `pulumi`: Command '['pulumi', 'version']' returned"),
     ],
 )
-def test_what_pulumi_cannot_say_is_one_line(cloud, project, pulumi, capsys, monkeypatch, command, answer, said):
+def test_what_pulumi_cannot_say_is_one_line(cloud, project, pulumi, capsys, monkeypatch, command, answer, message):
     """Its own first complaint; what it printed on standard output is not repeated."""
     for name, value in cloud.environment.items():
         monkeypatch.setenv(name, value)
-    pulumi.says(command, **answer)
+    pulumi.answer(command, **answer)
     assert main(["sweep", "--yes"]) == 2
-    assert line(capsys).startswith(f"error: {said}")
+    assert line(capsys).startswith(f"error: {message}")
     assert not cloud.mutations
 
 
@@ -159,7 +159,7 @@ def test_the_config_of_the_stack_counts(cloud, project, pulumi, capsys):
     """Key, URL, project and owner, as they do for the provider; the key is not printed."""
     config = {"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project, "flow:owner": "ada"}
     rows = {key: {"value": value, "secret": key == "flow:apiKey"} for key, value in config.items()}
-    pulumi.says(f"config --show-secrets --json --stack {DEV}", json.dumps(rows))
+    pulumi.answer(f"config --show-secrets --json --stack {DEV}", json.dumps(rows))
     assert main(["sweep", "--json"]) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["owner"] == "ada"
@@ -168,51 +168,51 @@ def test_the_config_of_the_stack_counts(cloud, project, pulumi, capsys):
 
 def test_no_secret_of_a_state_is_asked_for(project, pulumi):
     """States are read sealed, this stack's and those beside it."""
-    pulumi.lists({"name": DEV, "current": True}, {"name": PROD})
+    pulumi.list_stacks({"name": DEV, "current": True}, {"name": PROD})
     state = {"deployment": {"resources": [{"urn": "u", "id": "bid_1"}]}}
-    pulumi.says(f"stack export --stack {PROD}", json.dumps(state))
+    pulumi.answer(f"stack export --stack {PROD}", json.dumps(state))
     stack = SelectedStack.open(project)
     assert stack.state() == StackState()
     assert stack.other_states() == {PROD: StackState(ids=frozenset({"bid_1"}))}
-    assert not [one for one in pulumi.asked if "export" in one and "secrets" in one]
+    assert not [command for command in pulumi.commands if "export" in command and "secrets" in command]
 
 
 @pytest.mark.parametrize("updated", [True, False])
 def test_pulumi_cloud_says_whether_an_update_is_under_way(project, pulumi, updated):
     """And nobody tries to take its lock."""
-    pulumi.lists({"name": DEV, "current": True}, updateInProgress=updated)
+    pulumi.list_stacks({"name": DEV, "current": True}, updateInProgress=updated)
     assert SelectedStack.open(project).is_being_updated() is updated
-    assert not [one for one in pulumi.asked if "init" in one]
+    assert not [command for command in pulumi.commands if "init" in command]
 
 
 @pytest.mark.parametrize(
-    ("said", "updated"),
+    ("message", "updated"),
     [
         (f"error: stack '{DEV}' already exists", False),
         ("error: could not create stack: the stack is currently locked by 1 lock(s). Either wait", True),
     ],
 )
-def test_a_self_managed_backend_says_it_to_who_wants_its_lock(project, pulumi, said, updated):
+def test_a_self_managed_backend_says_it_to_who_wants_its_lock(project, pulumi, message, updated):
     """The stack exists, so that nothing is made either way."""
     stack = SelectedStack.open(project)
-    pulumi.says(f"stack init {DEV}", code=255, err=said)
+    pulumi.answer(f"stack init {DEV}", code=255, err=message)
     assert stack.is_being_updated() is updated
 
 
 def test_a_backend_that_cannot_say_it_is_no_leave_to_end_anything(project, pulumi):
     """Whatever it answers instead."""
     stack = SelectedStack.open(project)
-    pulumi.says(f"stack init {DEV}", code=255, err="error: could not create secrets manager: incorrect passphrase")
+    pulumi.answer(f"stack init {DEV}", code=255, err="error: could not create secrets manager: incorrect passphrase")
     with pytest.raises(StackError, match=f"find out whether an update of {DEV} is under way: could not create secrets"):
         stack.is_being_updated()
-    pulumi.says(f"stack init {DEV}")
+    pulumi.answer(f"stack init {DEV}")
     with pytest.raises(StackError, match="was removed meanwhile"):
         stack.is_being_updated()
 
 
 def test_a_stack_without_a_whole_name_needs_an_owner(project, pulumi):
     """As on a backend of old layout, which does not say whose it is."""
-    pulumi.lists({"name": "dev", "current": True})
+    pulumi.list_stacks({"name": "dev", "current": True})
     stack = SelectedStack.open(project)
     assert stack.owner("ada") == "ada"
     with pytest.raises(StackError, match="does not say the organization"):

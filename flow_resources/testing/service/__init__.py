@@ -1,1 +1,1 @@
-"""The imitated service itself: accounts, bids, machines, volumes, and the market. No HTTP in here."""
+"""The imitated service without HTTP: accounts, bids, instances, reservations, volumes, and the market."""

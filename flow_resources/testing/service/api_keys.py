@@ -1,6 +1,6 @@
-"""API keys that users make for themselves: shown once, and good until they expire or are revoked.
+"""API keys that users create themselves: shown once, and valid until they expire or are revoked.
 
-Only hashes are kept. `Accounts.identify` lets the keys in; this room makes, lists and revokes them.
+Only hashes are stored. This module creates, lists and revokes keys; `Accounts.identify` accepts them.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import secrets
 from typing import Any
 
 from flow_resources.testing.service.accounts import User, digest_of
+from flow_resources.testing.service.body import Body
 from flow_resources.testing.service.errors import BadRequestError, NotFoundError
-from flow_resources.testing.service.inputs import Body
-from flow_resources.testing.service.notation import write_time
+from flow_resources.testing.service.formats import write_time
 from flow_resources.testing.service.store import Row, Store
 
 _NAME_MAX = 59
@@ -20,23 +20,23 @@ _SNIPPET = len("fkey_abc1")
 
 
 class ApiKeys:
-    """Keys, as rows of one table; the key that a cloud is started with is none of them."""
+    """The API keys that users created; the key that a cloud is started with is not among them."""
 
     def __init__(self, store: Store) -> None:
-        """Work on the tables of `store`."""
+        """Use the tables of `store`."""
         self._store = store
 
     def listing(self, user: User) -> list[dict[str, Any]]:
-        """Return the keys of a user, dead ones too."""
+        """Return the API keys of a user, including revoked and expired ones."""
         return [
             _key_row(row) for row in self._store.rows("SELECT * FROM api_keys WHERE user = ? ORDER BY seq", user.fid)
         ]
 
     def create(self, user: User, raw: object, now: float) -> dict[str, Any]:
-        """Make a key and give its secret away, this once."""
+        """Create an API key and return it with its secret, this once."""
         body = Body(raw)
-        name, expires_at = body.text("name"), body.moment("expires_at")
-        body.done()
+        name, expires_at = body.text("name"), body.time("expires_at")
+        body.raise_problems()
         if len(name) > _NAME_MAX:
             msg = f"API key name must be less than {_NAME_MAX + 1} characters"
             raise BadRequestError(msg)
@@ -44,21 +44,23 @@ class ApiKeys:
             msg = "API key must expire between now and 1 year from now"
             raise BadRequestError(msg)
         fid, secret = self._store.next_fid("apikey"), f"fkey_{secrets.token_urlsafe(24)}"
-        kept = {"key_hash": digest_of(secret), "snippet": f"{secret[:_SNIPPET]}..."}
-        self._store.insert("api_keys", fid=fid, user=user.fid, name=name, created_at=now, expires_at=expires_at, **kept)
+        columns = {"key_hash": digest_of(secret), "snippet": f"{secret[:_SNIPPET]}..."}
+        self._store.insert(
+            "api_keys", fid=fid, user=user.fid, name=name, created_at=now, expires_at=expires_at, **columns
+        )
         return {**_key_row(self._get(user, fid)), "secret": secret}
 
     def revoke(self, user: User, fid: str, now: float) -> None:
-        """End a key; one that was revoked before stays so."""
+        """Revoke an API key; no effect on one that is revoked already."""
         if self._get(user, fid)["deactivated_at"] is None:
             self._store.run("UPDATE api_keys SET deactivated_at = ? WHERE fid = ?", now, fid)
 
     def _get(self, user: User, fid: str) -> Row:
-        found = self._store.row("SELECT * FROM api_keys WHERE fid = ? AND user = ?", fid, user.fid)
-        if found is None:
+        row = self._store.row("SELECT * FROM api_keys WHERE fid = ? AND user = ?", fid, user.fid)
+        if row is None:
             msg = f"API key {fid} not found"
             raise NotFoundError(msg)
-        return found
+        return row
 
 
 def _key_row(row: Row) -> dict[str, Any]:

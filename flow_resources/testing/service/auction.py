@@ -1,4 +1,4 @@
-"""Who holds machines, and what they cost: one auction, as a function of its bids. No state, no time."""
+"""One auction: which bids win machines, and at what price. Pure functions of the bids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Bidder(NamedTuple):
-    """What the auction needs to know about a bid; somebody else's has no id."""
+    """A bid as the auction sees it; `fid` is None for a simulated competitor."""
 
     fid: str | None
     seq: int
@@ -17,53 +17,52 @@ class Bidder(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an auction decided."""
+    """The result of an auction."""
 
     winners: frozenset[str]
-    """The ids of the bids that hold machines now."""
+    """The ids of the bids that win machines."""
     price_cents: int
-    """What each machine costs an hour, for every winner alike."""
-    others: int
-    """The machines that those without an id won."""
+    """The price per machine and hour, the same for every winner."""
+    competitor_machines: int
+    """The number of machines that competitors win."""
 
 
 def clear(bidders: Iterable[Bidder], floor_cents: int, capacity: int) -> Outcome:
-    """Clear the market once.
+    """Hold one auction and return its result.
 
-    Bids win in the order of their limits, equal ones in the order of submission, as long as their limit is at least the
-    floor: each of ours with all of its machines or with none, somebody else's also with some of them. The first for
-    which there is not room enough closes the auction: nobody below it wins, and its limit is what every winner pays;
-    if there is room for all, they pay the floor. So a bid above the price holds machines. One of ours that wants more
-    machines than there are at all is left out.
+    Bids win in descending order of their limits, equal ones in the order of submission, if the limit is at least the
+    floor. A bid of an account wins all of its machines or none; a competitor may win some of them. The first bid that
+    does not fit ends the auction: no bid after it wins, and every winner pays its limit. If all bids fit, the winners
+    pay the floor. So every bid above the price holds machines. A bid of an account for more machines than `capacity` is
+    ignored.
     """
-    won: set[str] = set()
-    room, others = capacity, 0
-    for bidder in sorted(bidders, key=lambda one: (-one.limit_cents, one.seq)):
+    winners: set[str] = set()
+    free, competitor_machines = capacity, 0
+    for bidder in sorted(bidders, key=lambda bidder: (-bidder.limit_cents, bidder.seq)):
         if bidder.limit_cents < floor_cents:
             break
-        if bidder.quantity > room:
+        if bidder.quantity > free:
             if bidder.fid is None:
-                return Outcome(frozenset(won), bidder.limit_cents, others + room)
+                return Outcome(frozenset(winners), bidder.limit_cents, competitor_machines + free)
             if bidder.quantity <= capacity:
-                return Outcome(frozenset(won), bidder.limit_cents, others)
+                return Outcome(frozenset(winners), bidder.limit_cents, competitor_machines)
             continue
-        room -= bidder.quantity
+        free -= bidder.quantity
         if bidder.fid is None:
-            others += bidder.quantity
+            competitor_machines += bidder.quantity
         else:
-            won.add(bidder.fid)
-    return Outcome(frozenset(won), floor_cents, others)
+            winners.add(bidder.fid)
+    return Outcome(frozenset(winners), floor_cents, competitor_machines)
 
 
 def price_to_win(bidders: Sequence[Bidder], floor_cents: int, capacity: int, quantity: int) -> int | None:
-    """Return the lowest limit with which a new bid for `quantity` machines would win, None when there are too few."""
+    """Return the lowest limit with which a new bid for `quantity` machines wins; None if `capacity` is too small."""
 
     def wins(limit: int) -> bool:
-        return (
-            "newcomer" in clear([*bidders, Bidder("newcomer", 2**62, limit, quantity)], floor_cents, capacity).winners
-        )
+        new = Bidder("new", 2**62, limit, quantity)
+        return "new" in clear([*bidders, new], floor_cents, capacity).winners
 
-    # It is the floor or just above somebody's limit, and whoever bids more wins all the more.
-    limits = sorted({floor_cents, *(one.limit_cents + 1 for one in bidders if one.limit_cents >= floor_cents)})
-    place = bisect_left(limits, True, key=wins)
-    return limits[place] if place < len(limits) else None
+    # The lowest winning limit is the floor or one cent above another limit, and every higher limit wins, too.
+    limits = sorted({floor_cents, *(bid.limit_cents + 1 for bid in bidders if bid.limit_cents >= floor_cents)})
+    index = bisect_left(limits, True, key=wins)
+    return limits[index] if index < len(limits) else None

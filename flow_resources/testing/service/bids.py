@@ -1,4 +1,4 @@
-"""Bids as the API offers them: place, read, change, cancel. What happens to them later is `lifecycle`'s business."""
+"""Bids in the API: place, read, change, cancel. `lifecycle` implements their status transitions."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
+from flow_resources.testing.service.body import Body
 from flow_resources.testing.service.errors import BadRequestError
 from flow_resources.testing.service.events import Events
-from flow_resources.testing.service.inputs import Body
+from flow_resources.testing.service.formats import write_price, write_time
+from flow_resources.testing.service.instances import Instances
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.listing import Listing
-from flow_resources.testing.service.machines import Machines
-from flow_resources.testing.service.notation import write_price, write_time
 from flow_resources.testing.service.options import Options
-from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_place
+from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_type_and_region
 from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.quotas import Quotas
 from flow_resources.testing.service.store import Row, Store
@@ -26,7 +26,7 @@ _SORTS = {"created_at": "seq", "status": "status"}
 
 
 class Bids:
-    """Bids, as rows of one table."""
+    """The bids of all projects."""
 
     def __init__(
         self,
@@ -34,42 +34,42 @@ class Bids:
         options: Options,
         accounts: Accounts,
         volumes: Volumes,
-        machines: Machines,
+        instances: Instances,
         lifecycle: Lifecycle,
         quotas: Quotas,
         events: Events,
     ) -> None:
-        """Work on the tables of `store`."""
+        """Use the tables of `store`."""
         self._store = store
         self._options = options
         self._accounts = accounts
         self._volumes = volumes
-        self._machines = machines
+        self._instances = instances
         self._lifecycle = lifecycle
         self._quotas = quotas
         self._events = events
 
     def create(self, user: User, raw: object, now: float) -> str:
-        """Place a bid and return its id; whether it wins is decided right after."""
-        wanted, volumes = _read_bid(raw)
-        project, region = wanted["project"], wanted["region"]
+        """Place a bid and return its id; the next auction decides whether it wins."""
+        columns, volumes = _read_bid(raw)
+        project, region = columns["project"], columns["region"]
         self._accounts.require_project(user, project)
-        if self._options.unique_bid_names and self._name_is_used(project, wanted["name"]):
+        if self._options.unique_bid_names and self._name_is_used(project, columns["name"]):
             msg = "name already used"
             raise BadRequestError(msg)
-        self._accounts.check_ssh_keys(user, json.loads(wanted["ssh_keys"]), project)
-        self._volumes.check(user, volumes, None, project, region, wanted["quantity"])
-        self._quotas.check_machines(project, wanted["instance_type"], wanted["quantity"])
+        self._accounts.check_ssh_keys(user, json.loads(columns["ssh_keys"]), project)
+        self._volumes.check(user, volumes, None, project, region, columns["quantity"])
+        self._quotas.check_machines(project, columns["instance_type"], columns["quantity"])
         fid = self._store.next_fid("bid")
-        self._store.insert("bids", fid=fid, created_by=user.fid, created_at=now, status="Open", **wanted)
+        self._store.insert("bids", fid=fid, created_by=user.fid, created_at=now, status="Open", **columns)
         self._volumes.attach(fid, volumes)
-        self._lifecycle.begin(self.get(user, fid), now, user)
+        self._lifecycle.submit(self.get(user, fid), now, user)
         return fid
 
     def get(self, user: User, fid: str) -> Row:
-        """Return one bid that the user may see, ended or not."""
-        found = self._store.row("SELECT * FROM bids WHERE fid = ?", fid)
-        return user.visible(found, f"Bid {fid}")
+        """Return one bid that the user has access to, terminated or not."""
+        row = self._store.row("SELECT * FROM bids WHERE fid = ?", fid)
+        return user.require_visible(row, f"Bid {fid}")
 
     def show(self, user: User, fid: str) -> dict[str, Any]:
         """Return one bid as the API shows it."""
@@ -78,17 +78,17 @@ class Bids:
     def wire(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Return bids as the API shows them."""
         fids = [row["fid"] for row in rows]
-        instances, volumes = self._machines.held_by(fids), self._volumes.attached_to(fids)
+        instances, volumes = self._instances.ids_by_order(fids), self._volumes.attached_to(fids)
         return [bid_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
 
     def update(self, user: User, fid: str, raw: object, now: float) -> None:
-        """Change the limit, the pause, the volumes or the memory of a bid that has not ended; null means no change."""
+        """Change the limit price, pausing, the volumes or the memory of a live bid; null means no change."""
         body = Body(raw)
         cents = body.price("limit_price") if body.has("limit_price") else None
         paused = body.flag("paused") if body.has("paused") else None
-        volumes = body.texts("volumes") if body.has("volumes") else None
-        memory = body.whole_or_none("memory_gb")
-        body.done()
+        volumes = body.text_list("volumes") if body.has("volumes") else None
+        memory = body.integer_or_none("memory_gb")
+        body.raise_problems()
         bid = self.get(user, fid)
         if bid["status"] == "Terminated" or bid["cancel_at"] is not None:
             msg = f"Bid {fid} is terminated"
@@ -97,7 +97,7 @@ class Bids:
             self._change_volumes(user, bid, volumes, now)
         if memory is not None and memory != bid["memory_gb"]:
             self._store.run("UPDATE bids SET memory_gb = ? WHERE fid = ?", memory, fid)
-            self._events.note(fid, "Memory Adjusted", now, user)
+            self._events.add(fid, "Memory Adjusted", now, user)
         if cents is not None and cents != bid["limit_cents"]:
             self._lifecycle.change_limit(bid, cents, now, user)
         if paused is True and bid["status"] != "Paused":
@@ -106,7 +106,7 @@ class Bids:
             self._lifecycle.resume(bid, now, user)
 
     def cancel(self, user: User, fid: str, now: float) -> None:
-        """End a bid, at once or after the time that the options set; a bid that has ended stays ended."""
+        """Cancel a bid, at once or after `cancel_seconds`; no effect on one that is terminated or being cancelled."""
         bid = self.get(user, fid)
         if bid["status"] == "Terminated" or bid["cancel_at"] is not None:
             return
@@ -117,29 +117,29 @@ class Bids:
             self._lifecycle.terminate(bid, now, user)
 
     def listing(self, user: User, query: Query) -> dict[str, Any]:
-        """Answer GET /v2/spot/bids."""
+        """Return the response of GET /v2/spot/bids."""
         listing = Listing.read("bids", query, _SORTS, self._options.page_limit)
         project = query.text("project")
         if project is not None:
             self._accounts.require_project(user, project)
-            listing.only("project", [project])
-        elif not user.everything:
-            listing.only("project", sorted(user.projects))
+            listing.filter_in("project", [project])
+        elif not user.sees_everything:
+            listing.filter_in("project", sorted(user.projects))
         if name := query.text("name"):
-            listing.named(name, prefix=self._options.name_filter == "prefix")
-        listing.as_asked(query, instance_type="instance_type", region="region")
+            listing.filter_by_name(name, prefix=self._options.name_filter == "prefix")
+        listing.filter_by_query(query, instance_type="instance_type", region="region")
         if status := query.choice("status", STATUSES):
-            listing.only("status", [status])
+            listing.filter_in("status", [status])
         rows, cursor = listing.page(self._store)
         return {"data": self.wire(rows), "next_cursor": cursor}
 
     def history(self, user: User, fid: str) -> dict[str, Any]:
-        """Answer GET /v2/spot/bids/{fid}/history."""
+        """Return the response of GET /v2/spot/bids/{fid}/history."""
         self.get(user, fid)
-        return {"bid_fid": fid, "events": [_event_row(row) for row in self._events.of(fid)]}
+        return {"bid_fid": fid, "events": [_event_row(row) for row in self._events.for_order(fid)]}
 
     def all(self) -> list[dict[str, Any]]:
-        """Return every bid there ever was, in the order of submission."""
+        """Return all bids, including terminated ones, in the order of submission."""
         return self.wire(self._store.rows("SELECT * FROM bids ORDER BY seq"))
 
     def _name_is_used(self, project: str, name: str) -> bool:
@@ -148,8 +148,8 @@ class Bids:
 
     def _change_volumes(self, user: User, bid: Row, volumes: list[str], now: float) -> None:
         fid = bid["fid"]
-        before = self._volumes.attached_to([fid])[fid]
-        if volumes == before:
+        previous = self._volumes.attached_to([fid])[fid]
+        if volumes == previous:
             return
         if bid["status"] == "Preempting":
             msg = "Volumes cannot be changed while the bid is being preempted"
@@ -157,14 +157,14 @@ class Bids:
         if self._options.volumes_need_pause and bid["status"] != "Paused":
             msg = "Volumes can only be changed while the bid is paused"
             raise BadRequestError(msg)
-        new = [volume for volume in volumes if volume not in before]
+        new = [volume for volume in volumes if volume not in previous]
         self._volumes.check(user, new, bid, bid["project"], bid["region"], bid["quantity"])
         self._volumes.attach(fid, volumes)
         for volume in new:
-            self._events.note(fid, "Volumes Attached", now, user, attached=volume)
-        for volume in before:
+            self._events.add(fid, "Volumes Attached", now, user, attached=volume)
+        for volume in previous:
             if volume not in volumes:
-                self._events.note(fid, "Volumes Removed", now, user, removed=volume)
+                self._events.add(fid, "Volumes Removed", now, user, removed=volume)
 
 
 def bid_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any]:
@@ -175,14 +175,14 @@ def bid_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any
 def _read_bid(raw: object) -> tuple[dict[str, Any], list[str]]:
     """Return the columns of a new bid, and its volumes."""
     body = Body(raw)
-    wanted: dict[str, Any] = {"project": body.text("project"), "name": body.text("name")}
-    wanted["instance_type"], wanted["region"] = read_place(body)
-    wanted["limit_cents"] = body.price("limit_price")
-    wanted["quantity"] = body.whole("instance_quantity", most=QUANTITY_MAX)
+    columns: dict[str, Any] = {"project": body.text("project"), "name": body.text("name")}
+    columns["instance_type"], columns["region"] = read_type_and_region(body)
+    columns["limit_cents"] = body.price("limit_price")
+    columns["quantity"] = body.integer("instance_quantity", maximum=QUANTITY_MAX)
     launch, volumes = read_launch(body)
-    body.text_or_none("notification_email")  # nobody is written to
-    body.done()
-    return {**wanted, **launch}, volumes
+    body.text_or_none("notification_email")  # accepted; no email is sent
+    body.raise_problems()
+    return {**columns, **launch}, volumes
 
 
 def _event_row(row: Row) -> dict[str, Any]:

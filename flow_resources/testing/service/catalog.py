@@ -1,6 +1,6 @@
-"""What is for sale, as data: instance types, regions, and the price each starts at.
+"""Instance types, regions and base prices.
 
-The ids and names are those that clients of the API carry as built-in seed rows, so that a client needs no translation.
+Ids and names are those that clients of the API have built in.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-_WHOLE_MACHINE = 8
-"""GPUs of a machine that nobody shares; only those have a fast network between them."""
+_WHOLE_MACHINE_GPUS = 8
+"""The number of GPUs of an unshared machine; only those have InfiniBand."""
 REGIONS = (
     "us-central1-a",
     "us-central1-b",
@@ -23,12 +23,12 @@ REGIONS = (
     "me-central1-a",
 )
 CAPACITY = 64
-"""Machines of one type in one region, unless a test says otherwise."""
+"""The default number of machines of one type in one region."""
 
 
 @dataclass(frozen=True)
 class InstanceType:
-    """One row of the price list."""
+    """One instance type; `spot_cents` is the base price per hour."""
 
     fid: str
     name: str
@@ -45,12 +45,12 @@ class InstanceType:
 
     @property
     def short(self) -> str:
-        """Return the name people type, such as 8xa100."""
+        """Return the short name, such as 8xa100."""
         return f"{self.gpus}x{self.gpu.lower()}"
 
     def wire(self) -> dict[str, Any]:
-        """Return the row as the API shows it."""
-        fabric = self.gpus == _WHOLE_MACHINE
+        """Return an InstanceTypeModel."""
+        has_infiniband = self.gpus == _WHOLE_MACHINE_GPUS
         return {
             "fid": self.fid,
             "name": self.name,
@@ -62,14 +62,14 @@ class InstanceType:
             "gpu_memory_gb": self.memory_gb,
             "gpu_socket": self.socket,
             "local_storage_gb": self.disk_gb,
-            "network_type": "InfiniBand" if fabric else None,
-            "ib_count": 8 if fabric else 0,
-            "bridge_count": 4 if fabric else 0,
+            "network_type": "InfiniBand" if has_infiniband else None,
+            "ib_count": 8 if has_infiniband else 0,
+            "bridge_count": 4 if has_infiniband else 0,
             "hourly_price": 0.0,
         }
 
 
-# The name of the 8xh100 stands twice, with one id per part of the world: names need not be unique in the service.
+# 8xh100 has two ids, for different regions: names of types are not unique in the service.
 TYPES = (
     InstanceType("it_RrgkIZz6c9BZu5gi", "a100-80gb.sxm.1x", 1, "A100", 80, "SXM4", 30, "AMD", 225, 875, 150),
     InstanceType("it_TiAPxzKNi4xO0IAr", "a100-80gb.sxm.2x", 2, "A100", 80, "SXM4", 60, "AMD", 450, 1750, 300),
@@ -85,28 +85,29 @@ TYPES = (
     InstanceType("it_tcjiKnwIK0jX21t3", "b200-192gb.1x", 1, "B200", 192, "SXM6", 28, "Intel", 256, 1000, 500),
     InstanceType("it_nFEHySv5IMnHKbKi", "b200-192gb.8x", 8, "B200", 192, "SXM6", 224, "Intel", 2048, 8000, 4000),
 )
-BY_FID = {kind.fid: kind for kind in TYPES}
+BY_FID = {instance_type.fid: instance_type for instance_type in TYPES}
 _SHORT = re.compile(r"(?P<n>\d+)x(?P<gpu>[a-z]\w*?)|(?P<gpu2>[a-z]\w*?)[:x](?P<n2>\d+)", re.IGNORECASE)
 
 
-def find_types(spec: str) -> tuple[InstanceType, ...]:
-    """Return every type that an id, a full name or a short name (8xa100, a100:8, a100x8) means.
+def find_types(id_or_name: str) -> tuple[InstanceType, ...]:
+    """Return all types with this id, full name or short name (8xa100, a100:8, a100x8).
 
-    Raises ValueError, with what there is, when it means nothing.
+    Raises ValueError, listing the short names, if there is none.
     """
-    wanted = spec.strip()
-    short = _SHORT.fullmatch(wanted)
+    name = id_or_name.strip()
+    short = _SHORT.fullmatch(name)
     if short:
-        wanted = f"{short['n'] or short['n2']}x{(short['gpu'] or short['gpu2']).lower()}"
-    found = tuple(kind for kind in TYPES if wanted in (kind.fid, kind.name, kind.short))
-    if not found:
-        msg = f"no instance type {spec!r}; there are {', '.join(sorted({kind.short for kind in TYPES}))}"
+        name = f"{short['n'] or short['n2']}x{(short['gpu'] or short['gpu2']).lower()}"
+    types = tuple(item for item in TYPES if name in (item.fid, item.name, item.short))
+    if not types:
+        names = sorted({instance_type.short for instance_type in TYPES})
+        msg = f"no instance type {id_or_name!r}; there are {', '.join(names)}"
         raise ValueError(msg)
-    return found
+    return types
 
 
 def check_region(region: str) -> str:
-    """Return `region`. Raises ValueError, with what there is, when the cloud has no such region."""
+    """Return `region`. Raises ValueError, listing the regions, if it does not exist."""
     if region not in REGIONS:
         msg = f"no region {region!r}; there are {', '.join(REGIONS)}"
         raise ValueError(msg)
@@ -114,7 +115,7 @@ def check_region(region: str) -> str:
 
 
 def region_rows() -> list[dict[str, Any]]:
-    """Return the regions as the storage pages of the service list them."""
+    """Return the regions as RegionDTO."""
     return [
         {
             "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),

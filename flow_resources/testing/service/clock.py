@@ -1,7 +1,4 @@
-"""Where the fake gets its time from: the only room that looks at a real clock.
-
-Time is data: it runs as everybody else's, faster, or only when told, and it can be moved forward at any speed.
-"""
+"""The clock of the cloud; the only module that reads the system's clock."""
 
 from __future__ import annotations
 
@@ -12,48 +9,56 @@ from collections.abc import Callable
 from flow_resources.testing.service.errors import FieldError
 
 SPEED_MAX = 86_400.0
-"""A day a second: what a living market keeps up with."""
+"""One day per second, the most that a moving market can simulate in real time."""
 HORIZON = 4_102_444_800.0
-"""The year 2100: no clock goes further, since nobody can write the time for ever."""
+"""The year 2100, the latest time of a clock; ISO 8601 years have four digits."""
 
 
 class Clock:
-    """The time of one cloud, or of several that share it; it never runs backwards."""
+    """The clock of one cloud, or of several that share it; it never runs backwards."""
 
     def __init__(self, start: float | None = None, *, speed: float = 1.0) -> None:
-        """Start at `start` (seconds since 1970; by default now).
+        """Create a clock.
 
-        `speed` is how many seconds pass here in a real one: 1 is real time, 60 an hour a minute, and with 0 the clock
-        stands still until `advance`. Raises ValueError for a speed below 0 or above SPEED_MAX, and for a start before
-        1970 or after 2100.
+        Args:
+            start: its present time, in seconds since 1970; by default the time of the system.
+            speed: seconds of this clock per real second: 1 is real time, 60 an hour per minute, and 0 stops the clock
+                until `advance`.
+
+        Raises:
+            ValueError: the speed is below 0 or above 86,400, or the start is before 1970 or after 2100.
+
         """
         if start is not None and not 0 <= start <= HORIZON:
             raise FieldError("start", "seconds since 1970, up to the year 2100", start)
         self._lock = threading.Lock()
         self._at = time.time() if start is None else float(start)
-        self._mark = time.time()
-        self._speed = _checked(speed)
+        self._read_at = time.time()
+        self._speed = _check_speed(speed)
         self.listeners: list[Callable[[], None]] = []
-        """Told after each `advance`: whoever holds something that the time which was skipped would have ended."""
+        """Called after each `advance`, for caches of what may have changed in the time that was skipped."""
 
     def now(self) -> float:
-        """Return the present as seconds since 1970."""
+        """Return the present time of the clock, in seconds since 1970."""
         with self._lock:
             return self._catch_up()
 
     @property
     def speed(self) -> float:
-        """How many seconds pass here in a real one; it may be set at any time."""
+        """Seconds of this clock per real second, from 0 to 86,400; it may be set at any time."""
         return self._speed
 
     @speed.setter
     def speed(self, speed: float) -> None:
         with self._lock:
             self._catch_up()
-            self._speed = _checked(speed)
+            self._speed = _check_speed(speed)
 
     def advance(self, seconds: float = 0.0, minutes: float = 0.0, hours: float = 0.0) -> float:
-        """Move forward and return the new present. Raises ValueError for a negative step, or one beyond 2100."""
+        """Move the clock forward by the sum of the arguments, and return the new time.
+
+        Works at any speed. Raises ValueError for a negative step, and for one beyond the year 2100.
+        """
         step = seconds + 60.0 * minutes + 3600.0 * hours
         with self._lock:
             if not 0 <= step <= HORIZON - self._catch_up():
@@ -62,24 +67,24 @@ class Clock:
                 )
             self._at += step
             now = self._at
-        for tell in tuple(self.listeners):
-            tell()
+        for listener in tuple(self.listeners):
+            listener()
         return now
 
-    def not_before(self, moment: float) -> None:
-        """Move forward to `moment` unless that is past: a state file may come from a clock that was ahead."""
+    def not_before(self, at: float) -> None:
+        """Move the clock forward to `at` unless that has passed: the clock of a state file may have been ahead."""
         with self._lock:
-            self._at = max(self._catch_up(), moment)
+            self._at = max(self._catch_up(), at)
 
     def _catch_up(self) -> float:
-        mark = time.time()
-        # The system's clock may be set back; ours is not.
-        self._at = min(HORIZON, self._at + max(0.0, mark - self._mark) * self._speed)
-        self._mark = mark
+        read_at = time.time()
+        # The clock of the system may be set back; this one is not.
+        self._at = min(HORIZON, self._at + max(0.0, read_at - self._read_at) * self._speed)
+        self._read_at = read_at
         return self._at
 
 
-def _checked(speed: float) -> float:
+def _check_speed(speed: float) -> float:
     if not 0 <= speed <= SPEED_MAX:
         raise FieldError("speed", f"from 0 to {SPEED_MAX:,.0f} seconds a second", speed)
     return float(speed)

@@ -1,15 +1,15 @@
-"""What the service refuses, one small class per status code.
+"""The error responses of the API, one class per status code.
 
 ApiError
- ├ UnauthorizedError      401  no key, or one nobody knows
- ├ ForbiddenError         403  a project of somebody else
+ ├ UnauthorizedError      401  no API key, or an unknown one
+ ├ ForbiddenError         403  no access to the project
  ├ NotFoundError          404
  ├ MethodNotAllowedError  405
- ├ BadRequestError        400  understood, and not possible now
- ├ ConflictError          409  a name or an Idempotency-Key that is taken
+ ├ BadRequestError        400  valid, but not possible in the present state
+ ├ ConflictError          409  a name or an Idempotency-Key that is in use
  ├ TooLargeError          413
- ├ InvalidError           422  a field is wrong; carries every wrong field at once
- └ NotStoredError         500  the state file cannot be written; nothing happened
+ ├ InvalidError           422  lists every wrong field
+ └ NotStoredError         500  the state file cannot be written; nothing was changed
 """
 
 from __future__ import annotations
@@ -18,54 +18,54 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """A refusal on its way to the client: rooms below HTTP raise it, `serving` turns it into an answer."""
+    """An error response; raised below the HTTP layer, and sent by `web.request_handler`."""
 
     status = 500
 
     def __init__(self, detail: str) -> None:
-        """Keep the sentence that goes under "detail"."""
+        """Set the value of "detail" in the response."""
         super().__init__(detail)
         self.detail: Any = detail
 
 
 class UnauthorizedError(ApiError):
-    """No key, or one nobody knows."""
+    """There is no API key, or it is unknown, expired or revoked."""
 
     status = 401
 
 
 class ForbiddenError(ApiError):
-    """The project belongs to somebody else."""
+    """The user has no access to the project."""
 
     status = 403
 
 
 class NotFoundError(ApiError):
-    """Nothing of that id that the key may see."""
+    """Nothing with this id exists that the user has access to."""
 
     status = 404
 
 
 class MethodNotAllowedError(ApiError):
-    """The path exists, but not with this verb."""
+    """The path exists, but not with this method."""
 
     status = 405
 
 
 class BadRequestError(ApiError):
-    """Well formed, and not possible in the present state."""
+    """The request is valid, but not possible in the present state."""
 
     status = 400
 
 
 class ConflictError(ApiError):
-    """The name, or the Idempotency-Key, is taken."""
+    """The name or the Idempotency-Key is in use."""
 
     status = 409
 
 
 class TooLargeError(ApiError):
-    """More than anybody reads."""
+    """The request body is too large."""
 
     status = 413
 
@@ -76,31 +76,31 @@ class InvalidError(ApiError):
     status = 422
 
     def __init__(self, problems: list[dict[str, Any]]) -> None:
-        """Keep the service's own envelope: a list of loc, msg and type."""
+        """Set the list of problems, each with loc, msg and type, as the service writes them."""
         super().__init__(sentence(problems))
         self.detail = problems
 
 
 class NotStoredError(ApiError):
-    """The state file cannot be written, because the disk is full, for example. What was asked for did not happen."""
+    """The state file cannot be written, for example because the disk is full; nothing was changed."""
 
 
 class FieldError(ValueError):
-    """A value of a setting means nothing: which one, what it must be, and what it was."""
+    """The value of an argument or an option is invalid."""
 
     def __init__(self, field: str, rule: str, got: object) -> None:
-        """Say all three in one sentence."""
+        """Write the message: the field, the rule, and the value."""
         super().__init__(f"{field} must be {rule}, got {got!r}")
         self.field = field
 
 
 def sentence(detail: Any) -> str:
-    """Return what stands under "detail" in one line."""
+    """Return the value of "detail" as one line of text."""
     if isinstance(detail, str):
         return detail
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in detail)
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in detail)
 
 
 def problem(loc: tuple[str | int, ...], msg: str, kind: str = "value_error") -> dict[str, Any]:
-    """Return one entry of the 422 envelope."""
+    """Return one problem in a 422 response."""
     return {"loc": list(loc), "msg": msg, "type": kind}

@@ -1,4 +1,4 @@
-"""The history of bids and reservations: a line for whatever happens to an order, and who did it."""
+"""The events of bids and reservations: what happened, when, and who did it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from flow_resources.testing.service.store import Row, Store
 
 
 class Events:
-    """Lines, as rows of one table."""
+    """The events of all orders."""
 
     def __init__(self, store: Store) -> None:
-        """Work on the tables of `store`."""
+        """Use the tables of `store`."""
         self._store = store
 
-    def note(
+    def add(
         self,
         order: str,
         kind: str,
@@ -24,7 +24,7 @@ class Events:
         attached: str | None = None,
         removed: str | None = None,
     ) -> None:
-        """Write one line; without a user it was the clock, the market or the operator. `cents`: the price agreed on."""
+        """Record an event; `user` is None for the clock, the market and the operator, `cents` the price in effect."""
         self._store.insert(
             "events",
             bid=order,
@@ -36,6 +36,6 @@ class Events:
             removed=removed,
         )
 
-    def of(self, order: str) -> list[Row]:
-        """Return the lines of an order, the oldest first."""
+    def for_order(self, order: str) -> list[Row]:
+        """Return the events of an order, oldest first."""
         return self._store.rows("SELECT * FROM events WHERE bid = ? ORDER BY seq", order)

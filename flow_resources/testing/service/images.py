@@ -1,4 +1,4 @@
-"""The images that machines boot from, as data. Nothing here depends on them: a launch may name any image."""
+"""The machine images that the API lists. A launch may name any image; it has no effect."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _CPU_IMAGES = (("imgver_000101", "ubuntu-22.04-k8s-1.34", "Ubuntu 22.04", "5.15.
 
 
 def gpu_images() -> list[dict[str, Any]]:
-    """Return the images of bids and reservations; the stable one is what they boot from by default."""
+    """Return the images of bids and reservations; the stable one is the default."""
     return [_image_row(*image) for image in _GPU_IMAGES]
 
 
 def cpu_images() -> list[dict[str, Any]]:
-    """Return the images of Kubernetes control planes; every region has them."""
+    """Return the images of Kubernetes control planes, available in every region."""
     return [_image_row(*image) for image in _CPU_IMAGES]
 
 

@@ -1,4 +1,4 @@
-"""SSH key pairs as the service generates them: right in form, worth nothing. The halves do not belong together."""
+"""SSH key pairs in the format of the service. They are not usable: the private half does not match the public one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _KIND = b"ssh-ed25519"
 
 
 def make_key_pair(comment: str) -> tuple[str, str]:
-    """Return (public line, private text) in the form of OpenSSH.
+    """Return (public key, private key) in the formats of OpenSSH.
 
-    There is no machine to log in to, so nothing signs with it; what clients do is parse, store and fingerprint it.
+    There are no machines to log in to: clients only parse, store and fingerprint the keys.
     """
     public, seed, check = secrets.token_bytes(32), secrets.token_bytes(32), secrets.token_bytes(4)
     blob = _field(_KIND) + _field(public)
-    inside = check + check + blob + _field(seed + public) + _field(comment.encode())
-    inside += bytes(range(1, 1 + -len(inside) % 8))
-    nothing = _field(b"none") + _field(b"none") + _field(b"")
-    outside = b"openssh-key-v1\x00" + nothing + struct.pack(">I", 1) + _field(blob) + _field(inside)
-    lines = textwrap.wrap(base64.b64encode(outside).decode(), 70)
+    private_section = check + check + blob + _field(seed + public) + _field(comment.encode())
+    private_section += bytes(range(1, 1 + -len(private_section) % 8))
+    unencrypted = _field(b"none") + _field(b"none") + _field(b"")
+    data = b"openssh-key-v1\x00" + unencrypted + struct.pack(">I", 1) + _field(blob) + _field(private_section)
+    lines = textwrap.wrap(base64.b64encode(data).decode(), 70)
     private = "\n".join(["-----BEGIN OPENSSH PRIVATE KEY-----", *lines, "-----END OPENSSH PRIVATE KEY-----", ""])
     return f"ssh-ed25519 {base64.b64encode(blob).decode()} {comment}", private
 

@@ -1,6 +1,6 @@
-"""How this cloud behaves where a test may choose: how long things take, and what is a guess about the real service.
+"""The options of a cloud: durations of transitions, and behaviour that is an assumption about the real service.
 
-Each switch is declared once, with its rule and what it means; `docs/fake-cloud-contract.md` lists the guesses.
+Each option is declared once, with its check and its meaning; `docs/fake-cloud-contract.md` lists the assumptions.
 """
 
 from __future__ import annotations
@@ -12,55 +12,58 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from flow_resources.testing.service.errors import FieldError
-from flow_resources.testing.service.notation import is_number
+from flow_resources.testing.service.formats import is_number
 from flow_resources.testing.service.query import PAGE_MAX
 
 MANUAL = math.inf
-"""A duration that never ends by itself: `finish` ends it. Written as "manual" where JSON is spoken."""
+"""The duration, in seconds, of a transition that only `finish` completes: infinite. It is "manual" in JSON."""
 Idempotency = Literal["dedupe", "ignore", "terminated"]
 NameFilter = Literal["exact", "prefix"]
 AttachedStatus = Literal[400, 409, 422]
-LIVING: Mapping[str, float] = {"auction_seconds": 120.0, "boot_seconds": 90.0, "preemption_notice_seconds": 300.0}
-"""How long things take where nothing else is said and a seed makes the market live: the auction and the notice as
-Mithril's documentation tells them, the boot a guess."""
-_LONGEST = 1e9
-"""Thirty years."""
+MOVING_MARKET_DURATIONS: Mapping[str, float] = {
+    "auction_seconds": 120.0,
+    "boot_seconds": 90.0,
+    "preemption_notice_seconds": 300.0,
+}
+"""The default durations of a cloud with a seed: auctions and notices as in Mithril's documentation, boots assumed."""
+_DURATION_MAX = 1e9
+"""About thirty years."""
 
 
-def _duration(name: str, value: Any) -> float:
-    given = MANUAL if value == "manual" else value
-    if not is_number(given) or not (0 <= given <= _LONGEST or given == MANUAL):
+def _check_duration(name: str, value: Any) -> float:
+    seconds = MANUAL if value == "manual" else value
+    if not is_number(seconds) or not (0 <= seconds <= _DURATION_MAX or seconds == MANUAL):
         raise FieldError(name, 'not negative, in seconds, or "manual"', value)
-    return float(given)
+    return float(seconds)
 
 
-def _rhythm(name: str, value: Any) -> float:
-    given = _duration(name, value)
-    if 0 < given < 1:
+def _check_interval(name: str, value: Any) -> float:
+    seconds = _check_duration(name, value)
+    if 0 < seconds < 1:
         raise FieldError(name, 'in seconds: 0, or at least 1, or "manual"', value)
-    return given
+    return seconds
 
 
-def _rate(name: str, value: Any) -> float:
+def _check_rate(name: str, value: Any) -> float:
     if not is_number(value) or not 0 <= value <= 1:
         raise FieldError(name, "from 0 to 1", value)
     return float(value)
 
 
-def _page(name: str, value: Any) -> int:
+def _check_page_limit(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= PAGE_MAX:
         raise FieldError(name, f"from 1 to {PAGE_MAX}", value)
     return value
 
 
-def _flag(name: str, value: Any) -> bool:
+def _check_flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise FieldError(name, "true or false", value)
     return value
 
 
-def _one_of(words: Any) -> Callable[[str, Any], Any]:
-    allowed = get_args(words)
+def _check_literal(literal: Any) -> Callable[[str, Any], Any]:
+    allowed = get_args(literal)
 
     def check(name: str, value: Any) -> Any:
         if value not in allowed:
@@ -70,85 +73,85 @@ def _one_of(words: Any) -> Callable[[str, Any], Any]:
     return check
 
 
-def _option(default: Any, rule: Callable[[str, Any], Any]) -> Any:
-    return field(default=default, metadata={"rule": rule})
+def _option(default: Any, check: Callable[[str, Any], Any]) -> Any:
+    return field(default=default, metadata={"check": check})
 
 
 @dataclass
 class Options:
-    """Switches of one cloud. One that is changed while it runs counts from then on; what is under way ends as it began.
+    """The options of one cloud. A change applies from then on, not to transitions that have begun.
 
-    A duration is a number of seconds of the cloud's clock; 0 means at once, and MANUAL that only `finish` ends it.
-    Setting what means nothing raises ValueError, naming the switch.
+    A duration is in seconds of the cloud's clock; 0 means at once, and MANUAL that only `finish` ends it. Setting an
+    unknown option or an invalid value raises ValueError, naming the option.
     """
 
-    auction_seconds: float = _option(0.0, _rhythm)
-    """The time from one auction to the next; 0 holds one whenever something changes."""
-    boot_seconds: float = _option(0.0, _duration)
-    """From the win to STATUS_RUNNING, for machines that start to boot from now on."""
-    preemption_notice_seconds: float = _option(0.0, _duration)
-    """How long a bid that lost is Preempting before it is Open."""
-    cancel_seconds: float = _option(0.0, _duration)
-    """How long a cancelled bid stays listed as it was."""
-    detach_seconds: float = _option(0.0, _duration)
-    """How long the volumes of a bid stay attached to it after it has ended."""
-    boot_failure_rate: float = _option(0.0, _rate)
-    """How many of the machines that boot end in STATUS_ERROR, from 0 to 1; which ones, the seed says."""
-    page_limit: int = _option(100, _page)
-    """The longest page of a list, and the length of one where the client names none."""
-    idempotency: Idempotency = _option("dedupe", _one_of(Idempotency))
-    """What an Idempotency-Key that was seen before does. dedupe: it gives back what it made, as that is now, and is
-    free again once that ended. terminated: the same, and the key stays bound for ever, so that a bid which ended is
-    answered as if it had just been made. ignore: nothing, the key is not read."""
-    name_filter: NameFilter = _option("exact", _one_of(NameFilter))
-    """Whether `?name=` of the list of bids means the whole name or how it begins."""
-    unique_bid_names: bool = _option(default=False, rule=_flag)
-    """Refuse a name that a live bid of the project has."""
-    keep_instance_ids: bool = _option(default=False, rule=_flag)
-    """After a preemption, win back the same machines instead of new ones."""
-    volumes_need_pause: bool = _option(default=False, rule=_flag)
-    """Refuse to change the volumes of a bid that is not paused."""
-    attached_volume_status: AttachedStatus = _option(400, _one_of(AttachedStatus))
-    """The status that refuses to delete a volume which a live bid holds."""
+    auction_seconds: float = _option(0.0, _check_interval)
+    """The time between auctions; 0 holds one after each change."""
+    boot_seconds: float = _option(0.0, _check_duration)
+    """The time from winning to STATUS_RUNNING, for machines that start to boot from now on."""
+    preemption_notice_seconds: float = _option(0.0, _check_duration)
+    """The time that a losing bid is Preempting before it is Open."""
+    cancel_seconds: float = _option(0.0, _check_duration)
+    """The time that a cancelled bid is still listed with its previous status."""
+    detach_seconds: float = _option(0.0, _check_duration)
+    """The time that volumes stay attached to a bid after it has terminated."""
+    boot_failure_rate: float = _option(0.0, _check_rate)
+    """The share of the machines that boot into STATUS_ERROR, from 0 to 1; the seed decides which ones."""
+    page_limit: int = _option(100, _check_page_limit)
+    """The maximum number of rows per page of a list, and the default."""
+    idempotency: Idempotency = _option("dedupe", _check_literal(Idempotency))
+    """The effect of an Idempotency-Key that was used before. dedupe: return the present state of what it created; the
+    key is free again once that has ended. terminated: the same, but the key is never free again, so that a terminated
+    bid is returned as if it had just been created. ignore: keys are not read."""
+    name_filter: NameFilter = _option("exact", _check_literal(NameFilter))
+    """Whether `?name=` in the list of bids matches the exact name or a prefix."""
+    unique_bid_names: bool = _option(default=False, check=_check_flag)
+    """Reject the name of a live bid of the same project."""
+    keep_instance_ids: bool = _option(default=False, check=_check_flag)
+    """After a preemption, a bid gets the same machines again instead of new ones."""
+    volumes_need_pause: bool = _option(default=False, check=_check_flag)
+    """Reject changes to the volumes of a bid that is not paused."""
+    attached_volume_status: AttachedStatus = _option(400, _check_literal(AttachedStatus))
+    """The HTTP status that rejects deleting a volume that a live bid uses."""
 
     def __post_init__(self) -> None:
-        """Begin with nothing that somebody has said; what is said from now on is noted, and nothing encloses it."""
-        self.__dict__.update(_said=set(), _around=nullcontext)
+        """Treat the initial values as defaults: only later changes count as explicit."""
+        self.__dict__.update(_explicit=set(), _context=nullcontext)
 
-    def only_through(self, around: Callable[[], AbstractContextManager[None]]) -> None:
-        """Enclose each change: a running cloud lets it count from now on."""
-        self.__dict__["_around"] = around
+    def apply_within(self, context: Callable[[], AbstractContextManager[None]]) -> None:
+        """Make each change inside this context manager, so that a running cloud applies it from now on."""
+        self.__dict__["_context"] = context
 
     @classmethod
-    def of(cls, *, living: bool, given: Mapping[str, Any]) -> Options:
-        """Return the switches that were given, and the usual ones of a market that lives or stands still."""
+    def for_market(cls, *, moving: bool, explicit: Mapping[str, Any]) -> Options:
+        """Return the explicit options, and the defaults of a moving or a static market for all others."""
         options = cls()
-        for name, value in given.items():
+        for name, value in explicit.items():
             setattr(options, name, value)
-        options.follow(living=living)
+        options.apply_defaults(moving=moving)
         return options
 
-    def follow(self, *, living: bool) -> None:
-        """Let things take the time that they take in a market that lives or stands still, unless somebody said else."""
-        for name, usual in LIVING.items():
-            if name not in self.__dict__["_said"]:
-                self.__dict__[name] = usual if living else 0.0
+    def apply_defaults(self, *, moving: bool) -> None:
+        """Set the default durations of a moving or a static market, except those that were set explicitly."""
+        for name, seconds in MOVING_MARKET_DURATIONS.items():
+            if name not in self.__dict__["_explicit"]:
+                self.__dict__[name] = seconds if moving else 0.0
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set one switch, if the value means something. Raises FieldError if it does not."""
-        checked = _RULES[name](name, value) if name in _RULES else _unknown(name)
-        with self.__dict__.get("_around", nullcontext)():
+        """Set one option. Raises FieldError for an unknown name or an invalid value."""
+        checked = _CHECKS[name](name, value) if name in _CHECKS else _reject_name(name)
+        with self.__dict__.get("_context", nullcontext)():
             self.__dict__[name] = checked
-        self.__dict__.get("_said", set()).add(name)
+        self.__dict__.get("_explicit", set()).add(name)
 
     def wire(self) -> dict[str, Any]:
-        """Return all switches as JSON can say them."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        """Return all options as JSON values."""
+        values = {option.name: getattr(self, option.name) for option in fields(self)}
         return {name: "manual" if value == MANUAL else value for name, value in values.items()}
 
 
-_RULES: Mapping[str, Callable[[str, Any], Any]] = {one.name: one.metadata["rule"] for one in fields(Options)}
+_CHECKS: Mapping[str, Callable[[str, Any], Any]] = {option.name: option.metadata["check"] for option in fields(Options)}
 
 
-def _unknown(name: str) -> object:
-    raise FieldError(name, f"one of {', '.join(_RULES)}", name)
+def _reject_name(name: str) -> object:
+    raise FieldError(name, f"one of {', '.join(_CHECKS)}", name)

@@ -1,44 +1,44 @@
-"""What bids and reservations share: where machines are wanted, what they are launched with, how they are shown."""
+"""The fields that bids and reservations share. The API calls both orders."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from flow_resources.testing.service.body import Body
 from flow_resources.testing.service.catalog import BY_FID, check_region
-from flow_resources.testing.service.inputs import Body
-from flow_resources.testing.service.notation import write_time
+from flow_resources.testing.service.formats import write_time
 from flow_resources.testing.service.store import Row
 
 QUANTITY_MAX = 10_000
 _TEXTS = ("startup_script", "kubernetes_cluster", "image_version")
 
 
-def read_place(body: Body) -> tuple[str, str]:
-    """Return type and region; note one that does not exist, or a type that is not on offer in the region."""
-    instance_type, region = body.text("instance_type"), body.text("region")
-    kind = BY_FID.get(instance_type)
-    if instance_type and kind is None:
-        body.wrong("instance_type", f"Instance type {instance_type} does not exist")
+def read_type_and_region(body: Body) -> tuple[str, str]:
+    """Return the id of the instance type and the region; record a problem if they do not exist."""
+    fid, region = body.text("instance_type"), body.text("region")
+    instance_type = BY_FID.get(fid)
+    if fid and instance_type is None:
+        body.add_problem("instance_type", f"Instance type {fid} does not exist")
     if not region:
-        return instance_type, region
+        return fid, region
     try:
         check_region(region)
     except ValueError as error:
-        body.wrong("region", str(error))
-        return instance_type, region
-    if kind is not None and region not in kind.regions:
-        body.wrong("instance_type", f"Instance type {instance_type} ({kind.name}) is not on offer in {region}")
-    return instance_type, region
+        body.add_problem("region", str(error))
+        return fid, region
+    if instance_type is not None and region not in instance_type.regions:
+        body.add_problem("instance_type", f"Instance type {fid} ({instance_type.name}) is not on offer in {region}")
+    return fid, region
 
 
 def read_launch(body: Body) -> tuple[dict[str, Any], list[str]]:
-    """Return the columns of a launch specification, and its volumes."""
-    launch = body.inner("launch_specification")
-    volumes = launch.texts("volumes")
-    columns: dict[str, Any] = {"ssh_keys": json.dumps(launch.texts("ssh_keys"))}
+    """Return the columns of a launch specification, and the ids of its volumes."""
+    launch = body.nested("launch_specification")
+    volumes = launch.text_list("volumes")
+    columns: dict[str, Any] = {"ssh_keys": json.dumps(launch.text_list("ssh_keys"))}
     columns |= {name: launch.text_or_none(name) for name in _TEXTS}
-    columns["memory_gb"] = launch.whole_or_none("memory_gb")
+    columns["memory_gb"] = launch.integer_or_none("memory_gb")
     return columns, volumes
 
 

@@ -1,4 +1,4 @@
-"""What a place costs at any moment, past or present: a value, made of what was written down and of who bids there."""
+"""The prices of one pool at any time, past or present, from recorded values and competing bids."""
 
 from __future__ import annotations
 
@@ -6,58 +6,60 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from flow_resources.testing.service.crowd import Crowd
-from flow_resources.testing.service.ticks import Ticks
+from flow_resources.testing.service.competing_bids import CompetingBids
+from flow_resources.testing.service.schedule import Schedule
 
-Written = Sequence[tuple[float, int | None]]
-"""(moment, value) in the order of time: a value holds until the next one."""
+Series = Sequence[tuple[float, int | None]]
+"""(time, value) in ascending order of time; a value is valid until the next one."""
 
 
 class Prices(NamedTuple):
-    """The prices of one place over a stretch of time. The first of these that has a price at a moment decides."""
+    """The prices of one pool over a period: the fixed price, else the recorded one, else the computed one."""
 
-    by_hand: Written
-    """What somebody set; None gives it back."""
-    noted: Written
-    """What our own bids made of it, noted at each auction and each tick that they took part in."""
-    crowd: Crowd | None
-    """Who bids there; None in a market that stands still."""
+    fixed: Series
+    """Prices that a test has set; None ends a fixed price."""
+    recorded: Series
+    """Prices of auctions and ticks in which bids of accounts took part."""
+    competing_bids: CompetingBids | None
+    """None in a static market."""
     catalog_cents: int
-    ticks: Ticks
-    capacities: Written
-    capacity: int
-    """The machines that there are while `capacities` says nothing."""
+    schedule: Schedule
+    capacities: Series
+    default_capacity: int
+    """The number of machines before the first entry of `capacities`."""
 
-    def at(self, moment: float) -> int:
-        """Return the price at a moment, in cents."""
-        pinned = latest(self.by_hand, moment)
-        if pinned is not None:
-            return pinned
-        if self.crowd is None:
+    def at(self, at: float) -> int:
+        """Return the price at a time, in cents."""
+        fixed = latest(self.fixed, at)
+        if fixed is not None:
+            return fixed
+        if self.competing_bids is None:
             return self.catalog_cents
-        tick = self.ticks.at(moment)
-        noted = latest(self.noted, moment, since=self.ticks.begins(tick))
-        return noted if noted is not None else self.crowd.price(tick, self._machines(moment))
+        tick = self.schedule.tick_at(at)
+        recorded = latest(self.recorded, at, since=self.schedule.start_of(tick))
+        return recorded if recorded is not None else self.competing_bids.price(tick, self._capacity(at))
 
     def changes(self, start: float, end: float) -> Iterator[tuple[float, int]]:
-        """Yield (moment, cents) for the price at `start` and every change of it up to `end`."""
-        written = {
-            at for source in (self.by_hand, self.noted, self.capacities) for at, _ in source if start < at <= end
+        """Yield (time, cents) for the price at `start` and for each change up to `end`."""
+        changed_at = {
+            at for series in (self.fixed, self.recorded, self.capacities) for at, _ in series if start < at <= end
         }
-        ticks = range(0) if self.crowd is None else range(self.ticks.at(start) + 1, self.ticks.at(end) + 1)
-        last = None
-        for moment in sorted({start, *written, *map(self.ticks.begins, ticks)}):
-            cents = self.at(moment)
-            if cents != last:
-                yield moment, cents
-                last = cents
+        ticks = range(0)
+        if self.competing_bids is not None:
+            ticks = range(self.schedule.tick_at(start) + 1, self.schedule.tick_at(end) + 1)
+        previous = None
+        for at in sorted({start, *changed_at, *map(self.schedule.start_of, ticks)}):
+            cents = self.at(at)
+            if cents != previous:
+                yield at, cents
+                previous = cents
 
-    def _machines(self, moment: float) -> int:
-        machines = latest(self.capacities, moment)
-        return self.capacity if machines is None else machines
+    def _capacity(self, at: float) -> int:
+        capacity = latest(self.capacities, at)
+        return self.default_capacity if capacity is None else capacity
 
 
-def latest(written: Written, moment: float, *, since: float = float("-inf")) -> int | None:
-    """Return what was written last up to a moment, if that is not too long ago."""
-    index = bisect_right(written, moment, key=lambda one: one[0]) - 1
-    return written[index][1] if index >= 0 and written[index][0] >= since else None
+def latest(series: Series, at: float, *, since: float = float("-inf")) -> int | None:
+    """Return the value of a series at a time; None if there is none since `since`."""
+    index = bisect_right(series, at, key=lambda entry: entry[0]) - 1
+    return series[index][1] if index >= 0 and series[index][0] >= since else None

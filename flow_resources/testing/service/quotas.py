@@ -1,6 +1,6 @@
-"""How much a project may hold: machines of each type in the spot market, and storage.
+"""The quotas of projects: machines of each type in the spot market, and storage.
 
-That a request beyond it is refused with 400 is a guess about the service.
+That a request beyond a quota is rejected with 400 is an assumption about the service.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from flow_resources.testing.service.store import Store
 
 STORAGE = "storage"
 MACHINES_TOTAL, STORAGE_TOTAL_GB = 1_000, 1_000_000
-"""What a project may hold unless somebody sets it."""
+"""The default quotas of a project."""
 
 
 class Quotas:
-    """Totals that were set by hand, and what of them is in use."""
+    """The quotas of all projects, and their use."""
 
     def __init__(self, store: Store) -> None:
-        """Work on the tables of `store`."""
+        """Use the tables of `store`."""
         self._store = store
 
     def set_total(self, project: str, product: str, total: int) -> None:
-        """Set how many machines of a type (its id), or GB of STORAGE, a project may hold."""
+        """Set how many machines of a type (its id), or how many GB of STORAGE, a project may hold."""
         self._store.run("INSERT OR REPLACE INTO quotas VALUES (?, ?, ?)", project, product, total)
 
     def check_machines(self, project: str, instance_type: str, quantity: int) -> None:
-        """Raise BadRequestError when a project cannot have that many more machines."""
+        """Raise BadRequestError if `quantity` more machines exceed the quota of the project."""
         total, used = self._total(project, instance_type, MACHINES_TOTAL), self._machines(project, instance_type)
         if used + quantity > total:
             name = BY_FID[instance_type].short
@@ -36,25 +36,25 @@ class Quotas:
             raise BadRequestError(msg)
 
     def check_storage(self, project: str, gigabytes: int) -> None:
-        """Raise BadRequestError when a project cannot have that much more storage."""
+        """Raise BadRequestError if `gigabytes` more storage exceed the quota of the project."""
         total, used = self._total(project, STORAGE, STORAGE_TOTAL_GB), self._gigabytes(project)
         if used + gigabytes > total:
             msg = f"Quota exceeded for storage: {gigabytes} GB more than {used} GB in use, of {total} GB"
             raise BadRequestError(msg)
 
     def rows(self, project: str) -> list[dict[str, Any]]:
-        """Answer GET /v2/quotas."""
-        machines = [
-            _row(project, kind.fid, kind.short, "Spot", self._total(project, kind.fid, MACHINES_TOTAL), used)
-            for kind in TYPES
-            for used in [self._machines(project, kind.fid)]
-        ]
-        storage = self._total(project, STORAGE, STORAGE_TOTAL_GB)
-        return [*machines, _row(project, None, "Storage", "Storage", storage, self._gigabytes(project))]
+        """Return the response of GET /v2/quotas."""
+        rows = []
+        for instance_type in TYPES:
+            fid = instance_type.fid
+            total, used = self._total(project, fid, MACHINES_TOTAL), self._machines(project, fid)
+            rows.append(_row(project, fid, instance_type.short, "Spot", total, used))
+        total = self._total(project, STORAGE, STORAGE_TOTAL_GB)
+        return [*rows, _row(project, None, "Storage", "Storage", total, self._gigabytes(project))]
 
-    def _total(self, project: str, product: str, otherwise: int) -> int:
+    def _total(self, project: str, product: str, default: int) -> int:
         total = self._store.value("SELECT total FROM quotas WHERE project = ? AND product = ?", project, product)
-        return otherwise if total is None else int(total)
+        return default if total is None else int(total)
 
     def _machines(self, project: str, instance_type: str) -> int:
         return int(

@@ -1,45 +1,45 @@
-"""On which terms machines are reserved: when, how long, how many, at what price. This room changes nothing.
+"""The terms of reservations: start, duration, quantity and price. This module changes nothing.
 
-The stock is this room's own invention, and apart from the auction's machines.
+The stock of machines for reservations is separate from those of the auction; its size is an assumption.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from flow_resources.testing.service.body import Body
 from flow_resources.testing.service.catalog import BY_FID, InstanceType
 from flow_resources.testing.service.errors import BadRequestError, InvalidError, problem
-from flow_resources.testing.service.inputs import Body
-from flow_resources.testing.service.notation import write_price, write_time
+from flow_resources.testing.service.formats import write_price, write_time
 from flow_resources.testing.service.orders import QUANTITY_MAX
 from flow_resources.testing.service.periods import Period, free, latest_end, slots
 from flow_resources.testing.service.query import Query
 from flow_resources.testing.service.store import Row, Store
 
 STOCK = 16
-"""Machines of one type in one region that can be reserved."""
-LONGEST = 14 * 86_400.0
-"""How many seconds a reservation may last, extensions included."""
-_AHEAD = 365 * 86_400.0
-_LATE = 300.0
-"""How far in the past a start may lie: clients that want machines now name the second in which they asked."""
+"""The number of machines of one type in one region that can be reserved."""
+DURATION_MAX = 14 * 86_400.0
+"""The maximum duration of a reservation in seconds, extensions included."""
+_AHEAD_MAX = 365 * 86_400.0
+_PAST_MAX = 300.0
+"""How far in the past a start may be: a client that starts a reservation now sends the time of the request."""
 _OFFER = "standard"
 _MODES = ("latest_end_time", "slots", "check")
 
 
 class Terms:
-    """What can be reserved, in the light of what is."""
+    """What can be reserved beside the existing reservations."""
 
     def __init__(self, store: Store) -> None:
-        """Read the tables of `store`."""
+        """Use the tables of `store`."""
         self._store = store
 
     def check_start(self, start: float, end: float, now: float) -> None:
-        """Raise BadRequestError for a time that nothing can be reserved for."""
+        """Raise BadRequestError for a start or an end that no reservation can have."""
         reason = None
-        if start < now - _LATE:
+        if start < now - _PAST_MAX:
             reason = "start_time is in the past"
-        elif start > now + _AHEAD:
+        elif start > now + _AHEAD_MAX:
             reason = "start_time is more than 1 year from now"
         elif end <= max(start, now):
             reason = "end_time must be in the future, and after start_time"
@@ -47,63 +47,67 @@ class Terms:
             raise BadRequestError(reason)
         check_length(start, end)
 
-    def check_room(self, wanted: Row | dict[str, Any], start: float, end: float) -> None:
-        """Raise BadRequestError when too few machines are free at some time from `start` until `end`."""
-        left = free(STOCK, self._taken(wanted["instance_type"], wanted["region"]), start, end)
-        if left < wanted["quantity"]:
-            msg = f"Only {left} machines can be reserved from {write_time(start)} until {write_time(end)}"
+    def check_available(self, order: Row | dict[str, Any], start: float, end: float) -> None:
+        """Raise BadRequestError if too few machines are free at any time from `start` until `end`."""
+        available = free(STOCK, self._reserved(order["instance_type"], order["region"]), start, end)
+        if available < order["quantity"]:
+            msg = f"Only {available} machines can be reserved from {write_time(start)} until {write_time(end)}"
             raise BadRequestError(msg)
 
     def availability(self, query: Query, now: float) -> object:
-        """Answer GET /v2/reservation/availability in the mode that the query names."""
-        kind, region = _read_place(query)
-        taken = self._taken(kind.fid, region)
+        """Return the response of GET /v2/reservation/availability, in the mode of the query."""
+        instance_type, region = _read_type_and_region(query)
+        reserved = self._reserved(instance_type.fid, region)
         mode = query.choice("mode", _MODES) or _MODES[0]
         if mode == "slots":
-            start, end = _required(query, "earliest_start_time"), _required(query, "latest_end_time")
-            least = query.whole("quantity", most=QUANTITY_MAX) or 1
-            # Outside of these bounds nothing can be reserved, whoever asks.
-            start, end = max(start, now - _LATE), min(end, now + _AHEAD)
-            return [_slot_row(slot) for slot in slots(STOCK, taken, start, end) if slot.quantity >= least]
-        start, quantity = _required(query, "start_time"), _quantity(query)
+            start, end = _required_time(query, "earliest_start_time"), _required_time(query, "latest_end_time")
+            minimum = query.integer("quantity", maximum=QUANTITY_MAX) or 1
+            # Nothing can be reserved outside of these bounds.
+            start, end = max(start, now - _PAST_MAX), min(end, now + _AHEAD_MAX)
+            return [_slot_row(slot) for slot in slots(STOCK, reserved, start, end) if slot.quantity >= minimum]
+        start, quantity = _required_time(query, "start_time"), _required_quantity(query)
         if mode == "check":
-            return {"available": self._fits(taken, start, _required(query, "end_time"), quantity, now)}
-        start = min(max(start, now - _LATE), now + _AHEAD)
-        end = latest_end(STOCK, taken, start, quantity, start + LONGEST)
+            return {"available": self._is_available(reserved, start, _required_time(query, "end_time"), quantity, now)}
+        start = min(max(start, now - _PAST_MAX), now + _AHEAD_MAX)
+        end = latest_end(STOCK, reserved, start, quantity, start + DURATION_MAX)
         return {"latest_end_time": write_time(end), "available": end > start}
 
     def extension(self, row: Row) -> dict[str, Any]:
-        """Answer GET /v2/reservation/{fid}/extension-availability."""
-        taken = self._taken(row["instance_type"], row["region"])
-        end = latest_end(STOCK, taken, row["end_at"], row["quantity"], row["start_at"] + LONGEST)
+        """Return the response of GET /v2/reservation/{fid}/extension-availability."""
+        reserved = self._reserved(row["instance_type"], row["region"])
+        end = latest_end(STOCK, reserved, row["end_at"], row["quantity"], row["start_at"] + DURATION_MAX)
         return {"latest_extension_time": write_time(end), "available": end > row["end_at"] and row["status"] != "Ended"}
 
     def quote(self, query: Query) -> dict[str, Any]:
-        """Answer GET /v2/reservation/quote: there is one offer, which gives nothing back."""
-        kind, _ = _read_place(query)
-        start, end, quantity = _required(query, "start_time"), _required(query, "end_time"), _quantity(query)
+        """Return the response of GET /v2/reservation/quote: one offer, without buyback."""
+        instance_type, _ = _read_type_and_region(query)
+        start, end, quantity = (
+            _required_time(query, "start_time"),
+            _required_time(query, "end_time"),
+            _required_quantity(query),
+        )
         if end <= start:
             raise InvalidError([problem(("query", "end_time"), "end_time must be after start_time")])
-        cents = unit_price(kind)
-        nothing = ("return_buyback_price", "pause_buyback_price", "total_etbp_value", "total_fubp_value")
+        cents = unit_price(instance_type)
+        zero_prices = ("return_buyback_price", "pause_buyback_price", "total_etbp_value", "total_fubp_value")
         offer = {
             "key": _OFFER,
             "display_name": "Standard",
             "unit_price": write_price(cents),
             "total_price": write_price(total_price(cents, quantity, end - start)),
             "option_premium": write_price(0),
-            **dict.fromkeys(nothing, write_price(0)),
+            **dict.fromkeys(zero_prices, write_price(0)),
         }
         return {"offers": [offer]}
 
-    def _fits(self, taken: list[Period], start: float, end: float, quantity: int, now: float) -> bool:
+    def _is_available(self, reserved: list[Period], start: float, end: float, quantity: int, now: float) -> bool:
         try:
             self.check_start(start, end, now)
         except BadRequestError:
             return False
-        return free(STOCK, taken, start, end) >= quantity
+        return free(STOCK, reserved, start, end) >= quantity
 
-    def _taken(self, instance_type: str, region: str) -> list[Period]:
+    def _reserved(self, instance_type: str, region: str) -> list[Period]:
         rows = self._store.rows(
             "SELECT start_at, end_at, quantity FROM reservations WHERE instance_type = ? AND region = ?"
             " AND status != 'Ended' AND NOT hidden",
@@ -112,58 +116,58 @@ class Terms:
         return [Period(row["start_at"], row["end_at"], row["quantity"]) for row in rows]
 
 
-def unit_price(kind: InstanceType) -> int:
-    """Return the cents that a reserved machine costs an hour: twice what the spot price starts at."""
-    return 2 * kind.spot_cents
+def unit_price(instance_type: InstanceType) -> int:
+    """Return the price of a reserved machine per hour, in cents: twice the base spot price."""
+    return 2 * instance_type.spot_cents
 
 
 def total_price(unit_cents: int, quantity: int, seconds: float) -> int:
-    """Return the cents of so many machines for so long."""
+    """Return the price of `quantity` machines for a duration, in cents."""
     return round(unit_cents * quantity * seconds / 3600)
 
 
 def check_length(start: float, end: float) -> None:
     """Raise BadRequestError for a reservation that is too long."""
-    if end - start > LONGEST:
-        msg = f"A reservation lasts {LONGEST / 3600:.0f} hours at most"
+    if end - start > DURATION_MAX:
+        msg = f"A reservation lasts {DURATION_MAX / 3600:.0f} hours at most"
         raise BadRequestError(msg)
 
 
-def check_price(unit_cents: int, most: int | None) -> None:
-    """Raise BadRequestError when a machine costs more an hour than the client wants to pay."""
-    if most is not None and unit_cents > most:
+def check_price(unit_cents: int, max_cents: int | None) -> None:
+    """Raise BadRequestError if the price per machine and hour is above the maximum of the request."""
+    if max_cents is not None and unit_cents > max_cents:
         msg = f"The unit price is {write_price(unit_cents)}, above the max_unit_price"
         raise BadRequestError(msg)
 
 
-def read_price(body: Body) -> int | None:
-    """Return the most that a machine may cost an hour, in cents, if the client says so."""
+def read_max_price(body: Body) -> int | None:
+    """Return the maximum price per machine and hour of a request, in cents; None if it has none."""
     if not body.has("price_specification"):
         return None
-    price = body.inner("price_specification")
+    price = body.nested("price_specification")
     if price.sent("offer_key"):
         price.choice("offer_key", (_OFFER,))
-    return price.whole("max_unit_price", least=0) if price.has("max_unit_price") else None
+    return price.integer("max_unit_price", minimum=0) if price.has("max_unit_price") else None
 
 
-def _read_place(query: Query) -> tuple[InstanceType, str]:
-    instance_type, region = query.required("instance_type"), query.required("region")
-    kind = BY_FID.get(instance_type)
-    if kind is None:
-        raise InvalidError([problem(("query", "instance_type"), f"Instance type {instance_type} does not exist")])
-    if region not in kind.regions:
-        raise InvalidError([problem(("query", "region"), f"{kind.name} is not on offer in {region}")])
-    return kind, region
+def _read_type_and_region(query: Query) -> tuple[InstanceType, str]:
+    fid, region = query.required("instance_type"), query.required("region")
+    instance_type = BY_FID.get(fid)
+    if instance_type is None:
+        raise InvalidError([problem(("query", "instance_type"), f"Instance type {fid} does not exist")])
+    if region not in instance_type.regions:
+        raise InvalidError([problem(("query", "region"), f"{instance_type.name} is not on offer in {region}")])
+    return instance_type, region
 
 
-def _required(query: Query, name: str) -> float:
+def _required_time(query: Query, name: str) -> float:
     query.required(name)
-    return query.moment(name) or 0.0
+    return query.time(name) or 0.0
 
 
-def _quantity(query: Query) -> int:
+def _required_quantity(query: Query) -> int:
     query.required("quantity")
-    return query.whole("quantity", most=QUANTITY_MAX) or 1
+    return query.integer("quantity", maximum=QUANTITY_MAX) or 1
 
 
 def _slot_row(slot: Period) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The state, in SQLite: what was answered is on disk before the answer leaves.
+"""The state, in SQLite: changes are committed before the response is sent.
 
-Rooms above write SQL against the tables below and never open files or transactions of their own.
+Other modules run SQL on these tables, but open no files and no transactions of their own.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 Row = sqlite3.Row
 VERSION = 2
 _APPLICATION_ID = 0x464C574D
-_AT_ONCE = 500
+_VARIABLES_MAX = 500
 
-# An order is whatever rents machines: a bid or a reservation. Attachments, events and instances name it in the column
-# `bid`, whatever it is; the prefix of the id tells the two apart.
+# An order is a bid or a reservation. Attachments, events and instances refer to either in their column `bid`; the
+# prefix of the id tells which it is.
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value);
 CREATE TABLE counters (kind TEXT PRIMARY KEY, last INTEGER NOT NULL);
@@ -96,26 +96,29 @@ CREATE TABLE replays (
 
 
 class StateError(ValueError):
-    """The state file cannot be used; the message is one line for a person."""
+    """The state file cannot be used: it is in use, of another program, of another version, or has another seed."""
 
 
 class Store:
-    """One SQLite database behind one lock, shared by the server's thread and the test's."""
+    """One SQLite database with one lock, shared by the threads of the server and of the test."""
 
     def __init__(self, path: str | Path | None = None) -> None:
-        """Open `path`, or keep everything in memory. Raises StateError, and never touches a file it cannot read."""
+        """Open the state file `path`, or an empty state in memory.
+
+        Raises StateError, without changing the file, if it cannot be used.
+        """
         self.lock = threading.RLock()
         self._depth = 0
         self._db = _open(path)
 
     def close(self) -> None:
-        """Let the file go; a closed store answers nothing more."""
+        """Close the database; a closed store cannot be used again."""
         with self.lock:
             self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make what happens inside one thing: all of it is stored, or none. May be nested."""
+        """Commit everything inside at once, or roll it back on an exception. May be nested."""
         with self.lock:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -124,7 +127,7 @@ class Store:
                 yield
             except BaseException:
                 self._depth -= 1
-                # On a full disk SQLite has rolled back by itself: the error that counts is the one that we have.
+                # On a full disk SQLite has rolled back already; a second rollback would hide the error.
                 if self._depth == 0 and self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -134,7 +137,7 @@ class Store:
 
     @property
     def changes(self) -> int:
-        """Count the rows written since the store was opened, to tell an effect from a mere answer."""
+        """Return the number of rows written since the store was opened, to detect the effect of a request."""
         return self._db.total_changes
 
     def run(self, sql: str, *values: object) -> int:
@@ -147,51 +150,51 @@ class Store:
 
     def insert(self, table: str, **columns: object) -> None:
         """Add one row."""
-        self.run(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks(columns)})", *columns.values())  # noqa: S608
+        self.run(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({placeholders(columns)})", *columns.values())  # noqa: S608
 
     def rows(self, sql: str, *values: object) -> list[Row]:
         """Return every row of a query."""
         return self._db.execute(sql, values).fetchall()
 
     def rows_in(self, sql: str, values: Sequence[object]) -> list[Row]:
-        """Return the rows of a query with `IN ({})` for values of any number: SQLite takes only so many at once."""
-        parts = [values[first : first + _AT_ONCE] for first in range(0, len(values), _AT_ONCE)]
-        return [row for part in parts for row in self.rows(sql.format(marks(part)), *part)]
+        """Return the rows of a query with `IN ({})` for any number of values: SQLite limits the number of variables."""
+        batches = [values[first : first + _VARIABLES_MAX] for first in range(0, len(values), _VARIABLES_MAX)]
+        return [row for batch in batches for row in self.rows(sql.format(placeholders(batch)), *batch)]
 
     def row(self, sql: str, *values: object) -> Row | None:
-        """Return the first row of a query, if there is one."""
-        found: Row | None = self._db.execute(sql, values).fetchone()
-        return found
+        """Return the first row of a query; None if there is none."""
+        row: Row | None = self._db.execute(sql, values).fetchone()
+        return row
 
     def value(self, sql: str, *values: object) -> Any:
-        """Return the first column of the first row, or None."""
-        found = self.row(sql, *values)
-        return None if found is None else found[0]
+        """Return the first column of the first row; None if there is none."""
+        row = self.row(sql, *values)
+        return None if row is None else row[0]
 
     def fact(self, name: str) -> Any:
-        """Return what is known of the cloud as a whole under this name, or None."""
+        """Return a property of the cloud as a whole; None if it is not set."""
         return self.value("SELECT value FROM facts WHERE name = ?", name)
 
-    def learn(self, name: str, value: float | str | None) -> None:
-        """Keep one thing that is true of the cloud as a whole."""
+    def set_fact(self, name: str, value: float | str | None) -> None:
+        """Set a property of the cloud as a whole."""
         self.run("INSERT OR REPLACE INTO facts VALUES (?, ?)", name, value)
 
-    def clear(self, *, but: Sequence[str], counters: Sequence[str]) -> None:
-        """Empty every table but these, and every counter of ids but these."""
+    def clear(self, *, keep_tables: Sequence[str], keep_counters: Sequence[str]) -> None:
+        """Empty all tables and id counters except these."""
         for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
-            if row["name"] not in (*but, "counters"):
+            if row["name"] not in (*keep_tables, "counters"):
                 self.run(f"DELETE FROM {row['name']}")  # noqa: S608
-        self.run(f"DELETE FROM counters WHERE kind NOT IN ({marks(counters)})", *counters)  # noqa: S608
+        self.run(f"DELETE FROM counters WHERE kind NOT IN ({placeholders(keep_counters)})", *keep_counters)  # noqa: S608
 
     def next_fid(self, prefix: str) -> str:
-        """Return an id nobody had before, such as bid_000001: the same story gives the same ids."""
+        """Return a new id, such as bid_000001; ids are numbered, so that they are reproducible."""
         self.run("INSERT INTO counters VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET last = last + 1", prefix)
         last = self.value("SELECT last FROM counters WHERE kind = ?", prefix)
         return f"{prefix}_{last:06d}"
 
 
-def marks(values: Sized) -> str:
-    """Return the question marks for `IN (...)`."""
+def placeholders(values: Sized) -> str:
+    """Return the question marks for a list of values."""
     return ",".join("?" * len(values))
 
 
@@ -226,7 +229,7 @@ def _prepare(db: sqlite3.Connection, name: str) -> None:
     if not empty and version != VERSION:
         msg = f"the state file {name} has version {version}, this server reads version {VERSION}"
         raise StateError(msg)
-    # One server per file: with the lock held for good, a second one is told so instead of writing beside the first.
+    # The lock is held until the store is closed, so that a second server on the same file fails with an error.
     db.execute("PRAGMA locking_mode = EXCLUSIVE")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")

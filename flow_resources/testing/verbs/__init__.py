@@ -1,9 +1,10 @@
-"""What only a fake can do, verb by verb: `Console` says it in Python, `web/control.py` over HTTP, and both end here.
+"""The verbs of the console and of the control API: what a test can read and change besides the real API.
 
-Each room registers the verbs of one topic; a verb is a function, and its name is what is said.
+`Console` calls them in this process, `web/control.py` over HTTP. Each module registers the verbs of one topic. A verb
+is a function; its name on the wire is that of the function, with dashes.
 """
 
-from flow_resources.testing.verbs import cloud, lives, looking, others, overview, steering
-from flow_resources.testing.verbs.operator import ACTS, READS, Operator
+from flow_resources.testing.verbs import bids, cloud, market, overview, queries, resources
+from flow_resources.testing.verbs.operator import MUTATIONS, QUERIES, Operator
 
-__all__ = ["ACTS", "READS", "Operator", "cloud", "lives", "looking", "others", "overview", "steering"]
+__all__ = ["MUTATIONS", "QUERIES", "Operator", "bids", "cloud", "market", "overview", "queries", "resources"]

@@ -1,7 +1,7 @@
-"""Who performs the verbs: the register that each verb enters, and the operator, who finds it there and acts.
+"""The registry of verbs, and the operator that performs them.
 
-A verb reads its arguments like any request of the service does, so that a wrong one is named, and acts behind the back
-of every account.
+A verb reads its arguments like the body of an API request, so errors name the argument. It acts with access to every
+project.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from flow_resources.testing.service.accounts import OPERATOR
 from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.service.body import Body
 from flow_resources.testing.service.catalog import BY_FID, check_region, find_types
 from flow_resources.testing.service.errors import (
     FieldError,
@@ -20,119 +21,122 @@ from flow_resources.testing.service.errors import (
     NotFoundError,
     problem,
 )
-from flow_resources.testing.service.inputs import Body
-from flow_resources.testing.service.market import Place
+from flow_resources.testing.service.market import Pool
 from flow_resources.testing.service.store import Row
 from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import Journal
 
 T = TypeVar("T")
 Verb = Callable[["Operator", Body, float], Any]
-Noun = Callable[["Operator", float], Any]
-READS: dict[str, Verb] = {}
-"""What GET may ask for, by the name that it has on the wire."""
-ACTS: dict[str, Verb] = {}
-"""What needs POST."""
+"""Takes the operator, the arguments and the time of the cloud; returns a value that JSON can represent."""
+PlainQuery = Callable[["Operator", float], Any]
+QUERIES: dict[str, Verb] = {}
+"""The verbs that GET allows, by name."""
+MUTATIONS: dict[str, Verb] = {}
+"""The verbs that need POST, by name."""
 
 
-def acts(verb: Verb) -> Verb:
-    """Register what needs POST."""
-    ACTS[_name(verb)] = verb
+def mutation(verb: Verb) -> Verb:
+    """Register a verb that changes something."""
+    MUTATIONS[_name(verb)] = verb
     return verb
 
 
-def reads(verb: Verb) -> Verb:
-    """Register what GET may ask for."""
-    READS[_name(verb)] = verb
+def query(verb: Verb) -> Verb:
+    """Register a verb that only reads."""
+    QUERIES[_name(verb)] = verb
     return verb
 
 
-def noun(look: Noun) -> Noun:
-    """Register what GET may ask for, where nothing but its name is said."""
+def plain_query(read: PlainQuery) -> PlainQuery:
+    """Register a verb that only reads and takes no arguments."""
 
-    def verb(operator: Operator, ask: Body, now: float) -> Any:
-        ask.nothing_else()
-        return look(operator, now)
+    def verb(operator: Operator, arguments: Body, now: float) -> Any:
+        arguments.reject_others()
+        return read(operator, now)
 
-    READS[_name(look)] = verb
-    return look
+    QUERIES[_name(read)] = verb
+    return read
 
 
-def _name(function: Verb | Noun) -> str:
+def _name(function: Verb | PlainQuery) -> str:
     return function.__name__.replace("_", "-")
 
 
 @dataclass
 class Operator:
-    """Whoever runs the fake: everything that a verb may touch."""
+    """Performs verbs; has everything that they may read and change."""
 
     backend: Backend
     journal: Journal
     faults: Faults
     project: str
-    """The name of the project that is meant where none is named."""
+    """The name of the default project."""
     region: str
-    """The region that is meant where none is named."""
+    """The default region."""
     set_latency: Callable[[float], None]
-    acted: Callable[[], None]
-    """Told after each verb that changed something."""
+    after_mutation: Callable[[], None]
+    """Called after each verb that changed something."""
 
     def perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:
-        """Do one thing at one moment. Raises ApiError for what cannot be."""
-        act = READS.get(verb) or ACTS.get(verb)
-        if act is None:
-            msg = f"there is no {verb!r}; there are {', '.join(sorted({*READS, *ACTS}))}"
+        """Perform one verb and return its result. Raises ApiError for invalid arguments or an impossible change."""
+        function = QUERIES.get(verb) or MUTATIONS.get(verb)
+        if function is None:
+            msg = f"there is no {verb!r}; there are {', '.join(sorted({*QUERIES, *MUTATIONS}))}"
             raise NotFoundError(msg)
         try:
             with self.backend.session() as now:
-                result = act(self, Body(dict(arguments)), now)
+                result = function(self, Body(dict(arguments)), now)
         except FieldError as error:
             raise InvalidError([problem(("body", error.field), str(error))]) from error
-        if verb in ACTS:
-            self.acted()
+        if verb in MUTATIONS:
+            self.after_mutation()
         return result
 
     def perform_http(self, method: str, verb: str, arguments: Mapping[str, Any]) -> Any:
-        """Do the same for a request: GET only reads."""
-        if method == "GET" and verb in ACTS:
+        """Perform one verb for an HTTP request; GET may only read."""
+        if method == "GET" and verb in MUTATIONS:
             msg = f"{verb} needs POST"
             raise MethodNotAllowedError(msg)
         return self.perform(verb, arguments)
 
-    def bid(self, ask: Body) -> Row:
-        """Return the row of the bid that is named."""
-        fid = ask.text("bid_id")
-        ask.nothing_else()
+    def bid(self, arguments: Body) -> Row:
+        """Return the row of the bid with the id in `bid_id`, the last argument of a verb."""
+        fid = arguments.text("bid_id")
+        arguments.reject_others()
         return self.backend.bids.get(OPERATOR, fid)
 
-    def settled(self, bid: Row, now: float) -> dict[str, Any]:
-        """Return a bid to which something was just done, as the API shows it."""
+    def settled_bid(self, bid: Row, now: float) -> dict[str, Any]:
+        """Return a bid that was just changed, after the auction that follows, as the API shows it."""
         return self.backend.settled_bid(OPERATOR, bid["fid"], now)
 
-    def project_id(self, ask: Body) -> str:
-        """Return the id of the project that is named, by name or id."""
-        name = ask.text("project") if ask.has("project") else self.project
+    def project_id(self, arguments: Body) -> str:
+        """Return the id of the project whose name or id is in `project`, or of the default project."""
+        name = arguments.text("project") if arguments.has("project") else self.project
         return str(self.backend.accounts.find_project(name)["fid"]) if name else ""
 
 
-def places(ask: Body) -> list[Place]:
-    """Read the places that `instance_type` and `region` mean: of several types of one name, those on offer there."""
-    spec, region = ask.text("instance_type"), ask.text("region")
-    kinds = readable(ask, "instance_type", find_types, spec) or ()
-    readable(ask, "region", check_region, region)
-    offered = [kind for kind in kinds if region in BY_FID[kind.fid].regions]
-    return [Place(kind.fid, region) for kind in offered or kinds]
+def read_pools(arguments: Body) -> list[Pool]:
+    """Return the capacity pools that `instance_type` and `region` name.
+
+    Several types may share a name: those on offer in the region, or all of them if none is.
+    """
+    id_or_name, region = arguments.text("instance_type"), arguments.text("region")
+    types = parse_with(arguments, "instance_type", find_types, id_or_name) or ()
+    parse_with(arguments, "region", check_region, region)
+    offered = [instance_type for instance_type in types if region in BY_FID[instance_type.fid].regions]
+    return [Pool(instance_type.fid, region) for instance_type in offered or types]
 
 
-def readable(ask: Body, name: str, read: Callable[[str], T], text: str) -> T | None:
-    """Return what `read` makes of a field; where it raises ValueError, the field is wrong."""
+def parse_with(arguments: Body, name: str, parse: Callable[[str], T], text: str) -> T | None:
+    """Return the parsed text of a field; if `parse` raises ValueError, report the field as wrong and return None."""
     try:
-        return read(text)
+        return parse(text)
     except ValueError as error:
-        ask.wrong(name, str(error))
+        arguments.add_problem(name, str(error))
         return None
 
 
-def given(ask: Body, *names: str) -> dict[str, Any]:
-    """Return the fields that were sent, as they came: whoever they are for checks them."""
-    return {name: value for name in names for value in [ask.anything(name)] if value is not None}
+def sent_fields(arguments: Body, *names: str) -> dict[str, Any]:
+    """Return the fields that were sent, without checking them."""
+    return {name: value for name in names for value in [arguments.raw_value(name)] if value is not None}

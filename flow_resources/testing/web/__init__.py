@@ -1,4 +1,4 @@
-"""The service over HTTP: its routes, what goes wrong on the wire, and the journal of what was asked."""
+"""The cloud over HTTP: the routes of the API, the control API, the page, faults, and the log of requests."""
 
 CONTROL = "/mithril-fake/"
-"""Where the control API begins; everything else is the service's, or the page."""
+"""The path prefix of the control API; all other paths are those of the API and of the page."""

@@ -1,7 +1,8 @@
-"""The control API over HTTP: what only a fake can do, for tests in other processes and for the page in the browser.
+"""The control API: the verbs over HTTP, for tests in other processes and for the page in the browser.
 
-`GET /mithril-fake/<noun>` reads, `POST /mithril-fake/<verb>` with a JSON object acts. There is no key: whoever is on
-this machine may do everything. A page from elsewhere may not: it can neither name this host nor send JSON unasked.
+`GET /mithril-fake/<verb>` reads, `POST /mithril-fake/<verb>` with a JSON object reads or changes. There is no API key:
+every process on this machine may use it. Web pages of other origins may not: the Host header must be loopback, and a
+browser does not send them JSON without permission.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from flow_resources.testing.service.errors import (
     MethodNotAllowedError,
     problem,
 )
-from flow_resources.testing.service.notation import is_number, read_json
+from flow_resources.testing.service.formats import is_number, read_json
 from flow_resources.testing.service.query import Query
 from flow_resources.testing.web import CONTROL
 
 Perform = Callable[[str, str, Mapping[str, Any]], Any]
-"""Takes the method, the verb and its arguments; returns what JSON can say, or raises ApiError."""
+"""Takes the method, the verb and its arguments; returns a JSON value, or raises ApiError."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 log = logging.getLogger(__name__)
 
 
-async def answer_control(http: web.BaseRequest, perform: Perform, threads: Executor) -> web.Response:
-    """Read one request, have it performed, and answer."""
+async def respond_to_control(http: web.BaseRequest, perform: Perform, threads: Executor) -> web.Response:
+    """Perform the verb of one request in a thread, and return the response."""
     try:
-        verb, arguments = http.path.removeprefix(CONTROL), await _arguments(http)
+        verb, arguments = http.path.removeprefix(CONTROL), await _read_arguments(http)
         result = await asyncio.get_running_loop().run_in_executor(threads, perform, http.method, verb, arguments)
         return _json(200, result)
     except ApiError as error:
@@ -46,12 +47,12 @@ async def answer_control(http: web.BaseRequest, perform: Perform, threads: Execu
         return _json(500, {"detail": "Internal Server Error"})
 
 
-async def _arguments(http: web.BaseRequest) -> Mapping[str, Any]:
+async def _read_arguments(http: web.BaseRequest) -> Mapping[str, Any]:
     if _host(http) not in _LOOPBACK:
         msg = f"the control API is for this machine only, not for {http.host}"
         raise ForbiddenError(msg)
     if http.method == "GET":
-        return {name: _plain(value) for name, value in Query(http.query.items()).plain().items()}
+        return {name: _parse_parameter(value) for name, value in Query(http.query.items()).to_dict().items()}
     if http.method != "POST":
         msg = "Method Not Allowed"
         raise MethodNotAllowedError(msg)
@@ -73,8 +74,8 @@ def _host(http: web.BaseRequest) -> str | None:
         return None
 
 
-def _plain(text: str) -> Any:
-    """Return a number where a parameter is one."""
+def _parse_parameter(text: str) -> Any:
+    """Return a parameter as a number if it is one, else as text."""
     try:
         value = read_json(text.encode(errors="replace"))
     except ValueError:

@@ -1,6 +1,6 @@
-"""What goes wrong, as data: rules that say which request fails, how, and on which side of its effect.
+"""Fault rules: which request fails, how, and whether before or after its effect.
 
-This room decides which rule fires; `serving` carries it out on the wire.
+This module decides which rule applies to a request; `request_handler` applies it.
 """
 
 from __future__ import annotations
@@ -16,112 +16,120 @@ from typing import Any, Literal, get_args
 
 from flow_resources.testing.service.clock import HORIZON
 from flow_resources.testing.service.errors import FieldError
-from flow_resources.testing.service.notation import is_number
+from flow_resources.testing.service.formats import is_number
 from flow_resources.testing.web.journal import Request
 
 Kind = Literal["status", "reset", "hang", "truncate", "malformed", "slow", "drip", "refuse", "pass"]
 When = Literal["before", "after"]
-_HARMLESS = ("slow", "drip", "pass")
+_WITH_EFFECT = ("slow", "drip", "pass")
 
 
 @dataclass(kw_only=True)
 class FaultRule:
-    """One thing that goes wrong.
+    """One fault: which requests it applies to, and what the client receives. `seconds` are real seconds.
 
-    kind: `status` answers with `status`, `body` and `headers`; `reset` cuts the connection with a TCP RST; `hang` keeps
-    the client waiting for `seconds` (None: until the rules are cleared or the server stops) and then cuts; `truncate`
-    sends half of the body it announced; `malformed` sends a body that is not JSON; `slow` answers properly, `seconds`
-    late; `drip` answers properly, with the body in pieces over `seconds`; `refuse` cuts, or with `after` answers, and
-    then refuses every connection for `seconds` (real ones, 1 where none are given), also to the control API; `pass`
-    answers properly, for rules that only want `then` or `kill`.
-    when: `before` means that the service never did anything; `after` that the effect is stored and only the answer
-    suffers. `slow`, `drip` and `pass` always have their effect.
+    kind:
+
+    - `status` responds with `status`, `body` and `headers`.
+    - `reset` closes the connection with a TCP RST.
+    - `hang` does not respond for `seconds` (None: until the rules are cleared or the server stops), then resets.
+    - `truncate` sends half of the body that it announced.
+    - `malformed` sends a body that is not JSON.
+    - `slow` sends the normal response `seconds` later.
+    - `drip` sends the normal response with its body in pieces over `seconds`.
+    - `refuse` resets, or with `after` sends the normal response, and then refuses all connections for `seconds`
+      (default 1), including those to the control API.
+    - `pass` sends the normal response, for rules with only `then` or `kill`.
+
+    when: `before` means that the request has no effect; `after` that it has its effect, and only the response fails.
+    With `slow`, `drip` and `pass` the request always has its effect.
     """
 
     kind: Kind = "status"
     method: str | None = None
-    """The method it is about; None for all."""
+    """The HTTP method; None for all."""
     path: str | None = None
-    """A regular expression found anywhere in the path; None for all."""
+    """A regular expression that matches anywhere in the path; None for all paths."""
     nth: int = 1
-    """The first matching request that suffers, counted from when the rule was added."""
+    """The first matching request that the rule applies to, counted from 1 since the rule was added."""
     times: int | None = 1
-    """How many suffer in all; None for no end."""
+    """The number of requests that the rule applies to; None for no limit."""
     rate: float | None = None
-    """The share of the matching requests that suffer, from 0 to 1, drawn with the seed; None for all."""
+    """The share of the matching requests that the rule applies to, from 0 to 1, drawn with the seed; None for all."""
     lasts: float | None = None
-    """Seconds of the cloud's clock after which the rule is over; None for never."""
+    """Seconds of the cloud's clock after which the rule ends; None for never."""
     when: When = "before"
     status: int | None = None
+    """The HTTP status, from 200 to 599; by default 500 for `status`, else that of the normal response."""
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None
     kill: int | None = None
-    """The id of a process to kill with SIGKILL, after the effect and before the answer."""
+    """The id of a process to kill with SIGKILL after the effect and before the response."""
     then: Callable[[Request], object] | None = None
-    """Called after the effect and before the answer, in a thread of its own; only in the fake's own process."""
+    """Called in a separate thread after the effect and before the response; only for a cloud in this process."""
     id: int = 0
     until: float | None = None
-    """The moment at which it is over, by the cloud's clock; `lasts` sets it."""
+    """The time of the cloud's clock at which the rule ends, in seconds since 1970; computed from `lasts`."""
     seen: int = 0
-    """How many requests matched."""
+    """The number of requests that matched."""
     fired: int = 0
-    """How many suffered."""
+    """The number of requests that the rule was applied to."""
 
     def __post_init__(self) -> None:
-        """Raise FieldError for what could never fire, naming the field."""
+        """Raise FieldError for an invalid value, naming the field."""
         if self.kind not in get_args(Kind):
             raise FieldError("kind", f"one of {', '.join(get_args(Kind))}", self.kind)
         if self.when not in get_args(When):
             raise FieldError("when", "before or after", self.when)
         durations = (("lasts", self.lasts), ("seconds", self.seconds))
-        for name, rule, holds in (
-            ("nth", "a whole number, at least 1 (the next matching request)", _is_whole(self.nth, 1)),
-            ("times", "a whole number, at least 1, or None for ever", self.times is None or _is_whole(self.times, 1)),
+        for name, requirement, is_valid in (
+            ("nth", "a whole number, at least 1 (the next matching request)", _is_integer(self.nth, 1)),
+            ("times", "a whole number, at least 1, or None for ever", self.times is None or _is_integer(self.times, 1)),
             ("rate", "from 0 to 1", self.rate is None or (is_number(self.rate) and 0 <= self.rate <= 1)),
-            ("status", "an HTTP status from 200 to 599", self.status is None or _is_whole(self.status, 200, 599)),
-            ("kill", "the id of a process, above 1", self.kill is None or _is_whole(self.kill, 2, 2**31 - 1)),
+            ("status", "an HTTP status from 200 to 599", self.status is None or _is_integer(self.status, 200, 599)),
+            ("kill", "the id of a process, above 1", self.kill is None or _is_integer(self.kill, 2, 2**31 - 1)),
             (
                 "headers",
                 "names and values of one line each",
                 all(map(_is_line, (*self.headers, *self.headers.values()))),
             ),
-            *((name, "not negative, in seconds", given is None or _is_duration(given)) for name, given in durations),
+            *((name, "not negative, in seconds", value is None or _is_duration(value)) for name, value in durations),
         ):
-            if not holds:
-                raise FieldError(name, rule, getattr(self, name))
+            if not is_valid:
+                raise FieldError(name, requirement, getattr(self, name))
         try:
             re.compile(self.path or "")
         except re.error as error:
             raise FieldError("path", f"a regular expression ({error})", self.path) from error
 
     @property
-    def acts(self) -> bool:
-        """Say whether the request still has its effect."""
-        return self.when == "after" or self.kind in _HARMLESS
+    def has_effect(self) -> bool:
+        """Whether the request still has its effect."""
+        return self.when == "after" or self.kind in _WITH_EFFECT
 
     def matches(self, request: Request) -> bool:
-        """Say whether the rule is about this request at all, now."""
+        """Return whether the rule has not ended and matches the method and the path of a request."""
         if self.until is not None and request.at >= self.until:
             return False
         if self.method is not None and self.method.upper() != request.method:
             return False
         return self.path is None or re.search(self.path, request.path) is not None
 
-    def fires(self, lot: float) -> bool:
-        """Count one matching request and say whether it is one of those that suffer; `lot` is drawn from [0, 1)."""
+    def count_match(self, draw: float) -> bool:
+        """Count a matching request, and return whether the rule applies to it; `draw` is random in [0, 1)."""
         self.seen += 1
-        due = self.seen >= self.nth and (self.times is None or self.fired < self.times)
-        return due and (self.rate is None or lot < self.rate)
+        is_due = self.seen >= self.nth and (self.times is None or self.fired < self.times)
+        return is_due and (self.rate is None or draw < self.rate)
 
     def wire(self) -> dict[str, Any]:
-        """Return the rule as JSON can say it."""
-        rule = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "then"}
+        """Return the rule as JSON values, without `then`."""
+        rule = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "then"}
         return {**rule, "headers": dict(self.headers), "body": None if isinstance(self.body, bytes) else self.body}
 
 
-def _is_whole(value: object, least: int, most: int = 2**53) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def _is_integer(value: object, minimum: int, maximum: int = 2**53) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
 
 
 def _is_duration(value: object) -> bool:
@@ -133,11 +141,11 @@ def _is_line(value: object) -> bool:
 
 
 class FaultConsole(ABC):
-    """How a test adds rules, to a cloud in its own process or in another."""
+    """The interface to the fault rules of a cloud, in this process or in another."""
 
     @abstractmethod
     def _add(self, rule: dict[str, Any]) -> FaultRule:
-        """Put a rule with these fields into force."""
+        """Add a rule with these fields."""
 
     def add(
         self,
@@ -157,14 +165,15 @@ class FaultConsole(ABC):
         kill: int | None = None,
         then: Callable[[Request], object] | None = None,
     ) -> FaultRule:
-        """Add a rule and return it; `rule.fired` says how often it struck. The fields are those of `FaultRule`.
+        """Add a fault rule and return it; its `fired` counts the requests that it was applied to.
 
-        Without `kind` the rule answers `status` (500), or, when it only has `then` or `kill`, lets the request pass.
-        `times` is 1, or with `rate` or `lasts` without an end, unless it is given. Raises ValueError, naming the field.
+        The arguments are the fields of `FaultRule`. `kind` defaults to "status" (500), or to "pass" with only `then` or
+        `kill`. `times` defaults to 1, or to no limit with `rate` or `lasts`. Raises ValueError, naming the field, for
+        an invalid value.
         """
         if kind is None:
-            only = (then is not None or kill is not None) and status is None and body is None
-            kind = "pass" if only else "status"
+            is_hook = (then is not None or kill is not None) and status is None and body is None
+            kind = "pass" if is_hook else "status"
         if isinstance(times, EllipsisType):
             times = 1 if rate is None and lasts is None else None
         rule = {
@@ -175,56 +184,56 @@ class FaultConsole(ABC):
         return self._add(rule if then is None else {**rule, "then": then})
 
     def outage(self, minutes: float, *, kind: Kind = "status", status: int = 503) -> FaultRule:
-        """Take the whole service down for so many minutes of its clock: every request suffers, without effect."""
+        """Add a rule that fails all requests, without effect, for `minutes` of the cloud's clock, and return it."""
         return self.add(kind=kind, status=status if kind == "status" else None, lasts=60.0 * minutes)
 
 
 class Faults(FaultConsole):
-    """The rules in force, in the order they were added; the first that fires wins."""
+    """The fault rules of a cloud in this process, in the order in which they were added."""
 
     def __init__(self, now: Callable[[], float], seed: int | None = None) -> None:
-        """Start with nothing going wrong. `now` is the cloud's clock; the seed decides what a rate strikes."""
+        """Start without rules. `now` reads the cloud's clock; `seed` makes rates reproducible."""
         self._lock = threading.Lock()
         self._rules: list[FaultRule] = []
         self._now = now
-        self._draw = Random(seed)
-        self._last = 0
+        self._random = Random(seed)
+        self._last_id = 0
         self.on_clear: Callable[[], None] = lambda: None
 
     def _add(self, rule: dict[str, Any]) -> FaultRule:
-        added = FaultRule(**rule)
-        added.until = None if added.lasts is None else self._now() + added.lasts
+        fault = FaultRule(**rule)
+        fault.until = None if fault.lasts is None else self._now() + fault.lasts
         with self._lock:
-            self._last += 1
-            added.id = self._last
-            self._rules.append(added)
-        return added
+            self._last_id += 1
+            fault.id = self._last_id
+            self._rules.append(fault)
+        return fault
 
     def restart(self, seed: int | None) -> None:
-        """Forget every rule, and draw and count anew."""
+        """Remove all rules, and restart the random numbers and the ids."""
         with self._lock:
-            self._draw, self._last = Random(seed), 0
+            self._random, self._last_id = Random(seed), 0
         self.clear()
 
     def all(self) -> list[FaultRule]:
-        """Return the rules in force, and those that are over but were not cleared."""
+        """Return all rules that were not cleared, including those that have ended."""
         with self._lock:
             return list(self._rules)
 
     def clear(self) -> None:
-        """Forget every rule and let go of the clients that hang."""
+        """Remove all rules and release the clients that hang."""
         with self._lock:
             self._rules.clear()
         self.on_clear()
 
-    def strike(self, request: Request) -> FaultRule | None:
-        """Return the rule that this request falls under. Every matching rule counts it, also those that come second."""
+    def select(self, request: Request) -> FaultRule | None:
+        """Return the first rule that applies to a request, if any. Every matching rule counts the request."""
         with self._lock:
-            firing = [rule for rule in self._rules if rule.matches(request) and rule.fires(self._lot(rule))]
-            if not firing:
+            applicable = [rule for rule in self._rules if rule.matches(request) and rule.count_match(self._draw(rule))]
+            if not applicable:
                 return None
-            firing[0].fired += 1
-            return firing[0]
+            applicable[0].fired += 1
+            return applicable[0]
 
-    def _lot(self, rule: FaultRule) -> float:
-        return 0.0 if rule.rate is None else self._draw.random()
+    def _draw(self, rule: FaultRule) -> float:
+        return 0.0 if rule.rate is None else self._random.random()

@@ -1,4 +1,4 @@
-"""What was asked of the fake, in order of arrival: the thing tests assert on. It never holds a key."""
+"""The log of requests to the API, for tests to assert on. It contains no API keys."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from itertools import islice
 from typing import Any
 
 MUTATING = frozenset({"POST", "PATCH", "PUT", "DELETE"})
-_KEPT, _KEPT_BYTES = 50_000, 64_000_000
+_REQUESTS_MAX, _BYTES_MAX = 50_000, 64_000_000
 
 
 @dataclass
 class Request:
-    """One request as it came in, and what became of it."""
+    """One request to the API, and its result."""
 
     method: str
     path: str
     query: dict[str, str]
-    """Repeated parameters are joined with commas, which the API reads the same way."""
+    """The parameters by name; repeated ones are joined with commas, which the API treats alike."""
     body: Any
-    """Parsed JSON; the text itself when it is not JSON; None when there was none."""
+    """The parsed JSON body; the text if it is not valid JSON; None without a body."""
     idempotency_key: str | None
     status: int | None = None
-    """None while nothing was answered, and for ever where no answer was sent."""
+    """The HTTP status of the response; None until it is sent, and where none was sent."""
     effect: bool = False
-    """True when the request changed the state; a refusal or a replay does not."""
+    """Whether the request changed the state; one that failed or that repeats an Idempotency-Key does not."""
     key: str | None = None
-    """The first characters of a hash of the API key, to tell keys apart; never the key. None where there was none."""
+    """The first characters of a hash of the API key, to tell keys apart; None without a key."""
     fault: str | None = None
-    """The kind of the fault that struck it."""
+    """The kind of the fault rule that was applied to it; None if there was none."""
     at: float = 0.0
-    """When it came, in seconds since 1970 by the cloud's clock."""
+    """The time of arrival by the cloud's clock, in seconds since 1970."""
 
 
 class Journal:
-    """A list of requests that two threads may use; it forgets the oldest ones of a very long run."""
+    """A thread-safe list of requests, which drops the oldest ones beyond a limit."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -46,27 +46,27 @@ class Journal:
         self._bytes = 0
 
     def record(self, request: Request, size: int = 0) -> None:
-        """Append one request, whose body has so many bytes."""
+        """Append one request; `size` is the length of its body in bytes."""
         with self._lock:
             self._requests.append(request)
             self._sizes.append(size)
             self._bytes += size
-            while len(self._requests) > _KEPT or self._bytes > _KEPT_BYTES:
+            while len(self._requests) > _REQUESTS_MAX or self._bytes > _BYTES_MAX:
                 self._requests.popleft()
                 self._bytes -= self._sizes.popleft()
 
-    def latest(self, most: int) -> list[Request]:
-        """Return the last requests, the newest first."""
+    def latest(self, limit: int) -> list[Request]:
+        """Return up to `limit` requests, newest first."""
         with self._lock:
-            return list(islice(reversed(self._requests), most))
+            return list(islice(reversed(self._requests), limit))
 
     def all(self) -> list[Request]:
-        """Return a copy of the list."""
+        """Return all requests, oldest first."""
         with self._lock:
             return list(self._requests)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all requests."""
         with self._lock:
             self._requests.clear()
             self._sizes.clear()

@@ -1,4 +1,4 @@
-"""The table of routes: what answers which method and path, and what a handler is told. No sockets here."""
+"""The table of routes: the handler of each method and path, and the request that a handler receives."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import MethodNotAllowedError, NotFoundError
 from flow_resources.testing.service.query import Query
 
-Answer = tuple[int, Any]
-NO_CONTENT: Answer = (204, None)
+Result = tuple[int, Any]
+"""The status and the JSON body of a response."""
+NO_CONTENT: Result = (204, None)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request that was let in: who asks, for what, with what, at which moment."""
+    """One authenticated request; `fid` is the id in its path, `key` its Idempotency-Key."""
 
     backend: Backend
     user: User
@@ -29,18 +30,18 @@ class Call:
     now: float
 
     def project(self) -> str:
-        """Return the project that the query must name, when the caller may see it."""
+        """Return the required parameter `project`. Raises an ApiError unless the user has access to it."""
         fid = self.query.required("project")
         self.backend.accounts.require_project(self.user, fid)
         return fid
 
 
-Handler = Callable[[Call], Answer]
+Handler = Callable[[Call], Result]
 _ROUTES: list[tuple[re.Pattern[str], dict[str, Handler]]] = []
 
 
 def find(method: str, path: str) -> tuple[Handler, str]:
-    """Return what answers a request, and the id in its path. Raises NotFoundError or MethodNotAllowedError."""
+    """Return the handler of a request and the id in its path. Raises NotFoundError or MethodNotAllowedError."""
     for pattern, handlers in _ROUTES:
         match = pattern.fullmatch(path)
         if match is None:
@@ -54,7 +55,7 @@ def find(method: str, path: str) -> tuple[Handler, str]:
 
 
 def paths() -> list[tuple[str, str]]:
-    """Return every method and path that is answered, such as GET and /v2/spot/bids/{fid}."""
+    """Return the method and the path of all routes, such as GET and /v2/spot/bids/{fid}."""
     return [
         (method, pattern.pattern.replace("(?P<fid>[^/]+)", "{fid}"))
         for pattern, handlers in _ROUTES
@@ -63,12 +64,12 @@ def paths() -> list[tuple[str, str]]:
 
 
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
-    """Register a function under a path such as /v2/spot/bids/{fid}."""
+    """Register a handler for a path such as /v2/spot/bids/{fid}."""
     pattern = re.compile(path.replace("{fid}", "(?P<fid>[^/]+)"))
 
     def register(handler: Handler) -> Handler:
-        for known, handlers in _ROUTES:
-            if known.pattern == pattern.pattern:
+        for existing, handlers in _ROUTES:
+            if existing.pattern == pattern.pattern:
                 handlers[method] = handler
                 return handler
         _ROUTES.append((pattern, {method: handler}))

@@ -1,4 +1,4 @@
-"""The thread that serves: an event loop of its own, started and stopped from any other thread."""
+"""The server: an event loop in a thread of its own, started and stopped from other threads."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.web.control import Perform
 from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import Journal
-from flow_resources.testing.web.serving import Serving
+from flow_resources.testing.web.request_handler import RequestHandler
 
 HOST = "127.0.0.1"
-_GRACE_SECONDS = 0.05
-_ROUND_SECONDS, _ROUNDS = 0.001, 100
-# Whoever is accepted becomes a task, then a transport, then a connection: a round of the loop each.
-_ROUNDS_TO_COME_IN = 4
+_SHUTDOWN_SECONDS = 0.05
+_POLL_SECONDS, _POLLS_MAX = 0.001, 100
+# An accepted connection takes one iteration of the event loop for its task, its transport and its protocol each.
+_ITERATIONS_TO_ACCEPT = 4
 _BACKLOG = 512
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -34,114 +34,111 @@ class Server:
     """One listening socket on loopback. A stopped server keeps its port and may be started again."""
 
     def __init__(self, backend: Backend, journal: Journal, faults: Faults, control: Perform, port: int) -> None:
-        """Prepare; nothing listens yet. Port 0 takes a free one at the first start."""
-        self._parts = (backend, journal, faults, control)
+        """Create a server that does not listen yet; port 0 takes a free one at the first start."""
+        self._handler_arguments = (backend, journal, faults, control)
         self._faults = faults
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._serving: Serving | None = None
-        self._halt: asyncio.Event | None = None
-        self._door: _Door | None = None
+        self._handler: RequestHandler | None = None
+        self._stop_event: asyncio.Event | None = None
         self._latency = 0.0
-        self._kept: socket.socket | None = None
-        self._turn = threading.Lock()  # whoever starts waits for the end of a stop, such as that of a fault's `then`
+        self._reserved: socket.socket | None = None
+        self._lock = threading.Lock()  # `then` of a fault rule may stop the server while another thread starts it
         self.port = port
 
     def start(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
-        with self._turn:
+        """Start listening; no effect while it listens. Raises OSError when the port is in use."""
+        with self._lock:
             if self._thread is None:
-                self._let_the_port_go()
-                self._thread = self._started()
+                self._release_port()
+                self._thread = self._start_thread()
 
     def stop(self) -> None:
-        """Stop listening and cut every connection; requests under way get no answer."""
-        with self._turn:
+        """Stop listening and close all connections; requests in progress get no response."""
+        with self._lock:
             thread, self._thread = self._thread, None
-            if thread is None or self._loop is None or self._halt is None:
+            if thread is None or self._loop is None or self._stop_event is None:
                 return
-            self._loop.call_soon_threadsafe(self._halt.set)
+            self._loop.call_soon_threadsafe(self._stop_event.set)
             thread.join()
-            self._keep_the_port()
+            self._reserve_port()
 
     def close(self) -> None:
-        """Stop for good, and let the port go."""
+        """Stop permanently, and release the port."""
         self.stop()
-        self._let_the_port_go()
+        self._release_port()
 
-    def _started(self) -> threading.Thread:
-        ready: list[OSError | None] = []
-        listening = threading.Event()
-        thread = threading.Thread(target=self._run, args=(listening, ready), name="fake-mithril", daemon=True)
+    def _start_thread(self) -> threading.Thread:
+        errors: list[OSError] = []
+        started = threading.Event()
+        thread = threading.Thread(target=self._run, args=(started, errors), name="fake-mithril", daemon=True)
         thread.start()
-        listening.wait()
-        if ready and ready[0] is not None:
+        started.wait()
+        if errors:
             thread.join()
-            raise ready[0]
+            raise errors[0]
         return thread
 
-    def _keep_the_port(self) -> None:
-        # Bound, but not listening: whoever connects is refused, and whoever asks the system for any free port is given
-        # another one. Else a busy machine gives this one away while we are stopped.
-        kept = socket.socket()
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    def _reserve_port(self) -> None:
+        # A socket that is bound but does not listen refuses connections, and keeps the system from giving the port to
+        # another program while the server is stopped.
+        reserved = socket.socket()
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            kept.bind((HOST, self.port))
-        except OSError:  # somebody was faster
-            kept.close()
+            reserved.bind((HOST, self.port))
+        except OSError:  # another program has taken it
+            reserved.close()
         else:
-            self._kept = kept
+            self._reserved = reserved
 
-    def _let_the_port_go(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.close()
+    def _release_port(self) -> None:
+        reserved, self._reserved = self._reserved, None
+        if reserved is not None:
+            reserved.close()
 
     def __del__(self) -> None:
-        self._let_the_port_go()
+        self._release_port()
 
     def set_latency(self, seconds: float) -> None:
-        """Make every answer wait that long."""
+        """Delay every response by this many seconds."""
         self._latency = seconds
-        if self._serving is not None:
-            self._serving.latency = seconds
+        if self._handler is not None:
+            self._handler.latency = seconds
 
-    def _run(self, listening: threading.Event, ready: list[OSError | None]) -> None:
+    def _run(self, started: threading.Event, errors: list[OSError]) -> None:
         loop = asyncio.new_event_loop()
         try:
-            loop.run_until_complete(self._serve(loop, listening, ready))
+            loop.run_until_complete(self._serve(loop, started, errors))
         finally:
-            # Such as a handler that is kept waiting. (`asyncio.run` would also wait for every `then` of a fault.)
+            # Cancel what is left, such as delayed responses. `asyncio.run` would also wait for each `then` of a rule.
             for task in asyncio.all_tasks(loop):
                 task.cancel()
-            loop.run_until_complete(asyncio.sleep(_ROUND_SECONDS))
+            loop.run_until_complete(asyncio.sleep(_POLL_SECONDS))
             loop.close()
-            listening.set()
+            started.set()
 
-    async def _serve(
-        self, loop: asyncio.AbstractEventLoop, listening: threading.Event, ready: list[OSError | None]
-    ) -> None:
-        door = _Door(self.port)
-        serving = Serving(*self._parts, door)
-        serving.latency = self._latency
+    async def _serve(self, loop: asyncio.AbstractEventLoop, started: threading.Event, errors: list[OSError]) -> None:
+        listener = _Listener(self.port)
+        handler = RequestHandler(*self._handler_arguments, listener)
+        handler.latency = self._latency
         try:
-            self.port = await door.open(serving.handle)
+            self.port = await listener.open(handler.handle)
         except OSError as error:
-            await door.close()
-            ready.append(error)
+            await listener.close()
+            errors.append(error)
             return
-        self._loop, self._serving, self._halt = loop, serving, asyncio.Event()
-        self._faults.on_clear = lambda: _call(loop, serving)
-        listening.set()
-        await self._halt.wait()
+        self._loop, self._handler, self._stop_event = loop, handler, asyncio.Event()
+        self._faults.on_clear = lambda: _release_threadsafe(loop, handler)
+        started.set()
+        await self._stop_event.wait()
         self._faults.on_clear = lambda: None
-        serving.release()
-        await door.close()
-        serving.close()
+        handler.release()
+        await listener.close()
+        handler.close()
 
 
 class _Connections(web.Server):
-    """aiohttp's server, which forgets a connection before it is closed; `transports` does not."""
+    """aiohttp's server, which drops a connection from its list before it is closed; `transports` keeps it."""
 
     def __init__(self, handler: Handler, transports: WeakSet[asyncio.Transport], **options: Any) -> None:
         super().__init__(handler, **options)
@@ -152,63 +149,63 @@ class _Connections(web.Server):
         self._transports.add(transport)
 
 
-class _Door:
-    """The listening socket and the connections behind it."""
+class _Listener:
+    """The listening socket and its connections."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._runner: web.ServerRunner | None = None
         self._site: web.SockSite | None = None
-        self._listener: socket.socket | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._socket: socket.socket | None = None
+        self._reopening: asyncio.Task[None] | None = None
         self._transports: WeakSet[asyncio.Transport] = WeakSet()
 
     async def open(self, handle: Handler) -> int:
-        """Listen and return the port. Raises OSError when it is taken."""
+        """Listen and return the port. Raises OSError when it is in use."""
         options: dict[str, Any] = {"access_log": None, "keepalive_timeout": 75.0}
         server = _Connections(handle, self._transports, **options)
-        self._runner = web.ServerRunner(server, shutdown_timeout=_GRACE_SECONDS)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
         await self._listen()
         self._port = self._runner.addresses[0][1]
         return self._port
 
     async def refuse(self, seconds: float) -> None:
-        """Accept no connection for so many seconds, and drop those that are idle."""
-        if self._opening is not None:
-            self._opening.cancel()
-        await self.shut()
+        """Refuse connections for this many seconds, and close those that are idle."""
+        if self._reopening is not None:
+            self._reopening.cancel()
+        await self.stop_listening()
         if self._runner is not None and self._runner.server is not None:
             self._runner.server.pre_shutdown()
-        self._opening = asyncio.create_task(self._open_again(seconds))
+        self._reopening = asyncio.create_task(self._reopen(seconds))
 
-    async def shut(self) -> None:
-        """Stop listening; connections that are busy go on."""
+    async def stop_listening(self) -> None:
+        """Stop listening; connections with a request in progress stay open."""
         site, self._site = self._site, None
-        if site is None or self._listener is None:
+        if site is None or self._socket is None:
             return
-        # asyncio loses a connection that it accepts in the round in which its server closes: the client waits for ever.
-        asyncio.get_running_loop().remove_reader(self._listener)
-        for _ in range(_ROUNDS_TO_COME_IN):
+        # asyncio loses a connection that it accepts in the iteration in which its server closes: the client would hang.
+        asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(_ITERATIONS_TO_ACCEPT):
             await asyncio.sleep(0)
         await site.stop()
 
     async def close(self) -> None:
-        """Stop for good and cut what is left."""
-        if self._opening is not None:
-            self._opening.cancel()
+        """Stop permanently and close all connections."""
+        if self._reopening is not None:
+            self._reopening.cancel()
         if self._runner is None or self._runner.server is None:
             return
-        await self.shut()
+        await self.stop_listening()
         await self._runner.cleanup()
-        # A goodbye takes rounds, too, and is never over where a client does not read: whoever is left is cut.
-        for _ in range(_ROUNDS):
-            left = [one for one in self._transports if one.get_extra_info("socket").fileno() >= 0]
-            for transport in left:
+        # Closing takes some iterations, and never ends if the client does not read: abort the remaining connections.
+        for _ in range(_POLLS_MAX):
+            open_transports = [item for item in self._transports if item.get_extra_info("socket").fileno() >= 0]
+            for transport in open_transports:
                 transport.abort()
-            if not left:
+            if not open_transports:
                 return
-            await asyncio.sleep(_ROUND_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _listen(self) -> None:
         if self._runner is None:
@@ -216,16 +213,16 @@ class _Door:
         listener = socket.create_server((HOST, self._port), backlog=_BACKLOG)
         site = web.SockSite(self._runner, listener, backlog=_BACKLOG)
         await site.start()
-        self._site, self._listener = site, listener
+        self._site, self._socket = site, listener
 
-    async def _open_again(self, seconds: float) -> None:
+    async def _reopen(self, seconds: float) -> None:
         while self._site is None:
             await asyncio.sleep(seconds)
-            # Somebody else may have taken the port meanwhile: it is ours again when they let go.
+            # Another program may have taken the port meanwhile; retry until it is free.
             with suppress(OSError):
                 await self._listen()
 
 
-def _call(loop: asyncio.AbstractEventLoop, serving: Serving) -> None:
+def _release_threadsafe(loop: asyncio.AbstractEventLoop, handler: RequestHandler) -> None:
     if not loop.is_closed():
-        loop.call_soon_threadsafe(serving.release)
+        loop.call_soon_threadsafe(handler.release)

@@ -2,8 +2,8 @@
 
 The Python language host runs `python -m pip list -v --format json` in every preview, update, refresh and destroy, and
 looks in each package for a plugin to download. With the real pip that takes half a second of CPU time, a fifth of an
-`up`; `support.engine.environment` puts this folder on PYTHONPATH. The tests of the tutorial, of the demo and of the
-installed package run with the real one.
+`up`; `support.engine.environment` puts this folder on PYTHONPATH. The tests of the demo and of the installed package
+run with the real one.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""The page at `/`: plain files that a browser reads as they are, and which of them belongs to which path.
+"""The page at `/`: its files, and the paths under which they are served.
 
-Nothing is built, and nothing is fetched from elsewhere: the page works on a machine without a network. What it shows
-comes from GET /mithril-fake/overview; what it does are POSTs to /mithril-fake/<verb>.
+There is no build step, and nothing is loaded from other hosts, so the page works without a network. It reads
+GET /mithril-fake/overview, and its buttons send POST /mithril-fake/<verb>.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _CONTENT_TYPES = {
 
 
 def asset(path: str) -> tuple[bytes, str] | None:
-    """Return the bytes and the content type of what the page has under `path`, or None where it has nothing.
+    """Return the content and the content type of the file at a path; None if there is none.
 
-    `/` is the page itself; every other file lies under its own name, such as `/page.js`.
+    `/` is the page itself; the path of every other file is its name, such as `/page.js`.
     """
-    wanted = "index.html" if path == "/" else path.removeprefix("/")
-    # Only names that the folder really lists are opened: a path can never lead out of it.
+    name = "index.html" if path == "/" else path.removeprefix("/")
+    # Only files that the folder lists are opened, so a path cannot lead out of it.
     for file in files(__name__).iterdir():
         content_type = _CONTENT_TYPES.get(file.name.rpartition(".")[2])
-        if file.name == wanted and content_type is not None:
+        if file.name == name and content_type is not None:
             return file.read_bytes(), content_type
     return None

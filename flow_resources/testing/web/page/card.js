@@ -1,31 +1,31 @@
-// One place of the market: its chart, and its price and capacity, which can be set by hand.
+// The card of one capacity pool: its chart, and forms that set its price and capacity.
 
 import { createChart } from "./charts.js";
 import { h, show, text } from "./dom.js";
 import { number, usd } from "./format.js";
-import { act } from "./wire.js";
+import { act } from "./api.js";
 
-/** Return {node, update({market, points, lives, now, hours}), highlight(fid)}. */
+/** Return {node, update({market, points, histories, now, hours}), highlight(fid)}. */
 export function createCard({ instance_type, region, type }, remove) {
   const name = `${type} in ${region}`;
   const place = { instance_type, region };
   const chart = createChart(name);
-  const complaint = h("p", { class: "refusal", role: "alert" });
+  const errorNode = h("p", { class: "refusal", role: "alert" });
   const head = createHead(type, region, remove);
-  const price = createSetter("Price", name, complaint, (typed) => ["set-price", { ...place, price: number(typed) }]);
-  const machines = createSetter("Machines", name, complaint, (typed) => [
+  const price = createSetter("Price", name, errorNode, (typed) => ["set-price", { ...place, price: number(typed) }]);
+  const machines = createSetter("Machines", name, errorNode, (typed) => [
     "set-capacity",
     { ...place, machines: number(typed) },
   ]);
   const label = `Give the price of ${name} back to the market`;
   const back = h("button", { type: "button", class: "plain", "aria-label": label }, "Give back");
   back.addEventListener("click", async () => {
-    // The button goes with what it did; the focus goes on to what stays.
-    if (await act("set-price", { ...place, price: null }, { control: back, complaint })) price.input.focus();
+    // The button disappears, so the focus moves to a field that stays.
+    if (await act("set-price", { ...place, price: null }, { control: back, errorNode })) price.input.focus();
   });
   const controls = h("div", { class: "controls" }, price.node, back, machines.node);
   return {
-    node: h("article", { class: "card", "aria-label": name }, head.node, chart.node, controls, complaint),
+    node: h("article", { class: "card", "aria-label": name }, head.node, chart.node, controls, errorNode),
     highlight: chart.highlight,
     update(state) {
       const { market } = state;
@@ -63,8 +63,8 @@ function createHead(type, region, remove) {
   };
 }
 
-/** A field with a button; what was typed goes once it was taken, unless somebody has typed on meanwhile. */
-function createSetter(what, name, complaint, request) {
+/** A form with one field. It is cleared on success, unless its text was changed meanwhile. */
+function createSetter(what, name, errorNode, request) {
   const label = `${what} of ${name}`;
   const input = h("input", { "aria-label": label, inputmode: "decimal", autocomplete: "off" });
   const button = h("button", { type: "submit", "aria-label": `Set ${label}` }, "Set");
@@ -74,7 +74,7 @@ function createSetter(what, name, complaint, request) {
     event.preventDefault();
     const typed = input.value;
     if (typed.trim() === "") return input.focus();
-    const done = await act(...request(typed.trim().replace(/^\$/, "")), { control: button, complaint });
+    const done = await act(...request(typed.trim().replace(/^\$/, "")), { control: button, errorNode });
     if (done && input.value === typed) input.value = "";
   });
   return { node, input };

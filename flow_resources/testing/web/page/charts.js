@@ -1,15 +1,15 @@
-// One market drawn over time: the price as steps, and every bid's limit over the time that it lived.
+// The chart of one capacity pool: its price over time, and the limits of its bids.
 
 import { attribute, h, keyed, s, show, text } from "./dom.js";
 import { time, usd } from "./format.js";
-import { stretchAt } from "./lives.js";
-import { drawGrid, drawLabels, drawLane, drawLives, layOut, stepPath, TOP } from "./plot.js";
+import { periodAt } from "./bid_history.js";
+import { drawGrid, drawLabels, drawLane, drawBids, layOut, stepPath, TOP } from "./plot.js";
 import { priceAt } from "./scales.js";
 
-const ASIDE = 14;
-const TOLD = 8;
+const TIP_OFFSET = 14;
+const TIP_LINES_MAX = 8;
 
-/** Return {node, update({points, lives, now, hours}), highlight(fid)}. */
+/** Return {node, update({points, histories, now, hours}), highlight(fid)}. */
 export function createChart(label) {
   const grid = s("g", { class: "grid" });
   const lane = s("g", { class: "lane" });
@@ -34,7 +34,7 @@ export function createChart(label) {
     const steps = stepPath(shown.points, frame);
     attribute(line, "d", steps);
     attribute(area, "d", `${steps} V${frame.bottom} H${frame.x(Math.max(shown.points[0][0], frame.from))} Z`);
-    drawLives(bids, shown.lives, frame);
+    drawBids(bids, shown.histories, frame);
     drawLabels(labels, shown, frame);
     point();
   }
@@ -52,9 +52,9 @@ export function createChart(label) {
     attribute(rule, "y2", frame.bottom);
     attribute(dot, "cx", x);
     attribute(dot, "cy", price === null ? -9 : frame.y(price));
-    fillTip(tip, moment, price, shown.lives);
-    const fits = x + ASIDE + tip.offsetWidth <= frame.width;
-    const left = fits ? x + ASIDE : Math.max(0, x - ASIDE - tip.offsetWidth);
+    fillTip(tip, moment, price, shown.histories);
+    const fits = x + TIP_OFFSET + tip.offsetWidth <= frame.width;
+    const left = fits ? x + TIP_OFFSET : Math.max(0, x - TIP_OFFSET - tip.offsetWidth);
     tip.style.transform = `translate(${left}px, ${TOP}px)`;
   }
 
@@ -94,23 +94,23 @@ export function createChart(label) {
   };
 }
 
-function describe(label, { points, lives }) {
+function describe(label, { points, histories }) {
   const prices = points.map(([, price]) => price);
-  const bids = lives.map((life) => `${life.name} bids ${usd(life.limit)}`);
+  const bids = histories.map((history) => `${history.name} bids ${usd(history.limit)}`);
   const range = `from ${usd(Math.min(...prices))} to ${usd(Math.max(...prices))}, now ${usd(prices.at(-1))}`;
   return [`Price of ${label} ${range}`, ...bids].join("; ");
 }
 
-function fillTip(tip, at, price, lives) {
+function fillTip(tip, at, price, histories) {
   const lines = [
     { key: "at", label: `${time(at)} UTC`, value: "" },
     { key: "price", label: "price", value: price === null ? "–" : usd(price) },
   ];
-  for (const life of lives) {
-    const stretch = stretchAt(life, at);
-    if (stretch) lines.push({ key: life.fid, label: `${stretch.state}: ${life.name}`, value: usd(stretch.limit) });
+  for (const history of histories) {
+    const period = periodAt(history, at);
+    if (period) lines.push({ key: history.fid, label: `${period.state}: ${history.name}`, value: usd(period.limit) });
   }
-  keyed(tip, lines.slice(0, TOLD), "key", () => {
+  keyed(tip, lines.slice(0, TIP_LINES_MAX), "key", () => {
     const label = h("span");
     const value = h("b");
     return {

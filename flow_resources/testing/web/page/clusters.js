@@ -1,9 +1,9 @@
-// Clusters: one row per bid, with its machines, its price, what can be done to it, and what happened to it.
+// Clusters: one row per bid, with its machines, its price, its buttons and its events.
 
 import { $, attribute, h, keyed, show, text } from "./dom.js";
 import { count, day, moment, number, price, time, usd } from "./format.js";
 import { drawMachines, legend, lookOf, sumOf, wordOf } from "./machines.js";
-import { act } from "./wire.js";
+import { act } from "./api.js";
 
 /** Return update(overview); `highlight` is called with the id of the bid under the pointer or the focus, or null. */
 export function createClusters(highlight) {
@@ -14,7 +14,7 @@ export function createClusters(highlight) {
     setTimeout(() => text($("copy"), "Copy"), 2000);
   });
   return (overview) => {
-    const items = overview.bids.map((bid) => ({ fid: bid.fid, bid, ...surroundings(bid, overview) }));
+    const items = overview.bids.map((bid) => ({ fid: bid.fid, bid, ...relatedItems(bid, overview) }));
     const live = items.filter(({ bid }) => bid.status !== "Terminated");
     const over = items.filter(({ bid }) => bid.status === "Terminated");
     keyed($("clusters"), live, "fid", ({ fid }) => createRow(fid, highlight));
@@ -31,28 +31,29 @@ export function createClusters(highlight) {
 function exportsOf({ project, region, default_key: usual }) {
   const values = {
     MITHRIL_API_URL: location.origin,
-    // The page is never told a key: it knows the usual one, and whether that is good here.
+    // The page does not receive API keys, only whether the default key is valid.
     MITHRIL_API_KEY: usual ? "test-key" : "<the key it was started with>",
     MITHRIL_PROJECT: project.name,
     MITHRIL_REGION: region,
   };
-  // A project's name is whatever somebody typed: what is pasted into a shell is quoted for it.
+  // Values are quoted for a shell: the name of a project is arbitrary text.
   const quoted = (value) => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'"'"'`)}'`);
   return Object.entries(values)
     .map(([name, value]) => `export ${name}=${quoted(value)}`)
     .join("\n");
 }
 
-function surroundings(bid, { markets, volumes, auction }) {
+function relatedItems(bid, { markets, volumes, auction }) {
   const known = new Map(volumes.map((volume) => [volume.fid, volume]));
   return {
-    market: markets.find((one) => one.instance_type === bid.instance_type && one.region === bid.region) ?? null,
+    market:
+      markets.find((market) => market.instance_type === bid.instance_type && market.region === bid.region) ?? null,
     volumes: bid.volumes.map((fid) => known.get(fid) ?? { fid, name: fid, gone: true }),
     auction,
   };
 }
 
-/** Why a bid is where it is, in a few words; what a status alone does not say. */
+/** Return why a bid has its status, in a few words. */
 function reason({ bid, market, auction }) {
   if (bid.status === "Preempting") return "machines go when the notice is over";
   if (bid.status === "Terminated") return bid.deactivated_at ? `ended ${time(moment(bid.deactivated_at))}` : "";
@@ -73,9 +74,9 @@ function createRow(fid, highlight) {
   const machines = h("div", { class: "machines", role: "img" });
   const sum = h("p", { class: "dim" });
   const money = createMoney();
-  const complaint = h("p", { class: "refusal", role: "alert" });
-  const more = createHistory(fid, complaint);
-  const actions = createActions(fid, complaint);
+  const errorNode = h("p", { class: "refusal", role: "alert" });
+  const more = createHistory(fid, errorNode);
+  const actions = createActions(fid, errorNode);
   const opener = h("button", { type: "button", class: "plain opener", "aria-expanded": "false" }, h("i"), name);
   let shown = null;
   opener.addEventListener("click", () => {
@@ -94,7 +95,7 @@ function createRow(fid, highlight) {
       ...money.nodes,
       actions.node,
     ),
-    complaint,
+    errorNode,
     more.node,
   );
   for (const event of ["pointerenter", "focusin"]) node.addEventListener(event, () => highlight(fid));
@@ -107,13 +108,13 @@ function createRow(fid, highlight) {
       text(name, bid.name);
       text(status, bid.status);
       attribute(status, "data-status", bid.status);
-      const because = reason(item);
-      text(why, because && ` · ${because}`);
+      const reasonText = reason(item);
+      text(why, reasonText && ` · ${reasonText}`);
       text(what, `${bid.instance_quantity} × ${bid.type} · ${bid.region} · ${bid.fid}`);
       text(
         volumes,
         item.volumes
-          .map((one) => (one.gone ? `${one.fid} (deleted)` : `${one.name}, ${one.capacity_gb} GB`))
+          .map((volume) => (volume.gone ? `${volume.fid} (deleted)` : `${volume.name}, ${volume.capacity_gb} GB`))
           .join(" · "),
       );
       show(volumes, item.volumes.length > 0);
@@ -150,21 +151,21 @@ function createMoney() {
       show(track, !ended);
       text(most, ended ? "" : `at most ${usd(top * bid.instance_quantity)}/h in all`);
       text(spent, `${usd(bid.spent_usd)} spent`);
-      // Never more than the limit is paid: a bid under the price holds its machines until the auction and the notice.
+      // The limit is the maximum: a bid below the price holds its machines until the next auction and the notice end.
       const paid = Math.min(bid.price, top) * bid.instance_quantity;
       text(rate, holds ? `${usd(paid)}/h now` : "");
     },
   };
 }
 
-function createActions(fid, complaint) {
+function createActions(fid, errorNode) {
   const button = (label, verb) => {
     const made = h("button", { type: "button" }, label);
     made.addEventListener("click", async (event) => {
-      // The second half of a double click would press whatever the first half made of the button.
+      // Ignore the second click of a double click: the first may have changed what the button does.
       if (event.detail > 1) return;
       const [name, body] = verb();
-      await act(name, { bid_id: fid, ...body }, { control: made, complaint });
+      await act(name, { bid_id: fid, ...body }, { control: made, errorNode });
       if (!made.isConnected) $("clusters-title").focus();
     });
     return made;
@@ -185,13 +186,13 @@ function createActions(fid, complaint) {
         : "Take its machines away, and keep it out of the auction";
       attribute(market, "disabled", !held && bid.status !== "Allocated");
       attribute(fail, "disabled", bid.status !== "Allocated");
-      for (const one of node.children) attribute(one, "aria-label", `${one.textContent} ${bid.name}`);
+      for (const child of node.children) attribute(child, "aria-label", `${child.textContent} ${bid.name}`);
       show(node, bid.status !== "Terminated");
     },
   };
 }
 
-function createHistory(fid, complaint) {
+function createHistory(fid, errorNode) {
   const events = h("ol", { class: "events" });
   const machines = h("ul", { class: "machine-list" });
   const seconds = h("input", { inputmode: "decimal", autocomplete: "off", value: "60" });
@@ -199,7 +200,7 @@ function createHistory(fid, complaint) {
   const notice = h("form", { class: "setter", novalidate: true }, h("label", {}, "Notice, seconds ", seconds), submit);
   notice.addEventListener("submit", (event) => {
     event.preventDefault();
-    act("preempt", { bid_id: fid, notice_seconds: number(seconds.value) }, { control: submit, complaint });
+    act("preempt", { bid_id: fid, notice_seconds: number(seconds.value) }, { control: submit, errorNode });
   });
   const none = h("p", { class: "dim" }, "It holds no machines.");
   const node = h(

@@ -1,16 +1,16 @@
-// The document, changed as little as possible: what did not change is not touched, so focus, typed text, selections
-// and scroll positions survive every update. Text from the server only ever becomes text nodes and attributes.
+// Minimal updates of the document: unchanged nodes are not touched, so that focus, typed text, selections and scroll
+// positions are kept. Text from the server only becomes text nodes and attributes, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 export const $ = (id) => document.getElementById(id);
 
-/** Make an element; `on...` properties listen, null ones are left out, the others are attributes. */
+/** Create an element; `on...` properties are event listeners, null is ignored, the others are attributes. */
 export function h(tag, properties = {}, ...children) {
   return build(document.createElement(tag), properties, children);
 }
 
-/** The same for SVG. */
+/** Create an SVG element. */
 export function s(tag, properties = {}, ...children) {
   return build(document.createElementNS(SVG, tag), properties, children);
 }
@@ -44,8 +44,8 @@ export function show(node, visible) {
 const rowsOf = new WeakMap();
 
 /**
- * Make the children of `parent` be one row per item. Items are known by their property `key`: the first time `create`
- * makes {node, update} of one, from then on `update` is told the newest. Rows that stay are not moved.
+ * Update the children of `parent` to one row per item, identified by its property `key`. `create` returns {node,
+ * update} for a new item; `update` receives each later version. Rows that stay are not moved.
  */
 export function keyed(parent, items, key, create) {
   const rows = rowsOf.get(parent) ?? new Map();
@@ -64,7 +64,7 @@ export function keyed(parent, items, key, create) {
   });
 }
 
-/** A row of radio buttons that looks like one control. `onpick` gets the value; the returned function shows one. */
+/** A segmented control of radio buttons. `onpick` receives the value; the returned function selects one. */
 export function segments(fieldset, options, onpick) {
   const inputs = options.map(([value, label]) => {
     const input = h("input", { type: "radio", name: fieldset.id, value: String(value) });
@@ -85,7 +85,7 @@ export function segments(fieldset, options, onpick) {
   };
 }
 
-/** One tooltip for everything that carries `data-tip`. */
+/** Show one tooltip for all elements with `data-tip`. */
 export function tooltips(tip) {
   let under = null;
   const hide = () => show(tip, false);

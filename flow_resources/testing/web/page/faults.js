@@ -1,8 +1,8 @@
-// Faults: a form that says in words what it is about to break, presets that fill it, and the rules in force.
+// Faults: a form that describes the rule it adds, presets, and the list of rules.
 
 import { $, h, keyed, show, text } from "./dom.js";
 import { count, number, span } from "./format.js";
-import { act } from "./wire.js";
+import { act } from "./api.js";
 
 const KINDS = {
   status: "Answer with a status",
@@ -29,7 +29,7 @@ const EMPTY = { method: null, path: null, nth: 1, times: 1, when: "before", stat
 /** Return update(overview). */
 export function createFaults() {
   const form = $("fault");
-  const complaint = $("fault-refusal");
+  const errorNode = $("fault-refusal");
   for (const [kind, label] of Object.entries(KINDS)) form.elements.kind.append(h("option", { value: kind }, label));
   for (const method of METHODS) form.elements.method.append(h("option", { value: method }, method || "any"));
   for (const [label, rule] of PRESETS) {
@@ -40,24 +40,24 @@ export function createFaults() {
     for (const [name, value] of Object.entries(rule)) {
       form.elements[name].value = name === "rate" && value !== null ? value * 100 : (value ?? "");
     }
-    tell();
+    updateForm();
     if (ready) form.querySelector("[type=submit]").focus();
   }
 
-  function tell() {
-    complaint.textContent = "";
+  function updateForm() {
+    errorNode.textContent = "";
     for (const field of form.querySelectorAll("[data-for]"))
       show(field, field.dataset.for.split(" ").includes(form.elements.kind.value));
     text($("fault-sentence"), sentence(read(form)));
   }
 
-  form.addEventListener("input", tell);
+  form.addEventListener("input", updateForm);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    act("add-fault", read(form), { control: form.querySelector("[type=submit]"), complaint, form });
+    act("add-fault", read(form), { control: form.querySelector("[type=submit]"), errorNode, form });
   });
   $("clear-faults").addEventListener("click", async (event) => {
-    if (await act("clear-faults", {}, { control: event.currentTarget, complaint })) form.elements.kind.focus();
+    if (await act("clear-faults", {}, { control: event.currentTarget, errorNode })) form.elements.kind.focus();
   });
   fill({ ...EMPTY, ...PRESETS[0][1] }, false);
 
@@ -83,19 +83,19 @@ function read(form) {
   return { ...rule, nth: rule.nth ?? 1, when: when.closest("[hidden]") ? "before" : when.value };
 }
 
-/** A rule in words: whom it strikes, how often, and what it does. */
+/** Return the description of a rule: which requests it applies to, how often, and its effect. */
 function sentence(rule) {
   const chance = typeof rule.rate === "number" ? `, with a chance of ${Math.round(rule.rate * 100)} %,` : "";
   const done = rule.when === "after";
-  // Here the answer is not what suffers, but whoever comes next.
+  // This kind affects not the response, but the connections after it.
   if (rule.kind === "refuse") {
     const gone = `nobody listens for ${span(rule.seconds ?? 1)}`;
-    return `${whom(rule)}${chance} ${done ? "is answered" : "has its connection cut"}, and then ${gone}.`;
+    return `${subject(rule)}${chance} ${done ? "is answered" : "has its connection cut"}, and then ${gone}.`;
   }
-  return `${whom(rule)}${chance} ${done ? "is carried out, but " : ""}${effect(rule)}.`;
+  return `${subject(rule)}${chance} ${done ? "is carried out, but " : ""}${effect(rule)}.`;
 }
 
-function whom({ method, path, nth, times }) {
+function subject({ method, path, nth, times }) {
   const noun = method ?? "request";
   const where = path ? ` to ${path}` : "";
   if (times === 1) return nth > 1 ? `The ${ordinal(nth)} ${noun}${where} from now` : `The next ${noun}${where}`;

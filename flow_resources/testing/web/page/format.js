@@ -1,4 +1,4 @@
-// How values are written: money, moments (always UTC, the service's own time), spans and counts.
+// Formats of values: money, times (in UTC), durations and counts.
 
 const money = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" });
 const dayAndYear = new Intl.DateTimeFormat("en-GB", {
@@ -16,7 +16,7 @@ export const shortDay = (ms) => dayOnly.format(ms);
 export const time = (ms) => new Date(ms).toISOString().slice(11, 19);
 export const minute = (ms) => new Date(ms).toISOString().slice(11, 16);
 export const price = (wire) => Number(String(wire).replace(/[^\d.]/g, ""));
-/** What somebody typed, as a number where it is one; else as it is, for the fake to refuse. Nothing typed is null. */
+/** Return typed text as a number if it is one, else unchanged, for the server to reject; null if it is empty. */
 export function number(typed) {
   const trimmed = typed.trim();
   if (trimmed === "") return null;
@@ -25,7 +25,7 @@ export function number(typed) {
 
 export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 
-/** A span as a stopwatch shows it: 0:07, 1:20, 2:00:00. */
+/** Return a duration as digits: 0:07, 1:20, 2:00:00. */
 export function stopwatch(seconds) {
   const whole = Math.max(0, Math.ceil(seconds));
   const two = (n) => String(n).padStart(2, "0");
@@ -33,7 +33,7 @@ export function stopwatch(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** A span in words: 30 s, 2 min, 1.5 h; what is no number stays as it is. */
+/** Return a duration with its unit: 30 s, 2 min, 1.5 h. A value that is not a number is unchanged. */
 export function span(seconds) {
   if (typeof seconds !== "number") return String(seconds);
   const short = (n) => String(Math.round(n * 10) / 10);

@@ -1,8 +1,8 @@
-// The top of the page: whose cloud this is, its clock and its auction, and what it has cost so far.
+// The header: project, clock, auctions and costs.
 
 import { $, segments, show, text } from "./dom.js";
 import { day, moment, span, stopwatch, time, usd } from "./format.js";
-import { act } from "./wire.js";
+import { act } from "./api.js";
 
 const SPEEDS = [
   [0, "Stopped"],
@@ -15,17 +15,17 @@ const TICK_MS = 100;
 const BACKWARDS_MS = 500;
 const ARMED_MS = 4000;
 
-/** Return {update(overview), stop()}: between two updates the clock runs on by itself, until told to stop. */
+/** Return {update(overview), stop()}: the clock runs between two updates, until `stop`. */
 export function createHeader() {
-  const complaint = $("clock-refusal");
+  const errorNode = $("clock-refusal");
   let known = null;
   let shownAt = -Infinity;
   const showSpeed = segments($("speed"), SPEEDS, async (speed) => {
-    await act("set-clock", { speed }, { control: $("speed"), complaint });
+    await act("set-clock", { speed }, { control: $("speed"), errorNode });
     drawSpeed(known.overview.clock.speed);
   });
   const press = (button, request) =>
-    button.addEventListener("click", () => act(...request(), { control: button, complaint }));
+    button.addEventListener("click", () => act(...request(), { control: button, errorNode }));
   for (const button of document.querySelectorAll("[data-advance]")) {
     press(button, () => ["advance", { seconds: Number(button.dataset.advance) }]);
   }
@@ -40,7 +40,7 @@ export function createHeader() {
     showSpeed(speed, `${Number(speed.toFixed(2))}×`);
   }
 
-  /** The service's time now, as far as we can tell; it does not jump back by what a late answer took. */
+  /** Return the estimated time of the cloud; it does not jump back because of the latency of a response. */
   function present() {
     const { at, overview, running } = known;
     const now = moment(overview.clock.now) + (running ? overview.clock.speed * (performance.now() - at) : 0);
@@ -71,7 +71,7 @@ export function createHeader() {
       text($("per-hour"), usd(spend.per_hour_usd));
       show($("next-auction"), auction.next !== null);
       show($("hold-auction"), auction.seconds !== 0);
-      // What was just picked is not taken back by an answer that is older than it.
+      // A response from before the change must not reset the control.
       if (!$("speed").hasAttribute("aria-busy")) drawSpeed(overview.clock.speed);
       tick();
     },
@@ -86,7 +86,7 @@ function auctionOf({ seconds, next }, now) {
   return seconds === null ? "auctions are held by hand" : "auctions happen at once";
 }
 
-/** Forgetting everything takes two presses: the button asks first, for a while. */
+/** The reset button needs a second press, within some seconds, to confirm. */
 function createReset() {
   const button = $("reset");
   let timer = null;
@@ -102,7 +102,7 @@ function createReset() {
       return;
     }
     disarm();
-    await act("reset", {}, { control: button, complaint: $("reset-refusal") });
+    await act("reset", {}, { control: button, errorNode: $("reset-refusal") });
   });
   button.addEventListener("blur", disarm);
 }

@@ -1,4 +1,4 @@
-// The two plain lists: what was asked of the fake, and the volumes that there are.
+// The lists of requests and of volumes.
 
 import { $, attribute, h, keyed, show, text } from "./dom.js";
 import { count, day, moment, time } from "./format.js";
@@ -9,7 +9,7 @@ export function updateRequests({ requests }) {
   keyed($("requests"), named(requests), "key", createRequest);
 }
 
-/** Requests have no id: two alike at one moment are told apart by their order, counted from the oldest. */
+/** Add a key to each request, which has no id: equal ones are numbered, starting with the oldest. */
 function named(requests) {
   const seen = new Map();
   return requests

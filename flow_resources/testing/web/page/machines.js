@@ -1,4 +1,4 @@
-// Machines as small squares: one look per state, told apart by shape as well as by colour.
+// Machines as small squares; states differ in shape as well as in colour.
 
 import { attribute, h, keyed } from "./dom.js";
 
@@ -36,7 +36,7 @@ export function legend() {
   return Object.entries(LEGEND).map(([look, word]) => h("li", {}, h("i", { class: `machine ${look}` }), word));
 }
 
-/** "3 running, 1 starting"; nothing where there are no machines. */
+/** Return a summary such as "3 running, 1 starting". */
 export function sumOf(machines) {
   const counts = new Map();
   for (const machine of machines) counts.set(wordOf(machine), (counts.get(wordOf(machine)) ?? 0) + 1);
@@ -51,8 +51,8 @@ export function drawMachines(parent, machines) {
       node,
       update(machine) {
         attribute(node, "class", `machine ${lookOf(machine)}`);
-        const told = [machine.name, wordOf(machine), machine.ssh_destination].filter(Boolean);
-        attribute(node, "data-tip", told.join(", "));
+        const parts = [machine.name, wordOf(machine), machine.ssh_destination].filter(Boolean);
+        attribute(node, "data-tip", parts.join(", "));
       },
     };
   });

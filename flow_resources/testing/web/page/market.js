@@ -1,9 +1,9 @@
-// The market: which places are shown, over which time; one card for each.
+// The market: one card per selected capacity pool, and the time range of the charts.
 
 import { createCard } from "./card.js";
 import { $, keyed, segments, show } from "./dom.js";
 import { moment } from "./format.js";
-import { lifeOf } from "./lives.js";
+import { toBidHistory } from "./bid_history.js";
 import { createPicker } from "./picker.js";
 
 const RANGES = [
@@ -13,7 +13,7 @@ const RANGES = [
   [72, "3 d"],
 ];
 
-/** Return {view, update(overview), follow(), highlight(fid)}; `refresh` is called when something else is to be shown. */
+/** Return {view, update(overview), follow(), highlight(fid)}; `refresh` is called when the selection changes. */
 export function createMarket(refresh) {
   const view = readView();
   const cards = new Map();
@@ -63,26 +63,26 @@ export function createMarket(refresh) {
 
 const placeOf = ({ instance_type: type, region }) => `${type}:${region}`;
 
-/** What is shown is kept in the address, behind the #: it survives a reload and can be passed on. */
+/** Read the selection from the fragment of the URL, which keeps it across reloads and in links. */
 function readView() {
   const asked = new URLSearchParams(location.hash.slice(1));
   const hours = Number(asked.get("hours"));
   return {
     hours: RANGES.some(([known]) => known === hours) ? hours : 6,
-    // null: whatever the fake thinks worth showing, which is where clusters live.
+    // null: the default of the server, the pools with live bids.
     places: asked.has("place") ? asked.getAll("place").filter(Boolean) : null,
   };
 }
 
 function writeView({ hours, places }) {
-  // Nothing chosen is not the same as nothing shown: the latter is written as one empty place.
+  // An empty selection, unlike the default one, is written as one empty name.
   const written = places?.length === 0 ? [""] : (places ?? []);
   const query = new URLSearchParams(written.map((place) => ["place", place]));
   query.set("hours", hours);
   history.replaceState(null, "", `#${query}`);
 }
 
-/** What each card shows, in the order that the places were chosen in; a place without an answer yet is left out. */
+/** Return the state of each card in the order of selection, without pools that the server has not returned yet. */
 function statesOf({ charts, clock, bids }, markets, { hours, places }) {
   const now = moment(clock.now);
   const chartAt = new Map(charts.map((chart) => [placeOf(chart), chart]));
@@ -91,8 +91,8 @@ function statesOf({ charts, clock, bids }, markets, { hours, places }) {
   return wanted.map((place) => {
     const [chart, market] = [chartAt.get(place), marketAt.get(place)];
     const points = chart.points.map(([at, price]) => [moment(at), price]).filter(([at]) => at <= now);
-    const lives = bids.filter((bid) => chart.bids.includes(bid.fid)).map((bid) => lifeOf(bid, now));
-    lives.sort((a, b) => b.limit - a.limit);
-    return { place, market, points: points.length ? points : [[now, market.price]], lives, now, hours };
+    const histories = bids.filter((bid) => chart.bids.includes(bid.fid)).map((bid) => toBidHistory(bid, now));
+    histories.sort((a, b) => b.limit - a.limit);
+    return { place, market, points: points.length ? points : [[now, market.price]], histories, now, hours };
   });
 }

@@ -1,4 +1,4 @@
-// The page: asks the fake about once a second what there is, and hands the answer to the parts that show it.
+// The page: loads the overview once per second and passes it to its parts.
 
 import { createClusters } from "./clusters.js";
 import { $, show, text, tooltips } from "./dom.js";
@@ -6,7 +6,7 @@ import { createFaults } from "./faults.js";
 import { createHeader } from "./header.js";
 import { updateRequests, updateVolumes } from "./lists.js";
 import { createMarket } from "./market.js";
-import { afterEveryVerb, overview, Refusal } from "./wire.js";
+import { setAfterVerb, overview, ApiError } from "./api.js";
 
 const EVERY_MS = 1000;
 
@@ -21,34 +21,34 @@ const parts = [
   updateVolumes,
 ];
 let timer = null;
-let asking = Promise.resolve();
+let loading = Promise.resolve();
 let lastSeen = null;
 
-/** Ask now, after whatever is being asked; resolves when the answer is on the page. */
+/** Load now, after any request in progress; resolves when the page is updated. */
 function refresh() {
   clearTimeout(timer);
-  asking = asking.then(ask);
-  return asking;
+  loading = loading.then(load);
+  return loading;
 }
 
-async function ask() {
+async function load() {
   clearTimeout(timer);
   try {
     const newest = await overview(market.view.places ?? [], market.view.hours);
     for (const update of parts) update(newest);
-    sayThere();
+    showConnected();
   } catch (error) {
-    // An address may name a market that this fake does not have.
+    // The URL may name a capacity pool that does not exist.
     if (error.status >= 400 && error.status < 500 && market.view.places !== null) return market.follow();
-    // Whatever went wrong, the next answer gets its chance; what is not the fake's doing is for the console as well.
-    if (!(error instanceof Refusal)) console.error(error);
-    sayGone(error instanceof Refusal ? error.message : "The fake answered what this page cannot read.");
+    // Loading continues after any error. One of the page itself is also logged.
+    if (!(error instanceof ApiError)) console.error(error);
+    showDisconnected(error instanceof ApiError ? error.message : "The fake answered what this page cannot read.");
   } finally {
     if (!document.hidden) timer = setTimeout(refresh, EVERY_MS);
   }
 }
 
-function sayGone(why) {
+function showDisconnected(why) {
   header.stop();
   text($("gone"), `${why} ${lastSeen ? `What you see is from ${lastSeen}. ` : ""}Asking again every second.`);
   show($("gone"), true);
@@ -56,7 +56,7 @@ function sayGone(why) {
   document.title = "Gone – Fake Mithril";
 }
 
-function sayThere() {
+function showConnected() {
   if (!$("gone").hidden) text($("spoken"), "The fake answers again.");
   lastSeen = new Date().toLocaleTimeString("en-GB");
   show($("gone"), false);
@@ -65,11 +65,11 @@ function sayThere() {
 }
 
 tooltips($("tip"));
-// A link's own way would put its target where the address keeps what is shown.
+// The default action of the link would replace the fragment of the URL, which stores the selection.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   $("clusters-title").focus();
 });
-afterEveryVerb(refresh);
+setAfterVerb(refresh);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 refresh();

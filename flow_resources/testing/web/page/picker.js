@@ -1,11 +1,11 @@
-// The list of all markets, to search in and to choose from.
+// The searchable list of all capacity pools, to select those that are shown.
 
 import { $, h, keyed, show, text } from "./dom.js";
 import { usd } from "./format.js";
 
 const WAYS = { ArrowDown: 1, ArrowUp: -1 };
 
-/** Return {update(markets, shown)}; `pick` is called with the place that is to be shown, or no longer. */
+/** Return {update(markets, shown)}; `pick` is called with the pool to show or to hide. */
 export function createPicker(pick) {
   const [root, button, panel] = [$("picker"), $("picker-button"), $("picker-panel")];
   const [search, list] = [$("picker-search"), $("picker-list")];

@@ -1,8 +1,8 @@
-// What a chart is drawn of: its grid, the price as steps, the limits of bids, and labels at the right edge.
+// The elements of a chart: grid, price, limits of bids, and labels at the right edge.
 
 import { attribute, keyed, s, text } from "./dom.js";
 import { minute, shortDay, time, usd } from "./format.js";
-import { stretchAt } from "./lives.js";
+import { periodAt } from "./bid_history.js";
 import { priceAt, priceRange, roundMoments, roundNumbers, spread } from "./scales.js";
 
 export const TOP = 10;
@@ -21,11 +21,12 @@ const SHAPES = {
   Terminated: "M-3.5 -3.5 L3.5 3.5 M3.5 -3.5 L-3.5 3.5",
 };
 
-/** Return where everything goes: the edges, and functions from moments and prices to pixels (and back). */
-export function layOut({ points, lives, now, hours }, width, height) {
+/** Return the layout: the edges, and functions that convert times and prices to pixels, and pixels to times. */
+export function layOut({ points, histories, now, hours }, width, height) {
   const from = now - hours * 3_600_000;
-  const drawn = lives.flatMap((life) => [...life.stretches, ...life.marks.map((mark) => ({ ...mark, to: mark.at }))]);
-  const seen = drawn.filter((one) => one.to >= from).map((one) => one.limit);
+  const marksOf = (history) => history.marks.map((mark) => ({ ...mark, to: mark.at }));
+  const drawn = histories.flatMap((history) => [...history.periods, ...marksOf(history)]);
+  const seen = drawn.filter((item) => item.to >= from).map((item) => item.limit);
   const prices = points.map(([, price]) => price);
   const { low, high, beyond } = priceRange(prices, seen);
   const top = TOP + (beyond.length ? LANE : 0);
@@ -83,7 +84,7 @@ export function drawGrid(group, frame) {
   });
 }
 
-/** The lane for limits beyond the scale, told apart by a torn edge. */
+/** Draw the area for limits above the scale, separated by a jagged line. */
 export function drawLane(group, { beyond, right }) {
   const teeth = Math.floor((right - LEFT) / TOOTH / 2);
   const tear = Array.from({ length: teeth }, (_, n) =>
@@ -105,50 +106,51 @@ export function stepPath(points, frame) {
   return `M${frame.x(start)} ${frame.y(first)} ${steps.join(" ")} H${frame.right}`;
 }
 
-/** Draw every bid; what a row is told comes with the frame it is drawn in, which changes with every update. */
-export function drawLives(group, lives, frame) {
-  const items = lives.map((life) => ({ fid: life.fid, life, frame }));
+/** Draw the limits of all bids. Items include the frame, because it changes with every update. */
+export function drawBids(group, histories, frame) {
+  const items = histories.map((history) => ({ fid: history.fid, history, frame }));
   keyed(group, items, "fid", ({ fid }) => {
     const paths = STATES.map((state) => s("path", { class: state }));
     const marks = s("g");
     const node = s("g", { class: "bid", "data-bid": fid }, ...paths, marks);
     return {
       node,
-      update({ life, frame }) {
-        attribute(node, "data-live", life.live);
-        STATES.forEach((state, index) => attribute(paths[index], "d", limitPath(life, state, frame)));
-        drawMarks(marks, life, frame);
+      update({ history, frame }) {
+        attribute(node, "data-live", history.live);
+        STATES.forEach((state, index) => attribute(paths[index], "d", limitPath(history, state, frame)));
+        drawMarks(marks, history, frame);
       },
     };
   });
 }
 
-function drawMarks(group, life, frame) {
-  const seen = life.marks.filter((mark) => mark.at >= frame.from && mark.at <= frame.to);
+function drawMarks(group, history, frame) {
+  const seen = history.marks.filter((mark) => mark.at >= frame.from && mark.at <= frame.to);
   const items = seen.map((mark) => ({ ...mark, place: `translate(${frame.x(mark.at)} ${frame.y(mark.limit)})` }));
   keyed(group, items, "key", ({ kind, at }) => {
-    const node = s("path", { class: kind, d: SHAPES[kind], "data-tip": `${life.name}: ${kind} ${time(at)}` });
+    const node = s("path", { class: kind, d: SHAPES[kind], "data-tip": `${history.name}: ${kind} ${time(at)}` });
     return { node, update: ({ place }) => attribute(node, "transform", place) };
   });
 }
 
-function limitPath(life, state, frame) {
+function limitPath(history, state, frame) {
   let d = "";
-  life.stretches.forEach((one, index) => {
-    if (one.state !== state || one.to < frame.from) return;
-    const before = life.stretches[index - 1];
-    const x = frame.x(Math.max(one.from, frame.from));
-    // A change of the limit is drawn as the step that it was.
-    const start = before && before.limit !== one.limit && one.from > frame.from ? `${frame.y(before.limit)} V` : "";
-    d += `M${x} ${start}${frame.y(one.limit)} H${frame.x(Math.min(one.to, frame.to))} `;
+  history.periods.forEach((period, index) => {
+    if (period.state !== state || period.to < frame.from) return;
+    const before = history.periods[index - 1];
+    const x = frame.x(Math.max(period.from, frame.from));
+    // A change of the limit is drawn as a vertical line.
+    const changes = before && before.limit !== period.limit && period.from > frame.from;
+    const start = changes ? `${frame.y(before.limit)} V` : "";
+    d += `M${x} ${start}${frame.y(period.limit)} H${frame.x(Math.min(period.to, frame.to))} `;
   });
   return d || null;
 }
 
-/** The price and the limits at the right edge, as many as there is room for. */
-export function drawLabels(group, { points, lives, now }, frame) {
+/** Draw the labels of the price and of the limits at the right edge, as many as fit. */
+export function drawLabels(group, { points, histories, now }, frame) {
   const room = Math.floor((frame.bottom - TOP) / LINE) - 1;
-  const live = lives.filter((life) => life.live && stretchAt(life, now));
+  const live = histories.filter((history) => history.live && periodAt(history, now));
   const named = live.slice(0, live.length > room ? room - 1 : room);
   const price = points.at(-1)[1];
   const labels = [{ key: "price", kind: "now", y: frame.y(price), value: usd(price), name: "price" }];

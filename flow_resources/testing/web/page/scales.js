@@ -1,9 +1,9 @@
-// Where things go on a chart: numbers in, numbers out, no document.
+// Scales of a chart. Pure functions of numbers.
 
 const HOUR = 3_600_000;
 const STEPS = [5 / 60, 10 / 60, 0.25, 0.5, 1, 2, 3, 4, 6, 12, 24, 48].map((hours) => hours * HOUR);
 
-/** Evenly spaced round numbers inside [low, high], about `wanted` of them. */
+/** Return about `wanted` evenly spaced round numbers in [low, high]. */
 export function roundNumbers(low, high, wanted) {
   const rough = (high - low) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -13,7 +13,7 @@ export function roundNumbers(low, high, wanted) {
   return found;
 }
 
-/** Round moments inside [from, to], at most `most` of them. */
+/** Return at most `most` evenly spaced round times in [from, to]. */
 export function roundMoments(from, to, most) {
   const step = STEPS.find((one) => (to - from) / one <= most) ?? STEPS.at(-1);
   const found = [];
@@ -22,8 +22,8 @@ export function roundMoments(from, to, most) {
 }
 
 /**
- * The prices that a chart spans. Limits far above every price would press the price line flat: they are left out, and
- * returned as `beyond`, highest first, to be drawn in a lane of their own above the scale.
+ * Return the price range of a chart. Limits far above every price would flatten the price line: they are not in the
+ * range, and returned as `beyond`, highest first, to be drawn in an area above the scale.
  */
 export function priceRange(prices, limits) {
   const highest = Math.max(...prices);
@@ -35,7 +35,7 @@ export function priceRange(prices, limits) {
   return { low: Math.max(0, low - air), high: high + air, beyond };
 }
 
-/** Move labels apart that would cover each other, and keep them between `top` and `bottom`. They come back sorted. */
+/** Return the labels sorted by position, moved so that they do not overlap and stay between `top` and `bottom`. */
 export function spread(labels, gap, top, bottom) {
   const sorted = [...labels].sort((a, b) => a.y - b.y);
   let least = top;
@@ -51,7 +51,7 @@ export function spread(labels, gap, top, bottom) {
   return sorted;
 }
 
-/** The price that holds at a moment: that of the last point before it. */
+/** Return the price at a time, that of the last point up to it, or null. */
 export function priceAt(points, at) {
   let low = 0;
   let high = points.length;

@@ -1,4 +1,4 @@
-"""What the cloud says is what it does: over restarts, changes of its switches, jumps, and whatever gets in the way."""
+"""Consistent results across restarts, changes of options, steps of the clock, and errors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from flow_resources.testing import MANUAL, Clock, FakeMithril, RemoteMithril
 from flow_resources.testing.service.accounts import OPERATOR
 from flow_resources.testing.service.auction import Bidder, clear
 from flow_resources.testing.service.catalog import CAPACITY
-from flow_resources.testing.service.crowd import Crowd
-from flow_resources.testing.service.notation import write_price
-from flow_resources.testing.service.ticks import Ticks
+from flow_resources.testing.service.competing_bids import CompetingBids
+from flow_resources.testing.service.formats import write_price
+from flow_resources.testing.service.schedule import Schedule
 
 START = 1_700_000_000.0
 TYPE, REGION = "8xa100", "us-central5-a"
@@ -25,7 +25,7 @@ TYPE, REGION = "8xa100", "us-central5-a"
 
 @pytest.fixture
 def living(cloud):
-    """Return a function that starts a market with a seed, under a clock of its own that stands still."""
+    """Return a function that starts a cloud with a seed and a stopped clock of its own."""
 
     def start(seed=7, **options):
         return cloud(**{"seed": seed, "clock": Clock(START, speed=0), **options})
@@ -37,7 +37,7 @@ def living(cloud):
 
 
 def test_a_restart_happens_under_the_switches_of_the_cloud_and_not_at_once(cloud, tmp_path):
-    """What waits for the next auction waits for it after the restart, too; also with a switch of its own."""
+    """A bid that waits for the next auction still waits for it after the restart, also with another option."""
     clock = Clock(START, speed=0)
     first = cloud(seed=7, clock=clock, state=tmp_path / "s.db")
     bid = first.add_bid(limit_price="$900.00")["fid"]
@@ -50,7 +50,7 @@ def test_a_restart_happens_under_the_switches_of_the_cloud_and_not_at_once(cloud
 
 @pytest.mark.parametrize("gentle", [True, False], ids=["closed", "killed"])
 def test_time_and_bills_never_go_back_over_a_restart(cloud, tmp_path, gentle):
-    """A clock that only moves when told goes on from where somebody has looked."""
+    """A stopped clock continues from the last time that was read."""
     first = cloud(clock=Clock(START, speed=0), state=tmp_path / "s.db")
     first.add_bid()
     first.clock.advance(hours=10)
@@ -76,7 +76,7 @@ def test_a_closed_cloud_is_closed(cloud):
 
 @pytest.mark.parametrize("seed", [-1, 2**70, "7", 7.5])
 def test_a_seed_is_a_whole_number(seed):
-    """And named when it is not."""
+    """An invalid one is named."""
     with pytest.raises(ValueError, match="seed must be a whole number"):
         FakeMithril(seed=seed)
 
@@ -86,7 +86,7 @@ def test_a_seed_is_a_whole_number(seed):
 
 @pytest.mark.parametrize("way", ["set_options", "attribute"])
 def test_a_switch_counts_from_when_it_is_set_and_not_from_when_somebody_looks(cloud, way):
-    """The hour after the change is billed, though nobody looked before it was over."""
+    """The hour after the change is billed, although it was not read before its end."""
     mithril = cloud(clock=Clock(START, speed=0), auction_seconds=MANUAL)
     mithril.add_bid()
     mithril.clock.advance(hours=1)
@@ -99,7 +99,7 @@ def test_a_switch_counts_from_when_it_is_set_and_not_from_when_somebody_looks(cl
 
 
 def test_the_hour_before_a_change_goes_by_the_old_switch(cloud):
-    """A boot that was over before the switch was set is over."""
+    """A boot that was complete before the option was set stays complete."""
     mithril = cloud(clock=Clock(START, speed=0), auction_seconds=600)
     mithril.add_bid(limit_price="$20.00")
     mithril.clock.advance(hours=1)
@@ -109,7 +109,7 @@ def test_the_hour_before_a_change_goes_by_the_old_switch(cloud):
 
 
 def test_prices_of_the_past_stay_whatever_is_changed(living):
-    """Neither another rhythm of auctions nor fewer machines rewrite what was paid."""
+    """Neither another time between auctions nor fewer machines change past costs."""
     mithril = living()
     mithril.add_bid(limit_price="$90.00")
     mithril.clock.advance(hours=10)
@@ -123,7 +123,7 @@ def test_prices_of_the_past_stay_whatever_is_changed(living):
 
 
 def test_prices_move_with_the_clock_and_not_with_the_rhythm_of_auctions(living):
-    """Where nobody bids one seed has one price path, however often auctions are held."""
+    """Without bids, a seed has one price path, regardless of the time between auctions."""
     paths = []
     for seconds in (0, 10, 120, 600, MANUAL):
         mithril = living(auction_seconds=seconds)
@@ -134,7 +134,7 @@ def test_prices_move_with_the_clock_and_not_with_the_rhythm_of_auctions(living):
 
 @pytest.mark.parametrize("seconds", [0, 10, 120, 600, MANUAL])
 def test_what_is_shown_is_what_is_paid(living, seconds):
-    """At any rhythm, while machines are held; never more than the limit."""
+    """With any time between auctions, while machines are held; never more than the limit."""
     mithril = living(auction_seconds=seconds, preemption_notice_seconds=0)
     mithril.add_bid(limit_price="$15.00", instance_quantity=2)
     mithril.hold_auction()
@@ -149,7 +149,7 @@ def test_what_is_shown_is_what_is_paid(living, seconds):
 
 
 def test_a_price_by_hand_is_paid_at_once_and_decides_at_the_next_auction(cloud):
-    """In a still market with a rhythm."""
+    """In a static market with scheduled auctions."""
     mithril = cloud(clock=Clock(START, speed=0), auction_seconds=600)
     bid = mithril.add_bid(limit_price="$16.00")["fid"]
     mithril.clock.advance(seconds=600)
@@ -170,18 +170,18 @@ def test_a_price_by_hand_is_paid_at_once_and_decides_at_the_next_auction(cloud):
 
 
 @pytest.mark.parametrize("seconds", [0.7, 1.1, 7.3, 120.0])
-@pytest.mark.parametrize("born", [0.0, START, START + 0.1])
-def test_a_tick_begins_when_it_says(born, seconds):
-    """Whatever floats make of it: every moment lies in one tick, and the next tick is later."""
-    ticks = Ticks(born, seconds)
+@pytest.mark.parametrize("start", [0.0, START, START + 0.1])
+def test_a_tick_begins_when_it_says(start, seconds):
+    """Despite rounding, every time is in one tick, and the next tick is later."""
+    schedule = Schedule(start, seconds)
     for tick in (*range(2000), 10**6, 10**7 + 3):
-        begins = ticks.begins(tick)
-        assert (ticks.at(begins), ticks.has(begins)) == (tick, True)
-        assert ticks.after(begins) == ticks.begins(tick + 1) > begins
+        begins = schedule.start_of(tick)
+        assert (schedule.tick_at(begins), schedule.includes(begins)) == (tick, True)
+        assert schedule.next_after(begins) == schedule.start_of(tick + 1) > begins
 
 
 def test_looking_just_before_an_auction_skips_none(living):
-    """Half a millionth of a second before it, and at any other moment."""
+    """Half a microsecond before it, and at any other time."""
     mithril = living(boot_seconds=0)
     bid = mithril.add_bid(limit_price="$90.00")["fid"]
     mithril.clock.advance(seconds=119.9999995)
@@ -191,7 +191,7 @@ def test_looking_just_before_an_auction_skips_none(living):
 
 
 def test_a_story_in_odd_steps_is_the_same_story(living):
-    """Steps that floats cannot write, against one jump."""
+    """Steps that floats cannot represent, compared to a single step."""
     stories = []
     for steps in (3000, 1):
         mithril = living(auction_seconds=1.7)
@@ -205,7 +205,7 @@ def test_a_story_in_odd_steps_is_the_same_story(living):
 
 
 def test_the_price_falls_back_when_our_bid_leaves(living):
-    """At once where auctions are: nobody pays for machines that nobody wants any more."""
+    """At once, if auctions are held at once."""
     mithril = living(auction_seconds=0)
     before = mithril.price(TYPE, REGION)
     bid = mithril.add_bid(limit_price="$500.00", instance_quantity=40)["fid"]
@@ -229,7 +229,7 @@ def test_the_history_after_our_bid_has_left_is_what_the_prices_were(living):
 
 
 def test_the_history_has_the_moment_at_which_machines_went(living):
-    """Between two ticks, where nobody of ours bids."""
+    """Between two ticks, without bids of accounts."""
     mithril = living()
     mithril.clock.advance(seconds=30)
     mithril.set_capacity(TYPE, REGION, 4)
@@ -248,27 +248,27 @@ def test_the_fewer_machines_the_dearer(living):
     assert prices[0] < prices[2] < prices[-1]
 
 
-def test_the_crowd_alone_comes_to_what_the_auction_says():
-    """The short way and the long one."""
-    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+def test_competing_bids_alone_come_to_what_the_auction_says():
+    """The fast computation equals the general one."""
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
     for tick in range(0, 5000, 13):
         for machines in (0, 1, 5, 40, 64, 200):
-            long = clear(
-                [Bidder(None, index, *bid) for index, bid in enumerate(crowd.bids(tick))], crowd.floor, machines
-            )
-            assert (crowd.price(tick, machines), crowd.taken(tick, machines)) == (long.price_cents, long.others)
+            bidders = [Bidder(None, index, *bid) for index, bid in enumerate(competing.bids(tick))]
+            outcome = clear(bidders, competing.floor, machines)
+            assert competing.price(tick, machines) == outcome.price_cents
+            assert competing.taken(tick, machines) == outcome.competitor_machines
 
 
 def test_what_would_win_leaves_out_who_is_leaving_and_is_null_where_nobody_can(cloud, connect):
-    """A bid that is slowly being cancelled, and more machines than there are."""
+    """A bid that is being cancelled, and more machines than the capacity."""
     mithril = cloud(cancel_seconds=60, auction_seconds=MANUAL)
     client = connect(mithril)
     mithril.set_capacity(TYPE, REGION, 1)
     client.delete(f"/v2/spot/bids/{client.bid(limit_price='$19.00')['fid']}")
-    asked = {"instance_type": "it_Sg1nDx1I8NFep60J", "region": REGION}
-    assert client.get("/v2/pricing/current", params=asked).json()["dynamic_win_price_cents"] == 1200
-    asked["instance_quantity"] = 2
-    assert client.get("/v2/pricing/current", params=asked).json()["dynamic_win_price_cents"] is None
+    parameters = {"instance_type": "it_Sg1nDx1I8NFep60J", "region": REGION}
+    assert client.get("/v2/pricing/current", params=parameters).json()["dynamic_win_price_cents"] == 1200
+    parameters["instance_quantity"] = 2
+    assert client.get("/v2/pricing/current", params=parameters).json()["dynamic_win_price_cents"] is None
 
 
 # --- machines --------------------------------------------------------------------------------------------------------
@@ -302,26 +302,26 @@ def test_only_machines_that_are_held_can_fail(mithril, client):
 
 
 def test_a_notice_may_be_without_an_end(mithril, client, clock):
-    """From here and from another process."""
-    one, two = client.bid(name="one"), client.bid(name="two")
-    mithril.preempt(one["fid"], notice_seconds=MANUAL)
-    RemoteMithril(mithril.url).preempt(two["fid"], notice_seconds=MANUAL)
+    """In this process and in another one."""
+    first, second = client.bid(name="one"), client.bid(name="two")
+    mithril.preempt(first["fid"], notice_seconds=MANUAL)
+    RemoteMithril(mithril.url).preempt(second["fid"], notice_seconds=MANUAL)
     clock.advance(hours=1000)
-    assert {client.read(bid)["status"] for bid in (one, two)} == {"Preempting"}
+    assert {client.read(bid)["status"] for bid in (first, second)} == {"Preempting"}
     mithril.finish("notice")
-    assert {client.read(bid)["status"] for bid in (one, two)} == {"Open"}
+    assert {client.read(bid)["status"] for bid in (first, second)} == {"Open"}
 
 
-# --- a story anew ----------------------------------------------------------------------------------------------------
+# --- reset -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_story_that_is_begun_anew_is_that_of_a_new_cloud(living, cloud):
-    """The rhythm of a market that lives or stands still, unless somebody said otherwise; faults are drawn anew."""
+    """It has the default durations of its market, except explicit ones; rates of faults restart."""
 
     def struck(mithril):
         rule = mithril.faults.add(rate=0.5)
-        lots = [mithril.faults._lot(rule) for _ in range(20)]
-        return rule.id, lots
+        draws = [mithril.faults._draw(rule) for _ in range(20)]
+        return rule.id, draws
 
     fresh, still = living(), cloud(boot_seconds=3)
     still.faults.add(rate=0.5)
@@ -338,7 +338,7 @@ def test_a_story_that_is_begun_anew_is_that_of_a_new_cloud(living, cloud):
 
 
 def steps_of(look, interrupted_at=None):
-    """Count the calls within the service that a look takes; Ctrl-C comes at one of them, if it is said at which."""
+    """Count the calls of the service during a read; raise KeyboardInterrupt at one of them, if given."""
     steps = 0
 
     def count(frame, event, _):
@@ -358,7 +358,7 @@ def steps_of(look, interrupted_at=None):
 
 
 def test_a_catching_up_that_is_interrupted_is_done_again(living):
-    """Ctrl-C in the middle of a month changes no story."""
+    """Ctrl-C during a step of a month does not change the result."""
     undisturbed, disturbed = living(), living()
     for mithril in (undisturbed, disturbed):
         mithril.add_bid(limit_price="$13.00", instance_quantity=4)
@@ -373,7 +373,7 @@ def test_a_catching_up_that_is_interrupted_is_done_again(living):
 
 
 def test_an_auction_that_was_undone_half_way_is_held_when_it_is_due(cloud):
-    """The bid did not win, and is not forgotten."""
+    """The bid has not won, and still exists."""
     mithril = cloud(clock=Clock(START, speed=0), auction_seconds=600)
     bid = mithril.add_bid()["fid"]
     backend = mithril._backend
@@ -392,10 +392,10 @@ def test_an_auction_that_was_undone_half_way_is_held_when_it_is_due(cloud):
 
 
 def test_an_auction_by_hand_has_no_time(cloud):
-    """Neither a rhythm nor a next one; at once, there is no next one either."""
-    for seconds, told in ((MANUAL, None), (0, 0.0)):
-        overview = cloud(auction_seconds=seconds)._ask("overview")
-        assert overview["auction"] == {"seconds": told, "next": None}
+    """MANUAL has neither a time between auctions nor a next one; at once has no next one either."""
+    for seconds, expected in ((MANUAL, None), (0, 0.0)):
+        overview = cloud(auction_seconds=seconds)._perform("overview")
+        assert overview["auction"] == {"seconds": expected, "next": None}
 
 
 def test_the_control_api_answers_while_faults_wait(mithril, client):
@@ -414,13 +414,13 @@ def test_the_control_api_answers_while_faults_wait(mithril, client):
 
 
 def test_a_history_of_all_prices_keeps_nobody_waiting_for_long(living):
-    """A week of every place, or all there is of one: far from a client's limit of thirty seconds."""
+    """A week of every pool, or everything of one: far below a client's timeout of thirty seconds."""
     mithril = living()
     headers = {"Authorization": f"Bearer {mithril.key}"}
     whole = {"num_samples": -1, "start_time": "1970-01-01T00:00:00Z", "instance_types": "it_7RHoQUztab9lU9Ne"}
     for query, limit in (({}, 5), (whole, 15)):
         started = time.process_time()  # of the cloud, too, which runs in a thread; not of what else the machine does
-        # Not the client that holds answers against the contract: that takes longer than the answer.
+        # Not the client that validates responses: that takes longer than the response.
         url = f"{mithril.url}/v2/pricing/history"
         answer = httpx.get(url, params=query, headers=headers, timeout=240, trust_env=False)
         assert answer.status_code == 200
@@ -429,13 +429,13 @@ def test_a_history_of_all_prices_keeps_nobody_waiting_for_long(living):
 
 
 def test_the_services_time_is_the_clouds(mithril, client, clock):
-    """Clients read it from the Date of any answer."""
+    """Clients read it from the Date of any response."""
     clock.advance(hours=5)
     assert client.get("/v2/me").headers["Date"] == "Fri, 15 Jan 2027 13:00:00 GMT"
 
 
 def test_a_body_that_is_too_large_is_refused_in_the_envelope_and_noted(mithril):
-    """It suffers faults like any other request."""
+    """Fault rules apply to it as to any other request."""
     body = b'"' + b"x" * 2_000_000 + b'"'
     headers = {"Authorization": f"Bearer {mithril.key}"}
     answer = httpx.post(f"{mithril.url}/v2/volumes", content=body, headers=headers, trust_env=False)
@@ -446,18 +446,18 @@ def test_a_body_that_is_too_large_is_refused_in_the_envelope_and_noted(mithril):
 
 
 def test_the_journal_does_not_grow_without_end(mithril):
-    """It forgets the oldest, by number and by size."""
+    """It drops the oldest requests, by number and by size."""
     from flow_resources.testing.web import journal
 
-    kept = journal.Journal()
+    log = journal.Journal()
     for n in range(70):
-        kept.record(journal.Request("POST", f"/{n}", {}, None, None), 1_000_000)
-    assert [one.path for one in kept.latest(2)] == ["/69", "/68"]
-    assert len(kept.all()) == 64
+        log.record(journal.Request("POST", f"/{n}", {}, None, None), 1_000_000)
+    assert [request.path for request in log.latest(2)] == ["/69", "/68"]
+    assert len(log.all()) == 64
 
 
 def test_a_thousand_bids_can_be_seen_and_placed(cloud):
-    """In one piece, on any SQLite, and without each looking at all the others twice."""
+    """In one page, on any SQLite, and in linear time."""
     mithril = cloud(auction_seconds=MANUAL)
     if sys.version_info >= (3, 11):  # what SQLite allowed until 2020
         mithril._store._db.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)

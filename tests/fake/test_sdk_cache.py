@@ -1,4 +1,4 @@
-"""What the Flow SDK remembers of the cloud does not outlive what a test does to it by hand."""
+"""The Flow SDK's caches do not outlive changes that a test makes to the cloud."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def test_looking_leaves_the_sdks_memory_alone(cloud):
     """A program asks as often as it would without a test that watches it."""
     with flow.Flow() as client:
         client.bids.list_bids()
-        asked = len(cloud.requests)
+        count = len(cloud.requests)
         assert cloud.live_bids == []
         client.bids.list_bids()
-        assert len(cloud.requests) == asked
+        assert len(cloud.requests) == count
 
 
 def test_a_shared_clock_forgets_the_clouds_that_are_over():
-    """Or it would keep them, and what they were told."""
+    """Otherwise it would keep references to them."""
     clock = Clock(speed=0)
     with mock_mithril(clock=clock):
         assert len(clock.listeners) == 1

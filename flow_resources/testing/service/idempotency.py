@@ -1,4 +1,4 @@
-"""Idempotency-Key: what a request that is sent twice gives back the second time."""
+"""Idempotency-Key: the response to a request that is sent more than once."""
 
 from __future__ import annotations
 
@@ -12,37 +12,40 @@ from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.store import Store
 
 
-class Replays:
-    """Remembers which key made what; see `Options.idempotency` for the three ways to treat a known key."""
+class IdempotencyKeys:
+    """The keys that were used, and what each created; the option `idempotency` sets the effect of a known key."""
 
     def __init__(self, store: Store, options: Options) -> None:
-        """Work on the tables of `store`."""
+        """Use the tables of `store`."""
         self._store = store
         self._options = options
 
-    def once(
+    def create_once(
         self,
         user: User,
         path: str,
         key: str | None,
         body: object,
-        make: Callable[[], str],
-        lives: Callable[[str], bool],
+        create: Callable[[], str],
+        is_live: Callable[[str], bool],
     ) -> str:
-        """Return what `make` makes, or the id of what the same key and body made before."""
+        """Return the id that `create` returns, or that of what the same key and body created before.
+
+        Raises ConflictError for a key that was used with another body.
+        """
         if key is None or self._options.idempotency == "ignore":
-            return make()
-        # The bytes of a header need not be text.
+            return create()
+        # A header may contain bytes that are not valid text.
         key = key.encode(errors="surrogateescape").decode("latin-1")
         digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-        known = self._store.row(
+        used = self._store.row(
             "SELECT body, fid FROM replays WHERE user = ? AND path = ? AND key = ?", user.fid, path, key
         )
-        if known is not None and (self._options.idempotency == "terminated" or lives(known["fid"])):
-            if known["body"] != digest:
+        if used is not None and (self._options.idempotency == "terminated" or is_live(used["fid"])):
+            if used["body"] != digest:
                 msg = "Idempotency-Key was already used with a different request body"
                 raise ConflictError(msg)
-            return str(known["fid"])
-        made = make()
-        self._store.run("INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?)", user.fid, path, key, digest, made)
-        return made
+            return str(used["fid"])
+        fid = create()
+        self._store.run("INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?)", user.fid, path, key, digest, fid)
+        return fid

@@ -1,4 +1,4 @@
-"""Imports, clocks, and how fast it is."""
+"""Imports, clocks, and speed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_public_name_is_there():
 
 
 def test_the_front_door_does_not_import_the_server():
-    """Somebody who only wants the mocks needs no web server, and nobody here needs the SDK or the engine."""
+    """The mocks need no web server, and nothing needs the SDK or the engine."""
     code = (
         "import sys, flow_resources.testing as t; t.Clock; print('aiohttp' in sys.modules);"
         "t.FakeMithril; print(sorted({'flow', 'pulumi', 'httpx'} & set(sys.modules)))"
@@ -50,7 +50,7 @@ def test_a_clock_that_stands_still_only_moves_forward_and_only_when_told():
 
 
 def test_a_clock_runs_as_fast_as_it_is_told_and_never_backwards(mocker):
-    """Real time, an hour a minute, a change of speed on the way, and a system clock that somebody sets back."""
+    """Real time, an hour per minute, a change of the speed, and a system clock that is set back."""
     real = mocker.patch("flow_resources.testing.service.clock.time.time", return_value=1000.0)
     clock = Clock()
     assert clock.now() == 1000.0
@@ -85,9 +85,9 @@ def test_the_environment_sends_a_client_here(mithril):
 
 def test_two_clouds_do_not_see_each_other(cloud, connect):
     """Each has its port and its state."""
-    one, two = cloud(), cloud()
-    connect(one).bid()
-    assert (len(one.bids), len(two.bids)) == (1, 0)
+    first, second = cloud(), cloud()
+    connect(first).bid()
+    assert (len(first.bids), len(second.bids)) == (1, 0)
 
 
 def test_it_starts_within_half_a_second(contract):

@@ -1,7 +1,7 @@
-"""Requests made up from the API's own document, for the tests that ask the fake everything.
+"""Requests generated from the API's document, for the tests of every endpoint.
 
-The document says what a request looks like, not which ids exist: `useful` puts the ids of `seed` into it, so that what
-is made up gets past 404.
+The document defines the form of a request, not which ids exist: with `useful` the generated requests contain the ids
+that `seed` creates, so that they get past 404.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.service.cpu_vms import TYPES as CPU_TYPES
-from flow_resources.testing.service.notation import write_time
+from flow_resources.testing.service.formats import write_time
 
 START = 1_800_000_000.0
 _HOUR = 3600.0
@@ -68,7 +68,7 @@ _USEFUL = {
 
 
 def seed(mithril: FakeMithril, client: Any) -> None:
-    """Give a new cloud something of everything, with the ids that `useful` knows."""
+    """Create resources of every kind in a new cloud, with the ids that `useful` inserts."""
     project, region = mithril.project_id, mithril.region
     for number, interface in enumerate(("File", "File", "File", "Block"), 1):
         mithril.add_volume(f"seed-{number}", interface=interface)
@@ -90,7 +90,7 @@ def seed(mithril: FakeMithril, client: Any) -> None:
 
 
 def askable(document: dict[str, Any], *, useful: bool) -> dict[str, Any]:
-    """Return the document for making up requests: in no need of a key, and with ids that exist if they should."""
+    """Return the document to generate requests from: without authentication, and with existing ids if `useful`."""
     made = copy.deepcopy(document)
     made["components"].pop("securitySchemes")
     for operations in made["paths"].values():
@@ -104,10 +104,10 @@ def askable(document: dict[str, Any], *, useful: bool) -> dict[str, Any]:
 
 
 def _fill(node: Any) -> None:
-    """Replace, anywhere below, the schemas of fields and parameters that have useful values."""
+    """Replace the schemas of fields and parameters that have useful values, recursively."""
     if isinstance(node, list):
-        for one in node:
-            _fill(one)
+        for item in node:
+            _fill(item)
     if not isinstance(node, dict):
         return
     for name, value in node.items():

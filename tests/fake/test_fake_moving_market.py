@@ -1,4 +1,4 @@
-"""A market that lives: one seed, one story."""
+"""The moving market: the same seed gives the same prices, auctions and costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from flow_resources.testing import Clock
 from flow_resources.testing.service.auction import Bidder, clear, price_to_win
 from flow_resources.testing.service.catalog import CAPACITY, TYPES
-from flow_resources.testing.service.crowd import Crowd
+from flow_resources.testing.service.competing_bids import CompetingBids
 
 START = 1_800_000_000.0
 TYPE = "8xa100"
@@ -17,7 +17,7 @@ TYPE = "8xa100"
 
 @pytest.fixture
 def living(cloud):
-    """Return a function that starts a market with a seed, under a clock of its own that stands still."""
+    """Return a function that starts a cloud with a seed and a stopped clock of its own."""
 
     def start(seed=7, **options):
         return cloud(seed=seed, clock=Clock(START, speed=0), **options)
@@ -26,20 +26,20 @@ def living(cloud):
 
 
 def tell(mithril):
-    """Live through a day with two bids, and return everything that happened."""
+    """Simulate a day with two bids, and return all results."""
     fids = [
         mithril.add_bid("low", limit_price="$13.00", instance_quantity=4)["fid"],
         mithril.add_bid("high", limit_price="$40.00", instance_quantity=2)["fid"],
     ]
-    told = []
+    history = []
     for _ in range(24):
         mithril.clock.advance(hours=1)
-        told.append((mithril.bids, mithril.instances, mithril.market, mithril.spend_by_bid))
-    return told, [mithril.price_history(TYPE, mithril.region, hours=48), fids]
+        history.append((mithril.bids, mithril.instances, mithril.market, mithril.spend_by_bid))
+    return history, [mithril.price_history(TYPE, mithril.region, hours=48), fids]
 
 
 def test_one_seed_tells_one_story(living):
-    """The same bids, machines, prices, preemptions and bills; another seed tells another."""
+    """The same bids, machines, prices, preemptions and costs; another seed gives others."""
     first, second, other = tell(living(7)), tell(living(7)), tell(living(8))
     assert first == second
     assert first != other
@@ -61,7 +61,7 @@ def test_the_story_does_not_depend_on_how_often_somebody_looks(living):
 
 
 def test_a_bid_above_the_price_holds_machines_and_one_below_does_not(living):
-    """At every auction of two days: what the price says is what happens."""
+    """At every auction of two days."""
     mithril = living(preemption_notice_seconds=0)
     limits = {mithril.add_bid(f"b{cents}", limit_price=f"${cents}.00")["fid"]: cents for cents in (9, 11, 13, 15, 30)}
     seen = set()
@@ -77,7 +77,7 @@ def test_a_bid_above_the_price_holds_machines_and_one_below_does_not(living):
 
 
 def test_a_bid_waits_for_the_next_auction(living):
-    """Auctions are held every two minutes, counted from the beginning of the story."""
+    """Auctions are held every two minutes, counted from the start of the cloud."""
     mithril = living()
     mithril.clock.advance(seconds=30)
     bid = mithril.add_bid(limit_price="$90.00")["fid"]
@@ -88,7 +88,7 @@ def test_a_bid_waits_for_the_next_auction(living):
 
 
 def test_an_auction_can_be_held_at_once_or_when_a_test_says_so(living):
-    """By a switch, or by hand."""
+    """With an option, or manually."""
     assert living(auction_seconds=0).add_bid(limit_price="$90.00")["status"] == "Allocated"
     mithril = living()
     bid = mithril.add_bid(limit_price="$90.00")["fid"]
@@ -97,7 +97,7 @@ def test_an_auction_can_be_held_at_once_or_when_a_test_says_so(living):
 
 
 def test_losing_brings_a_notice_of_five_minutes_and_a_boot_takes_its_time(living):
-    """What a seed sets where nobody says otherwise."""
+    """The default durations with a seed."""
     mithril = living()
     bid = mithril.add_bid(limit_price="$90.00")["fid"]
     mithril.clock.advance(minutes=2)
@@ -121,14 +121,14 @@ def test_what_somebody_says_goes_before_what_the_seed_sets(living):
 
 
 def test_our_own_bids_move_the_price(living):
-    """Whoever takes half of the machines makes them dearer for everybody, and the history keeps it."""
+    """A bid for half of the machines raises the price, and the history has it."""
     quiet, busy = living(), living()
     busy.add_bid(limit_price="$500.00", instance_quantity=CAPACITY // 2)
     for mithril in (quiet, busy):
         mithril.clock.advance(minutes=10)
     assert busy.price(TYPE, busy.region) > quiet.price(TYPE, quiet.region)
     assert busy.price_history(TYPE, busy.region)[-1][1] == busy.price(TYPE, busy.region)
-    # Before the bid, and elsewhere, nothing is different.
+    # Before the bid, and in other pools, prices are equal.
     assert busy.price_history(TYPE, busy.region)[:5] == quiet.price_history(TYPE, quiet.region)[:5]
     assert busy.price(TYPE, "us-east1-a") == quiet.price(TYPE, "us-east1-a")
 
@@ -149,14 +149,14 @@ def test_the_spot_price_is_paid_and_not_the_bid(living):
 
 
 def at_every_auction(mithril, start, end):
-    """Return (moment, price) for every auction from `start` to before `end`, in seconds of the story."""
+    """Return (moment, price) for every auction from `start` to before `end`, in seconds since the start."""
     history = mithril.price_history(TYPE, mithril.region, hours=2)
     moments = [START + second for second in range(start, end, 120)]
     return [(moment, [price for at, price in history if at <= moment][-1]) for moment in moments]
 
 
 def test_a_paused_or_open_bid_costs_nothing(living):
-    """Nor does one that nobody let win."""
+    """Nor does one that has never won."""
     mithril = living()
     bid = mithril.add_bid(limit_price="$0.01")["fid"]
     mithril.clock.advance(hours=3)
@@ -170,7 +170,7 @@ def test_a_paused_or_open_bid_costs_nothing(living):
 
 
 def test_a_price_by_hand_goes_before_the_story_until_it_is_given_back(living):
-    """And drives the other bidders away."""
+    """And there are no competing bids."""
     mithril, untouched = living(), living()
     mithril.set_price(TYPE, mithril.region, 3.21)
     mithril.clock.advance(hours=1)
@@ -183,7 +183,7 @@ def test_a_price_by_hand_goes_before_the_story_until_it_is_given_back(living):
 
 
 def test_a_path_by_hand_is_followed_to_the_second(cloud):
-    """Prices that are planned come when they are due, also in a jump of the clock, and replace what was planned."""
+    """Scheduled prices take effect when they are due, also within a step of the clock, and replace earlier ones."""
     mithril = cloud(clock=Clock(START, speed=0))
     bid = mithril.add_bid(limit_price="$20.00")["fid"]
     mithril.set_path(TYPE, mithril.region, [(0, 10.0), (600, 30.0), (1200, None)])
@@ -203,44 +203,44 @@ def test_a_path_by_hand_is_followed_to_the_second(cloud):
 
 def history(mithril, bid):
     """Return the events of a bid as the page gets them."""
-    (row,) = [row for row in mithril._ask("overview")["bids"] if row["fid"] == bid]
+    (row,) = [row for row in mithril._perform("overview")["bids"] if row["fid"] == bid]
     return row["events"]
 
 
-def test_the_crowd_bids_around_the_catalogs_price():
-    """Over a week in every place: never nothing, mostly near, sometimes far, at the floor only now and then."""
+def test_competing_bids_center_on_the_catalogs_price():
+    """Over a week in every pool: never zero, mostly near, sometimes far, and rarely the floor."""
     for kind in TYPES:
-        crowd = Crowd(7, (kind.fid, "us-central5-a"), kind.spot_cents, CAPACITY)
+        competing = CompetingBids(7, (kind.fid, "us-central5-a"), kind.spot_cents, CAPACITY)
         prices = sorted(
-            clear([Bidder(None, 0, *bid) for bid in crowd.bids(tick)], crowd.floor, CAPACITY).price_cents
+            clear([Bidder(None, 0, *bid) for bid in competing.bids(tick)], competing.floor, CAPACITY).price_cents
             for tick in range(0, 5040, 5)
         )
         middle = prices[len(prices) // 2]
         assert 0.6 * kind.spot_cents < middle < 1.7 * kind.spot_cents, kind.name
         assert prices[-1] > 1.5 * middle
-        assert prices.count(crowd.floor) < 0.1 * len(prices)
+        assert prices.count(competing.floor) < 0.1 * len(prices)
 
 
-def test_the_crowd_is_another_for_every_seed_and_place():
-    """And the same whenever it is asked."""
-    one = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
-    assert one.bids(12345) == Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY).bids(12345)
-    assert one.bids(-3)
+def test_competing_bids_differ_for_every_seed_and_place():
+    """And are the same each time."""
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    assert competing.bids(12345) == CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY).bids(12345)
+    assert competing.bids(-3)
     for other in ((8, ("it_a", "us-central5-a")), (7, ("it_a", "us-east1-a")), (7, ("it_b", "us-central5-a"))):
-        assert one.bids(12345) != Crowd(*other, 1200, CAPACITY).bids(12345)
+        assert competing.bids(12345) != CompetingBids(*other, 1200, CAPACITY).bids(12345)
 
 
 @pytest.mark.parametrize("quantity", [1, 4, 64])
 def test_the_price_to_win_wins_and_a_cent_less_does_not(quantity):
-    """Whatever the crowd bids."""
-    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    """Whatever the competitors bid."""
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
     for tick in range(0, 2000, 97):
-        others = [Bidder(None, index, *bid) for index, bid in enumerate(crowd.bids(tick))]
-        cents = price_to_win(others, crowd.floor, CAPACITY, quantity)
+        others = [Bidder(None, index, *bid) for index, bid in enumerate(competing.bids(tick))]
+        cents = price_to_win(others, competing.floor, CAPACITY, quantity)
 
         def wins(limit, others=others):
             newcomer = Bidder("us", 999, limit, quantity)
-            return "us" in clear([*others, newcomer], crowd.floor, CAPACITY).winners
+            return "us" in clear([*others, newcomer], competing.floor, CAPACITY).winners
 
         assert wins(cents)
         assert not wins(cents - 1)
@@ -263,7 +263,7 @@ def test_the_market_says_what_a_bid_must_be_to_win(living, connect):
 
 
 def test_less_capacity_makes_the_price_rise(living):
-    """The crowd wants what it wants."""
+    """Demand does not depend on the capacity."""
     mithril = living()
     before = mithril.price(TYPE, mithril.region)
     mithril.set_capacity(TYPE, mithril.region, CAPACITY // 4)
@@ -271,7 +271,7 @@ def test_less_capacity_makes_the_price_rise(living):
 
 
 def test_a_story_goes_on_after_a_restart(cloud, tmp_path):
-    """The seed, the beginning, the prices and the bills are in the state file."""
+    """The seed, the start, the prices and the costs are in the state file."""
     clock = Clock(START, speed=0)
     first = cloud(seed=7, state=tmp_path / "state.db", clock=clock)
     bid = first.add_bid(limit_price="$13.00", instance_quantity=4)["fid"]
@@ -285,12 +285,12 @@ def test_a_story_goes_on_after_a_restart(cloud, tmp_path):
     whole = cloud(seed=7, clock=Clock(START, speed=0))
     assert whole.add_bid(limit_price="$13.00", instance_quantity=4)["fid"] == bid
     whole.clock.advance(hours=23)
-    # How long things take is no part of the story: the second cloud was given the seed's own, too.
+    # Durations are not in the state file: the second cloud has the defaults of a seed, too.
     assert (second.bids, second.spend) == (whole.bids, whole.spend)
 
 
 def test_a_state_file_keeps_its_seed(cloud, tmp_path):
-    """Asking for another story is refused, and the file is free for the next one who asks."""
+    """Another seed is rejected, and the file can be used afterwards."""
     cloud(seed=7, state=tmp_path / "state.db").close()
     with pytest.raises(ValueError, match="seed 7, not of 8"):
         cloud(seed=8, state=tmp_path / "state.db")
@@ -298,18 +298,18 @@ def test_a_state_file_keeps_its_seed(cloud, tmp_path):
 
 
 def test_a_month_passes_in_seconds(living):
-    """Twenty thousand auctions of a place, and nothing for the places where nobody bids."""
+    """Twenty thousand auctions of one pool, and none of pools without bids."""
     mithril = living()
     mithril.add_bid(limit_price="$13.00", instance_quantity=4)
     mithril.clock.advance(hours=30 * 24)
     assert mithril.spend > 1000
-    # One price for each auction that the bid took part in: not while it is under notice, and only in its own place.
+    # One price for each auction that the bid took part in: not while it is under notice, and only in its own pool.
     assert 20_000 < mithril._store.value("SELECT count(*) FROM prices") < 30 * 24 * 30
     assert mithril._store.value("SELECT count(DISTINCT instance_type || region) FROM prices") == 1
 
 
 def test_some_machines_fail_to_boot_and_the_seed_says_which(living):
-    """About as many as the rate says; a new win boots others."""
+    """About as many as the rate; the same ones for the same seed."""
 
     def failed(seed):
         mithril = living(seed, boot_failure_rate=0.25)
@@ -325,29 +325,29 @@ def test_some_machines_fail_to_boot_and_the_seed_says_which(living):
 def test_the_least_price_is_a_share_of_the_catalogs(living, connect):
     """35 %, as the contract tells."""
     client = connect(living())
-    asked = {"instance_type": "it_Sg1nDx1I8NFep60J", "region": "us-central5-a"}
-    assert client.get("/v2/pricing/current", params=asked).json()["minimum_price_cents"] == 420
+    parameters = {"instance_type": "it_Sg1nDx1I8NFep60J", "region": "us-central5-a"}
+    assert client.get("/v2/pricing/current", params=parameters).json()["minimum_price_cents"] == 420
 
 
 def test_demand_swings_with_the_day():
-    """Over eighty days some hours are dearer than others."""
-    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
-    by_hour = [[math.log(crowd.level(720 * day + 30 * hour)) for day in range(80)] for hour in range(24)]
+    """Over eighty days the mean price depends on the hour."""
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    by_hour = [[math.log(competing.level(720 * day + 30 * hour)) for day in range(80)] for hour in range(24)]
     means = [sum(levels) / len(levels) for levels in by_hour]
     assert max(means) - min(means) > 0.35
 
 
 def test_demand_surges_now_and_then():
     """By at least four tenths from one tick to the next, about twice a day, for less than an hour."""
-    crowd = Crowd(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
-    steps = [crowd.level(tick + 1) / crowd.level(tick) for tick in range(40 * 720)]
+    competing = CompetingBids(7, ("it_a", "us-central5-a"), 1200, CAPACITY)
+    steps = [competing.level(tick + 1) / competing.level(tick) for tick in range(40 * 720)]
     ups, downs = ([tick for tick, step in enumerate(steps) if far(step)] for far in ((1.3).__lt__, (0.77).__gt__))
     assert 40 <= len(ups) <= 160
     assert all(1 <= down - up <= 24 for up, down in zip(ups, downs, strict=True))
 
 
 def test_winners_wait_for_machines_under_notice_beside_those_of_the_others(living):
-    """What the crowd has won is not free either."""
+    """Machines that competitors have won are not free either."""
     mithril = living(preemption_notice_seconds=600)
     first = mithril.add_bid("first", limit_price="$400.00", instance_quantity=30)["fid"]
     mithril.clock.advance(minutes=2)

@@ -1,4 +1,4 @@
-"""Idempotency-Key, in each of the three ways the service may treat it."""
+"""Idempotency-Key, with each of the three options for a known key."""
 
 from __future__ import annotations
 

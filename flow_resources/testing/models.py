@@ -1,4 +1,4 @@
-"""The rows that the fake shows, as the API writes them: plain dicts, typed for editors and checkers."""
+"""The rows that the console returns: plain dicts as the API writes them, typed for editors and type checkers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ BidStatus = Literal["Open", "Allocated", "Preempting", "Terminated", "Paused"]
 
 
 class LaunchSpecification(TypedDict):
-    """What the machines of a bid start with."""
+    """What the machines of a bid or a reservation are launched with."""
 
     volumes: list[str]
     ssh_keys: list[str]
@@ -18,8 +18,8 @@ class LaunchSpecification(TypedDict):
     memory_gb: int | None
 
 
-class Bid(TypedDict):
-    """A bid; `limit_price` is written like "$50.00", per machine and hour."""
+class Order(TypedDict):
+    """The fields that bids and reservations share."""
 
     fid: str
     name: str
@@ -27,17 +27,22 @@ class Bid(TypedDict):
     created_by: str
     created_at: str
     deactivated_at: str | None
-    limit_price: str
     instance_quantity: int
     instance_type: str
     region: str
     instances: list[str]
     launch_specification: LaunchSpecification
+
+
+class Bid(Order):
+    """A bid; `limit_price` is in USD per machine and hour, such as "$50.00"."""
+
+    limit_price: str
     status: BidStatus
 
 
 class Instance(TypedDict):
-    """A machine; addresses are there only while it can be reached."""
+    """A machine; its addresses are None while it cannot be reached."""
 
     fid: str
     name: str
@@ -53,20 +58,9 @@ class Instance(TypedDict):
     status: str
 
 
-class Reservation(TypedDict):
-    """Machines for a fixed time at a fixed price; prices are written like "$50.00"."""
+class Reservation(Order):
+    """Machines for a fixed time at a fixed price; prices are in USD, such as "$50.00"."""
 
-    fid: str
-    name: str
-    project: str
-    created_by: str
-    created_at: str
-    deactivated_at: str | None
-    instance_quantity: int
-    instance_type: str
-    region: str
-    instances: list[str]
-    launch_specification: LaunchSpecification
     status: Literal["Pending", "Active", "Paused", "Canceled", "Ended"]
     start_time: str
     end_time: str
@@ -75,7 +69,7 @@ class Reservation(TypedDict):
 
 
 class Volume(TypedDict):
-    """A volume, with the live bids that hold it."""
+    """A volume, with the live bids and reservations that use it."""
 
     fid: str
     name: str
@@ -102,7 +96,7 @@ class SshKey(TypedDict):
 
 
 class NewSshKey(SshKey):
-    """An SSH key as it is shown once: with the private half, where the cloud made the pair."""
+    """A newly created SSH key; `private_key` is set where the cloud generated the pair."""
 
     private_key: str | None
 
@@ -116,7 +110,11 @@ class Project(TypedDict):
 
 
 class MarketRow(TypedDict):
-    """One place of the market: prices in USD per machine and hour, machines in all, held by bids, held by nobody."""
+    """The market of one instance type in one region.
+
+    `price` is in USD per machine and hour; `by_hand` tells whether a test set it. `capacity` is the number of machines
+    in all, `used` of those that bids hold, `free` of those that nobody holds.
+    """
 
     instance_type: str
     type: str
