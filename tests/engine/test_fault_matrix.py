@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from faults import matrix
-from faults.matrix import FORCED, MOMENTS, NEW_FIRST, SCENARIOS
-from faults.real import VICTIMS, RealStack
+from faults.matrix import CRASH_POINTS, CREATE_FIRST, FORCED, SCENARIOS
+from faults.real import KILL_TARGETS, RealStack
 
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.web.journal import MUTATING
@@ -25,17 +25,17 @@ REPLACEMENTS = [name for name in DEEDS if "replace" in name]
 ANSWERS = ("reset after", "500 after", "hang after", "truncated")
 HTTP_SECONDS = "1"  # what a client waits for an answer where one hangs
 WHOLE = [(name, fault, "") for name in DEEDS for fault in ANSWERS]
-WHOLE += [(name, moment, who) for name in DEEDS for moment in MOMENTS for who in VICTIMS]
+WHOLE += [(name, moment, target) for name in DEEDS for moment in CRASH_POINTS for target in KILL_TARGETS]
 SAMPLE = [
     ("create a cluster", "reset after", ""),
     ("create a volume", "hang after", ""),
     ("create a cluster", "killed after acceptance", "the engine"),
     ("create a volume", "killed before the send", "the engine"),
     ("replace a cluster", "killed after acceptance", "the plugin"),
-    (f"replace a cluster, {NEW_FIRST}", "killed after acceptance", "both"),
+    (f"replace a cluster, {CREATE_FIRST}", "killed after acceptance", "both"),
     ("destroy a cluster", "killed after acceptance", "both"),
 ]
-FORMS = ("force a replacement", f"replace a cluster, {NEW_FIRST}")
+FORMS = ("force a replacement", f"replace a cluster, {CREATE_FIRST}")
 
 
 def marks(name, in_the_sample):
@@ -51,36 +51,36 @@ def clean_run(name):
     """Return what a clean run of a deed asks, as (method, path), once a process; nothing is wrong after it."""
     with tempfile.TemporaryDirectory() as folder, FakeMithril() as cloud:
         stack = RealStack.make(Path(folder), cloud)
-        asked = [tuple(one.split(maxsplit=1)) for one in matrix.calls(cloud, DEEDS[name], stack)]
-        assert list(matrix.wrongs(cloud, stack, DEEDS[name])) == []
+        asked = [tuple(one.split(maxsplit=1)) for one in matrix.list_requests(cloud, DEEDS[name], stack)]
+        assert list(matrix.find_violations(cloud, stack, DEEDS[name])) == []
     return asked
 
 
-def wrong_after(folder, name, nth, fault, victims):
+def wrong_after(folder, name, nth, fault, kill_targets):
     """Strike one call of a deed, recover once, and return what is wrong then."""
     scenario = DEEDS[name]
     with (
         FakeMithril(idempotency="ignore") as cloud,
-        contextlib.closing(RealStack.make(folder, cloud, victims)) as stack,
+        contextlib.closing(RealStack.make(folder, cloud, kill_targets)) as stack,
     ):
-        matrix.set_the_scene(stack, scenario)
+        matrix.prepare(stack, scenario)
         cloud.clear_requests()
         if fault.startswith("hang"):
             stack.project.env["FLOW_RESOURCES_HTTP_SECONDS"] = HTTP_SECONDS
-        matrix.suffer(cloud, stack, scenario, nth, fault)
+        matrix.run_with_fault(cloud, stack, scenario, nth, fault)
         stack.project.env.pop("FLOW_RESOURCES_HTTP_SECONDS", None)
         struck = cloud.requests[nth - 1]
         assert struck.method in MUTATING
         matrix.recover(stack, scenario)
-        return list(matrix.wrongs(cloud, stack, scenario))
+        return list(matrix.find_violations(cloud, stack, scenario))
 
 
-@pytest.mark.parametrize(("name", "fault", "victims"), CELLS)
-def test_one_fault_at_every_request_that_changes_something(clean_environment, tmp_path, name, fault, victims):
+@pytest.mark.parametrize(("name", "fault", "kill_targets"), CELLS)
+def test_one_fault_at_every_request_that_changes_something(clean_environment, tmp_path, name, fault, kill_targets):
     """One recovery makes up for it, also where the service ignores the Idempotency-Key."""
     struck = [nth for nth, (method, _) in enumerate(clean_run(name), 1) if method in MUTATING]
     assert struck
-    found = {nth: wrong_after(tmp_path / str(nth), name, nth, fault, victims) for nth in struck}
+    found = {nth: wrong_after(tmp_path / str(nth), name, nth, fault, kill_targets) for nth in struck}
     assert {nth: wrong for nth, wrong in found.items() if wrong} == {}
 
 
@@ -88,4 +88,4 @@ def test_one_fault_at_every_request_that_changes_something(clean_environment, tm
 def test_a_replacement_leaves_one_bid(clean_environment, name):
     """By diff and by `--target-replace`, with the same and with changed inputs, in both orders."""
     asked = [method for method, path in clean_run(name) if method in MUTATING]
-    assert asked == (["POST", "DELETE"] if name.endswith(NEW_FIRST) else ["DELETE", "POST"])
+    assert asked == (["POST", "DELETE"] if name.endswith(CREATE_FIRST) else ["DELETE", "POST"])

@@ -19,7 +19,7 @@ OPEN = {"interrupted": {"same": 2, "update": 1}}
 
 
 @pytest.mark.usefixtures("clean_environment")
-@pytest.mark.parametrize("state", golden.every(), ids=str)
+@pytest.mark.parametrize("state", golden.list_states(), ids=str)
 def test_a_state_of_a_released_version_goes_on_as_if_nothing_had_happened(tmp_path: Path, state: Golden) -> None:
     """Import, refresh, preview with its own program, destroy: nothing moves, and nothing of it stays."""
     case = state.folder.name

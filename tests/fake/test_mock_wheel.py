@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 from docs.pages import ROOT, blocks
-from support.packaging import build, clean
+from support.packaging import build, clean_environ
 
 TEN_LINES = blocks(ROOT / "docs" / "testing-flow-programs.md", "python")[0]
 WHERE = """
@@ -34,7 +34,7 @@ def installed(tmp_path: Path) -> Path:
 
 
 def run_pytest(folder: Path, installed: Path, *options: str) -> str:
-    env = clean() | {"PYTHONPATH": str(installed)}
+    env = clean_environ() | {"PYTHONPATH": str(installed)}
     # The repository leaves schemathesis out, too: it costs every run half a second.
     plain = ["-rA", "--rootdir", str(folder), "--strict-markers", "-p", "no:schemathesis"]
     command = [sys.executable, "-m", "pytest", *plain, *options]

@@ -1,7 +1,7 @@
-"""The fault matrix: every call of a verb, and everything that can go wrong with it, made from what a clean run asks.
+"""The fault matrix: each request of an operation with each fault, generated from the requests of a run without faults.
 
-A cell is a scenario, the number of a call in it and a fault. It sets the scene, does the deed with the fault in its
-way, recovers with one more run, and is then asked whether what is live is what the program declares.
+A cell is a scenario, the number of a request in it, and a fault. The cell prepares the stack, runs the action with the
+fault, recovers with one more run, and checks that the live resources are those that the program declares.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from flow_resources.testing import FakeMithril
 
 Program = Mapping[str, Declared]
 HANG_SECONDS = 0.3
-"""What a client waits for an answer where one hangs; the SDK's own thirty seconds are not waited for."""
-# A single 404 is not among them: from the service and project that the state records it is proof, not a fault.
+"""The timeout of the client for a request that hangs, instead of the thirty seconds of the SDK."""
+# A single 404 is not a fault: from the service and project that the state records, it proves absence.
 FAULTS: dict[str, dict[str, Any]] = {
     "reset before": {"kind": "reset", "when": "before"},
     "reset after": {"kind": "reset", "when": "after"},
@@ -37,220 +37,221 @@ FAULTS: dict[str, dict[str, Any]] = {
     "401": {"status": 401, "when": "before"},
     "refused": {"kind": "refuse", "when": "before", "seconds": 0.02},
 }
-MOMENTS: dict[str, tuple[int, Any]] = {
+CRASH_POINTS: dict[str, tuple[int, Any]] = {
     "killed before the send": (0, "before"),
     "killed after acceptance": (0, "after"),
     "killed after the answer": (1, "before"),
 }
-"""When a process dies: how many calls after the one that is meant, and on which side of its effect."""
-# Where every call is struck, "after the answer" of one is "before the send" of the next.
+"""When a process is killed: how many requests after the chosen one, and before or after the effect of that request."""
+# In a row of the matrix, "after the answer" to a request is "before the send" of the next one.
 CRASHES = ("killed before the send", "killed after acceptance")
 
 
 class KilledError(BaseException):
-    """The plugin is dead: no `except` of the verbs sees it."""
+    """The plugin was killed. A BaseException, so that no `except` of the verbs catches it."""
 
 
-class MortalStack(Stack):
-    """A stack whose plugin can be killed: what a verb returns after that reaches nobody."""
+class KillableStack(Stack):
+    """A stack whose plugin can be killed: results of a verb after that are lost."""
 
-    dead = False
+    crashed = False
 
     def _call(self, *arguments: Any, **options: Any) -> Any:
         try:
             return super()._call(*arguments, **options)
         finally:
-            if self.dead:
+            if self.crashed:
                 raise KilledError
 
-    def die(self, cloud: FakeMithril) -> None:
-        """Die now: no call of this plugin is answered any more."""
-        self.dead = True
+    def crash(self, cloud: FakeMithril) -> None:
+        """Kill the plugin: no further request of it is answered."""
+        self.crashed = True
         cloud.faults.add(kind="reset", when="before", times=None)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A deed of a user, from a scene that went well to what the program says in the end."""
+    """An action of a user, between the program before it and the program after it."""
 
     before: Program
-    deed: Callable[[Any], None]
+    action: Callable[[Any], None]
     after: Program
-    again: Callable[[Any], None] | None = None
-    """What the user does when it went wrong; by default an `up`, or a `destroy`, to what is there after it."""
+    recovery: Callable[[Any], None] | None = None
+    """What the user does after a failure; by default `up` with the program after it, or `destroy` if that is empty."""
 
 
 def up(program: Program) -> Callable[[Any], None]:
-    """Return the deed `pulumi up`."""
+    """Return the action `pulumi up`."""
     return lambda stack: stack.up(program)
 
 
-def force(program: Program) -> Callable[[Any], None]:
-    """Return the deed `pulumi up` with `--target-replace` for every resource."""
+def force_replacement(program: Program) -> Callable[[Any], None]:
+    """Return the action `pulumi up` with `--target-replace` for every resource."""
     return lambda stack: stack.up(program, force=set(program))
 
 
 def refresh(stack: Any) -> None:
-    """Do `pulumi refresh`."""
+    """Run `pulumi refresh`."""
     stack.refresh()
 
 
 def destroy(stack: Any) -> None:
-    """Do `pulumi destroy`."""
+    """Run `pulumi destroy`."""
     stack.destroy()
 
 
-ONE, DEARER, LARGER = {"c": cluster()}, {"c": cluster(max_price_per_hour=60.0)}, {"c": cluster(num_instances=2)}
-SIDE_BY_SIDE = {"c": cluster(num_instances=2, create_first=True)}
+CREATE_FIRST = "create-first"
+BASE, LARGER = {"c": cluster()}, {"c": cluster(num_instances=2)}
+HIGHER_PRICE = {"c": cluster(max_price_per_hour=60.0)}
+BASE_CREATE_FIRST = {"c": cluster(create_first=True)}
+LARGER_CREATE_FIRST = {"c": cluster(num_instances=2, create_first=True)}
 PAUSED, DATA, RENAMED = {"c": cluster(paused=True)}, {"v": volume()}, {"v": volume(volume_name="renamed")}
 SCENARIOS: dict[str, Scenario] = {
-    "create a cluster": Scenario({}, up(ONE), ONE),
+    "create a cluster": Scenario({}, up(BASE), BASE),
     "create a paused cluster": Scenario({}, up(PAUSED), PAUSED),
-    "re-price a cluster": Scenario(ONE, up(DEARER), DEARER),
-    "pause a cluster": Scenario(ONE, up(PAUSED), PAUSED),
-    "replace a cluster": Scenario(ONE, up(LARGER), LARGER),
-    "replace a cluster, the new one first": Scenario(ONE, up(SIDE_BY_SIDE), SIDE_BY_SIDE),
-    "refresh a cluster": Scenario(ONE, refresh, ONE),
-    "destroy a cluster": Scenario(ONE, destroy, {}),
+    "re-price a cluster": Scenario(BASE, up(HIGHER_PRICE), HIGHER_PRICE),
+    "pause a cluster": Scenario(BASE, up(PAUSED), PAUSED),
+    "replace a cluster": Scenario(BASE, up(LARGER), LARGER),
+    f"replace a cluster, {CREATE_FIRST}": Scenario(BASE, up(LARGER_CREATE_FIRST), LARGER_CREATE_FIRST),
+    "refresh a cluster": Scenario(BASE, refresh, BASE),
+    "destroy a cluster": Scenario(BASE, destroy, {}),
     "create a volume": Scenario({}, up(DATA), DATA),
     "rename a volume": Scenario(DATA, up(RENAMED), RENAMED),
     "refresh a volume": Scenario(DATA, refresh, DATA),
     "destroy a volume": Scenario(DATA, destroy, {}),
 }
-LIVE: dict[str, Callable[[FakeMithril], list[str]]] = {
+LIVE_IDS: dict[str, Callable[[FakeMithril], list[str]]] = {
     "GpuCluster": lambda cloud: [bid["fid"] for bid in cloud.live_bids],
     "Volume": lambda cloud: [volume["fid"] for volume in cloud.volumes],
 }
-"""By kind of resource, the ids of what is live."""
-NEW_FIRST = "the new one first"
-ONE_SIDE_BY_SIDE = {"c": cluster(create_first=True)}
+"""Per kind of resource, the ids of those that are live."""
 FORCED: dict[str, Scenario] = {
-    name: Scenario(before, force(after), after, again=force(after))
+    name: Scenario(before, force_replacement(after), after, recovery=force_replacement(after))
     for name, before, after in (
-        ("force a replacement", ONE, ONE),
-        ("force a changed replacement", ONE, LARGER),
-        (f"force a replacement, {NEW_FIRST}", ONE_SIDE_BY_SIDE, ONE_SIDE_BY_SIDE),
-        (f"force a changed replacement, {NEW_FIRST}", ONE_SIDE_BY_SIDE, SIDE_BY_SIDE),
+        ("force a replacement", BASE, BASE),
+        ("force a changed replacement", BASE, LARGER),
+        (f"force a replacement, {CREATE_FIRST}", BASE_CREATE_FIRST, BASE_CREATE_FIRST),
+        (f"force a changed replacement, {CREATE_FIRST}", BASE_CREATE_FIRST, LARGER_CREATE_FIRST),
     )
 }
-"""Replacements by `--target-replace`, where the engine asks no diff and shows check no olds. When one is cut off after
-the old one has ended, a plain `up` sees no difference: the same command goes on, as does `up --refresh`."""
+"""Replacements by `--target-replace`: the engine calls no diff and passes no olds to check. If one is interrupted after
+the delete of the old resource, a plain `up` sees no difference: the same command continues, as does `up --refresh`."""
 
 
 def run_row(
     monkeypatch: Any, scenario: Scenario, fault: str, idempotency: str, make_clock: Callable[[], Any]
 ) -> dict[str, list[str]]:
-    """Strike every call of a scenario with a fault, one after the other; return what is wrong after which."""
-    found: dict[str, list[str]] = {}
-    for nth in range(1, count_calls(scenario, make_clock) + 1):
+    """Run a scenario once per request, with the fault at that request; return the violations per request."""
+    violations: dict[str, list[str]] = {}
+    for nth in range(1, count_requests(scenario, make_clock) + 1):
         with FakeMithril(idempotency=idempotency) as cloud:
             stack = open_stack(cloud, make_clock())
-            set_the_scene(stack, scenario)
+            prepare(stack, scenario)
             cloud.clear_requests()
             with monkeypatch.context() as patch:
                 if fault.startswith("hang"):
                     patch.setenv("FLOW_RESOURCES_HTTP_SECONDS", str(HANG_SECONDS))
-                said = suffer(cloud, stack, scenario, nth, fault)
-            struck = cloud.requests[min(nth, len(cloud.requests)) - 1]
+                error_line = run_with_fault(cloud, stack, scenario, nth, fault)
+            request = cloud.requests[min(nth, len(cloud.requests)) - 1]
             try:
                 recover(stack, scenario)
-                wrong = list(wrongs(cloud, stack, scenario))
+                cell_violations = list(find_violations(cloud, stack, scenario))
             except VerbError as error:
-                wrong = [f"does not recover: {error}"]
-            if wrong:
-                found[f"call {nth}, {struck.method} {struck.path} ({said})"] = wrong
-            close_stack()
-    return found
+                cell_violations = [f"does not recover: {error}"]
+            if cell_violations:
+                violations[f"request {nth}, {request.method} {request.path} ({error_line})"] = cell_violations
+            close_clients()
+    return violations
 
 
-def count_calls(scenario: Scenario, make_clock: Callable[[], Any]) -> int:
-    """Return how many calls a clean run of a scenario makes."""
+def count_requests(scenario: Scenario, make_clock: Callable[[], Any]) -> int:
+    """Return how many requests a run of a scenario without faults sends."""
     with FakeMithril() as cloud:
         stack = open_stack(cloud, make_clock())
-        requests = calls(cloud, scenario, stack)
-        assert list(wrongs(cloud, stack, scenario)) == []
-        close_stack()
+        requests = list_requests(cloud, scenario, stack)
+        assert list(find_violations(cloud, stack, scenario)) == []
+        close_clients()
     return len(requests)
 
 
-def calls(cloud: FakeMithril, scenario: Scenario, stack: Any) -> list[str]:
-    """Return what a clean run asks, call by call."""
-    set_the_scene(stack, scenario)
+def list_requests(cloud: FakeMithril, scenario: Scenario, stack: Any) -> list[str]:
+    """Run a scenario without faults; return its requests, in order."""
+    prepare(stack, scenario)
     cloud.clear_requests()
-    scenario.deed(stack)
-    return [f"{one.method} {one.path}" for one in cloud.requests]
+    scenario.action(stack)
+    return [f"{request.method} {request.path}" for request in cloud.requests]
 
 
-def set_the_scene(stack: Any, scenario: Scenario) -> None:
-    """Bring about what the deed begins with."""
+def prepare(stack: Any, scenario: Scenario) -> None:
+    """Bring the stack to the program that the action starts from."""
     if scenario.before:
         stack.up(scenario.before)
 
 
-def suffer(
+def run_with_fault(
     cloud: FakeMithril, stack: Any, scenario: Scenario, nth: int, fault: str, method: str | None = None
 ) -> str | None:
-    """Do the deed with a fault at its nth call (of a method); return the line that the user reads, if it failed."""
-    if fault in MOMENTS:
-        later, when = MOMENTS[fault]
-        cloud.faults.add(nth=nth + later, method=method, kind="reset", when=when, then=lambda _: stack.die(cloud))
+    """Run the action with a fault at its nth request (of a method); return the error line of the user, if any."""
+    if fault in CRASH_POINTS:
+        later, when = CRASH_POINTS[fault]
+        cloud.faults.add(nth=nth + later, method=method, kind="reset", when=when, then=lambda _: stack.crash(cloud))
     else:
         cloud.faults.add(nth=nth, method=method, **FAULTS[fault])
     try:
-        scenario.deed(stack)
+        scenario.action(stack)
     except (VerbError, CheckError) as error:
         return str(error)
     except KilledError:
         return "killed"
     finally:
-        stack.dead = False
+        stack.crashed = False
         cloud.faults.clear()
         if fault == "refused":
-            _wait_for_the_door(cloud)
+            _wait_until_connections_are_accepted(cloud)
     return None
 
 
 def recover(stack: Any, scenario: Scenario) -> None:
-    """Do what a user does next, once: the same again."""
-    if scenario.again:
-        scenario.again(stack)
+    """Run what a user runs after a failure, once."""
+    if scenario.recovery:
+        scenario.recovery(stack)
     elif scenario.after:
         stack.up(scenario.after)
     else:
         stack.destroy()
 
 
-def wrongs(cloud: FakeMithril, stack: Any, scenario: Scenario) -> Iterator[str]:
-    """Yield what is not as it must be: orphans, doubles, and a state that lies."""
-    for kind, live in LIVE.items():
-        found = live(cloud)
-        declared = [name for name, one in scenario.after.items() if one.type == kind]
-        if len(found) != len(declared):
-            yield f"{len(found)} live {kind}s, {len(declared)} declared"
-        recorded = [one.id for one in stack.state.values() if one.type == kind]
-        if sorted(recorded) != sorted(found):
-            yield f"the state records {recorded}, live are {found}"
+def find_violations(cloud: FakeMithril, stack: Any, scenario: Scenario) -> Iterator[str]:
+    """Yield each difference between the program, the state and the service; then destroy, and yield what is left."""
+    for kind, list_live in LIVE_IDS.items():
+        live = list_live(cloud)
+        declared = [name for name, resource in scenario.after.items() if resource.type == kind]
+        if len(live) != len(declared):
+            yield f"{len(live)} live {kind}s, {len(declared)} declared"
+        recorded = [saved.id for saved in stack.state.values() if saved.type == kind]
+        if sorted(recorded) != sorted(live):
+            yield f"the state records {recorded}, live are {live}"
     with suppress(VerbError):
         stack.destroy()
     if stack.state:
         yield f"recorded after destroy: {sorted(stack.state)}"
-    if cloud.live_bids or cloud.volumes:
-        yield f"left after destroy: {[bid['fid'] for bid in cloud.live_bids]} {[one['fid'] for one in cloud.volumes]}"
+    if orphans := [item["fid"] for item in (*cloud.live_bids, *cloud.volumes)]:
+        yield f"left after destroy: {orphans}"
 
 
-def _wait_for_the_door(cloud: FakeMithril) -> None:
-    """Wait until a server that refused connections accepts them: the network is back when the user tries again."""
+def _wait_until_connections_are_accepted(cloud: FakeMithril) -> None:
+    """Wait until the server, which refused connections, accepts them: the network is back when the user retries."""
     while True:
         with suppress(OSError), socket.create_connection(("127.0.0.1", cloud.port)):
             return
         time.sleep(0.002)
 
 
-def open_stack(cloud: FakeMithril, clock: Any) -> MortalStack:
-    """Return a stack on this cloud, with a time that nobody waits for."""
-    return MortalStack(settings_of(cloud), clock=clock)
+def open_stack(cloud: FakeMithril, clock: Any) -> KillableStack:
+    """Return a stack on this cloud whose clock does not really sleep."""
+    return KillableStack(settings_of(cloud), clock=clock)
 
 
-def close_stack() -> None:
-    """Let the clients of the plugin go."""
+def close_clients() -> None:
+    """Close the HTTP clients of the plugin."""
     base.current().close()

@@ -1,6 +1,6 @@
-"""The control: a provider as everybody would write it first. Under the matrix it must rent twice, or forget a cluster.
+"""The control: a naive provider. Under the matrix it must create two clusters or orphan one.
 
-It asks the Flow SDK and believes the answer. Nothing in it is wrong on a day on which nothing goes wrong.
+It calls the Flow SDK and trusts each answer. It is correct as long as no request fails.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from flow_resources.providers import base
 
 
 def client() -> Any:
-    """Return the SDK as it comes."""
+    """Return a client of the SDK without any wrapper."""
     from flow import Flow
     from flow.application.config.config import Config
 
-    ask = base.current().config
-    settings = {"api_url": ask("flow:apiUrl"), "project": ask("flow:project"), "region": "us-central5-a"}
-    return Flow(config=Config(provider="mithril", auth_token=ask("flow:apiKey"), provider_config=settings))
+    config = base.current().config
+    settings = {"api_url": config("flow:apiUrl"), "project": config("flow:project"), "region": "us-central5-a"}
+    return Flow(config=Config(provider="mithril", auth_token=config("flow:apiKey"), provider_config=settings))
 
 
 class NaiveCluster(ResourceProvider):
-    """Create runs, delete cancels, and the id is all that there is to know."""
+    """Create runs a task, delete cancels it; nothing but the id is recorded."""
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """Take whatever comes."""
+        """Accept every input."""
         return CheckResult({name: value for name, value in news.items() if not name.startswith("__")}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Say that whatever differs differs."""
+        """Replace for every input that differs."""
         changed = [name for name in news if not name.startswith("__") and olds.get(name) != news[name]]
         return DiffResult(changes=bool(changed), replaces=changed)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Run, and return the id."""
+        """Run a task and return its id."""
         from flow import TaskConfig
         from flow.domain.models.constraints import Constraints
 
-        wanted = TaskConfig(
+        task = TaskConfig(
             command="sleep infinity",
             name="naive",
             instance_type=props["instance_type"],
@@ -50,17 +50,17 @@ class NaiveCluster(ResourceProvider):
             upload_code=False,
         )
         with client() as flow:
-            return CreateResult(flow.run(wanted).task_id, dict(props))
+            return CreateResult(flow.run(task).task_id, dict(props))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """Believe in what there was."""
+        """Return the recorded outputs without asking the service."""
         return ReadResult(id_, dict(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Change nothing: everything replaces."""
+        """Change nothing: every change is a replacement."""
         return UpdateResult(dict(news))
 
     def delete(self, id_: str, _props: dict[str, Any]) -> None:
-        """Cancel."""
+        """Cancel the task."""
         with client() as flow:
             flow.cancel(id_)

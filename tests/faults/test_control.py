@@ -1,4 +1,4 @@
-"""The matrix can see: a naive provider under it orphans and doubles, and is faultless where nothing goes wrong."""
+"""The matrix detects faults: a naive provider creates orphans and duplicates under it, and none without faults."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ CREATE = SCENARIOS["create a cluster"]
 
 @pytest.fixture(autouse=True)
 def naive(clean_environment, monkeypatch):
-    """Let the naive provider stand in for ours, in a home of its own, and end on whatever it raises."""
+    """Replace the provider by the naive one, in a home directory of its own; report all its exceptions as VerbError."""
     monkeypatch.setitem(model.PROVIDERS, "GpuCluster", NaiveCluster)
-    raising = Stack._call
+    original = Stack._call
 
-    def one_line(*arguments, **options):
+    def call(*arguments, **options):
         try:
-            return raising(*arguments, **options)
+            return original(*arguments, **options)
         except Exception as error:
             raise model.VerbError(str(error)) from error
 
-    monkeypatch.setattr(Stack, "_call", one_line)
+    monkeypatch.setattr(Stack, "_call", call)
 
 
-def wrong_after(fault, idempotency):
-    """Return what is wrong after each call of a create was struck, call by call."""
-    found, nth = {}, 0
+def violations_by_request(fault, idempotency):
+    """Return the violations after a fault at each request of a create."""
+    violations, nth = {}, 0
     while True:
         nth += 1
-        # A home of its own for each: the SDK keeps keys there that another cloud does not know.
+        # A home directory per cloud: the SDK caches SSH keys there that another cloud does not have.
         with mock_mithril(idempotency=idempotency) as cloud:
             stack = matrix.open_stack(cloud, FakeClock())
-            matrix.suffer(cloud, stack, CREATE, nth, fault)
+            matrix.run_with_fault(cloud, stack, CREATE, nth, fault)
             if len(cloud.requests) < nth:
-                return found
+                return violations
             matrix.recover(stack, CREATE)
-            if wrong := list(matrix.wrongs(cloud, stack, CREATE)):
-                found[f"{cloud.requests[nth - 1].method} {cloud.requests[nth - 1].path}"] = wrong
+            if cell_violations := list(matrix.find_violations(cloud, stack, CREATE)):
+                violations[f"{cloud.requests[nth - 1].method} {cloud.requests[nth - 1].path}"] = cell_violations
 
 
-def test_the_naive_provider_is_right_when_nothing_goes_wrong():
-    """What the matrix says of it later is not its being a stranger here."""
+def test_the_naive_provider_has_no_violation_without_faults():
+    """So that its violations under the matrix come from the faults."""
     with mock_mithril() as cloud:
         stack = matrix.open_stack(cloud, FakeClock())
-        CREATE.deed(stack)
-        assert list(matrix.wrongs(cloud, stack, CREATE)) == []
+        CREATE.action(stack)
+        assert list(matrix.find_violations(cloud, stack, CREATE)) == []
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_the_naive_provider_is_right_when_nothing_goes_wrong():
         ("504 after", "ignore"),
     ],
 )
-def test_the_naive_provider_leaves_paid_machines_behind(fault, idempotency):
-    """A lost answer to the bid: two live ones, or one that no state knows."""
-    found = wrong_after(fault, idempotency)
-    assert "POST /v2/spot/bids" in found
-    assert any("2 live GpuClusters, 1 declared" in wrong for wrong in found["POST /v2/spot/bids"])
-    assert any(wrong.startswith("left after destroy") for wrong in found["POST /v2/spot/bids"])
+def test_the_naive_provider_leaves_orphans(fault, idempotency):
+    """After a lost answer to the bid: two live bids, or one that no state records."""
+    violations = violations_by_request(fault, idempotency)
+    assert "POST /v2/spot/bids" in violations
+    assert any("2 live GpuClusters, 1 declared" in text for text in violations["POST /v2/spot/bids"])
+    assert any(text.startswith("left after destroy") for text in violations["POST /v2/spot/bids"])

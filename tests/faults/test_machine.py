@@ -1,9 +1,9 @@
-"""Made-up lives of a stack: whatever a user, the market and bad luck do, in whatever order, no promise breaks.
+"""Generated sequences of operations, edits, faults and external changes: in no order do they break an invariant.
 
-The lives of an ordinary run are always the same ones. `make sweep` lives others: 200 of 30 steps, or as many as
-FLOW_RESOURCES_LIVES says, in portions with a seed each, FLOW_RESOURCES_SEED onwards. A failure shows the shortest life
-that fails, as calls that can be read; the seed stands in the test's name (`[7]`: FLOW_RESOURCES_SEED=7 does it again),
-and the line `@reproduce_failure(...)` that is printed, put on top of `Lives`, repeats exactly that one.
+The sequences of `make test` are always the same. `make sweep` runs others: 200 of 30 steps, or as many as
+FLOW_RESOURCES_SEQUENCES says, in portions with one seed each, from FLOW_RESOURCES_SEED on. A failure shows the shortest
+failing sequence as calls; the test's name contains the seed (`[7]`: FLOW_RESOURCES_SEED=7 repeats it), and the printed
+`@reproduce_failure(...)`, put above `StackMachine`, repeats exactly that sequence.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ import sys
 
 import pytest
 from faults.matrix import CRASHES, FAULTS
-from faults.stateful_model import CALM_PRICE, DEAR_PRICE, REGION, Life, Ref, Strike, mounted, new_cluster, new_volume
+from faults.stateful_model import (
+    HIGH_PRICE,
+    LOW_PRICE,
+    REGION,
+    InjectedFault,
+    Ref,
+    Simulation,
+    mounted,
+    new_cluster,
+    new_volume,
+)
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -24,20 +34,18 @@ from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
 CLUSTERS, VOLUMES = ("a", "b"), ("x", "y")
-# A hang takes real time, and so does a server that is not there; the matrix has both.
-STRIKES = [*(name for name in FAULTS if not name.startswith(("hang", "refused"))), *CRASHES]
+# A hang and a refused connection take real time; the matrix has both.
+FAULT_NAMES = [*(name for name in FAULTS if not name.startswith(("hang", "refused"))), *CRASHES]
 SHORT, SHORT_STEPS = 20, 12
-LONG, LONG_STEPS = int(os.environ.get("FLOW_RESOURCES_LIVES", "200")), 30
+LONG, LONG_STEPS = int(os.environ.get("FLOW_RESOURCES_SEQUENCES", "200")), 30
 PORTION, FIRST = 20, int(os.environ.get("FLOW_RESOURCES_SEED", "1"))
 
-cluster_names, volume_names = (
-    st.sampled_from("aaab"),
-    st.sampled_from("xxxy"),
-)  # rather two things to one than one to two
+# Mostly the same name: several steps for one resource find more than one step for each of several.
+cluster_names, volume_names = st.sampled_from("aaab"), st.sampled_from("xxxy")
 
 
 def inputs(names, **values):
-    """Make up a change of some inputs of one resource."""
+    """Generate a change of some inputs of a resource."""
     return st.tuples(names, st.fixed_dictionaries(values))
 
 
@@ -51,21 +59,23 @@ changes = st.one_of(
     inputs(volume_names, size_gb=st.sampled_from([100, 200]), allow_replace=st.booleans()),
     st.tuples(cluster_names | volume_names, st.sampled_from(["add", "remove"])),
 )
-meddling = st.tuples(
+external_changes = st.tuples(
     st.integers(0, 3),
-    st.sampled_from(["preempt", "terminate", "price", "pause", "resume", "detach", "delete", "rename", "dear", "wait"]),
+    st.sampled_from(
+        ["preempt", "terminate", "price", "pause", "resume", "detach", "delete", "rename", "market", "wait"]
+    ),
 )
-strikes = st.builds(
-    Strike,
-    st.sampled_from(CRASHES) | st.sampled_from(STRIKES),
+injected_faults = st.builds(
+    InjectedFault,
+    st.sampled_from(CRASHES) | st.sampled_from(FAULT_NAMES),
     st.integers(1, 12),
     st.sampled_from([True, True, False]),
 )
 OPERATIONS = ("up", "up", "up", "up", "recover", "refresh", "refresh", "replace", "destroy", "preview")
 
 
-class Lives(RuleBasedStateMachine):
-    """Rules: what can happen next."""
+class StackMachine(RuleBasedStateMachine):
+    """The rules: what can happen next."""
 
     cloud: FakeMithril
 
@@ -79,87 +89,87 @@ class Lives(RuleBasedStateMachine):
         first=st.booleans(),
     )
     def begin(self, boot, notice, cancel, detach, idempotency, keep, first):
-        """A cloud of one temper or another, and a program with one cluster, replaced in one order or the other."""
+        """Start a cloud with some options, and a program with one cluster, replaced in either order."""
         self.cloud.reset()
         self.cloud.set_options(
             boot_seconds=boot, preemption_notice_seconds=notice, cancel_seconds=cancel, detach_seconds=detach,
             idempotency=idempotency, keep_instance_ids=keep,
         )  # fmt: skip
-        self.life = Life(self.cloud, {"a": new_cluster(create_first=first)})
+        self.simulation = Simulation(self.cloud, {"a": new_cluster(create_first=first)})
 
     @rule(
-        happens=st.lists(changes | meddling, max_size=3),
+        events=st.lists(changes | external_changes, max_size=3),
         operation=st.sampled_from(OPERATIONS),
         name=cluster_names,
-        struck=st.none() | strikes,
+        injected=st.none() | injected_faults,
     )
-    def live_on(self, happens, operation, name, struck):
-        """Something is written into the program, somebody meddles, and the user runs something, come what may."""
-        for what, how in happens:
-            if isinstance(what, int):
-                self._meddle(what, how)
+    def run_operation(self, events, operation, name, injected):
+        """Edit the program, change the service externally, and run an operation, possibly with a fault."""
+        for target, change in events:
+            if isinstance(target, int):
+                self._change_externally(target, change)
             else:
-                self._write(what, how)
-        life = self.life
+                self._edit(target, change)
+        simulation = self.simulation
         if operation == "replace":
-            life.up(force=name, struck=struck)
-        elif operation == "destroy" and not life.lost:  # the user runs `up` again first
-            life.destroy(struck=struck)
+            simulation.up(force=name, injected=injected)
+        elif operation == "destroy" and not simulation.lost_creates:  # the user runs `up` again first
+            simulation.destroy(injected=injected)
         elif operation == "refresh":
-            life.refresh(struck=struck)
+            simulation.refresh(injected=injected)
         elif operation == "preview":
-            life.preview()
+            simulation.preview()
         elif operation == "recover":
-            life.recover()
+            simulation.recover()
         else:
-            life.up(struck=struck)
+            simulation.up(injected=injected)
 
-    # -- what a user writes -----------------------------------------------------------------------------------------
+    # -- edits of the program ----------------------------------------------------------------------------------------
 
-    def _write(self, name, change):
-        """Write a change into the program, where it makes sense."""
-        life = self.life
-        cut_off, there = name in life.cut_off(), name in life.program
-        if change == "add" and not there:
-            life.declare(name, new_cluster() if name in CLUSTERS else new_volume())
-        elif change == "remove" and there and not cut_off:  # the user runs `up` again first
-            life.remove(name)
-        elif there and isinstance(change, dict) and self._sensible(name, change, cut_off=cut_off):
+    def _edit(self, name, change):
+        """Edit the program, if the edit makes sense."""
+        simulation = self.simulation
+        lost, declared = name in simulation.names_of_lost_creates(), name in simulation.program
+        if change == "add" and not declared:
+            simulation.declare(name, new_cluster() if name in CLUSTERS else new_volume())
+        elif change == "remove" and declared and not lost:  # the user runs `up` again first
+            simulation.remove(name)
+        elif declared and isinstance(change, dict) and self._is_sensible(name, change, lost=lost):
             if "volumes" in change:
-                known = [one for one in change["volumes"] if one in life.program]
-                mounts = [{"volume_id": Ref(one), "mount_path": f"/mnt/{one}"} for one in known]
+                volumes = [volume for volume in change["volumes"] if volume in simulation.program]
+                mounts = [{"volume_id": Ref(volume), "mount_path": f"/mnt/{volume}"} for volume in volumes]
                 change = {"volumes": mounts or None}
-            life.edit(name, **change)
+            simulation.edit(name, **change)
 
-    def _sensible(self, name, change, *, cut_off):
-        """Whether a user who knows the README would write that."""
-        others = [one for key, one in self.life.program.items() if key != name]
-        if chosen := change.get("volume_name"):  # a name for each; and what a killed plugin made is found by its name
-            return not cut_off and chosen not in [one.inputs.get("volume_name") for one in others]
+    def _is_sensible(self, name, change, *, lost):
+        """Whether a user who knows the docs would write that."""
+        others = [declared for key, declared in self.simulation.program.items() if key != name]
+        if chosen := change.get("volume_name"):  # unique; and what a killed plugin created is found by its name
+            return not lost and chosen not in [declared.inputs.get("volume_name") for declared in others]
         if "volume_name" in change:
-            return not cut_off
-        if "size_gb" in change and "volume_name" in self.life.program[name].inputs:
-            # Replaced in the delete-first order it takes what mounts it along: the engine's business, not ours.
-            return not cut_off and not any(name in mounted(one) for one in others)
+            return not lost
+        if "size_gb" in change and "volume_name" in self.simulation.program[name].inputs:
+            # In the delete-first order the engine also replaces what mounts it, which is not tested here.
+            return not lost and not any(name in mounted(declared) for declared in others)
         return True
 
-    # -- what others do ---------------------------------------------------------------------------------------------
+    # -- external changes --------------------------------------------------------------------------------------------
 
-    def _meddle(self, pick, what):
-        """Behind the stack's back."""
-        life, cloud = self.life, self.cloud
+    def _change_externally(self, pick, what):
+        """Change the service without the stack."""
+        simulation, cloud = self.simulation, self.cloud
         if what == "wait":
             cloud.clock.advance(10.0 * pick)
             return
-        seen, life.disturbed = life.look(), True
-        if what == "dear":
-            cloud.set_price("8xa100", REGION, DEAR_PRICE if pick else CALM_PRICE)
+        snapshot, simulation.needs_refresh = simulation.observe(), True
+        if what == "market":
+            cloud.set_price("8xa100", REGION, HIGH_PRICE if pick else LOW_PRICE)
             return
-        live = seen.volumes if what in ("delete", "rename") else seen.bids
-        ours = sorted(set(seen.recorded) & set(live))
-        if not ours:
+        live = snapshot.volumes if what in ("delete", "rename") else snapshot.bids
+        recorded = sorted(set(snapshot.recorded) & set(live))
+        if not recorded:
             return
-        id_ = ours[pick % len(ours)]
+        id_ = recorded[pick % len(recorded)]
         {
             "preempt": lambda: live[id_]["status"] == "Allocated" and cloud.preempt(id_),
             "terminate": lambda: cloud.terminate(id_),
@@ -167,35 +177,35 @@ class Lives(RuleBasedStateMachine):
             "detach": lambda: cloud.update_bid(id_, volumes=[]),
             "pause": lambda: cloud.update_bid(id_, paused=True),
             "resume": lambda: cloud.update_bid(id_, paused=False),
-            "delete": lambda: cloud.delete_volume(id_, force=True),  # also under the machines that use it
+            "delete": lambda: cloud.delete_volume(id_, force=True),  # also if machines use it
             "rename": lambda: cloud.update_volume(id_, name=f"renamed-{id_.removeprefix('vol_')}"),
         }[what]()
 
     def teardown(self):
-        """However a life went: it recovers, and ends with nothing left."""
-        if hasattr(self, "life") and sys.exc_info()[0] is None:  # else this would hide what broke
-            self.life.recover()
-            self.life.destroy()
+        """Recover, and destroy: every sequence can end with nothing left."""
+        if hasattr(self, "simulation") and sys.exc_info()[0] is None:  # else this would hide the failure
+            self.simulation.recover()
+            self.simulation.destroy()
 
 
 @pytest.fixture
-def live(clean_environment, monkeypatch):
-    """Live so many lives of so many steps, all on one server."""
-    # Each operation opens the SDK anew, and each time it reads the authorities of the whole world: two thirds of all.
+def run_sequences(clean_environment, monkeypatch):
+    """Run this many sequences of this many steps, all on one server."""
+    # Each operation opens the SDK anew, which reads all certificates each time: two thirds of the time of a test.
     monkeypatch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
     with FakeMithril(clock=Clock(speed=0)) as cloud:
 
-        def run(lives, steps, seeded=None):
-            class Here(Lives):
+        def run(sequences, steps, seeded=None):
+            class Machine(StackMachine):
                 pass
 
-            Here.cloud = cloud
+            Machine.cloud = cloud
             if seeded is not None:
-                Here = seed(seeded)(Here)  # noqa: N806 - a class
+                Machine = seed(seeded)(Machine)  # noqa: N806 - a class
             run_state_machine_as_test(
-                Here,
+                Machine,
                 settings=settings(
-                    max_examples=lives,
+                    max_examples=sequences,
                     stateful_step_count=steps,
                     derandomize=seeded is None,
                     database=None,
@@ -210,14 +220,14 @@ def live(clean_environment, monkeypatch):
         base.current().close()
 
 
-def test_no_life_breaks_a_promise(live):
-    """The same lives in every run."""
-    live(SHORT, SHORT_STEPS)
+def test_no_sequence_breaks_an_invariant(run_sequences):
+    """The same sequences in every run."""
+    run_sequences(SHORT, SHORT_STEPS)
 
 
 @pytest.mark.sweep
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seeded", range(FIRST, FIRST + -(-LONG // PORTION)))
-def test_no_long_life_breaks_a_promise(live, seeded):
-    """Others in every sweep that names another seed."""
-    live(min(PORTION, LONG), LONG_STEPS, seeded)
+def test_no_long_sequence_breaks_an_invariant(run_sequences, seeded):
+    """Other sequences for each seed."""
+    run_sequences(min(PORTION, LONG), LONG_STEPS, seeded)

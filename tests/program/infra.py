@@ -1,4 +1,4 @@
-"""A program as a user writes it."""
+"""A program as users write it."""
 
 import pulumi
 

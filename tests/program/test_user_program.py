@@ -1,4 +1,4 @@
-"""A user's own program under `pulumi.runtime.set_mocks`, with no engine and no network."""
+"""A user's program under `pulumi.runtime.set_mocks`, without an engine and without network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Load = Callable[..., tuple[ModuleType, FlowMocks]]
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Run the program under mocks."""
+    """Return a function that runs the program under mocks."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
 
     def run(**outputs: Any) -> tuple[ModuleType, FlowMocks]:
@@ -33,17 +33,17 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
 
 
 @pulumi.runtime.test
-def check(output: pulumi.Output[Any], verdict: Callable[[Any], None]) -> pulumi.Output[None]:
-    """Wait for an output."""
-    return output.apply(verdict)
+def check(output: pulumi.Output[Any], assertion: Callable[[Any], None]) -> pulumi.Output[None]:
+    """Run an assertion on the value of an output."""
+    return output.apply(assertion)
 
 
-def test_a_users_program_runs_in_a_plain_pytest(load: Load) -> None:
-    """Four machines with addresses; the volumes are those that were declared."""
+def test_a_users_program_runs_in_plain_pytest(load: Load) -> None:
+    """Four machines with addresses; the volumes are the declared ones."""
     infra, mocks = load()
 
-    def verdict(seen: list[Any]) -> None:
-        ips, status, cost, count, first, volumes, data = seen
+    def check_outputs(values: list[Any]) -> None:
+        ips, status, cost, count, first, volumes, data = values
         assert len(ips) == len(set(ips)) == 4
         assert (status, cost, count) == ("running", 200.0, 4)
         assert isinstance(count, int)
@@ -53,7 +53,8 @@ def test_a_users_program_runs_in_a_plain_pytest(load: Load) -> None:
     cluster = infra.cluster
     outputs = (cluster.public_ips, cluster.status, cluster.max_cost_per_hour, cluster.num_instances)
     check(
-        pulumi.Output.all(*outputs, cluster.instances[0].public_ip, cluster.volume_ids, infra.data.volume_id), verdict
+        pulumi.Output.all(*outputs, cluster.instances[0].public_ip, cluster.volume_ids, infra.data.volume_id),
+        check_outputs,
     )
     assert [(type_.rpartition(":")[2], name) for type_, name, _ in mocks.resources] == [
         ("Volume", "training-data"),
@@ -62,25 +63,26 @@ def test_a_users_program_runs_in_a_plain_pytest(load: Load) -> None:
 
 
 def test_outputs_can_be_set_by_name(load: Load) -> None:
-    """A test of what a program does with a preempted cluster."""
+    """As in a test of what a program does with a preempted cluster."""
     infra, _ = load(trainer={"status": "preempted", "public_ips": []})
     check(
-        pulumi.Output.all(infra.cluster.status, infra.cluster.public_ips), lambda both: _equal(both, ["preempted", []])
+        pulumi.Output.all(infra.cluster.status, infra.cluster.public_ips),
+        lambda both: _assert_equal(both, ["preempted", []]),
     )
 
 
 @pytest.mark.parametrize("preview", [True, False])
-def test_get_and_every_order_work_under_mocks_that_know_nothing(preview: bool) -> None:
-    """A user's own Mocks may refuse every call: nothing of ours depends on it."""
+def test_get_and_every_order_work_under_the_mocks_of_a_user(preview: bool) -> None:
+    """Mocks may reject every call: this package depends on none."""
 
-    class Bare(pulumi.runtime.Mocks):
+    class BareMocks(pulumi.runtime.Mocks):
         def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
             return f"{args.name}-id", dict(args.inputs)
 
         def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
             raise NotImplementedError(args.token)
 
-    pulumi.runtime.set_mocks(Bare(), project="p", stack="s", preview=preview)
+    pulumi.runtime.set_mocks(BareMocks(), project="p", stack="s", preview=preview)
 
     @pulumi.runtime.test
     def program() -> Any:
@@ -88,19 +90,19 @@ def test_get_and_every_order_work_under_mocks_that_know_nothing(preview: bool) -
         flow_resources.Volume.get("theirs", "vol_1")
         got = flow_resources.GpuCluster.get("running", "bid_1")
         options = pulumi.ResourceOptions(delete_before_replace=False)
-        flow_resources.GpuCluster("one", instance_type="8xa100", max_price_per_hour=1, opts=options)
+        flow_resources.GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=1, opts=options)
         return got.urn
 
     program()
 
 
 @pytest.mark.parametrize("form", ["list", "output of a list", "list of outputs", "awaitable"])
-def test_every_form_of_a_mount_comes_to_the_same(form: str) -> None:
-    """A list, an output of one, outputs in one, or what is awaited."""
+def test_every_form_of_mounts_has_the_same_result(form: str) -> None:
+    """A list, an output of one, a list of outputs, or an awaitable."""
     mocks = FlowMocks()
     pulumi.runtime.set_mocks(mocks, project="p", stack="s", preview=False)
 
-    def given(data: flow_resources.Volume) -> Any:
+    def mounts_of(data: flow_resources.Volume) -> Any:
         first, second = flow_resources.VolumeMount(data, "/data"), {"volume_id": "vol_2", "mount_path": "/mnt/two"}
 
         async def later() -> list[Any]:
@@ -116,15 +118,18 @@ def test_every_form_of_a_mount_comes_to_the_same(form: str) -> None:
     @pulumi.runtime.test
     def program() -> None:
         data = flow_resources.Volume("data", size_gb=1)
-        flow_resources.GpuCluster("one", instance_type="8xa100", max_price_per_hour=1, volumes=given(data))
+        flow_resources.GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=1, volumes=mounts_of(data))
 
     program()
-    (mounts,) = [inputs["volumes"] for _, name, inputs in mocks.resources if name == "one"]
-    assert [(one["volume_id"][:4], one["mount_path"]) for one in mounts] == [("vol_", "/data"), ("vol_", "/mnt/two")]
+    (mounts,) = [inputs["volumes"] for _, name, inputs in mocks.resources if name == "trainer"]
+    assert [(mount["volume_id"][:4], mount["mount_path"]) for mount in mounts] == [
+        ("vol_", "/data"),
+        ("vol_", "/mnt/two"),
+    ]
 
 
 def test_a_thousand_resources_of_a_class_can_be_declared() -> None:
-    """The stock dynamic resource dies with RecursionError at the 981st."""
+    """The stock dynamic resource fails with RecursionError at the 981st."""
     mocks = FlowMocks()
     pulumi.runtime.set_mocks(mocks, project="p", stack="s", preview=False)
 
@@ -137,5 +142,5 @@ def test_a_thousand_resources_of_a_class_can_be_declared() -> None:
     assert len(mocks.resources) == 1_100
 
 
-def _equal(one: Any, other: Any) -> None:
-    assert one == other
+def _assert_equal(actual: Any, expected: Any) -> None:
+    assert actual == expected

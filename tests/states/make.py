@@ -1,7 +1,6 @@
-"""Write down the states of this version: `cd tests && python -m states.make`, once a release, with `pulumi` on PATH.
+"""Write the states of this version: `cd tests && python -m states.make`, once per release, with `pulumi` on PATH.
 
-A folder that is there already is of a version that was released, and is left as it is: what users' states hold does
-not change after the fact.
+An existing folder belongs to a released version and is not changed, as the states of its users are not.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from support.engine import Project
-from support.golden import HOUR, STATES, keep
+from support.golden import HOUR, STATES, write_state
 
 from flow_resources.testing import Clock, FakeMithril
 
@@ -20,12 +19,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def settled(project: Project, cloud: FakeMithril) -> None:
-    """Bring about what the program says."""
+    """Run `pulumi up`."""
     project.up().ok()
 
 
 def interrupted(project: Project, cloud: FakeMithril) -> None:
-    """Let one bid wait until its time is over, and let the end of the other's predecessor be refused."""
+    """Let the wait of one bid reach its time limit, and let the delete of the replaced bid of the other be refused."""
     project.edit("sleep 2", "sleep 1")
     project.up().failed()
     project.edit("sleep 1", "sleep 2")
@@ -34,8 +33,8 @@ def interrupted(project: Project, cloud: FakeMithril) -> None:
     assert len(cloud.live_bids) == 3
 
 
-def furnish(cloud: FakeMithril) -> None:
-    """Add what the programs did not make: what they adopt, what they only read, and a key."""
+def add_existing(cloud: FakeMithril) -> None:
+    """Add what the programs did not create: what they adopt, what they only read, and an SSH key."""
     cloud.add_bid("by-hand", limit_price="$20.00", instance_quantity=2)
     cloud.add_bid("theirs")
     cloud.add_volume("by-hand", size_gb=10)
@@ -44,20 +43,20 @@ def furnish(cloud: FakeMithril) -> None:
 
 
 def main() -> None:
-    """Write one folder a case."""
+    """Write one folder per case."""
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert version
     folder = STATES / version[1]
     if folder.exists():
         sys.exit(f"{folder} is there already: states of a released version are never written anew")
-    for case, bring_about in (("settled", settled), ("interrupted", interrupted)):
+    for case, run in (("settled", settled), ("interrupted", interrupted)):
         program = (STATES / "programs" / f"{case}.py").read_text()
         with tempfile.TemporaryDirectory() as root, FakeMithril(clock=Clock(HOUR, speed=0)) as cloud:
             if case == "settled":
-                furnish(cloud)
+                add_existing(cloud)
             project = Project.make(Path(root), cloud, program, name="golden")
-            bring_about(project, cloud)
-            keep(folder / case, program, project.export(), cloud)
+            run(project, cloud)
+            write_state(folder / case, program, project.export(), cloud)
     print(f"wrote {folder}")  # noqa: T201 - a script
 
 

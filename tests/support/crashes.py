@@ -1,4 +1,4 @@
-"""What leaves something live that no state records, on the model: a killed plugin, and `retain_on_delete`."""
+"""Resources that are live and in no state, on the model: after a killed plugin, and by `retain_on_delete`."""
 
 from __future__ import annotations
 
@@ -15,25 +15,29 @@ CREATES = r"/v2/(spot/bids|volumes)$"
 
 def live(cloud: FakeMithril) -> list[str]:
     """Return the ids of all live bids and volumes."""
-    return sorted(one["fid"] for one in [*cloud.live_bids, *cloud.volumes])
+    return sorted(item["fid"] for item in [*cloud.live_bids, *cloud.volumes])
 
 
-def cut_off(stack: Stack, cloud: FakeMithril, program: Mapping[str, Declared], *, force: set[str] | None = None) -> str:
-    """Kill the plugin after the service has accepted a creating request; return the id of what nobody knows."""
+def crash_after_create(
+    stack: Stack, cloud: FakeMithril, program: Mapping[str, Declared], *, force: set[str] | None = None
+) -> str:
+    """Kill the plugin after the service has accepted a creating request; return the id of the orphan."""
     before = set(live(cloud))
-    dark: dict[str, Any] = {"kind": "reset", "when": "before", "times": None}
-    cloud.faults.add(method="POST", path=CREATES, kind="reset", when="after", then=lambda _: cloud.faults.add(**dark))
+    reset_all: dict[str, Any] = {"kind": "reset", "when": "before", "times": None}
+    cloud.faults.add(
+        method="POST", path=CREATES, kind="reset", when="after", then=lambda _: cloud.faults.add(**reset_all)
+    )
     with pytest.raises(VerbError):
         stack.up(program, force=force)
     cloud.faults.clear()
-    (left,) = set(live(cloud)) - before
-    return left
+    (orphan,) = set(live(cloud)) - before
+    return orphan
 
 
-def up_retaining(stack: Stack, program: Mapping[str, Declared], force: set[str] | None = None) -> str:
-    """Do an `up` with `retain_on_delete`, where the engine forgets the old one and calls no delete; return the id."""
+def up_with_retain_on_delete(stack: Stack, program: Mapping[str, Declared], force: set[str] | None = None) -> str:
+    """Run an `up` with `retain_on_delete`: the engine drops the old resource and calls no delete; return the new id."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stack, "_delete_saved", lambda *_: None)  # before the new one is made
-        patch.setattr(stack, "_delete_doomed", stack.doomed.clear)  # after it
+        patch.setattr(stack, "_delete_saved", lambda *_: None)  # before the create
+        patch.setattr(stack, "_delete_pending", stack.pending_deletes.clear)  # after the create
         stack.up(program, force=force)
     return stack.state["it"].id

@@ -1,8 +1,8 @@
-"""States that released versions wrote, and the clouds that they speak of: how they are kept, and how they come back.
+"""States that released versions wrote, with the clouds that they belong to: how they are written and loaded.
 
-`tests/states/<version>/<case>/` holds `program.py`, `state.json` (a `pulumi stack export`) and `cloud.json` (what the
-service held then). The cloud is made again by hand, in the order of the ids, at the hour of its clock: a file of the
-fake's own would bind these states, which must load for ever, to the form of that file.
+`tests/states/<version>/<case>/` contains `program.py`, `state.json` (a `pulumi stack export`) and `cloud.json` (the
+content of the service). The cloud is created again call by call, in the order of the ids, at the time of its clock: a
+state file of the fake would tie these states, which must load for ever, to the format of that file.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from flow_resources.testing import Clock, FakeMithril
 
 STATES = Path(__file__).parents[1] / "states"
 SERVICE = "http://mithril.test"
-"""What stands in the files for the address of the service."""
+"""The placeholder for the address of the service."""
 HOUR = 1_767_225_600.0
-"""The hour of every cloud that these states were written at: 2026 began."""
+"""The time of the clock of every cloud: the beginning of 2026."""
 PASSPHRASE = "open sesame"
 
 
 @dataclass(frozen=True)
 class Golden:
-    """One state of one version."""
+    """A state of a version."""
 
     folder: Path
 
@@ -33,76 +33,76 @@ class Golden:
 
     @property
     def program(self) -> str:
-        """The program that made it."""
+        """The program that wrote it."""
         return (self.folder / "program.py").read_text()
 
     def export(self, cloud: FakeMithril) -> dict[str, Any]:
-        """Return the export, as it were written at this cloud."""
+        """Return the export with the address of this cloud."""
         return json.loads((self.folder / "state.json").read_text().replace(SERVICE, cloud.url))
 
     def resources(self) -> list[dict[str, Any]]:
-        """Return the resources of the export, but for the engine's providers."""
-        told = json.loads((self.folder / "state.json").read_text())["deployment"]["resources"]
-        return [one for one in told if not one["type"].startswith("pulumi:providers:")]
+        """Return the resources of the export, without the providers of the engine."""
+        resources = json.loads((self.folder / "state.json").read_text())["deployment"]["resources"]
+        return [resource for resource in resources if not resource["type"].startswith("pulumi:providers:")]
 
     def cloud(self) -> FakeMithril:
-        """Make the cloud again; it is not started."""
-        was = json.loads((self.folder / "cloud.json").read_text())
+        """Create the cloud again; it is not started."""
+        recorded = json.loads((self.folder / "cloud.json").read_text())
         cloud = FakeMithril(clock=Clock(HOUR, speed=0))
-        for volume in was["volumes"]:
-            made = cloud.add_volume(**volume["made"])
-            assert made["fid"] == volume["fid"], f"{made['fid']} instead of {volume['fid']}: another order of ids"
-        for bid in was["bids"]:
-            made = cloud.add_bid(**bid["made"])
-            assert made["fid"] == bid["fid"], f"{made['fid']} instead of {bid['fid']}: another order of ids"
+        for volume in recorded["volumes"]:
+            created = cloud.add_volume(**volume["made"])
+            assert created["fid"] == volume["fid"], f"{created['fid']} instead of {volume['fid']}: another order of ids"
+        for bid in recorded["bids"]:
+            created = cloud.add_bid(**bid["made"])
+            assert created["fid"] == bid["fid"], f"{created['fid']} instead of {bid['fid']}: another order of ids"
             if bid["paused"]:
-                cloud.update_bid(made["fid"], paused=True)
+                cloud.update_bid(created["fid"], paused=True)
         return cloud
 
 
-def every() -> list[Golden]:
-    """Return all that are kept, by version and case."""
+def list_states() -> list[Golden]:
+    """Return all states, by version and case."""
     return [Golden(path.parent) for path in sorted(STATES.glob("*/*/state.json"))]
 
 
-def keep(folder: Path, program: str, state: str, cloud: FakeMithril) -> None:
-    """Write a state down, with the program and the cloud that it speaks of, and without this machine's paths."""
+def write_state(folder: Path, program: str, state: str, cloud: FakeMithril) -> None:
+    """Write a state with its program and its cloud, without the paths of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "program.py").write_text(program)
-    told = json.loads(state.replace(cloud.url, SERVICE))
-    for resource in told["deployment"]["resources"]:
+    export = json.loads(state.replace(cloud.url, SERVICE))
+    for resource in export["deployment"]["resources"]:
         resource.pop("sourcePosition", None)
         resource.pop("stackTrace", None)
-    (folder / "state.json").write_text(f"{json.dumps(told, indent=1)}\n")
-    (folder / "cloud.json").write_text(f"{json.dumps(_what_is_there(cloud), indent=1)}\n")
+    (folder / "state.json").write_text(f"{json.dumps(export, indent=1)}\n")
+    (folder / "cloud.json").write_text(f"{json.dumps(_describe(cloud), indent=1)}\n")
 
 
-def _what_is_there(cloud: FakeMithril) -> dict[str, Any]:
+def _describe(cloud: FakeMithril) -> dict[str, Any]:
     volumes = [
         {
-            "fid": one["fid"],
+            "fid": volume["fid"],
             "made": {
-                "name": one["name"],
-                "region": one["region"],
-                "size_gb": one["capacity_gb"],
-                "interface": one["interface"],
+                "name": volume["name"],
+                "region": volume["region"],
+                "size_gb": volume["capacity_gb"],
+                "interface": volume["interface"],
             },
         }
-        for one in cloud.volumes
+        for volume in cloud.volumes
     ]
     bids = [
         {
-            "fid": one["fid"],
-            "paused": one["status"] == "Paused",
+            "fid": bid["fid"],
+            "paused": bid["status"] == "Paused",
             "made": {
-                "name": one["name"],
-                "instance_type": one["instance_type"],
-                "region": one["region"],
-                "limit_price": one["limit_price"],
-                "instance_quantity": one["instance_quantity"],
-                "volumes": one["launch_specification"]["volumes"],
+                "name": bid["name"],
+                "instance_type": bid["instance_type"],
+                "region": bid["region"],
+                "limit_price": bid["limit_price"],
+                "instance_quantity": bid["instance_quantity"],
+                "volumes": bid["launch_specification"]["volumes"],
             },
         }
-        for one in cloud.bids
+        for bid in cloud.bids
     ]
     return {"volumes": volumes, "bids": bids}

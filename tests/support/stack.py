@@ -1,7 +1,7 @@
 """A model of the engine and the dynamic host, in-process: the verbs run as they do under Pulumi, in milliseconds.
 
-Property bags cross a wire that makes numbers floats and drops None; a verb's call is found in the frames above it; a
-failed initialisation is read from the trailing metadata; an operation starts with a fresh plugin memory.
+Property bags cross a wire that makes numbers floats and drops None; a verb finds its call in the frames above it; a
+failed initialisation is read from the trailing metadata; an operation starts with a fresh plugin process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROVIDERS: dict[str, type[ResourceProvider]] = {"GpuCluster": GpuClusterProvider
 
 
 class Context:
-    """The part of a gRPC context that a verb can reach."""
+    """The part of a gRPC context that a verb uses."""
 
     def __init__(self) -> None:
         self.metadata: tuple[tuple[str, bytes], ...] = ()
@@ -38,7 +38,7 @@ class Context:
         self.metadata = tuple(metadata)
 
     def status(self) -> Any:
-        """Return the Status that wins over whatever the host prints."""
+        """Return the Status that overrides what the host prints."""
         for key, value in self.metadata:
             if key == "grpc-status-details-bin":
                 return status_pb2.Status.FromString(value)
@@ -58,10 +58,10 @@ class CheckError(Exception):
 
 
 class FakeClock(Clock):
-    """Time that passes only by sleeping, with a hook for what happens meanwhile."""
+    """A clock whose time passes only by sleeping, with a hook that runs after each sleep."""
 
     def __init__(self) -> None:
-        self.time, self.slept, self.meanwhile = 1_000.0, [], lambda: None  # type: list[float]
+        self.time, self.slept, self.on_sleep = 1_000.0, [], lambda: None  # type: list[float]
 
     def now(self) -> float:
         return self.time
@@ -69,14 +69,14 @@ class FakeClock(Clock):
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.time += seconds
-        self.meanwhile()
+        self.on_sleep()
 
     def jitter(self) -> float:
         return 1.0
 
 
 class SkippingClock(Clock):
-    """The time of this machine, but that nobody waits for a sleep: it is over at once."""
+    """The time of this machine, except that a sleep returns at once."""
 
     def __init__(self) -> None:
         self.skipped = 0.0
@@ -103,7 +103,7 @@ class Saved:
     outputs: dict[str, Any]
     init_error: str | None = None
     replacing: bool = False
-    """Deleted for the sake of a replacement that is not made yet: the engine keeps it in the state until then."""
+    """Whether it was deleted for a replacement that is not created yet: the engine keeps it in the state until then."""
 
 
 @dataclass
@@ -135,24 +135,27 @@ class Stack:
     owner: str = "acme/training/dev"
     state: dict[str, Saved] = field(default_factory=dict)
     clock: Clock | None = None
-    doomed: list[tuple[str, Saved]] = field(default_factory=list)
-    """What was replaced and is still to be deleted: the state keeps it until that has been done."""
-    beside: dict[str, Any] = field(default_factory=dict)
-    """What `pulumi stack export` would print for the other stacks of the backend, by name."""
+    pending_deletes: list[tuple[str, Saved]] = field(default_factory=list)
+    """The replaced resources that are not deleted yet: the state keeps them until then."""
+    other_states: dict[str, Any] = field(default_factory=dict)
+    """What `pulumi stack export` would print for each other stack of the backend, by name."""
     index: Index | None = None
-    """What the program has read of the state: once, when it first asks."""
-    unready: dict[str, str] = field(default_factory=dict)
-    """By name, the reason of each failed initialisation of the last operation."""
+    """What the program has read of the state: once per operation, at its first check."""
+    init_errors: dict[str, str] = field(default_factory=dict)
+    """The reason of each failed initialisation of the last operation, by name."""
 
     def operation(self) -> None:
         """Start a plugin process."""
         base.begin(self.config.get, self.clock, ModelBackend(self))
-        self.unready, self.index = {}, None
+        self.init_errors, self.index = {}, None
 
     def export(self) -> dict[str, Any]:
-        """Return what `pulumi stack export` would print: what is still to be deleted is in it."""
-        saved = [*self.state.items(), *self.doomed]
-        rows = [{"urn": self.urn(name, one.type), "id": one.id, "outputs": one.outputs} for name, one in saved]
+        """Return what `pulumi stack export` would print, including the resources pending deletion."""
+        saved = [*self.state.items(), *self.pending_deletes]
+        rows = [
+            {"urn": self.urn(name, resource.type), "id": resource.id, "outputs": resource.outputs}
+            for name, resource in saved
+        ]
         return {"deployment": {"resources": rows}}
 
     # -- the operations -------------------------------------------------------------------------------------------
@@ -168,30 +171,30 @@ class Stack:
         return plan | {name: "delete" for name in self.state if name not in program}
 
     def up(self, program: Mapping[str, Declared], *, refresh: bool = False, force: set[str] | None = None) -> None:
-        """Bring everything to what the program says; raises the first error, as the engine does at its end."""
+        """Converge every resource to the program; raise the first error, as the engine does."""
         self.operation()
-        self.index = self._read_index()  # before the refresh: the engine tells the program of what the backend has
+        self.index = self._read_index()  # before the refresh: the program reads the state of the backend
         if refresh:
             self._refresh()
         for name, declared in program.items():
-            self._bring(name, declared, forced=name in (force or set()))
-        for name in [name for name in self._last_first() if name not in program]:
+            self._converge(name, declared, forced=name in (force or set()))
+        for name in [name for name in self._deletion_order() if name not in program]:
             self._delete(name)
-        self._delete_doomed()
-        if self.unready:
-            raise VerbError("; ".join(self.unready.values()))
+        self._delete_pending()
+        if self.init_errors:
+            raise VerbError("; ".join(self.init_errors.values()))
 
     def refresh(self) -> None:
-        """Read everything."""
+        """Read every resource."""
         self.operation()
         self._refresh()
 
     def destroy(self) -> None:
-        """Delete everything, last first."""
+        """Delete every resource, in reverse order."""
         self.operation()
-        for name in self._last_first():
+        for name in self._deletion_order():
             self._delete(name)
-        self._delete_doomed()
+        self._delete_pending()
 
     # -- the verbs ------------------------------------------------------------------------------------------------
 
@@ -208,24 +211,26 @@ class Stack:
             self.index = self._read_index()
         news["__recorded"] = write_recorded(find_in(self.index, self.owner, urn))
         olds = dict(saved.inputs) if saved else {}
-        result = self._call(declared.type, "Check", urn, lambda one: one.check(wire(olds), wire(news)))
+        result = self._call(declared.type, "Check", urn, lambda provider: provider.check(wire(olds), wire(news)))
         if result.failures:
             raise CheckError({failure.property: failure.reason for failure in result.failures})
         return wire({**result.inputs, "__provider": news["__provider"]})
 
     def _read_index(self) -> Index:
-        return index_of({self.urn(name, one.type): {"outputs": one.outputs} for name, one in self.state.items()})
+        return index_of({self.urn(name, saved.type): {"outputs": saved.outputs} for name, saved in self.state.items()})
 
     def _step(self, name: str, saved: Saved | None, news: dict[str, Any], declared: Declared) -> str:
         if saved is None:
             return "create"
         urn = self.urn(name, declared.type)
-        result = self._call(declared.type, "Diff", urn, lambda one: one.diff(saved.id, wire(saved.outputs), wire(news)))
+        result = self._call(
+            declared.type, "Diff", urn, lambda provider: provider.diff(saved.id, wire(saved.outputs), wire(news))
+        )
         if result.replaces or saved.replacing:
             return "replace"
         return "update" if result.changes or saved.init_error else "same"
 
-    def _bring(self, name: str, declared: Declared, *, forced: bool) -> None:
+    def _converge(self, name: str, declared: Declared, *, forced: bool) -> None:
         saved = None if forced else self.state.get(name)
         news = self.check(name, declared, saved)
         step = "replace" if forced and name in self.state else self._step(name, saved, news, declared)
@@ -234,7 +239,7 @@ class Stack:
             if declared.create_first:
                 replaced = self.state[name]
                 self._create(name, declared, news)
-                self.doomed.append((name, replaced))
+                self.pending_deletes.append((name, replaced))
                 return
             self._delete_saved(name, self.state[name])
             self.state[name].replacing = True
@@ -247,15 +252,20 @@ class Stack:
             saved.inputs = news
 
     def _create(self, name: str, declared: Declared, news: dict[str, Any]) -> None:
-        self._made(name, declared, news, "Create", lambda one: one.create(wire(news)))
+        self._create_or_update(name, declared, news, "Create", lambda provider: provider.create(wire(news)))
 
     def _update(self, name: str, declared: Declared, news: dict[str, Any]) -> None:
         saved = self.state[name]
-        self._made(
-            name, declared, news, "Update", lambda one: one.update(saved.id, wire(saved.outputs), wire(news)), saved.id
+        self._create_or_update(
+            name,
+            declared,
+            news,
+            "Update",
+            lambda provider: provider.update(saved.id, wire(saved.outputs), wire(news)),
+            saved.id,
         )
 
-    def _made(
+    def _create_or_update(
         self,
         name: str,
         declared: Declared,
@@ -269,7 +279,7 @@ class Stack:
             result = self._call(declared.type, method, urn, verb, declared.timeout)
         except NotInitialised as partial:
             self.state[name] = Saved(declared.type, partial.id, news, partial.outputs, partial.reason)
-            self.unready[name] = partial.reason
+            self.init_errors[name] = partial.reason
             return
         outputs = wire({**result.outs, "__provider": news["__provider"]})
         self.state[name] = Saved(declared.type, id_ or result.id, news, outputs)
@@ -279,7 +289,7 @@ class Stack:
             if saved.replacing:
                 continue
             urn = self.urn(name, saved.type)
-            result = self._call(saved.type, "Read", urn, lambda one, s=saved: one.read(s.id, wire(s.outputs)))
+            result = self._call(saved.type, "Read", urn, lambda provider, s=saved: provider.read(s.id, wire(s.outputs)))
             if not result.id:
                 del self.state[name]
                 continue
@@ -288,26 +298,26 @@ class Stack:
             if result.inputs is not None:
                 saved.inputs = wire({**result.inputs, **provider})
 
-    def _last_first(self) -> list[str]:
-        """Return the names in the order of their ends: what holds a volume, then the volume."""
-        last_first = list(self.state)[::-1]
-        return sorted(last_first, key=lambda name: self.state[name].type == "Volume")
+    def _deletion_order(self) -> list[str]:
+        """Return the names in the order of deletion: clusters before the volumes that they mount."""
+        reverse = list(self.state)[::-1]
+        return sorted(reverse, key=lambda name: self.state[name].type == "Volume")
 
     def _delete(self, name: str) -> None:
         self._delete_saved(name, self.state[name])
         del self.state[name]
 
-    def _delete_doomed(self) -> None:
-        self.doomed.sort(key=lambda one: one[1].type == "Volume")
-        while self.doomed:
-            self._delete_saved(*self.doomed[0])
-            self.doomed.pop(0)
+    def _delete_pending(self) -> None:
+        self.pending_deletes.sort(key=lambda pair: pair[1].type == "Volume")
+        while self.pending_deletes:
+            self._delete_saved(*self.pending_deletes[0])
+            self.pending_deletes.pop(0)
 
     def _delete_saved(self, name: str, saved: Saved) -> None:
         if saved.replacing:
             return
         urn = self.urn(name, saved.type)
-        self._call(saved.type, "Delete", urn, lambda one: one.delete(saved.id, wire(saved.outputs)))
+        self._call(saved.type, "Delete", urn, lambda provider: provider.delete(saved.id, wire(saved.outputs)))
 
     def _call(self, type_: str, method: str, urn: str, verb: Callable[[Any], Any], timeout: float = 0.0) -> Any:
         request, context = SimpleNamespace(urn=urn, timeout=timeout), Context()
@@ -326,22 +336,22 @@ class Stack:
 
 @dataclass
 class ModelBackend:
-    """A backend with the states that a model of a stack says."""
+    """The backend of a model stack."""
 
     stack: Stack
 
     def stack_names(self, report: Any) -> list[str]:
-        return [self.stack.owner, *self.stack.beside]
+        return [self.stack.owner, *self.stack.other_states]
 
     def own_state(self, urn: str, report: Any) -> Any:
         return self.stack.export()
 
     def other_states(self, urn: str, report: Any) -> Any:
-        return self.stack.beside.items()
+        return self.stack.other_states.items()
 
 
 class Reports:
-    """Receives what verbs report."""
+    """A report port that records what verbs report."""
 
     def __init__(self) -> None:
         self.rows: list[str] = []
@@ -356,12 +366,12 @@ class Reports:
 
 
 def operation(verb: str | None = None) -> Operation:
-    """Return an operation of the deployment that runs, whose reports nobody reads."""
+    """Return an operation of the current deployment, whose reports are dropped."""
     return Operation(base.current(), Reports(), verb)
 
 
 class NotInitialised(Exception):  # noqa: N818 - what the engine calls it
-    """The verb ended as "made, but not ready"."""
+    """The verb ended as "created, but not ready"."""
 
     def __init__(self, partial: Any) -> None:
         super().__init__("; ".join(partial.reasons))
@@ -370,7 +380,7 @@ class NotInitialised(Exception):  # noqa: N818 - what the engine calls it
         self.reason = "; ".join(partial.reasons)
 
 
-# The host's own methods, which `engine.find_call` looks for by name in the frames above a verb.
+# The methods of the host, which `engine.find_call` looks for by name in the frames above a verb.
 def Check(provider: Any, verb: Callable[[Any], Any], request: Any, context: Any) -> Any:  # noqa: N802
     return verb(provider)
 
@@ -399,16 +409,16 @@ _METHODS = {"Check": Check, "Diff": Diff, "Create": Create, "Read": Read, "Updat
 
 
 def wire(props: Mapping[str, Any]) -> dict[str, Any]:
-    """Send properties over the wire: numbers become floats, what is None at the top is not sent."""
+    """Send properties over the wire: numbers become floats, a property that is None is dropped."""
     from pulumi.output import Unknown as PulumiUnknown
 
     def send(value: Any) -> Any:
         if isinstance(value, (PulumiUnknown, Unknown)) or value is UNKNOWN:
             return PulumiUnknown()
         if isinstance(value, Mapping):
-            return {key: send(one) for key, one in value.items()}
+            return {key: send(element) for key, element in value.items()}
         if isinstance(value, (list, tuple)):
-            return [send(one) for one in value]
+            return [send(element) for element in value]
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     return {key: send(value) for key, value in props.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Two hundred rounds of an auction that takes a fifth of the machines: the state follows, and nothing is rented."""
+"""Two hundred rounds of an auction that preempts a fifth of the clusters: the state follows, and nothing is created."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ ROUNDS, SHARE, SEED = 200, 0.2, 20
 PROGRAM = {name: cluster() for name in ("a", "b", "c", "d")}
 
 
-def test_each_round_is_told_as_it_is_and_rents_nothing(
+def test_each_round_is_recorded_and_creates_nothing(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At random a fifth loses its machines and those before win theirs back: one live bid each, under one id."""
+    """A random fifth is preempted and the previous ones win again: one live bid each, with the same id."""
     monkeypatch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     stack.up(PROGRAM)
     ids = {name: saved.id for name, saved in stack.state.items()}
     cloud.clear_requests()
-    lost: dict[str, int] = dict.fromkeys(PROGRAM, 0)
-    out: set[str] = set()
+    preemptions: dict[str, int] = dict.fromkeys(PROGRAM, 0)
+    preempted: set[str] = set()
     for number in range(ROUNDS):
-        for name in sorted(out):
+        for name in sorted(preempted):
             cloud.release(ids[name])
-        out = {name for name in PROGRAM if chance.random() < SHARE}
-        for name in sorted(out):
+        preempted = {name for name in PROGRAM if rng.random() < SHARE}
+        for name in sorted(preempted):
             cloud.preempt(ids[name])
-            lost[name] += 1
+            preemptions[name] += 1
         stack.refresh()
-        told = {name: saved.outputs["status"] for name, saved in stack.state.items()}
-        assert told == {name: "preempted" if name in out else "running" for name in PROGRAM}, (SEED, number)
-        assert {name: saved.outputs["preemptions"] for name, saved in stack.state.items()} == lost, (SEED, number)
+        statuses = {name: saved.outputs["status"] for name, saved in stack.state.items()}
+        assert statuses == {name: "preempted" if name in preempted else "running" for name in PROGRAM}, (SEED, number)
+        assert {name: saved.outputs["preemptions"] for name, saved in stack.state.items()} == preemptions, (
+            SEED,
+            number,
+        )
         stack.up(PROGRAM)
         assert {name: saved.id for name, saved in stack.state.items()} == ids
-    assert sum(lost.values()) > ROUNDS * len(PROGRAM) * SHARE / 2
+    assert sum(preemptions.values()) > ROUNDS * len(PROGRAM) * SHARE / 2
     assert [bid["fid"] for bid in cloud.bids] == list(ids.values())
     assert not cloud.mutations

@@ -16,8 +16,10 @@ def limited(stack: Stack) -> Stack:
     return stack
 
 
-def test_the_cluster_that_exceeds_it_fails_and_the_others_are_listed(limited: Stack, cloud: FakeMithril) -> None:
-    """By how much, and what came before."""
+def test_the_cluster_that_exceeds_the_budget_fails_and_the_others_are_listed(
+    limited: Stack, cloud: FakeMithril
+) -> None:
+    """With the excess and the cost of each cluster before it."""
     program = {"a": cluster(num_instances=2), "b": cluster(num_instances=3), "c": cluster(num_instances=2)}
     with pytest.raises(CheckError) as failed:
         limited.preview(program)
@@ -30,13 +32,13 @@ def test_the_cluster_that_exceeds_it_fails_and_the_others_are_listed(limited: St
 
 
 def test_a_stack_within_its_budget_passes(limited: Stack) -> None:
-    """To the cent."""
+    """Also if it uses the budget up."""
     limited.up({"a": cluster(num_instances=3), "b": cluster(num_instances=3)})
     assert set(limited.state) == {"a", "b"}
 
 
 def test_a_paused_cluster_counts_zero(limited: Stack) -> None:
-    """It gives its machines back."""
+    """It has no machines."""
     limited.up({"a": cluster(num_instances=6, paused=True), "b": cluster(num_instances=6)})
 
 
@@ -48,15 +50,15 @@ def test_a_replacement_is_not_counted_twice(limited: Stack) -> None:
 
 
 def test_destroy_is_never_blocked(limited: Stack, cloud: FakeMithril) -> None:
-    """A budget that was lowered meanwhile stops no end."""
+    """Not even after the budget was lowered."""
     limited.up({"a": cluster(num_instances=6)})
     limited.config["flow:maxCostPerHour"] = "10"
     limited.destroy()
     assert not cloud.live_bids
 
 
-def test_a_budget_that_is_none_is_said(limited: Stack) -> None:
-    """With how to set one."""
+def test_an_invalid_budget_is_a_failure(limited: Stack) -> None:
+    """With its value."""
     limited.config["flow:maxCostPerHour"] = "plenty"
     with pytest.raises(CheckError, match="flow:maxCostPerHour is 'plenty'"):
         limited.preview({"a": cluster()})

@@ -1,4 +1,4 @@
-"""What leans on Pulumi's insides: each with the inside there, and with it gone."""
+"""What depends on internals of Pulumi: each with the internal present, and with it missing."""
 
 from __future__ import annotations
 
@@ -30,41 +30,41 @@ from flow_resources.volume import Volume
 
 
 class Listener(engine_pb2_grpc.EngineServicer):
-    """An engine that listens to logs."""
+    """An engine that records logs."""
 
     def __init__(self) -> None:
-        self.heard: list[Any] = []
+        self.logs: list[Any] = []
         self.stop: Callable[[], Any] = lambda: None
 
     def Log(self, request: Any, context: Any) -> Any:  # noqa: N802
         from google.protobuf import empty_pb2
 
-        self.heard.append(request)
+        self.logs.append(request)
         return empty_pb2.Empty()
 
 
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch) -> Any:
     """An engine at an address, as the host gets it in argv."""
-    server, listening = grpc.server(ThreadPoolExecutor(2)), Listener()
-    engine_pb2_grpc.add_EngineServicer_to_server(listening, server)
+    server, engine_double = grpc.server(ThreadPoolExecutor(2)), Listener()
+    engine_pb2_grpc.add_EngineServicer_to_server(engine_double, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    listening.stop = lambda: server.stop(0).wait()
+    engine_double.stop = lambda: server.stop(0).wait()
     monkeypatch.setattr(sys, "argv", ["plugin", f"127.0.0.1:{port}"])
-    forget_the_engine()
-    yield listening
-    forget_the_engine()
-    listening.stop()
+    clear_engine_caches()
+    yield engine_double
+    clear_engine_caches()
+    engine_double.stop()
 
 
-def forget_the_engine() -> None:
-    for known in (engine._engine, engine._channel, engine.end_with_the_engine):
-        known.cache_clear()
+def clear_engine_caches() -> None:
+    for cached in (engine._engine, engine._channel, engine.end_with_the_engine):
+        cached.cache_clear()
 
 
 def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None) -> Any:
-    """Call a function with the operation and the call of a verb, as a provider's method does."""
+    """Call a function with the operation and the call of a verb, as a method of a provider does."""
     request = SimpleNamespace(urn="urn:pulumi:s::p::t::trainer", timeout=timeout)
 
     def verb(_: Any) -> Any:
@@ -74,8 +74,8 @@ def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None) -> An
     return Create(None, verb, request, context or Context())
 
 
-def end_unready(id_: str, outputs: dict[str, Any], props: dict[str, Any], reason: str) -> Any:
-    """Return what a provider's create does at its end with what is not ready."""
+def return_not_ready(id_: str, outputs: dict[str, Any], props: dict[str, Any], reason: str) -> Any:
+    """Return a create that ends with a resource that is not ready."""
 
     def verb(op: Any, call: Any) -> Any:
         result = Result(id_, outputs, reason)
@@ -85,16 +85,16 @@ def end_unready(id_: str, outputs: dict[str, Any], props: dict[str, Any], reason
     return verb
 
 
-def test_rows_and_warnings_reach_the_resources_own_row(listener: Listener) -> None:
-    """Ephemeral for the row, lasting for a warning, both with the URN."""
+def test_progress_and_warnings_reach_the_row_of_the_resource(listener: Listener) -> None:
+    """Progress is ephemeral, a warning is not; both have the URN."""
 
-    def speak(op: Any, _call: Any) -> None:
+    def send_report(op: Any, _call: Any) -> None:
         op.report.progress("2/4 machines running")
-        op.report.progress("2/4 machines running")  # at every poll, and shown once
+        op.report.progress("2/4 machines running")  # as each poll does; shown once
         op.report.warn("under the market")
 
-    in_a_verb(speak)
-    assert [(one.message, one.urn, one.ephemeral) for one in listener.heard] == [
+    in_a_verb(send_report)
+    assert [(log.message, log.urn, log.ephemeral) for log in listener.logs] == [
         ("2/4 machines running", "urn:pulumi:s::p::t::trainer", True),
         ("under the market", "urn:pulumi:s::p::t::trainer", False),
     ]
@@ -117,20 +117,20 @@ def test_without_an_engine_that_listens_warnings_go_to_standard_error(
 
 
 def test_the_call_is_found_in_the_hosts_frame() -> None:
-    """URN and custom time-out; zero means none."""
+    """The URN and the custom timeout; zero means none."""
     assert in_a_verb(lambda op, _: op.timeout, timeout=90.0) == 90.0
     assert in_a_verb(lambda op, _: op.timeout) is None
     assert in_a_verb(lambda op, _: op.urn) == "urn:pulumi:s::p::t::trainer"
 
 
 def test_without_the_hosts_frame_a_verb_runs_with_the_defaults() -> None:
-    """No URN, no limit of its own, and it works."""
+    """Without a URN and a time limit."""
     with _operation("create") as (op, call):
         assert (op.urn, op.timeout, call) == (None, None, engine.Call())
 
 
 def test_an_error_is_one_line_with_its_remedy() -> None:
-    """The Status wins over the host's traceback."""
+    """The Status replaces the traceback of the host."""
     context = Context()
 
     def fail(*_: Any) -> None:
@@ -141,18 +141,18 @@ def test_an_error_is_one_line_with_its_remedy() -> None:
     assert context.status().message == "could not place it: pay"
 
 
-def test_our_own_mistake_is_one_line_too(listener: Listener) -> None:
+def test_an_internal_error_is_one_line_too(listener: Listener) -> None:
     """The traceback goes to the debug log."""
     context = Context()
     with pytest.raises(ZeroDivisionError):
         in_a_verb(lambda *_: 1 // 0, context=context)
     assert "please report it" in context.status().message
     assert "\n" not in context.status().message
-    assert "Traceback" in listener.heard[0].message
+    assert "Traceback" in listener.logs[0].message
 
 
-def test_without_a_context_an_error_is_the_hosts_business() -> None:
-    """Stock behaviour."""
+def test_without_a_context_the_error_goes_to_the_host() -> None:
+    """As in plain Pulumi."""
 
     def fail(*_: Any) -> None:
         raise RejectedError("no")
@@ -162,29 +162,29 @@ def test_without_a_context_an_error_is_the_hosts_business() -> None:
 
 
 def test_a_failed_initialisation_records_the_id() -> None:
-    """Id, outputs with the provider's token, inputs and the reason."""
+    """The id, the outputs with the token of the provider, the inputs and the reason."""
     context = Context()
     props = {"a": 1, "__provider": "token"}
     with pytest.raises(engine.InitialisationFailed):
-        in_a_verb(end_unready("bid_1", {"x": 2}, props, "not yet: wait"), context=context)
+        in_a_verb(return_not_ready("bid_1", {"x": 2}, props, "not yet: wait"), context=context)
     partial = provider_pb2.ErrorResourceInitFailed()
     assert context.status().details[0].Unpack(partial)
     assert (partial.id, list(partial.reasons)) == ("bid_1", ["not yet: wait"])
     assert json_format.MessageToDict(partial.properties) == {"x": 2.0, "__provider": "token"}
 
 
-def test_where_it_cannot_be_said_the_id_is_kept_by_a_success_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    """Losing the id would orphan a paid cluster."""
-    result = in_a_verb(end_unready("bid_1", {"x": 2}, {}, "not yet"), context=SimpleNamespace())
+def test_without_details_the_id_is_recorded_by_a_success_with_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without its id, a paid cluster would be an orphan."""
+    result = in_a_verb(return_not_ready("bid_1", {"x": 2}, {}, "not yet"), context=SimpleNamespace())
     assert isinstance(result, CreateResult)
     assert (result.id, result.outs) == ("bid_1", {"x": 2})
     assert "not yet (recorded as bid_1)" in capsys.readouterr().err
 
 
-def test_a_create_that_is_not_ready_keeps_its_id_in_either_host(
+def test_a_create_that_is_not_ready_records_its_id_without_details_too(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """End to end through the verbs, where the host has no way to say it."""
+    """End to end through the verbs."""
     monkeypatch.setattr(engine, "_send_details", lambda *_: False)
     cloud.set_price("8xa100", "us-central5-a", 61.0)
     stack.up({"trainer": cluster(timeout=0.3)})
@@ -192,9 +192,9 @@ def test_a_create_that_is_not_ready_keeps_its_id_in_either_host(
     assert stack.state["trainer"].outputs["status"] == "pending"
 
 
-def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener) -> None:
-    """Nobody listens at its address any more. In a process of its own: it would be this one's end."""
-    waits = (
+def test_a_plugin_exits_when_its_engine_is_gone(listener: Listener) -> None:
+    """Nothing listens at the address any more. In a process of its own, which it ends."""
+    script = (
         "import grpc, threading\n"
         "from flow_resources import engine\n"
         "engine.end_with_the_engine()\n"
@@ -202,7 +202,7 @@ def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener) -> None:
         "print('connected', flush=True)\n"
         "threading.Event().wait()\n"
     )
-    plugin = subprocess.Popen([sys.executable, "-c", waits, sys.argv[1]], stdout=subprocess.PIPE, text=True)
+    plugin = subprocess.Popen([sys.executable, "-c", script, sys.argv[1]], stdout=subprocess.PIPE, text=True)
     with plugin:
         assert plugin.stdout
         assert plugin.stdout.readline() == "connected\n"
@@ -211,48 +211,46 @@ def test_a_plugin_dies_when_its_engine_is_gone(listener: Listener) -> None:
         assert plugin.wait(60) == 1
 
 
-def test_a_plugin_lives_while_its_engine_listens_whatever_becomes_of_the_connection(
-    listener: Listener, mocker: Any
-) -> None:
-    """One that was idle for long is closed by gRPC itself; made anew, it tells again."""
-    died, channel = mocker.patch("os._exit"), mocker.Mock()
+def test_a_plugin_reconnects_while_its_engine_listens(listener: Listener, mocker: Any) -> None:
+    """An idle connection is closed by gRPC itself."""
+    exit_process, channel = mocker.patch("os._exit"), mocker.Mock()
     mocker.patch.object(engine, "_channel", return_value=channel)
-    again = mocker.patch("grpc.channel_ready_future")
+    reconnect = mocker.patch("grpc.channel_ready_future")
     engine.end_with_the_engine()
     ((watch,), _) = channel.subscribe.call_args
     for state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE):
         watch(state)
-    again.assert_called_once_with(channel)
-    assert not died.called
+    reconnect.assert_called_once_with(channel)
+    assert not exit_process.called
 
 
-def test_without_an_engines_address_nothing_is_watched(mocker: Any) -> None:
-    """A command, a test: it ends when it is done."""
-    forget_the_engine()
-    watched = mocker.spy(grpc, "insecure_channel")
+def test_without_the_address_of_an_engine_nothing_is_watched(mocker: Any) -> None:
+    """As in a command or a test."""
+    clear_engine_caches()
+    connect = mocker.spy(grpc, "insecure_channel")
     engine.end_with_the_engine()
-    assert not watched.called
+    assert not connect.called
 
 
-def test_the_hosts_pool_is_widened_from_inside() -> None:
-    """Four workers become as many as the engine asks for."""
+def test_the_thread_pool_of_the_host_is_widened() -> None:
+    """From four workers to as many as the engine asks for."""
     with ThreadPoolExecutor(4) as pool:
         assert pool.submit(engine.widen_pool, 16).result()
-        gate = threading.Barrier(16, timeout=60)
-        places = [pool.submit(gate.wait) for _ in range(16)]
-        assert sorted(place.result() for place in places) == list(range(16))
+        barrier = threading.Barrier(16, timeout=60)
+        futures = [pool.submit(barrier.wait) for _ in range(16)]
+        assert sorted(future.result() for future in futures) == list(range(16))
 
 
-def test_in_another_kind_of_thread_the_pool_stays_as_it_is() -> None:
-    """Stock behaviour: four at a time."""
-    answers: list[bool] = []
-    thread = threading.Thread(target=lambda: answers.append(engine.widen_pool()))
+def test_outside_of_a_pool_thread_nothing_is_widened() -> None:
+    """As in plain Pulumi: four at a time."""
+    results: list[bool] = []
+    thread = threading.Thread(target=lambda: results.append(engine.widen_pool()))
     thread.start()
     thread.join()
-    assert answers == [False]
+    assert results == [False]
 
 
-def test_a_provider_is_serialised_once_a_class(mocker: Any) -> None:
+def test_a_provider_is_serialised_once_per_class(mocker: Any) -> None:
     """The token is a name."""
     program._tokens.clear()
     spy = mocker.spy(program, "serialize_provider")
@@ -262,7 +260,7 @@ def test_a_provider_is_serialised_once_a_class(mocker: Any) -> None:
 
 
 def test_without_the_class_token_the_stock_resource_is_used(mocker: Any) -> None:
-    """Another Pulumi: let it do what it does."""
+    """As in another version of Pulumi."""
     stock = mocker.patch.object(pulumi.dynamic.Resource, "__init__", return_value=None)
     mocker.patch.object(Volume, "_resource_type_name", None)
     program.declare(Volume.__new__(Volume), VolumeProvider, "x", {"a": 1}, None)
@@ -271,8 +269,8 @@ def test_without_the_class_token_the_stock_resource_is_used(mocker: Any) -> None
     assert (name, props) == ("x", {"a": 1})
 
 
-def test_unknown_values_are_told_however_deep() -> None:
-    """Both ways."""
+def test_unknown_values_are_converted_at_every_depth() -> None:
+    """In both directions."""
     from pulumi.output import Unknown
     from pulumi.runtime import rpc
 

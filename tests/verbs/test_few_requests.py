@@ -83,7 +83,7 @@ def test_a_create_reads_the_history_where_instances_were_lost_or_it_took_long(
             if lost and len(clock.slept) == 5:
                 cloud.release(bid)
 
-        clock.meanwhile = meanwhile
+        clock.on_sleep = meanwhile
         found = requests_of(cloud, lambda: stack.up({"trainer": cluster()}))
         assert found["GET /v2/spot/bids/ID/history"] == (lost or boot > 60)
         assert stack.state["trainer"].outputs["preemptions"] == preemptions

@@ -1,4 +1,4 @@
-"""States that released versions wrote, through the verbs: the cheap part of the proof that an upgrade is safe."""
+"""States of released versions, through the verbs: the cheap part of the proof that an upgrade is safe."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ from flow_resources.core.spec import ClusterSpec
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
-GOLDEN = golden.every()
-QUIET = {one.name: f"no-live-secret-{one.name}" for one in FIELDS if one.sensitive}
-SIGNED = "4dabf18193072939515e22adb298388d"  # how a state says that what follows is ciphertext
-LATER = {"preemptions", "attached_to"}  # what only a look after everything was made can know
+GOLDEN = golden.list_states()
+SENSITIVE = {field.name: f"no-live-secret-{field.name}" for field in FIELDS if field.sensitive}
+CIPHERTEXT_KEY = "4dabf18193072939515e22adb298388d"  # the key in a state that marks ciphertext
+SET_BY_REFRESH = {"preemptions", "attached_to"}  # outputs that only a read after all creates knows
 each_state = pytest.mark.parametrize("state", GOLDEN, ids=str)
 
 
 @pytest.fixture
 def cloud(clean_environment: None, state: Golden) -> Iterator[FakeMithril]:
-    """The cloud that the state speaks of."""
-    with state.cloud() as made:
-        yield made
+    """The cloud that the state belongs to."""
+    with state.cloud() as fake:
+        yield fake
 
 
 @pytest.fixture
 def stack(cloud: FakeMithril, clock: FakeClock, state: Golden) -> Iterator[Stack]:
-    """A stack that holds what the state holds."""
+    """A stack with the resources of the state."""
     stack = Stack(settings_of(cloud), owner="organization/golden/dev", clock=clock)
-    for one in state.export(cloud)["deployment"]["resources"]:
-        kind, name = one["type"].rpartition(":")[2], one["urn"].rpartition("::")[2]
-        if one["type"].startswith("pulumi-python:dynamic/flow:"):
-            reason = "; ".join(one.get("initErrors", ())) or None
-            saved = Saved(kind, one["id"], opened(one["inputs"]), opened(one["outputs"]), reason)
-            if one.get("delete"):
-                stack.doomed.append((name, saved))
+    for resource in state.export(cloud)["deployment"]["resources"]:
+        kind, name = resource["type"].rpartition(":")[2], resource["urn"].rpartition("::")[2]
+        if resource["type"].startswith("pulumi-python:dynamic/flow:"):
+            reason = "; ".join(resource.get("initErrors", ())) or None
+            saved = Saved(kind, resource["id"], decrypted(resource["inputs"]), decrypted(resource["outputs"]), reason)
+            if resource.get("delete"):
+                stack.pending_deletes.append((name, saved))
             else:
                 stack.state[name] = saved
     yield stack
     base.current().close()
 
 
-def opened(props: dict[str, Any]) -> dict[str, Any]:
-    """Put some value where the state has ciphertext: of what kind does not matter to the verbs, only that it stays."""
+def decrypted(props: dict[str, Any]) -> dict[str, Any]:
+    """Replace ciphertext by a fixed value: the verbs only need it to stay the same."""
     return {
-        name: ({"SECRET": QUIET[name]} if name == "env" else QUIET[name])
-        if isinstance(value, dict) and SIGNED in value
+        name: ({"SECRET": SENSITIVE[name]} if name == "env" else SENSITIVE[name])
+        if isinstance(value, dict) and CIPHERTEXT_KEY in value
         else value
         for name, value in props.items()
     }
 
 
 def without(names: set[str], props: dict[str, Any]) -> dict[str, Any]:
-    """Leave some properties out."""
+    """Return the properties without some of them."""
     return {name: value for name, value in props.items() if name not in names}
 
 
 def owned(stack: Stack) -> dict[str, Declared]:
-    """Return the program that says what the state holds; what is only read is not checked."""
+    """Return the program that declares what the state records, without what was only read."""
     return {
         name: Declared(saved.type, {key: value for key, value in saved.inputs.items() if not key.startswith("__")})
         for name, saved in stack.state.items()
@@ -71,43 +71,43 @@ def owned(stack: Stack) -> dict[str, Declared]:
     }
 
 
-def test_there_are_states_of_a_version() -> None:
-    """Each with what can stand in one: nothing is proved by an empty folder."""
+def test_there_are_states_of_every_case() -> None:
+    """An empty folder would prove nothing."""
     assert {state.folder.name for state in GOLDEN} >= {"settled", "interrupted"}
 
 
 @each_state
-def test_what_is_recorded_reads_back_as_it_was(stack: Stack, cloud: FakeMithril) -> None:
-    """Inputs and outputs, key by key: a key that a version drops or changes would show here."""
+def test_a_refresh_changes_no_recorded_value(stack: Stack, cloud: FakeMithril) -> None:
+    """Inputs and outputs, key by key: a key that a version drops or changes would fail here."""
     before = {name: (dict(saved.inputs), dict(saved.outputs)) for name, saved in stack.state.items()}
     stack.refresh()
     for name, saved in stack.state.items():
         inputs, outputs = before[name]
-        assert without(LATER, saved.outputs) == without(LATER, outputs)
-        if "__mark" in outputs:  # of what is only read, nothing is an input
+        assert without(SET_BY_REFRESH, saved.outputs) == without(SET_BY_REFRESH, outputs)
+        if "__mark" in outputs:  # what was only read has no inputs
             assert saved.inputs == inputs
 
 
 @each_state
-def test_a_name_that_was_given_is_one_that_would_be_given(stack: Stack, cloud: FakeMithril) -> None:
-    """Mark and digest of every cluster that was placed: else a leftover would not be known again."""
-    placed = {
+def test_recorded_names_are_the_names_of_this_version(stack: Stack, cloud: FakeMithril) -> None:
+    """The mark and the digest of every placed cluster: otherwise an orphan would not be recognised."""
+    clusters = {
         name: saved
         for name, saved in stack.state.items()
         if saved.type == "GpuCluster" and not {"env", "adopt_task_id"} & set(saved.inputs) and "__mark" in saved.outputs
     }
-    for name, saved in placed.items():
+    for name, saved in clusters.items():
         parts = take_apart(saved.outputs["task_name"])
         assert parts
         assert str(parts.mark) == saved.outputs["__mark"]
         if name != "quiet":  # its command is ciphertext here
             assert parts.spec == ClusterSpec.parse(saved.inputs).digest(cloud.key)
-    assert placed
+    assert clusters
 
 
 @each_state
 def test_the_same_program_changes_nothing(stack: Stack, cloud: FakeMithril) -> None:
-    """Except for what was not ready: that goes on, and is neither placed anew nor replaced."""
+    """Except what was not ready, which is updated, not replaced or placed anew."""
     program, plan = owned(stack), stack.preview(owned(stack))
     assert {name: plan[name] for name in program} == {
         name: "update" if stack.state[name].init_error else "same" for name in program
@@ -116,8 +116,8 @@ def test_the_same_program_changes_nothing(stack: Stack, cloud: FakeMithril) -> N
 
 
 @each_state
-def test_destroy_ends_what_is_recorded_and_nothing_else(stack: Stack, cloud: FakeMithril) -> None:
-    """Also what was still to be deleted."""
-    read = {stack.state.pop(name).id for name in set(stack.state) - set(owned(stack))}
+def test_destroy_deletes_what_is_recorded_and_nothing_else(stack: Stack, cloud: FakeMithril) -> None:
+    """Including the pending deletions."""
+    only_read = {stack.state.pop(name).id for name in set(stack.state) - set(owned(stack))}
     stack.destroy()
-    assert {one["fid"] for one in (*cloud.live_bids, *cloud.volumes)} == read
+    assert {item["fid"] for item in (*cloud.live_bids, *cloud.volumes)} == only_read

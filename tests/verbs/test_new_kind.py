@@ -1,4 +1,4 @@
-"""A kind of resource that only says what it is gets everything that the verbs owe: see `support.toy_kind`."""
+"""A kind of resource that declares only its inputs gets all duties of the verbs: see `support.toy_kind`."""
 
 from __future__ import annotations
 
@@ -17,35 +17,39 @@ from flow_resources.core.hidden import SERVICE
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
-ONE = {"s": Declared("Scratch", {"size_gb": 10, "note": "canary-note"}, create_first=True)}
+BASE = {"s": Declared("Scratch", {"size_gb": 10, "note": "canary-note"}, create_first=True)}
 LARGER = {"s": Declared("Scratch", {"size_gb": 20, "note": "canary-note"}, create_first=True)}
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the model of the engine, and the matrix, know it."""
+    """Register the kind with the model of the engine and with the matrix."""
     monkeypatch.setitem(model.PROVIDERS, "Scratch", ScratchProvider)
-    monkeypatch.setitem(matrix.LIVE, "Scratch", matrix.LIVE["Volume"])
-    monkeypatch.delitem(matrix.LIVE, "Volume")
+    monkeypatch.setitem(matrix.LIVE_IDS, "Scratch", matrix.LIVE_IDS["Volume"])
+    monkeypatch.delitem(matrix.LIVE_IDS, "Volume")
 
 
 def test_the_kind_has_fewer_than_eighty_lines() -> None:
-    """With its imports and its table."""
+    """With its imports and its table of fields."""
     assert len(inspect.getsource(toy_kind).splitlines()) < 80
 
 
 def test_check_reports_every_bad_input_with_its_path_and_no_secret(stack: Stack) -> None:
-    """From the table alone."""
+    """From the table of fields alone."""
     bad = {"s": Declared("Scratch", {"size_gb": 1000, "note": 7, "colour": "red"})}
     with pytest.raises(CheckError) as failed:
         stack.preview(bad)
-    assert set(failed.value.failures) == {"size_gb", "", "colour"}  # of a sensitive one a host would print the value
+    assert set(failed.value.failures) == {
+        "size_gb",
+        "",
+        "colour",
+    }  # a host prints the path of a failure with its value, so a sensitive input has none
 
 
-def test_diff_is_what_the_table_says(stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]) -> None:
-    """In the state alone, or a replacement, which says what is lost."""
-    stack.up(ONE)
-    assert stack.preview(ONE) == {"s": "same"}
+def test_diff_follows_the_table_of_fields(stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]) -> None:
+    """An update of the state alone, or a replacement, which reports what is lost."""
+    stack.up(BASE)
+    assert stack.preview(BASE) == {"s": "same"}
     assert stack.preview({"s": Declared("Scratch", {"size_gb": 10, "note": "another"})}) == {"s": "update"}
     cloud.clear_requests()
     assert stack.preview(LARGER) == {"s": "replace"}
@@ -54,53 +58,55 @@ def test_diff_is_what_the_table_says(stack: Stack, cloud: FakeMithril, capsys: p
 
 
 def test_a_secret_that_the_service_echoes_is_redacted(stack: Stack, cloud: FakeMithril) -> None:
-    """It was registered before anybody was asked."""
+    """It is registered before the first request."""
     cloud.faults.add(method="POST", path="volumes", status=400, body={"detail": "no room for canary-note"})
     with pytest.raises(VerbError, match="no room for …"):
-        stack.up(ONE)
+        stack.up(BASE)
 
 
 @pytest.mark.parametrize("verb", ["refresh", "destroy"])
-def test_nothing_is_touched_at_another_service(stack: Stack, cloud: FakeMithril, verb: str) -> None:
-    """The state records where it lives."""
-    stack.up(ONE)
+def test_nothing_is_changed_at_another_service(stack: Stack, cloud: FakeMithril, verb: str) -> None:
+    """The state records the service."""
+    stack.up(BASE)
     stack.state["s"].outputs[SERVICE] = "http://elsewhere"
     with pytest.raises(VerbError, match="the state records http://elsewhere"):
         getattr(stack, verb)()
-    assert stack.state["s"].id in [one["fid"] for one in cloud.volumes]
+    assert stack.state["s"].id in [volume["fid"] for volume in cloud.volumes]
 
 
-def test_what_a_lost_create_left_is_taken_over(stack: Stack, cloud: FakeMithril) -> None:
+def test_the_orphan_of_a_lost_create_is_taken_over(stack: Stack, cloud: FakeMithril) -> None:
     """By the mark in its name."""
-    dark: dict[str, Any] = {"kind": "reset", "when": "before", "times": None}
-    cloud.faults.add(method="POST", path="volumes", kind="reset", when="after", then=lambda _: cloud.faults.add(**dark))
+    reset_all: dict[str, Any] = {"kind": "reset", "when": "before", "times": None}
+    cloud.faults.add(
+        method="POST", path="volumes", kind="reset", when="after", then=lambda _: cloud.faults.add(**reset_all)
+    )
     with pytest.raises(VerbError):
-        stack.up(ONE)
+        stack.up(BASE)
     cloud.faults.clear()
-    (left,) = cloud.volumes
-    stack.up(ONE)
-    assert stack.state["s"].id == left["fid"]
+    (orphan,) = cloud.volumes
+    stack.up(BASE)
+    assert stack.state["s"].id == orphan["fid"]
     assert len(cloud.volumes) == 1
 
 
 def test_the_id_is_recorded_when_the_verb_fails_after_the_create(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the next `up` goes on with it."""
+    """And the next `up` continues with it."""
     with monkeypatch.context() as patch:
         patch.setattr(toy_kind.Scratch, "converge", lambda *_: 1 // 0)
         with pytest.raises(VerbError, match="ZeroDivisionError"):
-            stack.up(ONE)
-    (made,) = cloud.volumes
-    assert stack.state["s"].id == made["fid"]
-    stack.up(ONE)
-    assert [one["fid"] for one in cloud.volumes] == [made["fid"]]
-    assert stack.preview(ONE) == {"s": "same"}
+            stack.up(BASE)
+    (created,) = cloud.volumes
+    assert stack.state["s"].id == created["fid"]
+    stack.up(BASE)
+    assert [volume["fid"] for volume in cloud.volumes] == [created["fid"]]
+    assert stack.preview(BASE) == {"s": "same"}
 
 
-def test_two_kinds_do_not_know_each_other(stack: Stack) -> None:
-    """An operation of the same deployment serves both."""
-    stack.up({**ONE, "v": model.volume()})
+def test_two_kinds_are_independent(stack: Stack) -> None:
+    """An operation of one deployment serves both."""
+    stack.up({**BASE, "v": model.volume()})
     assert len(ScratchProvider.resource.list_live(operation(), base.current().clock.now())) == 2
 
 
@@ -108,10 +114,10 @@ def test_two_kinds_do_not_know_each_other(stack: Stack) -> None:
 @pytest.mark.parametrize(
     "scenario",
     [
-        Scenario({}, matrix.up(ONE), ONE),
-        Scenario(ONE, matrix.up(LARGER), LARGER),
-        Scenario(ONE, matrix.refresh, ONE),
-        Scenario(ONE, matrix.destroy, {}),
+        Scenario({}, matrix.up(BASE), BASE),
+        Scenario(BASE, matrix.up(LARGER), LARGER),
+        Scenario(BASE, matrix.refresh, BASE),
+        Scenario(BASE, matrix.destroy, {}),
     ],
     ids=["create", "replace", "refresh", "destroy"],
 )
@@ -119,11 +125,11 @@ def test_two_kinds_do_not_know_each_other(stack: Stack) -> None:
 def test_its_row_of_the_fault_matrix(
     clean_environment: None, monkeypatch: pytest.MonkeyPatch, scenario: Scenario, fault: str
 ) -> None:
-    """One fault at every call, one recovery: no orphan, no double, no state that lies."""
+    """One fault at every request and one recovery: no orphan, no duplicate, and a correct state."""
     assert matrix.run_row(monkeypatch, scenario, fault, "ignore", FakeClock) == {}
 
 
 @pytest.mark.parametrize("fault", ["reset after", "killed after acceptance"])
 def test_a_sample_of_its_row(clean_environment: None, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    """What hurts most."""
-    assert matrix.run_row(monkeypatch, Scenario({}, matrix.up(ONE), ONE), fault, "ignore", FakeClock) == {}
+    """The most harmful faults."""
+    assert matrix.run_row(monkeypatch, Scenario({}, matrix.up(BASE), BASE), fault, "ignore", FakeClock) == {}

@@ -1,7 +1,8 @@
-"""Gone needs proof: what a refresh and a destroy make of everything that the service can answer, cell by cell.
+"""Gone needs proof: what refresh and destroy do for each answer of the service, cell by cell.
 
-Only a 404 or a Terminated bid (for a volume: absence from a whole listing) is gone, and only from the service and the
-project that the state records, with a key that sees them. Everything else fails, or is a thing that lives.
+Only a 404 or a Terminated bid (for a volume: absence from a complete listing) proves absence, and only from the service
+and the project that the state records, with a key that sees them. With every other answer the operation fails, or the
+resource exists.
 """
 
 from __future__ import annotations
@@ -16,37 +17,37 @@ from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 PROGRAM = {"volume": volume(), "cluster": cluster()}
-Scene = Callable[[FakeMithril, Stack, str], None]
+Prepare = Callable[[FakeMithril, Stack, str], None]
 
 
-def answer(**rule: Any) -> Scene:
-    """Let every request be answered like this."""
+def answer(**rule: Any) -> Prepare:
+    """Answer every request like this."""
     return lambda cloud, _stack, _name: cloud.faults.add(times=None, **rule) and None
 
 
 def unknown(_cloud: FakeMithril, stack: Stack, name: str) -> None:
-    """Let the service answer 404, or list no such volume."""
+    """Record an id for which the service answers 404 or lists no volume."""
     stack.state[name].id = f"{stack.state[name].id[:4]}999999"
 
 
 def terminated(cloud: FakeMithril, stack: Stack, name: str) -> None:
-    """End the bid; delete the volume."""
+    """Cancel the bid or delete the volume."""
     (cloud.terminate if name == "cluster" else cloud.delete_volume)(stack.state[name].id)
 
 
 def hang(cloud: FakeMithril, _stack: Stack, _name: str) -> None:
-    """Let every request wait for longer than a client does."""
+    """Let every request hang for longer than the timeout of the client."""
     cloud.faults.add(kind="hang", times=None, seconds=30)
 
 
 def cut_listing(cloud: FakeMithril, _stack: Stack, _name: str) -> None:
-    """Let no listing ever come to its end."""
+    """Let no listing reach its last page."""
     page = {"data": [], "next_cursor": "more"}
     cloud.faults.add(method="GET", path="/v2/(spot/bids|instances|volumes)$", status=200, body=page, times=None)
 
 
 def preempted(cloud: FakeMithril, stack: Stack, name: str) -> None:
-    """Take the machines."""
+    """Preempt the bid."""
     cloud.preempt(stack.state[name].id)
 
 
@@ -56,7 +57,7 @@ def paused(cloud: FakeMithril, stack: Stack, name: str) -> None:
 
 
 def renamed(cloud: FakeMithril, stack: Stack, name: str) -> None:
-    """Give the live one another name than the state records; a bid's cannot be changed in the service."""
+    """Make the live name differ from the recorded one; a bid cannot be renamed in the service."""
     if name == "volume":
         cloud.update_volume(stack.state[name].id, name="another-name")
     else:
@@ -64,51 +65,51 @@ def renamed(cloud: FakeMithril, stack: Stack, name: str) -> None:
 
 
 def other_account(cloud: FakeMithril, stack: Stack, _name: str) -> None:
-    """Use the key of an account that has never seen any of it."""
+    """Use key and project of another account."""
     cloud.add_project("theirs")
     cloud.add_key("their-key", ["theirs"])
     stack.config |= {"flow:apiKey": "their-key", "flow:project": "theirs"}
 
 
 def other_account_same_setting(cloud: FakeMithril, stack: Stack, _name: str) -> None:
-    """Change the key alone."""
+    """Change only the key."""
     cloud.add_project("theirs")
     cloud.add_key("their-key", ["theirs"])
     stack.config["flow:apiKey"] = "their-key"
 
 
 def other_project(cloud: FakeMithril, stack: Stack, _name: str) -> None:
-    """Point at the account's second project."""
+    """Use the second project of the account."""
     cloud.add_project("second", keys=[cloud.key])
     stack.config["flow:project"] = "second"
 
 
 def other_url(_cloud: FakeMithril, stack: Stack, _name: str) -> None:
-    """Be the shell that just ran another fake."""
+    """Point at another fake."""
     stack.config["flow:apiUrl"] = stack.config["other:apiUrl"]
 
 
 def unknown_key(_cloud: FakeMithril, stack: Stack, _name: str) -> None:
-    """Use a key that nobody gave out."""
+    """Use a key that does not exist."""
     stack.config["flow:apiKey"] = "no-such-key"
 
 
 def no_key(_cloud: FakeMithril, stack: Stack, _name: str) -> None:
-    """Use none."""
+    """Use no key."""
     del stack.config["flow:apiKey"]
 
 
-# dropped: the refresh takes it out of the state; kept: it succeeds, and keeps it; fails: in one line, and the state
-# keeps it; ended: the destroy ends it; absent: the destroy succeeds, and sends nothing.
+# dropped: the refresh removes it from the state; kept: the refresh succeeds and keeps it; fails: in one line, and the
+# state keeps it; ended: the destroy deletes it; absent: the destroy succeeds and sends nothing.
 FAILS = ("fails", "fails", "fails", "fails")
-TABLE: dict[str, tuple[Scene, tuple[str | None, ...]]] = {
-    # what is the case: (scene, (cluster: refresh, destroy, volume: refresh, destroy))
+TABLE: dict[str, tuple[Prepare, tuple[str | None, ...]]] = {
+    # case: (prepare, (cluster: refresh, destroy, volume: refresh, destroy))
     "404": (unknown, ("dropped", "absent", "dropped", "absent")),
     "terminated": (terminated, ("dropped", "absent", "dropped", "absent")),
     "preempted": (preempted, ("kept", "ended", None, None)),
     "paused": (paused, ("kept", "ended", None, None)),
     "renamed": (renamed, ("kept", "fails", "kept", "fails")),
-    # A destroy asks for the one bid, not for a listing.
+    # A destroy reads a single bid, not a listing.
     "cut listing": (cut_listing, ("fails", "ended", "fails", "fails")),
     "401": (answer(status=401), FAILS),
     "403": (answer(status=403), FAILS),
@@ -144,7 +145,7 @@ def elsewhere(stack: Stack) -> Iterator[FakeMithril]:
 
 
 def live(cloud: FakeMithril) -> list[str]:
-    return [one["fid"] for one in [*cloud.live_bids, *cloud.volumes]]
+    return [item["fid"] for item in [*cloud.live_bids, *cloud.volumes]]
 
 
 @pytest.mark.parametrize(("case", "name", "operation", "outcome"), CELLS)
@@ -158,35 +159,35 @@ def test_gone_needs_proof(
     operation: str,
     outcome: str,
 ) -> None:
-    """Each resource alone, so that no failure of the other stands before it."""
+    """Each resource alone, so that no failure of the other comes first."""
     stack.up({name: PROGRAM[name]})
-    made = stack.state[name].id
+    created = stack.state[name].id
     if case == "time-out":
         monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", "0.1")
-    scene, _ = TABLE[case]
-    scene(cloud, stack, name)
+    prepare, _ = TABLE[case]
+    prepare(cloud, stack, name)
     before, recorded = live(cloud), stack.state[name].id
     cloud.clear_requests()
-    said = ""
+    error_line = ""
     try:
         getattr(stack, operation)()
     except VerbError as error:
-        said = str(error)
-    assert bool(said) == (outcome == "fails"), said
-    assert "\n" not in said
-    assert "Traceback" not in said
-    assert cloud.key not in said
-    assert [one.id for one in stack.state.values()] == ([recorded] if outcome in ("kept", "fails") else [])
-    assert live(cloud) == ([one for one in before if one != made] if outcome == "ended" else before)
+        error_line = str(error)
+    assert bool(error_line) == (outcome == "fails"), error_line
+    assert "\n" not in error_line
+    assert "Traceback" not in error_line
+    assert cloud.key not in error_line
+    assert [saved.id for saved in stack.state.values()] == ([recorded] if outcome in ("kept", "fails") else [])
+    assert live(cloud) == ([id_ for id_ in before if id_ != created] if outcome == "ended" else before)
     if outcome != "ended":
-        assert not [one for one in cloud.mutations if one.effect]
+        assert not [request for request in cloud.mutations if request.effect]
     assert not elsewhere.mutations
 
 
 @pytest.mark.parametrize("operation", ["refresh", "destroy"])
 @pytest.mark.parametrize("name", PROGRAM)
 @pytest.mark.parametrize("case", ["other API URL", "other project", "key of another account"])
-def test_both_sides_of_a_wrong_place_are_named(
+def test_a_wrong_service_or_project_is_reported_with_the_recorded_one(
     stack: Stack, cloud: FakeMithril, elsewhere: FakeMithril, case: str, name: str, operation: str
 ) -> None:
     """What the state records, and what the settings point at."""
@@ -198,18 +199,18 @@ def test_both_sides_of_a_wrong_place_are_named(
     assert all(side in str(failed.value) for side in sides)
 
 
-# -- what a delete finds -----------------------------------------------------------------------------------------------
+# -- what a delete sends -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PROGRAM)
-def test_a_live_one_is_ended_and_nothing_else(stack: Stack, cloud: FakeMithril, name: str) -> None:
-    """One DELETE; a stranger's of the same kind lives on."""
-    strangers = [cloud.add_bid("cluster")["fid"], cloud.add_volume("volume")["fid"]]
+def test_a_live_resource_is_deleted_and_nothing_else(stack: Stack, cloud: FakeMithril, name: str) -> None:
+    """With one DELETE; foreign resources of the same kind are left."""
+    foreign = [cloud.add_bid("cluster")["fid"], cloud.add_volume("volume")["fid"]]
     stack.up({name: PROGRAM[name]})
     cloud.clear_requests()
     stack.destroy()
-    assert [one.method for one in cloud.mutations] == ["DELETE"]
-    assert sorted(live(cloud)) == sorted(strangers)
+    assert [request.method for request in cloud.mutations] == ["DELETE"]
+    assert sorted(live(cloud)) == sorted(foreign)
 
 
 @pytest.mark.parametrize("name", PROGRAM)
@@ -226,18 +227,18 @@ def test_a_delete_that_is_called_twice_succeeds_twice(stack: Stack, cloud: FakeM
 
 @pytest.mark.parametrize("name", PROGRAM)
 def test_a_404_after_an_error_counts_as_deleted(stack: Stack, cloud: FakeMithril, name: str) -> None:
-    """The first DELETE had its effect, its answer was an error, and the second one finds nothing."""
+    """The first DELETE had its effect and failed, the second one finds nothing."""
     stack.up({name: PROGRAM[name]})
     cloud.faults.add(method="DELETE", status=500, when="after")
     cloud.faults.add(method="DELETE", status=404, nth=2)
     stack.destroy()
     assert not stack.state
     assert not live(cloud)
-    assert [one.status for one in cloud.mutations if one.method == "DELETE"] == [500, 404]
+    assert [request.status for request in cloud.mutations if request.method == "DELETE"] == [500, 404]
 
 
-def test_a_delete_that_was_accepted_without_effect_is_seen_and_sent_again(cloud: FakeMithril, clock: FakeClock) -> None:
-    """An answer is no proof: the volume that is still listed is deleted once more."""
+def test_a_delete_that_was_accepted_without_effect_is_retried(cloud: FakeMithril, clock: FakeClock) -> None:
+    """An answer is no proof: a volume that is still listed is deleted again."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"volume": volume()})
     cloud.faults.add(method="DELETE", path="/v2/volumes/", status=204, body="", when="before")
@@ -247,28 +248,28 @@ def test_a_delete_that_was_accepted_without_effect_is_seen_and_sent_again(cloud:
 
 
 @pytest.mark.parametrize("name", PROGRAM)
-def test_what_a_stranger_has_under_a_recorded_id_is_left_alone(stack: Stack, cloud: FakeMithril, name: str) -> None:
+def test_a_foreign_resource_with_a_recorded_id_is_not_deleted(stack: Stack, cloud: FakeMithril, name: str) -> None:
     """Its name is not the recorded one."""
     stack.up({name: PROGRAM[name]})
-    stranger = cloud.add_bid("their-bid") if name == "cluster" else cloud.add_volume("their-data")
-    stack.state[name].id = stranger["fid"]
+    foreign = cloud.add_bid("their-bid") if name == "cluster" else cloud.add_volume("their-data")
+    stack.state[name].id = foreign["fid"]
     cloud.clear_requests()
-    with pytest.raises(VerbError, match=stranger["name"]):
+    with pytest.raises(VerbError, match=foreign["name"]):
         stack.destroy()
     assert not cloud.mutations
-    assert stranger["fid"] in live(cloud)
+    assert foreign["fid"] in live(cloud)
 
 
 @pytest.mark.parametrize("status", [400, 409, 422])
-def test_a_volume_that_is_still_attached_waits_for_its_bid(
+def test_the_delete_of_an_attached_volume_waits_for_its_bid(
     clean_environment: None, clock: FakeClock, status: Any
 ) -> None:
-    """Whatever status the service refuses it with, and also while an ended bid has not let go of it yet."""
+    """Whatever the status of the refusal is, and also while a cancelled bid is still attached."""
     from flow_resources.testing import Clock
 
     time = Clock(speed=0)
     with FakeMithril(clock=time, cancel_seconds=2.0, detach_seconds=3.0, attached_volume_status=status) as cloud:
-        clock.meanwhile = lambda: time.advance(clock.slept[-1])
+        clock.on_sleep = lambda: time.advance(clock.slept[-1])
         stack = Stack(settings_of(cloud), clock=clock)
         stack.up({"volume": volume()})
         mounts = [{"volume_id": stack.state["volume"].id, "mount_path": "/data"}]
@@ -280,22 +281,22 @@ def test_a_volume_that_is_still_attached_waits_for_its_bid(
 
 
 @pytest.mark.parametrize("name", PROGRAM)
-@pytest.mark.parametrize("scene", [other_url, other_project, other_account])
-def test_a_preview_elsewhere_says_so(
-    stack: Stack, cloud: FakeMithril, elsewhere: FakeMithril, name: str, scene: Scene
+@pytest.mark.parametrize("prepare", [other_url, other_project, other_account])
+def test_a_preview_at_another_service_or_project_fails(
+    stack: Stack, cloud: FakeMithril, elsewhere: FakeMithril, name: str, prepare: Prepare
 ) -> None:
-    """What is new would be made there, beside what the state records here."""
+    """New resources would be created there, next to the recorded ones here."""
     stack.up({name: PROGRAM[name]})
     before = live(cloud)
-    scene(cloud, stack, name)
+    prepare(cloud, stack, name)
     for operation in (stack.preview, stack.up):
         with pytest.raises(VerbError, match=r"the state records .* but the settings point at .*; nothing was touched"):
             operation({name: PROGRAM[name]})
     assert (live(cloud), live(elsewhere)) == (before, [])
 
 
-def test_a_preview_of_a_silent_service_goes_on(stack: Stack, cloud: FakeMithril) -> None:
-    """It asks nothing to find out where it is."""
+def test_a_preview_without_answers_of_the_service_succeeds(stack: Stack, cloud: FakeMithril) -> None:
+    """It sends no request to identify the service."""
     stack.up(PROGRAM)
     cloud.faults.add(kind="reset", when="before", times=None)
     assert set(stack.preview(PROGRAM).values()) == {"same"}

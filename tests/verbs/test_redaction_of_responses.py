@@ -91,7 +91,7 @@ def test_what_the_service_echoes_is_not_repeated(
             error = str(failure)
         cloud.faults.clear()
         assert rule.fired or action == "wait", f"{fault}: no request failed"
-        shown = "\n".join([error, *logged, *stack.unready.values(), caplog.text, *capfd.readouterr()])
+        shown = "\n".join([error, *logged, *stack.init_errors.values(), caplog.text, *capfd.readouterr()])
         assert "canary" not in shown, f"{fault}: {shown}"
 
 

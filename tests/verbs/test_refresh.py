@@ -1,4 +1,4 @@
-"""Refresh and destroy tell the truth, and only proof makes something gone."""
+"""Refresh records what the service has, and only proof of absence removes a resource."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from flow_resources.testing import FakeMithril
 PROGRAM = {"data": volume(), "trainer": cluster()}
 
 
-def test_a_terminated_bid_is_gone_and_made_anew_by_up_with_refresh(stack: Stack, cloud: FakeMithril) -> None:
-    """Terminal is one of the two proofs."""
+def test_a_terminated_bid_is_created_anew_by_up_with_refresh(stack: Stack, cloud: FakeMithril) -> None:
+    """Terminated is one of the two proofs."""
     stack.up(PROGRAM)
     first = stack.state["trainer"].id
     cloud.terminate(first)
@@ -21,21 +21,19 @@ def test_a_terminated_bid_is_gone_and_made_anew_by_up_with_refresh(stack: Stack,
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] != [first]
 
 
-def test_what_is_gone_is_said_because_the_engine_says_deleted(
-    stack: Stack, cloud: FakeMithril, reports: Reports
-) -> None:
-    """Nobody should think that it was the refresh that ended a cluster or deleted a volume."""
+def test_a_resource_that_is_gone_is_reported(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
+    """The engine shows it as deleted, although the refresh deleted nothing."""
     stack.up(PROGRAM)
     trainer, data = (stack.state[name].id for name in ("trainer", "data"))
     cloud.terminate(trainer)
     cloud.delete_volume(data)
     stack.refresh()
-    left = "is gone already and leaves the state: the next `pulumi up` makes a new one"
-    assert set(reports.kept) >= {f"the task {trainer} {left}", f"the volume {data} {left}"}
+    message = "is gone already and leaves the state: the next `pulumi up` makes a new one"
+    assert set(reports.kept) >= {f"the task {trainer} {message}", f"the volume {data} {message}"}
 
 
-def test_a_preempted_cluster_is_alive_and_kept(stack: Stack, cloud: FakeMithril) -> None:
-    """Open again: queued, nothing replaced, counted."""
+def test_a_preempted_cluster_is_kept(stack: Stack, cloud: FakeMithril) -> None:
+    """It is Open again: nothing is replaced, and the preemption is counted."""
     stack.up(PROGRAM)
     id_ = stack.state["trainer"].id
     cloud.preempt(id_)
@@ -50,7 +48,7 @@ def test_a_preempted_cluster_is_alive_and_kept(stack: Stack, cloud: FakeMithril)
 
 
 def test_a_paused_cluster_is_kept_and_shows_as_drift(stack: Stack, cloud: FakeMithril) -> None:
-    """Pausing behind the program's back is repaired by the next `up`."""
+    """The next `up` resumes it."""
     stack.up(PROGRAM)
     cloud.update_bid(stack.state["trainer"].id, paused=True)
     stack.refresh()
@@ -60,8 +58,8 @@ def test_a_paused_cluster_is_kept_and_shows_as_drift(stack: Stack, cloud: FakeMi
     assert stack.state["trainer"].outputs["status"] == "running"
 
 
-def test_a_price_changed_behind_our_back_shows_and_is_set_back(stack: Stack, cloud: FakeMithril) -> None:
-    """Live values come back as inputs, too."""
+def test_a_price_that_was_changed_externally_is_drift_and_set_back(stack: Stack, cloud: FakeMithril) -> None:
+    """Live values are read back as inputs, too."""
     stack.up(PROGRAM)
     cloud.update_bid(stack.state["trainer"].id, limit_price="$70.00")
     stack.refresh()
@@ -71,10 +69,8 @@ def test_a_price_changed_behind_our_back_shows_and_is_set_back(stack: Stack, clo
     assert cloud.live_bids[0]["limit_price"] == "$50.00"
 
 
-def test_a_renamed_volume_shows_and_is_renamed_back_where_the_program_names_it(
-    stack: Stack, cloud: FakeMithril
-) -> None:
-    """A chosen name is an input; a made-up one is only an output."""
+def test_a_renamed_volume_is_drift_where_the_program_names_it(stack: Stack, cloud: FakeMithril) -> None:
+    """A chosen name is an input; a generated one is only an output."""
     program = {"corpus": volume(volume_name="corpus"), "auto": volume()}
     stack.up(program)
     cloud.update_volume(stack.state["corpus"].id, name="renamed")
@@ -83,13 +79,13 @@ def test_a_renamed_volume_shows_and_is_renamed_back_where_the_program_names_it(
     assert stack.preview(program) == {"corpus": "update", "auto": "same"}
     assert stack.state["auto"].outputs["volume_name"] == "renamed-too"
     stack.up(program)
-    assert sorted(one["name"] for one in cloud.volumes) == ["corpus", "renamed-too"]
+    assert sorted(volume["name"] for volume in cloud.volumes) == ["corpus", "renamed-too"]
 
 
 def test_a_detached_volume_warns_and_replaces_nothing(
     stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is attached is an output; the program's mounts are an input."""
+    """The attached volumes are an output; the mounts are an input."""
     stack.up({"data": volume()})
     data = stack.state["data"].id
     program = {"data": volume(), "trainer": cluster(volumes=[{"volume_id": data, "mount_path": "/data"}])}
@@ -101,51 +97,51 @@ def test_a_detached_volume_warns_and_replaces_nothing(
     assert stack.preview(program) == {"data": "same", "trainer": "same"}
 
 
-def test_machines_that_break_show_and_replace_nothing(stack: Stack, cloud: FakeMithril) -> None:
-    """Their states are outputs: one in error makes the cluster failed, and it stays as it is."""
+def test_failed_machines_are_shown_and_replace_nothing(stack: Stack, cloud: FakeMithril) -> None:
+    """Their statuses are outputs: the cluster is failed, and stays as it is."""
     program = {"trainer": cluster(num_instances=2)}
     stack.up(program)
     cloud.fail_boot(stack.state["trainer"].id)
     stack.refresh()
     outputs = stack.state["trainer"].outputs
     assert outputs["status"] == "failed"
-    assert [one["status"] for one in outputs["instances"]] == ["error", "error"]
+    assert [instance["status"] for instance in outputs["instances"]] == ["error", "error"]
     assert stack.preview(program) == {"trainer": "same"}
 
 
-@pytest.mark.parametrize("kept", [False, True], ids=["other machines", "the same machines"])
-def test_addresses_are_those_of_the_machines_that_are_there_now(stack: Stack, cloud: FakeMithril, kept: bool) -> None:
-    """A cluster that was preempted comes back with others, or with the same: the outputs follow the service."""
-    cloud.set_options(keep_instance_ids=kept)
+@pytest.mark.parametrize("keeps_ids", [False, True], ids=["other machines", "the same machines"])
+def test_addresses_are_those_of_the_current_machines(stack: Stack, cloud: FakeMithril, keeps_ids: bool) -> None:
+    """A preempted cluster comes back with other machines or the same: the outputs follow the service."""
+    cloud.set_options(keep_instance_ids=keeps_ids)
     program = {"trainer": cluster(num_instances=2)}
     stack.up(program)
     before = stack.state["trainer"].outputs
     cloud.preempt(before["task_id"])
     cloud.release(before["task_id"])
     stack.refresh()
-    after, rows = stack.state["trainer"].outputs, {one["fid"]: one for one in cloud.instances}
-    now = [rows[id_] for id_ in cloud.bid(before["task_id"])["instances"]]
-    assert after["public_ips"] == [one["ssh_destination"] for one in now]
-    assert after["private_ips"] == [one["private_ip"] for one in now]
-    assert [one["id"] for one in after["instances"]] == [one["fid"] for one in now]
-    assert (after["instances"] == before["instances"]) == kept
+    after, rows = stack.state["trainer"].outputs, {instance["fid"]: instance for instance in cloud.instances}
+    instances = [rows[id_] for id_ in cloud.bid(before["task_id"])["instances"]]
+    assert after["public_ips"] == [instance["ssh_destination"] for instance in instances]
+    assert after["private_ips"] == [instance["private_ip"] for instance in instances]
+    assert [instance["id"] for instance in after["instances"]] == [instance["fid"] for instance in instances]
+    assert (after["instances"] == before["instances"]) == keeps_ids
     assert stack.preview(program) == {"trainer": "same"}
 
 
-def test_what_a_volume_is_attached_to_follows_the_service(stack: Stack, cloud: FakeMithril) -> None:
-    """Also what strangers do with it; it is an output, and no change."""
+def test_attached_to_follows_the_service(stack: Stack, cloud: FakeMithril) -> None:
+    """Also for foreign bids; it is an output, and no change."""
     stack.up({"data": volume()})
-    theirs = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])["fid"]
+    foreign = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])["fid"]
     stack.refresh()
-    assert stack.state["data"].outputs["attached_to"] == [theirs]
+    assert stack.state["data"].outputs["attached_to"] == [foreign]
     assert stack.preview({"data": volume()}) == {"data": "same"}
-    cloud.terminate(theirs)
+    cloud.terminate(foreign)
     stack.refresh()
     assert stack.state["data"].outputs["attached_to"] == []
 
 
-def test_an_untouched_stack_shows_no_change_twenty_times(stack: Stack, cloud: FakeMithril) -> None:
-    """Refresh and preview, again and again: nothing moves, nothing is written."""
+def test_an_unchanged_stack_shows_no_change_twenty_times(stack: Stack, cloud: FakeMithril) -> None:
+    """Refresh and preview, repeatedly: no change, and no mutation."""
     stack.up(PROGRAM)
     before = {name: (saved.id, saved.inputs, saved.outputs) for name, saved in stack.state.items()}
     cloud.clear_requests()
@@ -157,14 +153,14 @@ def test_an_untouched_stack_shows_no_change_twenty_times(stack: Stack, cloud: Fa
     assert not cloud.mutations
 
 
-def test_a_delete_sees_the_bid_ended_before_it_returns(cloud: FakeMithril, clock: Any) -> None:
-    """A cancel that takes its time is waited for."""
+def test_a_delete_returns_after_the_bid_has_ended(cloud: FakeMithril, clock: Any) -> None:
+    """It waits for a slow cancel."""
     from flow_resources.testing import Clock
 
     time = Clock(speed=0)
     with FakeMithril(clock=time, cancel_seconds=3.0) as slow:
         stack = Stack(settings_of(slow), clock=clock)
-        clock.meanwhile = lambda: time.advance(1)
+        clock.on_sleep = lambda: time.advance(1)
         stack.up({"trainer": cluster()})
         stack.destroy()
         assert not slow.live_bids
@@ -172,10 +168,10 @@ def test_a_delete_sees_the_bid_ended_before_it_returns(cloud: FakeMithril, clock
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 403}, {"kind": "reset"}], ids=["500", "403", "reset"])
-def test_a_bid_that_no_listing_shows_is_gone_only_when_the_service_says_so(
+def test_a_bid_that_is_not_listed_is_gone_only_with_proof(
     stack: Stack, cloud: FakeMithril, fault: dict[str, Any]
 ) -> None:
-    """Absence from the live bids is a question, not an answer."""
+    """Absence from the live bids is not a proof."""
     stack.up({"trainer": cluster()})
     cloud.terminate(stack.state["trainer"].id)
     cloud.faults.add(method="GET", path=r"/v2/spot/bids/bid_\w+$", when="before", times=None, **fault)

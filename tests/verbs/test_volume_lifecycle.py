@@ -1,4 +1,4 @@
-"""A volume's life: never lost by accident."""
+"""The lifecycle of a volume: it is never lost by accident."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from flow_resources.testing import FakeMithril
 
 
 @pytest.mark.parametrize("change", [{"size_gb": 200}, {"interface": "block"}, {"region": "us-central1-a"}])
-def test_what_loses_data_is_refused_at_preview_unless_allowed(
+def test_a_change_that_loses_data_is_refused_at_preview_unless_allowed(
     stack: Stack, cloud: FakeMithril, change: dict[str, object]
 ) -> None:
-    """The failure names the property, both values and the word that allows it."""
+    """The failure contains the property, both values and `allow_replace`."""
     stack.up({"data": volume()})
     first = stack.state["data"].id
     cloud.clear_requests()
@@ -26,12 +26,12 @@ def test_what_loses_data_is_refused_at_preview_unless_allowed(
     assert repr(value) in text
     assert not cloud.mutations
     stack.up({"data": volume(**change, allow_replace=True)})
-    assert [one["fid"] for one in cloud.volumes] == [stack.state["data"].id] != [first]
-    assert [one.method for one in cloud.mutations] == ["POST", "DELETE"]
+    assert [volume["fid"] for volume in cloud.volumes] == [stack.state["data"].id] != [first]
+    assert [request.method for request in cloud.mutations] == ["POST", "DELETE"]
 
 
 def test_allow_replace_alone_changes_nothing_in_the_service(stack: Stack, cloud: FakeMithril) -> None:
-    """State only."""
+    """It changes only the state."""
     stack.up({"data": volume()})
     cloud.clear_requests()
     stack.up({"data": volume(allow_replace=True)})
@@ -44,7 +44,7 @@ def test_a_name_changes_in_place(stack: Stack, cloud: FakeMithril) -> None:
     first = stack.state["data"].id
     cloud.clear_requests()
     stack.up({"data": volume(volume_name="corpus-v2")})
-    assert [(one.method, one.body) for one in cloud.mutations] == [("PATCH", {"name": "corpus-v2"})]
+    assert [(request.method, request.body) for request in cloud.mutations] == [("PATCH", {"name": "corpus-v2"})]
     assert stack.state["data"].id == first
 
 
@@ -54,11 +54,13 @@ def test_a_file_volume_is_the_default(stack: Stack, cloud: FakeMithril) -> None:
     assert cloud.volumes[0]["interface"] == "File"
 
 
-def test_whoever_holds_a_volume_is_told_by_name_and_stack_as_far_as_they_can_be_known(
+def test_the_holders_of_a_volume_are_reported_with_name_and_stack(
     cloud: FakeMithril, clock: FakeClock, mocker: MockerFixture
 ) -> None:
-    """A bid of anybody by its name; one with the mark of a stack of this backend by that stack, asked for once."""
-    asked = mocker.patch("support.stack.ModelBackend.stack_names", return_value=["acme/infra/dev", "acme/training/dev"])
+    """A bid by its name, and by its stack if its mark is that of a stack of this backend, which is listed once."""
+    stack_names = mocker.patch(
+        "support.stack.ModelBackend.stack_names", return_value=["acme/infra/dev", "acme/training/dev"]
+    )
     stack = Stack(settings_of(cloud), clock=clock, owner="acme/infra/dev")
     stack.up({"data": volume()})
     names = {
@@ -74,23 +76,23 @@ def test_whoever_holds_a_volume_is_told_by_name_and_stack_as_far_as_they_can_be_
     assert f"{bids['training']} ({names['training']} of the stack acme/training/dev)" in str(failed.value)
     assert f"{bids['elsewhere']} ({names['elsewhere']})" in str(failed.value)
     assert f"{bids['own']} ({names['own']})" in str(failed.value)
-    assert asked.call_count == 1
+    assert stack_names.call_count == 1
 
 
-def test_a_held_volume_says_which_bid_holds_it_and_is_not_lost(cloud: FakeMithril, clock: FakeClock) -> None:
-    """It waits for the bid to end, up to the time limit."""
+def test_the_delete_of_a_held_volume_reports_the_bid_and_deletes_nothing(cloud: FakeMithril, clock: FakeClock) -> None:
+    """It waits for the end of the bid, up to the time limit."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
     holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
     with pytest.raises(VerbError, match=f"held by {holder['fid']}"):
         stack.destroy()
     assert len(cloud.volumes) == 1
-    clock.meanwhile = lambda: cloud.terminate(holder["fid"])
+    clock.on_sleep = lambda: cloud.terminate(holder["fid"])
     stack.destroy()
     assert not cloud.volumes
 
 
-def test_a_refused_delete_is_tried_until_the_limit(cloud: FakeMithril, clock: FakeClock) -> None:
+def test_a_refused_delete_is_retried_until_the_time_limit(cloud: FakeMithril, clock: FakeClock) -> None:
     """The service can hold a volume for a while after its bid ended."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
@@ -100,7 +102,7 @@ def test_a_refused_delete_is_tried_until_the_limit(cloud: FakeMithril, clock: Fa
     assert clock.slept
 
 
-def test_a_volume_mounted_by_a_cluster_is_seen_as_attached(stack: Stack, cloud: FakeMithril) -> None:
+def test_a_volume_that_a_cluster_mounts_is_attached(stack: Stack, cloud: FakeMithril) -> None:
     """After a refresh."""
     stack.up({"data": volume()})
     mounts = [{"volume_id": stack.state["data"].id, "mount_path": "/data"}]
@@ -110,56 +112,52 @@ def test_a_volume_mounted_by_a_cluster_is_seen_as_attached(stack: Stack, cloud: 
     assert stack.state["trainer"].outputs["volume_ids"] == [stack.state["data"].id]
 
 
-@pytest.mark.parametrize("silence", [{"status": 500}, {"status": 503}, {"kind": "reset"}], ids=["500", "503", "reset"])
-def test_a_delete_that_waits_is_not_ended_by_silence(
-    cloud: FakeMithril, clock: FakeClock, silence: dict[str, object]
-) -> None:
-    """The service is away for a while, in the middle of the wait for the holder's end."""
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"kind": "reset"}], ids=["500", "503", "reset"])
+def test_a_waiting_delete_survives_an_outage(cloud: FakeMithril, clock: FakeClock, fault: dict[str, object]) -> None:
+    """The service is away for a while, in the middle of the wait for the end of the holder."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
     holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
 
-    def meanwhile() -> None:
+    def on_sleep() -> None:
         if len(clock.slept) == 2:
-            cloud.faults.add(times=None, when="before", **silence)
+            cloud.faults.add(times=None, when="before", **fault)
         if len(clock.slept) == 6:
             cloud.faults.clear()
             cloud.terminate(holder["fid"])
 
-    clock.meanwhile = meanwhile
+    clock.on_sleep = on_sleep
     stack.destroy()
     assert not cloud.volumes
     assert len(clock.slept) >= 6
 
 
-def test_a_delete_whose_answer_is_lost_while_it_waits_is_proven_by_looking(
-    cloud: FakeMithril, clock: FakeClock
-) -> None:
+def test_a_delete_whose_answer_is_lost_is_confirmed_by_a_read(cloud: FakeMithril, clock: FakeClock) -> None:
     """The volume is gone, whatever the answer was."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
     holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
     cloud.faults.add(method="DELETE", path="/v2/volumes/", status=500, when="after", times=3)
-    clock.meanwhile = lambda: cloud.terminate(holder["fid"])
+    clock.on_sleep = lambda: cloud.terminate(holder["fid"])
     stack.destroy()
     assert not cloud.volumes
     assert not stack.state
 
 
-def test_a_service_that_stays_silent_ends_the_delete_after_minutes(cloud: FakeMithril, clock: FakeClock) -> None:
-    """The line says what held the volume when it was last seen; the state keeps it."""
+def test_a_long_outage_fails_a_waiting_delete_after_minutes(cloud: FakeMithril, clock: FakeClock) -> None:
+    """The error contains the last seen holder; the state keeps the volume."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
     holder = cloud.add_bid("somebody-else", volumes=[stack.state["data"].id])
-    clock.meanwhile = lambda: cloud.faults.add(status=503, times=None) if len(clock.slept) == 2 else None
+    clock.on_sleep = lambda: cloud.faults.add(status=503, times=None) if len(clock.slept) == 2 else None
     with pytest.raises(VerbError, match=f"not be deleted: held by {holder['fid']} .*; then .*503.*end what holds"):
         stack.destroy()
     assert 300 < sum(clock.slept) < 400
     assert "data" in stack.state
 
 
-def test_a_service_that_is_away_from_the_beginning_ends_the_delete_soon(cloud: FakeMithril, clock: FakeClock) -> None:
-    """Nothing has begun that could be waited for: the verb's patience is all."""
+def test_an_outage_at_the_start_fails_the_delete_soon(cloud: FakeMithril, clock: FakeClock) -> None:
+    """There is nothing to wait for yet: the retry budget of the verb is the limit."""
     stack = Stack(settings_of(cloud), clock=clock)
     stack.up({"data": volume()})
     cloud.faults.add(path="/v2/volumes", status=503, times=None)

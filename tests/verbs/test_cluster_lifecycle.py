@@ -1,4 +1,4 @@
-"""A cluster's life through the verbs, against the fake over loopback."""
+"""The lifecycle of a cluster through the verbs, against the fake over loopback."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from support.stack import CheckError, Stack, VerbError, cluster, volume
 from flow_resources.testing import FakeMithril
 
 
-def posts(cloud: FakeMithril) -> list[tuple[str, str]]:
-    return [(one.method, one.path) for one in cloud.mutations if "ssh-keys" not in one.path]
+def sent(cloud: FakeMithril) -> list[tuple[str, str]]:
+    return [(request.method, request.path) for request in cloud.mutations if "ssh-keys" not in request.path]
 
 
-def test_up_places_one_bid_with_everything_the_program_says(stack: Stack, cloud: FakeMithril) -> None:
-    """One POST a volume and one for the bid, with price, quantity and both volumes."""
+def test_up_places_one_bid_with_all_inputs(stack: Stack, cloud: FakeMithril) -> None:
+    """One POST per volume and one for the bid, with price, quantity and both volumes."""
     stack.up({"data": volume(), "models": volume(size_gb=50)})
     data, models = stack.state["data"].id, stack.state["models"].id
     mounts = [{"volume_id": data, "mount_path": "/data"}, {"volume_id": models, "mount_path": "/mnt/models"}]
     stack.up({"data": volume(), "models": volume(size_gb=50), "trainer": cluster(num_instances=4, volumes=mounts)})
-    assert posts(cloud) == [("POST", "/v2/volumes")] * 2 + [("POST", "/v2/spot/bids")]
+    assert sent(cloud) == [("POST", "/v2/volumes")] * 2 + [("POST", "/v2/spot/bids")]
     body = cloud.mutations[-1].body
     assert (body["limit_price"], body["instance_quantity"], body["region"]) == ("$50.00", 4, "us-central5-a")
     assert body["launch_specification"]["volumes"] == [data, models]
@@ -29,8 +29,8 @@ def test_up_places_one_bid_with_everything_the_program_says(stack: Stack, cloud:
     assert outputs["preemptions"] == 0
 
 
-def test_a_second_up_changes_nothing_and_sends_nothing_mutating(stack: Stack, cloud: FakeMithril) -> None:
-    """The program is the same: nothing is written."""
+def test_a_second_up_sends_no_mutation(stack: Stack, cloud: FakeMithril) -> None:
+    """The program is the same."""
     program = {"trainer": cluster()}
     stack.up(program)
     cloud.clear_requests()
@@ -40,28 +40,28 @@ def test_a_second_up_changes_nothing_and_sends_nothing_mutating(stack: Stack, cl
 
 
 def test_a_price_change_is_one_patch_with_the_same_id(stack: Stack, cloud: FakeMithril) -> None:
-    """50 -> 60 in place."""
+    """From 50 to 60, in place."""
     stack.up({"trainer": cluster()})
     id_ = stack.state["trainer"].id
     cloud.clear_requests()
     stack.up({"trainer": cluster(max_price_per_hour=60.0)})
-    assert [(one.method, one.path, one.body) for one in cloud.mutations] == [
+    assert [(request.method, request.path, request.body) for request in cloud.mutations] == [
         ("PATCH", f"/v2/spot/bids/{id_}", {"limit_price": "$60.00"})
     ]
     assert stack.state["trainer"].outputs["max_price_per_hour"] == 60.0
 
 
-def test_num_instances_replaces_and_the_old_bid_is_gone_first(stack: Stack, cloud: FakeMithril) -> None:
-    """Two paid clusters are never there by accident."""
+def test_num_instances_replaces_and_the_old_bid_is_cancelled_first(stack: Stack, cloud: FakeMithril) -> None:
+    """So that two clusters are never paid for by accident."""
     stack.up({"trainer": cluster()})
     cloud.clear_requests()
     stack.up({"trainer": cluster(num_instances=2)})
-    assert [one.method for one in cloud.mutations] == ["DELETE", "POST"]
+    assert [request.method for request in cloud.mutations] == ["DELETE", "POST"]
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id]
 
 
 def test_destroy_leaves_nothing_live(stack: Stack, cloud: FakeMithril) -> None:
-    """Clusters first, then what they hold."""
+    """Clusters first, then the volumes that they mount."""
     stack.up({"data": volume()})
     mounts = [{"volume_id": stack.state["data"].id, "mount_path": "/data"}]
     stack.up({"data": volume(), "trainer": cluster(volumes=mounts)})
@@ -72,7 +72,7 @@ def test_destroy_leaves_nothing_live(stack: Stack, cloud: FakeMithril) -> None:
 
 
 def test_pause_and_resume_are_in_place(stack: Stack, cloud: FakeMithril) -> None:
-    """One PATCH each; the machines keep the bid."""
+    """One PATCH each; the bid stays the same."""
     stack.up({"trainer": cluster()})
     id_ = stack.state["trainer"].id
     cloud.clear_requests()
@@ -80,22 +80,22 @@ def test_pause_and_resume_are_in_place(stack: Stack, cloud: FakeMithril) -> None
     assert stack.state["trainer"].outputs["status"] == "paused"
     stack.up({"trainer": cluster()})
     assert stack.state["trainer"].outputs["status"] == "running"
-    assert [one.body for one in cloud.mutations] == [{"paused": True}, {"paused": False}]
+    assert [request.body for request in cloud.mutations] == [{"paused": True}, {"paused": False}]
     assert stack.state["trainer"].id == id_
 
 
 def test_a_cluster_declared_paused_is_placed_and_paused_at_once(stack: Stack, cloud: FakeMithril) -> None:
-    """Ready when the service says Paused."""
+    """It is ready when the service reports Paused."""
     stack.up({"trainer": cluster(paused=True)})
     assert cloud.live_bids[0]["status"] == "Paused"
     assert stack.state["trainer"].outputs["status"] == "paused"
 
 
 @pytest.mark.parametrize("change", [{"on_preemption": "keep"}, {"wait_for": "placed"}, {"adopt_task_id": "bid_0"}])
-def test_a_change_of_state_only_sends_nothing_mutating(
+def test_a_change_of_the_state_alone_sends_no_mutation(
     stack: Stack, cloud: FakeMithril, change: dict[str, str]
 ) -> None:
-    """Policy, a weaker goal and a used-up adoption are no business of the service."""
+    """A policy, a weaker goal and an adoption that is done are not stored in the service."""
     stack.up({"trainer": cluster()})
     cloud.clear_requests()
     stack.up({"trainer": cluster(**change)})
@@ -120,7 +120,7 @@ def test_a_change_of_state_only_sends_nothing_mutating(
 def test_what_the_service_cannot_change_is_replaced(
     stack: Stack, cloud: FakeMithril, change: dict[str, object]
 ) -> None:
-    """The replace matrix, carried out: one bid before, one other bid after."""
+    """The replace matrix, executed: one bid before, another bid after."""
     cloud.add_ssh_key("team", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 team")
     stack.up({"trainer": cluster()})
     before = stack.state["trainer"].id
@@ -129,35 +129,35 @@ def test_what_the_service_cannot_change_is_replaced(
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] != [before]
 
 
-def test_named_ssh_keys_are_used_and_none_is_left_behind(stack: Stack, cloud: FakeMithril) -> None:
-    """A machine that starts from nothing makes no `flow-auto-*` key when the user named keys."""
+def test_named_ssh_keys_are_used_and_none_is_created(stack: Stack, cloud: FakeMithril) -> None:
+    """An empty home directory makes no `flow-auto-*` key if the user names keys."""
     key = cloud.add_ssh_key("team", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 team")
     stack.up({"trainer": cluster(ssh_keys=["team"])})
     assert cloud.live_bids[0]["launch_specification"]["ssh_keys"] == [key["fid"]]
-    assert [one["name"] for one in cloud.ssh_keys] == ["team"]
+    assert [key["name"] for key in cloud.ssh_keys] == ["team"]
 
 
 def test_an_unknown_ssh_key_is_a_failure_of_the_preview(stack: Stack, cloud: FakeMithril) -> None:
-    """It lists the keys that there are."""
+    """It lists the existing keys."""
     cloud.add_ssh_key("team", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 team")
     with pytest.raises(CheckError, match=r"ssh_keys\[0\].*'tema'.*team"):
         stack.preview({"trainer": cluster(ssh_keys=["tema"])})
 
 
 def test_a_command_can_be_a_list_of_arguments(stack: Stack, cloud: FakeMithril) -> None:
-    """The SDK takes both forms."""
+    """The SDK accepts both forms."""
     stack.up({"trainer": cluster(command=["python", "train.py", "--lr", "0.1"])})
     assert stack.state["trainer"].outputs["command"] == ["python", "train.py", "--lr", "0.1"]
 
 
 def test_ports_and_env_reach_the_launch(stack: Stack, cloud: FakeMithril) -> None:
-    """Ports come as floats over Pulumi's wire, which the SDK refuses."""
+    """Ports are floats on the wire of Pulumi, which the SDK rejects."""
     stack.up({"trainer": cluster(ports=[8080], env={"WANDB": "x"})})
     assert stack.state["trainer"].outputs["status"] == "running"
 
 
-def test_the_region_is_settled_once(stack: Stack, cloud: FakeMithril) -> None:
-    """A default that changes on somebody's laptop makes no diff."""
+def test_the_region_is_resolved_once(stack: Stack, cloud: FakeMithril) -> None:
+    """A change of the default region makes no diff."""
     stack.config["flow:region"] = "us-central5-a"
     program = {"trainer": cluster(region=None)}
     stack.up(program)
@@ -173,13 +173,13 @@ def test_an_update_of_a_bid_that_ended_says_what_to_do(stack: Stack, cloud: Fake
         stack.up({"trainer": cluster(max_price_per_hour=60.0)})
 
 
-def test_a_cancel_that_is_refused_says_why_at_once(stack: Stack, cloud: FakeMithril) -> None:
-    """It is not waited for: the bid lives, and the state keeps it."""
+def test_a_refused_cancel_fails_at_once_with_its_reason(stack: Stack, cloud: FakeMithril) -> None:
+    """There is no wait: the bid is live, and the state keeps it."""
     stack.up({"trainer": cluster()})
     cloud.faults.add(method="DELETE", status=409, times=None)
     cloud.clear_requests()
     with pytest.raises(VerbError) as refused:
         stack.destroy()
     assert "not ended yet" not in str(refused.value)
-    assert [one.method for one in cloud.mutations] == ["DELETE"]
+    assert [request.method for request in cloud.mutations] == ["DELETE"]
     assert "trainer" in stack.state

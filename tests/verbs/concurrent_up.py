@@ -1,4 +1,4 @@
-"""One `up` in a process of its own: `python -m verbs.racing URL KEY PROJECT` prints its cluster's id, or the error."""
+"""One `up` in a process: `python -m verbs.concurrent_up URL KEY PROJECT` prints the id of its cluster or an error."""
 
 from __future__ import annotations
 

@@ -1,0 +1,145 @@
+"""A start-up script that is too large for the service fails the preview, before a replacement cancels a running bid."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from support.stack import CheckError, Stack, VerbError, cluster, volume
+
+from flow_resources.lifecycle import cluster_check
+from flow_resources.testing import FakeMithril
+
+TOLERANCE = 300  # characters: the preview may reject a script that is this much smaller than the limit
+VOLUMES = 8
+
+
+def noise(length: int) -> str:
+    """Return text that hardly compresses, the same each time."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    return "".join(random.Random(length).choices(letters, k=length))
+
+
+def as_command(length: int) -> dict[str, Any]:
+    return {"command": f"echo {noise(length)}"}
+
+
+def as_env(length: int) -> dict[str, Any]:
+    return {"env": {"MODEL": noise(length)}}
+
+
+def as_arguments(length: int) -> dict[str, Any]:
+    return {"command": ["echo", *(noise(length // 4 + n) for n in range(4))]}
+
+
+each_input = pytest.mark.parametrize("make_inputs", [as_command, as_env, as_arguments])
+
+
+def fits(stack: Stack, inputs: dict[str, Any]) -> bool:
+    """Whether a preview accepts the inputs."""
+    try:
+        stack.preview({"it": cluster(**inputs)})
+    except CheckError:
+        return False
+    return True
+
+
+@each_input
+def test_a_script_that_is_too_large_fails_the_preview_and_the_bid_stays(
+    stack: Stack, cloud: FakeMithril, make_inputs
+) -> None:
+    """A replacement that deletes first would leave no machines."""
+    stack.up({"it": cluster()})
+    (before,) = cloud.live_bids
+    too_long = make_inputs(20_000)
+    with pytest.raises(
+        CheckError, match=r"command makes the start-up script too large \(the most are 10,000"
+    ) as failed:
+        stack.up({"it": cluster(**too_long)})
+    assert "put what is long on a volume or into an image" in str(failed.value)
+    assert noise(20_000)[:40] not in str(failed.value)
+    assert cloud.live_bids == [before]
+
+
+def extra_inputs(stack: Stack, what: str) -> dict[str, Any]:
+    """Return inputs that make a script longer."""
+    mounts = [
+        {"volume_id": stack.state[f"v{n}"].id, "mount_path": f"/mnt/{n}x{noise(3)}"}
+        for n in range(VOLUMES)
+        if f"v{n}" in stack.state
+    ]
+    inputs: dict[str, dict[str, Any]] = {
+        "a bare cluster": {},
+        "several machines": {"num_instances": 4},
+        "an image": {"image": f"registry.example.com/{noise(60).lower().replace('+', 'a').replace('/', 'b')}"},
+        "all volumes": {"volumes": mounts},
+    }
+    return inputs[what]
+
+
+@pytest.mark.parametrize(
+    ("make_inputs", "what"),
+    [
+        (as_env, "a bare cluster"),
+        (as_arguments, "a bare cluster"),
+        (as_command, "a bare cluster"),
+        (as_command, "several machines"),
+        (as_command, "an image"),
+        (as_command, "all volumes"),
+    ],
+)
+def test_a_script_that_passes_the_preview_is_placed(
+    stack: Stack, cloud: FakeMithril, make_inputs, what: str, monkeypatch: Any
+) -> None:
+    """Up to the limit; the preview rejects hardly anything that fits."""
+    volumes = {f"v{n}": volume(interface="block") for n in range(VOLUMES)}
+    stack.up(volumes)
+    extra = extra_inputs(stack, what)
+    low, high = 500, 12_000
+    while high - low > 5:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(stack, {**make_inputs(middle), **extra}) else (low, middle)
+    stack.up({**volumes, "it": cluster(**make_inputs(low), **extra)})
+    assert len(cloud.live_bids) == 1
+    monkeypatch.setattr(cluster_check, "SHORT", 100_000)  # turn the check off
+    monkeypatch.setattr(cluster_check, "FEW", 100)
+    with pytest.raises(VerbError, match="Startup script too large"):
+        stack.up({**volumes, "it": cluster(**make_inputs(high + TOLERANCE), **extra)})
+
+
+def test_a_script_that_is_not_checked_fits(stack: Stack, cloud: FakeMithril) -> None:
+    """With all other inputs that make a script longer."""
+    volumes = {f"v{n}": volume() for n in range(cluster_check.FEW)}
+    stack.up(volumes)
+    extra = {
+        **extra_inputs(stack, "an image"),
+        "num_instances": 4,
+        "volumes": extra_inputs(stack, "all volumes")["volumes"],
+    }
+    stack.up({**volumes, "it": cluster(command=noise(cluster_check.SHORT), **extra)})
+    assert len(cloud.live_bids) == 1
+
+
+def test_a_short_script_that_is_checked_passes(stack: Stack, cloud: FakeMithril) -> None:
+    """Many machines with file volumes, and all other inputs."""
+    volumes = {f"v{n}": volume() for n in range(VOLUMES)}
+    stack.up(volumes)
+    extra = {**extra_inputs(stack, "all volumes"), "image": "example.com/image", "ports": [8000], "env": {"N": "1"}}
+    stack.up({**volumes, "it": cluster(command=["echo", "1"], num_instances=2, **extra)})
+    assert len(cloud.live_bids) == 1
+
+
+def test_a_long_script_that_compresses_well_passes(stack: Stack, cloud: FakeMithril) -> None:
+    """The limit is for the compressed script."""
+    stack.up({"it": cluster(command="echo one more line of a long script\n" * 3_000)})
+    assert len(cloud.live_bids) == 1
+
+
+def test_a_cluster_without_a_change_is_not_checked(stack: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:
+    """Even if the limit is lower now."""
+    program = {"it": cluster(command=noise(3_500))}
+    stack.up(program)
+    monkeypatch.setenv("MITHRIL_MAX_SCRIPT_SIZE", "100")
+    stack.up(program)
+    assert len(cloud.live_bids) == 1
