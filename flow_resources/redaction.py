@@ -45,7 +45,10 @@ class Redactor:
         for secret in secrets:
             text = text.replace(secret, CUT)
         for secret in secrets:
-            for length in range(len(secret) - 1, _SHORTEST - 1, -1):
-                if text.endswith(secret[:length]):
-                    return text[:-length] + CUT
+            # The longest beginning of the secret that the text ends with.
+            start = text.find(secret[:_SHORTEST], max(0, len(text) - len(secret) + 1))
+            while start >= 0:
+                if secret.startswith(text[start:]):
+                    return text[:start] + CUT
+                start = text.find(secret[:_SHORTEST], start + 1)
         return text

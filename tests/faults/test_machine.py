@@ -8,9 +8,7 @@ failing sequence as calls; the test's name contains the seed (`[7]`: FLOW_RESOUR
 
 from __future__ import annotations
 
-import functools
 import os
-import ssl
 import sys
 
 import pytest
@@ -189,10 +187,8 @@ class StackMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def run_sequences(clean_environment, monkeypatch):
+def run_sequences(clean_environment):
     """Run this many sequences of this many steps, all on one server."""
-    # Each operation opens the SDK anew, which reads all certificates each time: two thirds of the time of a test.
-    monkeypatch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
     with FakeMithril(clock=Clock(speed=0)) as cloud:
 
         def run(sequences, steps, seeded=None):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import random
-import ssl
 
-import pytest
 from support.stack import Stack, cluster
 
 from flow_resources.testing import FakeMithril
@@ -15,11 +12,8 @@ ROUNDS, SHARE, SEED = 200, 0.2, 20
 PROGRAM = {name: cluster() for name in ("a", "b", "c", "d")}
 
 
-def test_each_round_is_recorded_and_creates_nothing(
-    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_round_is_recorded_and_creates_nothing(stack: Stack, cloud: FakeMithril) -> None:
     """A random fifth is preempted and the previous ones win again: one live bid each, with the same id."""
-    monkeypatch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
     rng = random.Random(SEED)
     stack.up(PROGRAM)
     ids = {name: saved.id for name, saved in stack.state.items()}
