@@ -139,9 +139,12 @@ class Ledger:
         """Whether the state holds it for a resource, as the program read it, and this operation did not delete it."""
         with self._lock:
             recorded = self._recorded.get(mark, frozenset())
-            if id_ in self._deleted:
-                return Answer.NO
-            return Answer.of(None if recorded is None else id_ in recorded)
+            return Answer.of(None if recorded is None else id_ in recorded - self._deleted)
+
+    def is_deleted(self, id_: str) -> bool:
+        """Whether this process deleted it."""
+        with self._lock:
+            return id_ in self._deleted
 
     def newest_recorded(self, mark: Mark) -> str:
         """Return when the youngest was made that the state held as the operation began; empty where not known.
@@ -236,8 +239,14 @@ class ResourceView:
         return self.ledger.newest_recorded(self.identity.mark)
 
     def is_recorded(self, id_: str) -> Answer:
-        """Whether the state holds it for this resource, as the program read the state."""
-        return self.ledger.is_recorded(id_, self.identity.mark)
+        """Whether the state holds it for this resource, as the program read the state.
+
+        Of what this process deleted, the stored state must be readable: else nothing is known of the mark.
+        """
+        answer = self.ledger.is_recorded(id_, self.identity.mark)
+        if answer is Answer.NOT_KNOWN and self.ledger.is_deleted(id_):
+            return answer if self.is_in_own_state(id_) is Answer.NOT_KNOWN else Answer.NO
+        return answer
 
     def is_in_own_state(self, id_: str) -> Answer:
         """Whether the whole stored state holds it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import NOT_KNOWN, RECORDED, HiddenInputs, Identity, RecordedId, read_hidden_inputs
 from flow_resources.core.inputs import UNKNOWN
 from flow_resources.core.naming import Mark, compose
-from flow_resources.lifecycle.ledger import Ledger
+from flow_resources.core.takeover import Wanted, decide
+from flow_resources.lifecycle.ledger import Ledger, ResourceView
 
 OWNER, URN = "acme/training/dev", "urn:pulumi:dev::training::flow::it"
 MARK = Mark.of(OWNER, URN)
@@ -96,12 +98,27 @@ def test_what_the_program_does_not_pass_along_is_not_known(props: dict[str, Any]
 
 
 def test_what_this_operation_deleted_is_not_recorded_any_more() -> None:
-    """Also where the rest is not known; the state still goes on from it."""
+    """The state still goes on from it."""
     book = ledger()
     learn(book, RecordedId("bid_1", LATE))
     book.add_deleted("bid_1")
     assert book.is_recorded("bid_1", MARK) is Answer.NO
     assert book.newest_recorded(MARK) == LATE
+
+
+@pytest.mark.parametrize(
+    ("own", "taken"),
+    [(None, None), (export("bid_1"), "bid_1")],
+    ids=["nor the stored one", "the stored one can"],
+)
+def test_where_the_state_cannot_be_read_what_was_deleted_is_in_doubt_as_well(own: Any, taken: str | None) -> None:
+    """A listing can still have it; nothing is known of its mark then."""
+    book = ledger(States(own))
+    identity = learn(book, known=False)
+    book.add_deleted("bid_1")
+    view = ResourceView(book, identity, URN, Reports(), lambda _: Answer.NO, lambda _: timedelta(minutes=5))
+    decision = decide([Thing()], Wanted(MARK, "111111", True, lambda _: False), view)
+    assert (decision.take_over.id if decision.take_over else None) == taken
 
 
 def test_the_identity_is_pinned_once_it_is_in_the_state() -> None:
