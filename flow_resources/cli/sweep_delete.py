@@ -8,6 +8,7 @@ and ended in between, and between the last check and the deletion lie the millis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from flow_resources.cli.kind import CommandKind
@@ -37,7 +38,8 @@ def delete_orphans(
         )
     for kind in kinds:
         for orphan in report.found.of(kind):
-            yield from _delete(op, report, stack, kind, orphan)
+            # A copy begins now: each deletion has a time limit of its own.
+            yield from _delete(replace(op), report, stack, kind, orphan)
 
 
 def _delete(

@@ -8,7 +8,7 @@ is absent is not known: its type here says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flow_resources.core.answer import Answer
@@ -75,7 +75,7 @@ class Record:
     create_id: str | None = None
     is_unready: bool = False
     is_named: bool = False
-    outputs: Mapping[str, Any] | None = None
+    outputs: Mapping[str, Any] | None = field(default=None, repr=False)
     """All properties as they are recorded; None where nothing is."""
 
     @property
@@ -96,10 +96,14 @@ def write_recorded(recorded: Iterable[RecordedId] | None) -> str:
 
 def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
     """Read what the program passed along."""
-    text = str(props.get(RECORDED) or "")
+    return HiddenInputs(str(props.get(OWNER) or ""), str(props.get(URN) or ""), _read_recorded(props.get(RECORDED)))
+
+
+def _read_recorded(text: Any) -> tuple[RecordedId, ...] | None:
+    if not isinstance(text, str) or text == NOT_KNOWN:
+        return None
     entries = [f"{entry}@@".split("@") for entry in text.split(",") if entry]
-    recorded = tuple(RecordedId(id_, created_at, own == "own") for id_, created_at, own, *_ in entries)
-    return HiddenInputs(str(props.get(OWNER) or ""), str(props.get(URN) or ""), None if text == NOT_KNOWN else recorded)
+    return tuple(RecordedId(id_, created_at, own == "own") for id_, created_at, own, *_ in entries)
 
 
 def read_identity(props: Mapping[str, Any]) -> Identity | None:

@@ -160,7 +160,7 @@ def _judge_create_first(
         return None, []
     held = [thing for _, thing in ours if recorded[thing.id] is Answer.YES]
     take: T | None = None
-    if not _assume(view.owner_is_shared, False):
+    if not _assume(view.owner_is_shared, True):
         in_state = {thing.id: view.is_in_own_state(thing.id) for _, thing in others}
         held += [thing for _, thing in others if in_state[thing.id] is Answer.YES]
         others = [(name, thing) for name, thing in others if in_state[thing.id] is not Answer.YES]
@@ -198,7 +198,7 @@ def _judge_delete_first(
 def _refusal(take: T | None, cancel: list[T], wanted: Wanted[T], view: View[T]) -> Finding[T] | None:
     """Return what must not be taken over, or cancelled, after all: neither can be undone."""
     for thing in cancel:
-        if not _assume(_is_within(CANCEL_WITHIN, thing, view), False) or _assume(view.owner_is_shared, False):
+        if not _assume(_is_within(CANCEL_WITHIN, thing, view), False) or _assume(view.owner_is_shared, True):
             return Finding(thing, Reason.UNSURE)
     if take is None:
         return None
@@ -206,7 +206,7 @@ def _refusal(take: T | None, cancel: list[T], wanted: Wanted[T], view: View[T]) 
         return Finding(take, Reason.DIFFERS)
     if _assume(_is_older_than(TAKE_OVER_WITHIN, take, view), False):
         return Finding(take, Reason.UNSURE)
-    if _assume(view.owner_is_shared, False) and _assume(view.is_of_another_user(take), False):
+    if _assume(view.owner_is_shared, True) and _assume(view.is_of_another_user(take), False):
         return Finding(take, Reason.UNSURE)
     return None
 

@@ -106,6 +106,7 @@ class Operation:
     verb: str | None = None
     """check, diff, create, read, update or delete; None for a command line."""
     urn: str | None = None
+    """None: not known."""
     timeout: float | None = None
     """`custom_timeouts`, in seconds."""
     begun: float = field(init=False)

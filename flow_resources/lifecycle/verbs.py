@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flow_resources.core.diff import diff_inputs, fields_to_update
@@ -44,7 +44,7 @@ Props = Mapping[str, Any]
 class CheckResult:
     """The inputs as they go into the state, and all failures."""
 
-    inputs: dict[str, Any]
+    inputs: dict[str, Any] = field(repr=False)
     failures: list[Failure]
     """One whose property is sensitive has no path: a host prints the value of a property that failed."""
 
@@ -62,7 +62,7 @@ class Result:
     """What a create or an update made."""
 
     id: str
-    outputs: dict[str, Any]
+    outputs: dict[str, Any] = field(repr=False)
     not_ready: str = ""
     """Why it is not ready: it is recorded all the same, and the next `up` goes on. Empty where it is."""
 
@@ -72,8 +72,8 @@ class ReadResult:
     """What is true now."""
 
     id: str
-    outputs: dict[str, Any]
-    inputs: dict[str, Any]
+    outputs: dict[str, Any] = field(repr=False)
+    inputs: dict[str, Any] = field(repr=False)
     """Empty for a resource that is only read (`get`)."""
 
 
@@ -84,6 +84,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     """
     _register_secrets(op, resource, olds, news)
     hidden = read_hidden_inputs(news)
+    op.urn = op.urn or hidden.urn or None  # the program's word, where the host does not tell it
     identity = op.ledger.learn(op.urn, hidden, read_identity(olds), has_olds=bool(olds))
     found = check_fields(resource.fields, visible(news))
     resource.check(op, found, olds, identity)

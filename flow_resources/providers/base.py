@@ -32,21 +32,20 @@ from flow_resources.lifecycle.ledger import Backend
 from flow_resources.lifecycle.operation import Deployment, Operation
 from flow_resources.lifecycle.resource import Resource
 
-_deployment: Deployment | None = None
+_deployment = Deployment(lambda _key: None, backend)
 
 
 def begin(config: Callable[[str], Any], clock: Clock | None = None, states: Backend = backend) -> Deployment:
     """Begin a Pulumi operation: forget the one before, as a new plugin process does."""
     global _deployment  # noqa: PLW0603 - a process serves one operation, and the host keeps no object of ours
-    if _deployment is not None:
-        _deployment.close()
+    _deployment.close()
     _deployment = Deployment(config, states, clock)
     return _deployment
 
 
 def current() -> Deployment:
     """Return the operation that this process serves."""
-    return _deployment or begin(lambda _key: None)
+    return _deployment
 
 
 class FlowProvider(ResourceProvider):

@@ -10,7 +10,8 @@ import pytest
 from support.stack import FakeClock, Reports
 
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import HiddenInputs, Identity, RecordedId
+from flow_resources.core.hidden import NOT_KNOWN, RECORDED, HiddenInputs, Identity, RecordedId, read_hidden_inputs
+from flow_resources.core.inputs import UNKNOWN
 from flow_resources.core.naming import Mark, compose
 from flow_resources.lifecycle.ledger import Ledger
 
@@ -76,6 +77,22 @@ def test_what_the_program_could_not_read_is_not_known(options: dict[str, Any]) -
     book = ledger()
     learn(book, **options)
     assert book.is_recorded("bid_1", MARK) is Answer.NOT_KNOWN
+
+
+@pytest.mark.parametrize(
+    ("props", "recorded"),
+    [
+        ({}, None),
+        ({RECORDED: NOT_KNOWN}, None),
+        ({RECORDED: UNKNOWN}, None),
+        ({RECORDED: ""}, ()),
+        ({RECORDED: f"bid_1@{EARLY}@own,bid_2@"}, (RecordedId("bid_1", EARLY, is_own=True), RecordedId("bid_2"))),
+    ],
+    ids=["absent", "could not be read", "unknown", "nothing", "two"],
+)
+def test_what_the_program_does_not_pass_along_is_not_known(props: dict[str, Any], recorded: Any) -> None:
+    """Only the program's own word that the state holds nothing is one."""
+    assert read_hidden_inputs(props).recorded == recorded
 
 
 def test_what_this_operation_deleted_is_not_recorded_any_more() -> None:

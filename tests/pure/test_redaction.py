@@ -10,6 +10,8 @@ import pytest
 
 from flow_resources.cloud import Launch, Settings
 from flow_resources.core.cluster_fields import check_cluster
+from flow_resources.core.hidden import read_record
+from flow_resources.lifecycle import verbs
 from flow_resources.redaction import Redactor
 
 
@@ -70,6 +72,10 @@ def test_threads_register_and_redact_at_once() -> None:
             {"instance_type": "8xa100", "max_price_per_hour": 1, "env": {"A": "canary"}, "command": "canary"}
         ),
         check_cluster({"env": "canary", "command": ["canary", 7], "max_price_per_hour": -1}),
+        read_record({"env": {"TOKEN": "canary"}}),
+        verbs.CheckResult({"env": {"TOKEN": "canary"}}, []),
+        verbs.Result("bid_1", {"env": {"TOKEN": "canary"}}),
+        verbs.ReadResult("bid_1", {"env": {"TOKEN": "canary"}}, {"command": "canary"}),
     ],
     ids=lambda one: type(one).__name__,
 )

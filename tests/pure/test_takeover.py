@@ -170,6 +170,21 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
         Facts(owner_is_shared=YES),
         "refuse bid_1: UNSURE",
     ),
+    "4 beside a recorded one, whether the owner is shared is not known": (
+        [bid("bid_0", minutes=60), bid()],
+        Facts(recorded={"bid_0": YES}, owner_is_shared=NOT_KNOWN),
+        "leave bid_1: SURPLUS",
+    ),
+    "9 same specification, neither the owner nor who placed it is certain": (
+        [bid()],
+        Facts(owner_is_shared=NOT_KNOWN, another_user=YES),
+        "refuse bid_1: UNSURE",
+    ),
+    "10 another specification, whether the owner is shared is not known": (
+        [bid(digest=CHANGED)],
+        Facts(owner_is_shared=NOT_KNOWN),
+        "refuse bid_1: UNSURE",
+    ),
     "10 a second one of the same specification": (
         [bid(), bid("bid_2", minutes=3)],
         Facts(),

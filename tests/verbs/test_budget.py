@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support.stack import CheckError, Stack, cluster
 
+from flow_resources import engine
 from flow_resources.testing import FakeMithril
 
 
@@ -61,3 +62,10 @@ def test_an_invalid_budget_is_a_failure(limited: Stack) -> None:
     limited.config["flow:maxCostPerHour"] = "plenty"
     with pytest.raises(CheckError, match="flow:maxCostPerHour is 'plenty'"):
         limited.preview({"a": cluster()})
+
+
+def test_it_holds_where_the_host_does_not_tell_the_urn(limited: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program tells it: clusters under one unknown URN would count as one."""
+    monkeypatch.setattr(engine, "find_call", lambda: engine.Call("Check"))
+    with pytest.raises(CheckError, match=r"by \$100.00/h: this cluster can cost \$200.00/h, before it a \$200.00/h"):
+        limited.preview({"a": cluster(num_instances=4), "b": cluster(num_instances=4)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from support.stack import PROVIDERS, Context, Create, Declared, Stack, cluster, 
 
 from flow_resources.core import naming
 from flow_resources.errors import RejectedError
+from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 TESTS = Path(__file__).parents[1]
@@ -106,3 +108,15 @@ def test_of_two_processes_the_older_bid_is_kept_where_the_service_ignores_keys(
     assert len(set(ids)) == 2
     stack.up({"trainer": cluster(ssh_keys=["team"])})
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] == [min(ids)]
+
+
+def test_the_first_verbs_of_a_process_share_one_deployment() -> None:
+    """Two that came at once would each begin one, and close the other's: it is there when the module is imported."""
+    spec = importlib.util.spec_from_file_location("a_new_process", base.__file__)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with ThreadPoolExecutor(4) as pool:
+        deployments = list(pool.map(lambda _: module.current(), range(4)))
+    assert {id(deployment) for deployment in deployments} == {id(module._deployment)}

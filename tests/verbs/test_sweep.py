@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from support.fake_backend import STACK, FakeStack
+from support.stack import FakeClock
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
@@ -98,6 +99,26 @@ def test_a_slow_end_is_waited_for(cloud, fake_stack, capsys, monkeypatch):
     assert cloud.bid(bid["fid"])["status"] == "Terminated"
     assert printed[0].endswith(f"ending {bid['fid']}\n")
     assert capsys.readouterr().out == f"ended {bid['fid']}\n"
+
+
+def test_each_end_has_a_time_limit_of_its_own(cloud, fake_stack, monkeypatch):
+    """Many that end slowly take longer together than any one may."""
+    for name in ("one", "two", "three"):
+        cloud.add_bid(marked_name(name))
+    clock, polls = FakeClock(), []
+
+    def sleep(seconds: float) -> None:
+        clock.time += 10 * 60.0
+        polls.append(seconds)
+        if len(polls) % 2 == 0:
+            cloud.finish("cancel")
+
+    cloud.set_options(cancel_seconds=MANUAL)
+    monkeypatch.setattr(Clock, "now", lambda _: clock.now())
+    monkeypatch.setattr(Clock, "sleep", lambda _, seconds: sleep(seconds))
+    assert main(["sweep", *NOW]) == 1
+    assert not cloud.live_bids
+    assert len(polls) == 6
 
 
 def test_volumes_go_only_when_asked_for_and_once_their_bid_is_gone(cloud, fake_stack, capsys):
