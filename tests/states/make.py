@@ -48,7 +48,7 @@ def main() -> None:
     assert version
     folder = STATES / version[1]
     if folder.exists():
-        sys.exit(f"{folder} is there already: states of a released version are never written anew")
+        sys.exit(f"{folder} exists already: the states of a released version are not written again")
     for case, run in (("settled", settled), ("interrupted", interrupted)):
         program = (STATES / "programs" / f"{case}.py").read_text()
         with tempfile.TemporaryDirectory() as root, FakeMithril(clock=Clock(HOUR, speed=0)) as cloud:

@@ -39,11 +39,8 @@ def test_check_reports_every_bad_input_with_its_path_and_no_secret(stack: Stack)
     bad = {"s": Declared("Scratch", {"size_gb": 1000, "note": 7, "colour": "red"})}
     with pytest.raises(CheckError) as failed:
         stack.preview(bad)
-    assert set(failed.value.failures) == {
-        "size_gb",
-        "",
-        "colour",
-    }  # a host prints the path of a failure with its value, so a sensitive input has none
+    # A host prints the value at the path of a failure, so a failure of a sensitive input has no path.
+    assert set(failed.value.failures) == {"size_gb", "", "colour"}
 
 
 def test_diff_follows_the_table_of_fields(stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]) -> None:
