@@ -23,6 +23,8 @@ TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
 
+PRIVATE = "private"
+"""Stands in the state for an owner that no other stack has: `flow:owner` can be set as a secret."""
 _SELF_MANAGED = "organization/"  # the organization of every self-managed backend
 
 
@@ -32,7 +34,7 @@ class Identity:
 
     mark: Mark
     owner: str | None = None
-    """`flow:owner`, else organization/project/stack. None: not known."""
+    """`flow:owner`, else organization/project/stack; PRIVATE as it is read from a state. None: not known."""
 
     @property
     def owner_is_shared(self) -> Answer:
@@ -113,10 +115,12 @@ def read_identity(props: Mapping[str, Any]) -> Identity | None:
 
 
 def write_identity(identity: Identity | None) -> dict[str, Any]:
-    """Write the mark and the owner."""
+    """Write the mark and, as far as the state needs it, the owner."""
     if identity is None:
         return {}
-    return {MARK: str(identity.mark)} | ({OWNER: identity.owner} if identity.owner else {})
+    if identity.owner is None:
+        return {MARK: str(identity.mark)}
+    return {MARK: str(identity.mark), OWNER: identity.owner if identity.owner_is_shared is Answer.YES else PRIVATE}
 
 
 def read_record(props: Mapping[str, Any]) -> Record:

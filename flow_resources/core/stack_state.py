@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flow_resources.core.hidden import MARK, SERVICE
 from flow_resources.core.models import Named
 from flow_resources.core.naming import Mark, take_apart
 
@@ -52,10 +53,10 @@ def read_state(export: Any) -> StackState:
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         ids |= {str(id_) for id_ in (resource.get("id"), outputs.get("task_id"), outputs.get("volume_id")) if id_}
-        if outputs.get("__mark"):
-            marks.add(str(outputs["__mark"]))
-        if outputs.get("__service"):
-            places.add((str(outputs["__service"]), str(outputs.get("project") or "")))
+        if outputs.get(MARK):
+            marks.add(str(outputs[MARK]))
+        if outputs.get(SERVICE):
+            places.add((str(outputs[SERVICE]), str(outputs.get("project") or "")))
     making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
     return StackState(frozenset(ids), frozenset(marks), frozenset(making), frozenset(places))
 

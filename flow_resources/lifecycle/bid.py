@@ -111,8 +111,7 @@ def _wait(op: Operation, bid: Bid, spec: ClusterSpec) -> ClusterSnapshot:
         first = first or instances
         never_preempted = never_preempted and instances == first and op.deadline.spent < _FIRST_LOSS
         if seen.status == "paused" if spec.paused else seen.reached(spec.wait_for):
-            cost = money.usd(spec.max_price_per_hour * bid.quantity)
-            op.report.progress(seen.message if spec.paused else f"{seen.message}, max {cost}/h")
+            op.report.progress(seen.message if spec.paused else f"{seen.message}, max {money.usd(spec.max_cost)}/h")
             return replace(seen, known_preemptions=0) if never_preempted else seen
         in_auction = seen.status in ("pending", "preempted")
         op.report.progress(f"{seen.message}: {op.deadline.minute()}" if in_auction else seen.message)

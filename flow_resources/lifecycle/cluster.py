@@ -83,7 +83,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         """Whether another user's key placed it; not known where the service does not say."""
         return Answer.of(thing.created_by != op.cloud.user() if thing.created_by else None)
 
-    def place(self, op: Operation, spec: ClusterSpec, generation: int) -> Bid:
+    def place(self, op: Operation, spec: ClusterSpec, generation: int, listed: Sequence[Bid]) -> Bid:  # noqa: ARG002
         """Place a bid."""
         return bids.place(op, spec, generation)
 

@@ -97,8 +97,12 @@ class Resource(ABC, Generic[S, T, V]):
         """List what is live in the project, from a whole listing that begins at or after a moment."""
 
     def list_before_create(self, op: Operation) -> Sequence[T]:
-        """List what a create judges before it places anything."""
+        """List what a create judges, and what `place` has to know of what ended, before it places anything."""
         return self.list_live(op, op.clock.now())
+
+    def is_live(self, thing: T) -> bool:  # noqa: ARG002
+        """Whether one of the things listed before a create is live."""
+        return True
 
     def want(self, op: Operation, spec: S) -> Wanted[T]:
         """Return what a create wants, for `takeover.decide`. By default nothing is ever cancelled for it."""
@@ -109,8 +113,8 @@ class Resource(ABC, Generic[S, T, V]):
         return Answer.NO
 
     @abstractmethod
-    def place(self, op: Operation, spec: S, generation: int) -> T:
-        """Make one under a name that was never used, from this generation on.
+    def place(self, op: Operation, spec: S, generation: int, listed: Sequence[T]) -> T:
+        """Make one under a name that was never used, from this generation on; `listed` is what was there before.
 
         Returns it once it exists. Raises RejectedError where it is proven not to, ApprovalPendingError where it does
         not yet, and UnavailableError where that is not known: the next `up` looks for it by its name.

@@ -44,7 +44,9 @@ def may_adopt(op: Operation, id_: str, mark: Mark) -> bool:
 def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) -> T:
     """Return the one thing of a resource: what an earlier create of ours left, or a new one."""
     with op.ledger.turn(spec.mark):
-        decision = decide(resource.list_before_create(op), resource.want(op, spec), _view(op, resource, spec))
+        listed = resource.list_before_create(op)
+        live = [thing for thing in listed if resource.is_live(thing)]
+        decision = decide(live, resource.want(op, spec), _view(op, resource, spec))
         for finding in decision.leave:
             _name(op, resource, finding, spec)
         if decision.refuse:
@@ -57,7 +59,7 @@ def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) ->
         if decision.take_over:
             op.report.progress(_taking_over(decision.take_over, spec.identity), keep=True)
             return decision.take_over
-        return resource.place(op, spec, decision.generation)
+        return resource.place(op, spec, decision.generation, listed)
 
 
 def warn_of_surplus(

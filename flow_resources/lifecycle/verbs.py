@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flow_resources.core.diff import diff_inputs, fields_to_update
+from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.hidden import (
     CREATE_ID,
     SERVICE,
@@ -47,14 +47,6 @@ class CheckResult:
     inputs: dict[str, Any] = field(repr=False)
     failures: list[Failure]
     """One whose property is sensitive has no path: a host prints the value of a property that failed."""
-
-
-@dataclass(frozen=True)
-class DiffResult:
-    """Whether anything changes, and which inputs force a replacement."""
-
-    changes: bool
-    replaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     return CheckResult({**inputs, **write_identity(identity)}, failures)
 
 
-def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> DiffResult:
+def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Diff:
     """Return what a change does; no request is sent."""
     _register_secrets(op, resource, olds, news)
     record = read_record(olds)
@@ -102,12 +94,12 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
     op.ledger.declare(id_, record.create_id)
     change = diff_inputs(resource.fields, olds, news)
     if record.is_unready and not change.changes:
-        return DiffResult(changes=True)
+        return Diff(changes=True)
     if change.replaces:
         op.warn_once(f"replaced because of {', '.join(change.replaces)}: {resource.words.lost_by_replacement}")
     else:
         resource.warn_of_update(op, _update(resource, olds, news, record), news)
-    return DiffResult(change.changes, change.replaces)
+    return change
 
 
 def create(op: Operation, resource: AnyResource, props: Props) -> Result:

@@ -82,19 +82,23 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         return op.cloud.volumes(begun_after)
 
     def list_before_create(self, op: Operation) -> Sequence[StoredVolume]:
-        """Do the same, from the one listing that `place` looks into as well."""
-        return [volume for volume in _list_all(op) if not volume.deleted]
+        """List the deleted volumes too: their names and idempotency keys are used up."""
+        return op.cloud.volumes(op.begun, with_deleted=True)
+
+    def is_live(self, thing: StoredVolume) -> bool:
+        """Whether it is not deleted."""
+        return not thing.deleted
 
     def is_of_another_user(self, op: Operation, thing: StoredVolume) -> Answer:  # noqa: ARG002
         """Whether a bid mounts it: an orphan is never mounted: clusters mount recorded volumes."""
         return Answer.of(bool(thing.bids))
 
-    def place(self, op: Operation, spec: VolumeSpec, generation: int) -> StoredVolume:
+    def place(self, op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
         """Make a volume."""
         op.report.progress(f"creating {spec.size_gb:,} GB of {spec.interface} storage in {spec.region}")
         if spec.volume_name:
-            return _with_fixed_name(op, spec, spec.volume_name)
-        return _with_marked_name(op, spec, generation)
+            return _with_fixed_name(op, spec, spec.volume_name, listed)
+        return _with_marked_name(op, spec, generation, listed)
 
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
@@ -177,11 +181,6 @@ def _find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
     return next((volume for volume in cloud.volumes(begun_after) if volume.id == id_), None)
 
 
-def _list_all(op: Operation) -> list[StoredVolume]:
-    """List the volumes, the deleted ones too: their names and idempotency keys are used up."""
-    return op.cloud.volumes(op.begun, with_deleted=True)
-
-
 def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:
     """Say how a volume differs from the program in what cannot be changed; empty where it does not."""
     if volume is None:
@@ -201,11 +200,10 @@ def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface:
 # -- making ------------------------------------------------------------------------------------------------------------
 
 
-def _with_marked_name(op: Operation, spec: VolumeSpec, generation: int) -> StoredVolume:
+def _with_marked_name(op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
     """Make a volume under a name that was never used."""
     prefix, digest = naming.fit(naming.logical_name(op.urn or "volume")), spec.digest(op.settings.api_key)
-    all_volumes = _list_all(op)
-    known, used = {volume.id for volume in all_volumes}, {volume.name for volume in all_volumes}
+    known, used = {volume.id for volume in listed}, {volume.name for volume in listed}
     while True:
         name = naming.compose(prefix, spec.mark, digest, generation)
         if name not in used:
@@ -220,17 +218,16 @@ def _create(cloud: Cloud, name: str, key: str, spec: VolumeSpec) -> StoredVolume
     return cloud.create_volume(name, spec.size_gb, spec.interface, spec.region, key)
 
 
-def _with_fixed_name(op: Operation, spec: VolumeSpec, name: str) -> StoredVolume:
+def _with_fixed_name(op: Operation, spec: VolumeSpec, name: str, listed: Sequence[StoredVolume]) -> StoredVolume:
     """Make a volume whose name the user chose, which carries no mark of ours.
 
     A live namesake is a stranger's, unless the service knows our key for it: then a create of ours made it whose
     answer was lost. The key counts what the name was used for; an answer that was there before, under whatever name,
     is never deleted.
     """
-    all_volumes, digest = _list_all(op), spec.digest(op.settings.api_key)
-    known = {volume.id for volume in all_volumes}
-    namesake = next((volume for volume in all_volumes if volume.name == name and not volume.deleted), None)
-    generation = 1 + sum(volume.deleted for volume in all_volumes if volume.name == name)
+    digest, known = spec.digest(op.settings.api_key), {volume.id for volume in listed}
+    namesake = next((volume for volume in listed if volume.name == name and not volume.deleted), None)
+    generation = 1 + sum(volume.deleted for volume in listed if volume.name == name)
     while True:
         try:
             made = _create(op.cloud, name, naming.compose(name, spec.mark, digest, generation), spec)

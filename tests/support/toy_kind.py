@@ -45,7 +45,7 @@ class Scratch(Resource[ScratchSpec, StoredVolume, StoredVolume]):
     def list_live(self, op: Operation, begun_after: float) -> Sequence[StoredVolume]:
         return op.cloud.volumes(begun_after)
 
-    def place(self, op: Operation, spec: ScratchSpec, generation: int) -> StoredVolume:
+    def place(self, op: Operation, spec: ScratchSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
         name = naming.compose("scratch", spec.mark, spec.digest(op.settings.api_key), generation)
         return op.cloud.create_volume(name, spec.size_gb, "file", "us-central5-a", name)
 
