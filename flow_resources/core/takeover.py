@@ -112,12 +112,16 @@ def decide(live: Iterable[T], wanted: Wanted[T], view: View[T]) -> Decision[T]:
     marked = marked_with(things, wanted.mark)
     # All of them count, whosever they are by now: their names are taken.
     generation = 1 + max((name.generation for name, _ in marked if name.spec == wanted.digest), default=0)
-    ours = [(name, thing) for name, thing in marked if not _assume(view.is_adopted_by_another(thing.id), False)]
+    ours = [
+        (name, thing)
+        for name, thing in marked
+        if not _assume(view.is_adopted_by_another(thing.id), when_not_known=False)
+    ]
     ours.sort(key=lambda pair: (pair[1].created_at, pair[1].id))
     recorded = {thing.id: _is_recorded(thing.id, view) for _, thing in ours}
     elsewhere: list[T] = []
     if any(answer is not Answer.YES for answer in recorded.values()):
-        elsewhere = [thing for _, thing in ours if _assume(view.is_in_other_stack(thing), False)]
+        elsewhere = [thing for _, thing in ours if _assume(view.is_in_other_stack(thing), when_not_known=False)]
         ours = [(name, thing) for name, thing in ours if thing not in elsewhere]
     left_elsewhere = tuple(Finding(thing, Reason.OTHER_STACK) for thing in elsewhere)
     if _is_create_first(things, recorded, view):
@@ -160,7 +164,7 @@ def _judge_create_first(
         return None, []
     held = [thing for _, thing in ours if recorded[thing.id] is Answer.YES]
     take: T | None = None
-    if not _assume(view.owner_is_shared, True):
+    if not _assume(view.owner_is_shared, when_not_known=True):
         in_state = {thing.id: view.is_in_own_state(thing.id) for _, thing in others}
         held += [thing for _, thing in others if in_state[thing.id] is Answer.YES]
         others = [(name, thing) for name, thing in others if in_state[thing.id] is not Answer.YES]
@@ -172,7 +176,7 @@ def _judge_create_first(
                 if name.spec == wanted.digest
                 and in_state[thing.id] is Answer.NO
                 and is_older(newest, thing.created_at)
-                and not _assume(_is_older_than(TAKE_OVER_WITHIN, thing, view), False)
+                and not _assume(_is_older_than(TAKE_OVER_WITHIN, thing, view), when_not_known=False)
             ),
             None,
         )
@@ -182,10 +186,10 @@ def _judge_create_first(
 def _judge_delete_first(
     ours: list[tuple[MarkedName, T]], wanted: Wanted[T], view: View[T]
 ) -> tuple[T | None, list[T], list[Finding[T]]]:
-    """Return what to take over, what to cancel and what to leave, where the state records nothing that is live."""
+    """Return what to take over, cancel and leave in a first create, or after a replacement has deleted the old one."""
     older = [thing for _, thing in ours if is_older(thing.created_at, view.newest_recorded)]
     # What does not wait in the state for its deletion either was let go of.
-    retained = [thing for thing in older if not _assume(view.is_in_own_state(thing.id), False)]
+    retained = [thing for thing in older if not _assume(view.is_in_own_state(thing.id), when_not_known=False)]
     orphans = [(name, thing) for name, thing in ours if thing not in retained]
     take = next((thing for name, thing in orphans if name.spec == wanted.digest), None)
     others = [thing for _, thing in orphans if thing is not take]
@@ -198,15 +202,19 @@ def _judge_delete_first(
 def _refusal(take: T | None, cancel: list[T], wanted: Wanted[T], view: View[T]) -> Finding[T] | None:
     """Return what must not be taken over, or cancelled, after all: neither can be undone."""
     for thing in cancel:
-        if not _assume(_is_within(CANCEL_WITHIN, thing, view), False) or _assume(view.owner_is_shared, True):
+        if not _assume(_is_within(CANCEL_WITHIN, thing, view), when_not_known=False) or _assume(
+            view.owner_is_shared, when_not_known=True
+        ):
             return Finding(thing, Reason.UNSURE)
     if take is None:
         return None
     if wanted.differs(take):
         return Finding(take, Reason.DIFFERS)
-    if _assume(_is_older_than(TAKE_OVER_WITHIN, take, view), False):
+    if _assume(_is_older_than(TAKE_OVER_WITHIN, take, view), when_not_known=False):
         return Finding(take, Reason.UNSURE)
-    if _assume(view.owner_is_shared, True) and _assume(view.is_of_another_user(take), False):
+    if _assume(view.owner_is_shared, when_not_known=True) and _assume(
+        view.is_of_another_user(take), when_not_known=False
+    ):
         return Finding(take, Reason.UNSURE)
     return None
 
@@ -228,6 +236,6 @@ def _is_within(limit: timedelta, thing: T, view: View[T]) -> Answer:
     return Answer.of(None if age is None else abs(age) <= limit)
 
 
-def _assume(answer: Answer, when_not_known: bool) -> bool:
+def _assume(answer: Answer, *, when_not_known: bool) -> bool:
     """Turn an answer into a decision. The only place where "not known" counts as one of the other two."""
     return when_not_known if answer is Answer.NOT_KNOWN else answer is Answer.YES

@@ -105,7 +105,7 @@ def _name(op: Operation, resource: Resource[S, T, Any], finding: Finding[T], spe
 
 
 def _warn_of_one(op: Operation, resource: Resource[Any, T, Any], thing: T, identity: Identity) -> None:
-    shared = identity.owner_is_shared is Answer.YES
+    shared = identity.owner_is_shared is not Answer.NO
     way_out = "how to end it; with flow:owner an `up` takes such a one over" if shared else "ends it"
     op.warn_once(
         f"{thing.name} ({thing.id}, {resource.describe_cost(thing)}) is live as well, with this resource's mark: "
@@ -131,10 +131,10 @@ def _refusal(resource: Resource[Any, T, Any], finding: Finding[T]) -> OwnershipE
 def _taking_over(thing: Named, identity: Identity | None) -> str:
     """Return the message of a take-over, with what to do where other people's stacks can have the same owner."""
     text = f"taking over {thing.name} ({thing.id}), which an earlier, interrupted `up` left"
-    if identity is None or identity.owner_is_shared is not Answer.YES:
+    if identity is None or identity.owner_is_shared is Answer.NO:
         return text
+    owner = f"{identity.owner!r}, as on every self-managed backend" if identity.owner else "not known"
     return (
         f"{text} (or another person's stack of the same names has it, and `pulumi destroy` here would end it for both: "
-        f"its owner is {identity.owner!r}, as on every self-managed backend; set flow:owner where people share an "
-        "account)"
+        f"its owner is {owner}; set flow:owner where people share an account)"
     )
