@@ -5,11 +5,13 @@ Its processes are real and are really killed. `kill_targets` names which ones: t
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support.engine import Project, Result, end_session, kill, plugin_pids
 from support.stack import Declared, Saved, VerbError
@@ -40,7 +42,8 @@ class RealStack:
         root.mkdir(exist_ok=True)
         project = Project.make(root, cloud, "", **env)
         # An owner that is unique: on a self-managed backend the name of a stack is not.
-        project.run("config", "set", "flow:owner", "acme/proj/dev").ok()
+        with (project.folder / f"Pulumi.{project.stack}.yaml").open("a") as settings:
+            settings.write("config:\n  flow:owner: acme/proj/dev\n")
         return cls(project, kill_targets)
 
     def up(self, program: Mapping[str, Declared], *, force: set[str] | None = None) -> None:
@@ -67,9 +70,16 @@ class RealStack:
                 resource.get("inputs", {}),
                 resource.get("outputs", {}),
             )
-            for resource in self.project.deployment().get("resources", [])
+            for resource in self._read_stored_resources()
             if resource.get("custom") and not resource["type"].startswith("pulumi:")
         }
+
+    def _read_stored_resources(self) -> list[dict[str, Any]]:
+        """Read the state as the backend has stored it; `pulumi stack export` prints the same, for half a second."""
+        backend = Path(self.project.env["PULUMI_BACKEND_URL"].removeprefix("file://"))
+        stored = backend / ".pulumi" / "stacks" / self.project.name / f"{self.project.stack}.json"
+        latest = json.loads(stored.read_text())["checkpoint"]["latest"] or {}
+        return list(latest.get("resources") or [])
 
     def crash(self, _cloud: FakeMithril) -> None:
         """Kill the chosen processes; called while a request of the plugin waits for its answer."""

@@ -35,7 +35,13 @@ class Run:
             stdout=theirs,
             stderr=theirs,
             # A key of the user's must not matter.
-            env=os.environ | {"TMPDIR": str(folder), "MITHRIL_API_KEY": "a-real-one", "PULUMI_STACK": "another"},
+            env=os.environ
+            | {
+                "TMPDIR": str(folder),
+                "MITHRIL_API_KEY": "a-real-one",
+                "PULUMI_STACK": "another",
+                "TERM": "xterm-256color",
+            },
             start_new_session=True,
         )
         os.close(theirs)
