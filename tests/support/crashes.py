@@ -38,6 +38,6 @@ def up_with_retain_on_delete(stack: Stack, program: Mapping[str, Declared], forc
     """Run an `up` with `retain_on_delete`: the engine drops the old resource and calls no delete; return the new id."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stack, "_delete_saved", lambda *_: None)  # before the create
-        patch.setattr(stack, "_delete_pending", stack.pending_deletes.clear)  # after the create
+        patch.setattr(stack, "_delete_pending", lambda **_: stack.pending_deletes.clear())  # after the create
         stack.up(program, force=force)
     return stack.state["it"].id

@@ -178,9 +178,7 @@ class Stack:
             self._refresh()
         for name, declared in program.items():
             self._converge(name, declared, forced=name in (force or set()))
-        for name in [name for name in self._deletion_order() if name not in program]:
-            self._delete(name)
-        self._delete_pending()
+        self._delete_all({name for name in self.state if name not in program})
         if self.init_errors:
             raise VerbError("; ".join(self.init_errors.values()))
 
@@ -192,9 +190,7 @@ class Stack:
     def destroy(self) -> None:
         """Delete every resource, in reverse order."""
         self.operation()
-        for name in self._deletion_order():
-            self._delete(name)
-        self._delete_pending()
+        self._delete_all(set(self.state))
 
     # -- the verbs ------------------------------------------------------------------------------------------------
 
@@ -307,11 +303,21 @@ class Stack:
         self._delete_saved(name, self.state[name])
         del self.state[name]
 
-    def _delete_pending(self) -> None:
-        self.pending_deletes.sort(key=lambda pair: pair[1].type == "Volume")
-        while self.pending_deletes:
-            self._delete_saved(*self.pending_deletes[0])
-            self.pending_deletes.pop(0)
+    def _delete_all(self, names: set[str]) -> None:
+        """Delete these and what is pending, each cluster before any volume: the engine deletes dependents first."""
+        order = [name for name in self._deletion_order() if name in names]
+        for volumes in (False, True):
+            for name in order:
+                if (self.state[name].type == "Volume") is volumes:
+                    self._delete(name)
+            order = [name for name in order if name in self.state]
+            self._delete_pending(volumes=volumes)
+
+    def _delete_pending(self, *, volumes: bool) -> None:
+        for pending in list(self.pending_deletes):
+            if (pending[1].type == "Volume") is volumes:
+                self._delete_saved(*pending)
+                self.pending_deletes.remove(pending)
 
     def _delete_saved(self, name: str, saved: Saved) -> None:
         if saved.replacing:

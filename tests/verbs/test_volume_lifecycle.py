@@ -165,3 +165,13 @@ def test_an_outage_at_the_start_fails_the_delete_soon(cloud: FakeMithril, clock:
         stack.destroy()
     assert sum(clock.slept) <= 60
     assert "data" in stack.state
+
+
+def test_a_replaced_cluster_releases_a_removed_volume_before_it_is_deleted(stack: Stack, cloud: FakeMithril) -> None:
+    """Also where the new cluster is created first: the engine deletes what mounts a volume before the volume."""
+    stack.up({"x": volume()})
+    mounts = [{"volume_id": stack.state["x"].id, "mount_path": "/data"}]
+    stack.up({"x": volume(), "a": cluster(create_first=True, volumes=mounts)})
+    stack.up({"a": cluster(create_first=True)})
+    assert not cloud.volumes
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["a"].id]
