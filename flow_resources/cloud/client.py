@@ -265,10 +265,6 @@ class Cloud:
         with contextlib.suppress(NotFoundError), self._sdk(f"delete volume {volume_id}") as sdk:
             sdk.flow.volumes.delete(volume_id)
 
-    def close(self) -> None:
-        """Close the connection, also for all other views of it."""
-        self._connection.close()
-
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _sdk(self, action: str, created: list[Created] | None = None) -> AbstractContextManager[Sdk]:

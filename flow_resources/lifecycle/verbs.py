@@ -98,7 +98,7 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
     if change.replaces:
         op.warn_once(f"replaced because of {', '.join(change.replaces)}: {resource.words.lost_by_replacement}")
     else:
-        resource.warn_of_update(op, _update(resource, olds, news, record), news)
+        resource.warn_of_update(op, _update(resource, olds, news, record, change), news)
     return change
 
 
@@ -148,7 +148,8 @@ def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Pr
     record, spec = read_record(olds), resource.parse(news)
     guard_account(op.cloud, record)
     seen = resource.observe_for_update(op, id_, record)
-    return _converge(op, resource, id_, seen, spec, record, _update(resource, olds, news, record))
+    change = diff_inputs(resource.fields, olds, news)
+    return _converge(op, resource, id_, seen, spec, record, _update(resource, olds, news, record, change))
 
 
 def delete(op: Operation, resource: AnyResource, id_: str, props: Props) -> None:
@@ -173,9 +174,9 @@ def _register_secrets(op: Operation, resource: AnyResource, *bags: Props) -> Non
                 op.deployment.redactor.register(bag.get(one.name))
 
 
-def _update(resource: AnyResource, olds: Props, news: Props, record: Record) -> Update:
+def _update(resource: AnyResource, olds: Props, news: Props, record: Record, change: Diff) -> Update:
     inputs = frozenset(fields_to_update(resource.fields, olds, news))
-    is_state_only = not inputs and not record.is_unready and diff_inputs(resource.fields, olds, news).changes
+    is_state_only = not inputs and not record.is_unready and change.changes
     return Update(inputs, is_state_only, record.is_unready)
 
 

@@ -131,6 +131,6 @@ def test_a_closed_connection_opens_again(connection: Connection, cloud: FakeMith
     """A second close does nothing."""
     verb = Verb(connection)
     verb.cloud.place(launch("first"))
-    verb.cloud.close()
-    verb.cloud.close()
+    connection.close()
+    connection.close()
     assert [bid.name for bid in verb.cloud.live_bids(1_000.0).values()] == ["first"]
