@@ -90,15 +90,21 @@ async def _index() -> Index | None:
 async def _read_state() -> Index | None:
     if is_mocked():
         return None
-    try:
-        answer = await pulumi.runtime.invoke_async(
-            "pulumi:pulumi:readStackResourceOutputs", {"stackName": stack_name()}
-        )
-    except Exception as error:  # noqa: BLE001 - whatever it is, not knowing is safe: nothing is taken over then
-        pulumi.log.debug(f"flow_resources: the stack's own state could not be read: {error}")
-        return None
-    outputs = (answer or {}).get("outputs")
-    return index_of(outputs) if isinstance(outputs, dict) else None
+    # In the old layout of a self-managed backend, a stack has neither an organization nor a project.
+    for name in (stack_name(), pulumi.get_stack()):
+        try:
+            answer = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
+        except Exception as error:  # noqa: BLE001 - whatever it is, not knowing is safe: nothing is taken over then
+            pulumi.log.debug(f"flow_resources: the stack's own state could not be read as {name}: {error}")
+            continue
+        outputs = (answer or {}).get("outputs")
+        if isinstance(outputs, dict) and all(map(_is_own_urn, outputs)):
+            return index_of(outputs)
+    return None
+
+
+def _is_own_urn(urn: str) -> bool:
+    return urn.startswith(f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::")
 
 
 # -- how it is declared ------------------------------------------------------------------------------------------------

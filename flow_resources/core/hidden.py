@@ -48,7 +48,7 @@ class RecordedId:
 
     id: str
     created_at: str = ""
-    """The service's time; empty where it is not known."""
+    """The service's time; empty where the state does not record it."""
     is_own: bool = False
     """Whether it is recorded under the resource's own URN, and not only under a name with its mark."""
 
@@ -60,8 +60,9 @@ class RecordedId:
 class HiddenInputs:
     """What the program passes along."""
 
-    owner: str
-    urn: str
+    owner: str | None
+    """None: not known."""
+    urn: str | None
     recorded: tuple[RecordedId, ...] | None
     """What the stack's state holds for the resource; None: not known."""
 
@@ -98,7 +99,8 @@ def write_recorded(recorded: Iterable[RecordedId] | None) -> str:
 
 def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
     """Read what the program passed along."""
-    return HiddenInputs(str(props.get(OWNER) or ""), str(props.get(URN) or ""), _read_recorded(props.get(RECORDED)))
+    owner, urn = (str(props[name]) if props.get(name) else None for name in (OWNER, URN))
+    return HiddenInputs(None if owner == PRIVATE else owner, urn, _read_recorded(props.get(RECORDED)))
 
 
 def _read_recorded(text: Any) -> tuple[RecordedId, ...] | None:

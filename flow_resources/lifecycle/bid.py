@@ -34,7 +34,6 @@ def place(op: Operation, spec: ClusterSpec, generation: int) -> Bid:
     launch = _launch(op.cloud, name, spec)
     op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region)}")
     placed = op.cloud.place(launch)
-    op.ledger.add_placed(placed.bid.id)
     for key in placed.new_keys:
         op.report.progress(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True)
     return placed.bid

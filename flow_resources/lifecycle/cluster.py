@@ -166,7 +166,8 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         """Tell of detached volumes, which replace nothing by themselves, and of a new status."""
         mounts = (record.outputs or {}).get("volumes") or []
         mounted = {str(mount.get("volume_id")) for mount in mounts}
-        for detached in sorted(mounted - set(seen.bid.volumes)):
+        attached = mounted if seen.bid.volumes is None else set(seen.bid.volumes)
+        for detached in sorted(mounted - attached):
             op.warn_once(
                 f"the volume {detached} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
             )
@@ -178,7 +179,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         """Cancel the bid and see it ended."""
         bid = op.cloud.recently_allocated(id_) or op.cloud.bid(id_)
         recorded = record.text("task_name")
-        if bid and not bid.ended and recorded and bid.name != recorded:
+        if bid and not bid.ended and bid.name != recorded:
             raise OwnershipError(
                 f"the bid {id_} is named {bid.name!r} but the state records {recorded!r}",
                 f"it is not ours to cancel: `pulumi state delete` forgets it, `flow cancel {id_}` ends it",

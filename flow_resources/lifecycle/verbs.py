@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
@@ -31,10 +31,15 @@ from flow_resources.core.inputs import Failure
 from flow_resources.core.inputs import check as check_fields
 from flow_resources.core.spec import Spec, declared_inputs
 from flow_resources.errors import FlowResourcesError, TerminatedError, one_line
-from flow_resources.lifecycle.account import guard_account, guard_preview
+from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource, Update
 from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
+
+_OWNER_NOT_KNOWN = (
+    "whose resource this is is not known, because what the program passes along did not arrive: let transformations "
+    "keep the inputs whose names begin with two underscores"
+)
 
 AnyResource = Resource[Any, Any, Any]
 Props = Mapping[str, Any]
@@ -76,10 +81,15 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     """
     _register_secrets(op, resource, olds, news)
     hidden = read_hidden_inputs(news)
-    op.urn = op.urn or hidden.urn or None  # the program's word, where the host does not tell it
-    identity = op.ledger.learn(op.urn, hidden, read_identity(olds), has_olds=bool(olds))
+    op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
+    # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.
+    pinned = read_identity(olds) or read_identity(news)
+    identity = op.ledger.learn(op.urn, hidden, pinned, has_record=bool(olds) or pinned is not None)
     found = check_fields(resource.fields, visible(news))
-    resource.check(op, found, olds, identity)
+    if identity is None:
+        found.failures.append(Failure("", _OWNER_NOT_KNOWN))
+    else:
+        resource.check(op, found, olds, identity)
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
     failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]
@@ -96,6 +106,7 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
     if record.is_unready and not change.changes:
         return Diff(changes=True)
     if change.replaces:
+        require_account(record, f"the {resource.words.managed} {id_} is not replaced")
         op.warn_once(f"replaced because of {', '.join(change.replaces)}: {resource.words.lost_by_replacement}")
     else:
         resource.warn_of_update(op, _update(resource, olds, news, record, change), news)
@@ -112,7 +123,8 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     spec = resource.parse(props)
     resource.require_resolved(spec)
     thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
-    record = Record(identity=spec.identity, create_id=secrets.token_hex(4))
+    project = {"project": op.cloud.project().id}  # what was asked to make it there
+    record = Record(identity=spec.identity, create_id=secrets.token_hex(4), outputs=project)
     op.ledger.declare(thing.id, record.create_id)
     return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
 
@@ -127,6 +139,7 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
     guard_account(op.cloud, record)
     seen = resource.observe(op, id_, record)
     if seen is None:
+        require_account(record, f"the {resource.words.managed} {id_} is not there")
         _report_gone(op, resource, id_, record)
         return None
     if record.identity:
@@ -147,6 +160,7 @@ def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Pr
     _register_secrets(op, resource, olds, news)
     record, spec = read_record(olds), resource.parse(news)
     guard_account(op.cloud, record)
+    require_account(record, f"the {resource.words.managed} {id_} is not updated")
     seen = resource.observe_for_update(op, id_, record)
     change = diff_inputs(resource.fields, olds, news)
     return _converge(op, resource, id_, seen, spec, record, _update(resource, olds, news, record, change))
@@ -157,6 +171,7 @@ def delete(op: Operation, resource: AnyResource, id_: str, props: Props) -> None
     _register_secrets(op, resource, props)
     record = read_record(props)
     guard_account(op.cloud, record)
+    require_account(record, f"the {resource.words.managed} {id_} is not deleted")
     if op.ledger.is_recorded_by_another_create(id_, record.create_id):
         op.report.progress(
             f"{id_} is kept: it has been taken over, and another record of the stack holds it now", keep=True
@@ -184,7 +199,7 @@ def _converge(
     op: Operation, resource: AnyResource, id_: str, seen: Any, spec: Spec, record: Record, change: Update | None
 ) -> Result:
     """Bring what exists to what the program says: from here on its id is recorded, whatever happens."""
-    kept = Record(identity=spec.identity, create_id=record.create_id)
+    kept = replace(record, identity=spec.identity)
     try:
         seen = resource.converge(op, seen, spec, record, change)
     except Exception as error:  # noqa: BLE001 - whatever it is, the thing exists, and its id must be recorded
@@ -205,7 +220,10 @@ def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, rec
     """Return all outputs: the inputs as they are, what the service says, and the hidden ones."""
     create_id = {CREATE_ID: record.create_id} if record.create_id else {}
     hidden = {**write_identity(record.identity), **create_id, SERVICE: op.settings.api_url}
-    return {**inputs, **resource.outputs(seen, inputs), **hidden}
+    live = resource.outputs(seen, inputs)
+    # What was known stays known where the service does not say it now; an input is what the program says.
+    recorded = {name: (record.outputs or {}).get(name) for name, value in live.items() if value is None}
+    return {**recorded, **inputs, **{name: value for name, value in live.items() if value is not None}, **hidden}
 
 
 def _report_gone(op: Operation, resource: AnyResource, id_: str, record: Record) -> None:

@@ -91,7 +91,7 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
 
     def is_of_another_user(self, op: Operation, thing: StoredVolume) -> Answer:  # noqa: ARG002
         """Whether a bid mounts it: an orphan is never mounted: clusters mount recorded volumes."""
-        return Answer.of(bool(thing.bids))
+        return Answer.of(None if thing.bids is None else bool(thing.bids))
 
     def place(self, op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
         """Make a volume."""
@@ -102,11 +102,11 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
 
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
-        return f"{thing.size_gb:,} GB"
+        return "of unknown size" if thing.size_gb is None else f"{thing.size_gb:,} GB"
 
     def holders(self, thing: StoredVolume) -> Sequence[str]:
-        """Return the bids that mount it."""
-        return thing.bids
+        """Return the bids that mount it, as far as the service says."""
+        return thing.bids or ()
 
     def snapshot(self, thing: StoredVolume) -> StoredVolume:
         """Return it as it is."""
@@ -141,21 +141,23 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         """Return the outputs that the service decides."""
         return {
             "volume_id": seen.id,
-            "volume_name": seen.name,
+            "volume_name": seen.name or None,
             "project": seen.project,
             "size_gb": seen.size_gb,
             "interface": seen.interface,
             "region": seen.region,
-            "attached_to": list(seen.bids),
-            "created_at": seen.created_at,
+            "attached_to": None if seen.bids is None else list(seen.bids),
+            "created_at": seen.created_at or None,
             **({NAMED: True} if "volume_name" in inputs else {}),
         }
 
     def live_inputs(self, seen: StoredVolume, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:
         """Return the inputs as the service holds them; the name only where the program chose it."""
         live = {"size_gb": seen.size_gb, "interface": seen.interface, "region": seen.region}
+        known = {name: value for name, value in live.items() if value is not None}
         unnamed = {name: value for name, value in inputs.items() if name != "volume_name"}
-        return {**unnamed, **live, **({"volume_name": seen.name} if record.is_named else {})}
+        name = seen.name or record.text("volume_name")
+        return {**unnamed, **known, **({"volume_name": name} if record.is_named and name else {})}
 
     def delete(self, op: Operation, id_: str, record: Record) -> None:
         """Wait until no bid holds the volume, delete it and see it gone.
@@ -264,7 +266,7 @@ def _delete(op: Operation, id_: str, record: Record, describe: Callable[[Sequenc
     volume, recorded = _find(op.cloud, id_, op.clock.now()), record.text("volume_name")
     if volume is None:
         return ""
-    if recorded and volume.name != recorded:
+    if volume.name != recorded:
         raise OwnershipError(
             f"the volume {id_} is named {volume.name!r} but the state records {recorded!r}",
             "if it is still this stack's, `pulumi refresh` records the new name; "

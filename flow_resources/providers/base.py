@@ -28,9 +28,9 @@ from flow_resources.cloud.footprint import share_one_heap
 from flow_resources.core.hidden import TOKEN
 from flow_resources.errors import FlowResourcesError, one_line
 from flow_resources.lifecycle import verbs
-from flow_resources.lifecycle.ledger import Backend
 from flow_resources.lifecycle.operation import Deployment, Operation
 from flow_resources.lifecycle.resource import Resource
+from flow_resources.lifecycle.stored_states import Backend
 
 _deployment = Deployment(lambda _key: None, backend)
 

@@ -141,6 +141,8 @@ class Stack:
     """What `pulumi stack export` would print for each other stack of the backend, by name."""
     index: Index | None = None
     """What the program has read of the state: once per operation, at its first check."""
+    creating: str | None = None
+    """The URN that an `up` creates now: the engine writes it into the stored state before it calls create."""
     init_errors: dict[str, str] = field(default_factory=dict)
     """The reason of each failed initialisation of the last operation, by name."""
 
@@ -156,7 +158,8 @@ class Stack:
             {"urn": self.urn(name, resource.type), "id": resource.id, "outputs": resource.outputs}
             for name, resource in saved
         ]
-        return {"deployment": {"resources": rows}}
+        pending = [{"type": "creating", "resource": {"urn": self.creating}}] if self.creating else []
+        return {"deployment": {"resources": rows, "pending_operations": pending}}
 
     # -- the operations -------------------------------------------------------------------------------------------
 
@@ -271,12 +274,15 @@ class Stack:
         id_: str = "",
     ) -> None:
         urn = self.urn(name, declared.type)
+        self.creating = urn if method == "Create" else None
         try:
             result = self._call(declared.type, method, urn, verb, declared.timeout)
         except NotInitialised as partial:
             self.state[name] = Saved(declared.type, partial.id, news, partial.outputs, partial.reason)
             self.init_errors[name] = partial.reason
             return
+        finally:
+            self.creating = None
         outputs = wire({**result.outs, "__provider": news["__provider"]})
         self.state[name] = Saved(declared.type, id_ or result.id, news, outputs)
 
@@ -346,14 +352,11 @@ class ModelBackend:
 
     stack: Stack
 
-    def stack_names(self, report: Any) -> list[str]:
+    def stack_names(self, report: Any) -> list[str] | None:
         return [self.stack.owner, *self.stack.other_states]
 
-    def own_state(self, urn: str, report: Any) -> Any:
-        return self.stack.export()
-
-    def other_states(self, urn: str, report: Any) -> Any:
-        return self.stack.other_states.items()
+    def state(self, stack: str, report: Any) -> Any | None:
+        return self.stack.export() if stack == self.stack.owner else self.stack.other_states[stack]
 
 
 class Reports:
