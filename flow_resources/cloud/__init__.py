@@ -4,6 +4,7 @@
 * `client` has one method per request; each verb gets a view of its own of the process's `connection`.
 * `sdk` opens the SDK; `transport` is the HTTP client that it uses; `ssh_keys` launches with exactly the named keys.
 * `retries` retries within a `retry_budget`; `creation` creates once, also where an answer is lost.
+* `service_clock` knows the service's time, by the `Date` of its answers.
 * `listings` and `single_flight` let all threads share one reading.
 * `launch` is what a new bid needs; `startup_script` reads what the SDK writes for it.
 * `errors` translates whatever the SDK raises; `footprint` keeps the process small.

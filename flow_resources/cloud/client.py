@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,13 @@ class Cloud:
     def settings(self) -> Settings:
         """The settings of the connection."""
         return self._connection.settings
+
+    def service_now(self) -> datetime | None:
+        """Return the time of the service, as the `Date` of its answers tells it; no request is sent.
+
+        None: not known, because no answer with a readable `Date` has arrived in this process.
+        """
+        return self._connection.service_clock.now()
 
     # -- the account ------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from flow_resources.cloud.footprint import release_response
 from flow_resources.cloud.paths import BIDS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
+from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.single_flight import SingleFlight
 
@@ -67,7 +68,9 @@ _sdk_call: ContextVar[SdkCall] = ContextVar("flow_resources_sdk_call")
 class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for mypy
     """One client for all threads of the process."""
 
-    def __init__(self, settings: Settings, headers: Mapping[str, str], source: Any, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, headers: Mapping[str, str], source: Any, clock: Clock, service_clock: ServiceClock
+    ) -> None:
         super().__init__(
             base_url=settings.api_url,
             headers=dict(headers),
@@ -75,7 +78,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
             retry_server_errors_max=1,  # one layer of retries, ours
             ordered_writes=False,
         )
-        self._seconds, self._now = settings.http_seconds, clock.now
+        self._seconds, self._now, self._service_clock = settings.http_seconds, clock.now, service_clock
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, tuple[Any, ...]], SingleFlight[[RetryBudget], Any]] = {}
 
@@ -125,6 +128,8 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
 
     def _parse_json(self, response: Any, *details: Any) -> Any:
         answer = super()._parse_json(response, *details)
+        # Only here: an error page, or an answer that is not JSON, can be a proxy's, with a clock of its own.
+        self._service_clock.record(response.headers.get("Date"))
         release_response(response)
         return answer
 
