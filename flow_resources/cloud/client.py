@@ -126,14 +126,14 @@ class Cloud:
         return None
 
     def observe(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
-        """Observe a bid and its instances; None only when the service answers 404 for the bid."""
+        """Observe a bid and its instances; None only where it is proven absent (see `find_bid`)."""
         bid = self._connection.listings.bid(bid_id, begun_after, self.budget)
-        return self._snapshot(bid or self.bid(bid_id), begun_after)
+        return self._snapshot(bid or self.find_bid(bid_id, self._connection.clock.now()), begun_after)
 
     def observe_while_waiting(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
         """Observe in the same way, with fewer listings where the bid is allocated or open."""
         bid = self._connection.listings.bid_while_waiting(bid_id, begun_after, self.budget)
-        return self._snapshot(bid or self.bid(bid_id), begun_after)
+        return self._snapshot(bid or self.find_bid(bid_id, begun_after), begun_after)
 
     def _snapshot(self, bid: Bid | None, begun_after: float) -> ClusterSnapshot | None:
         if bid is None:
@@ -141,12 +141,20 @@ class Cloud:
         return ClusterSnapshot(bid, self._connection.listings.instances(bid, begun_after, self.budget))
 
     def bid(self, bid_id: str) -> Bid | None:
-        """Return one bid, read anew; None only when the service answers 404."""
+        """Return one bid, read anew; None when the service answers 404, which alone proves nothing (see `find_bid`)."""
         try:
             with self._sdk(f"read bid {bid_id}") as sdk:
                 return Bid.read(sdk.api.get_bid(bid_id))
         except NotFoundError:
             return None
+
+    def find_bid(self, bid_id: str, begun_after: float) -> Bid | None:
+        """Return one bid, read anew; None only where it is proven absent.
+
+        Proof is a 404 together with a listing of all live bids, read to its end, that does not have it either and began
+        at or after `begun_after`. The listing is asked for only after a 404.
+        """
+        return self.bid(bid_id) or self._connection.listings.bid(bid_id, begun_after, self.budget)
 
     def mount_paths(self, bid_id: str) -> dict[str, str]:
         """Return where a bid mounts its volumes, by volume id, as far as its launch says."""
@@ -208,11 +216,14 @@ class Cloud:
             return too_large(sdk.scripts, launch)
 
     def _ends_soon(self, bid_id: str) -> bool:
-        """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say."""
+        """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say.
+
+        A 404 says nothing: it was placed a moment ago.
+        """
         for _ in range(_ROLLBACK_LOOKS):
             with contextlib.suppress(FlowResourcesError):
                 bid = self.bid(bid_id)
-                if bid is None or bid.ended:
+                if bid and bid.ended:
                     return True
             self._connection.clock.sleep(_ROLLBACK_PAUSE)
         return False
@@ -227,17 +238,18 @@ class Cloud:
         with self._changing_bid(bid_id, f"{'pause' if paused else 'resume'} bid {bid_id}") as sdk:
             sdk.flow.bids.set_paused(bid_id, paused=paused)
 
-    def cancel(self, bid_id: str) -> None:
-        """Cancel a bid; one that does not exist or has ended counts as cancelled."""
+    def cancel(self, bid_id: str) -> bool:
+        """Cancel a bid; one that has ended counts as cancelled. Return False where the service answers 404."""
         try:
             with self._changing_bid(bid_id, f"cancel bid {bid_id}") as sdk:
                 sdk.api.cancel_bid(bid_id)
         except NotFoundError:
-            return
+            return False
         except RejectedError:
-            bid = self.bid(bid_id)
+            bid = self.find_bid(bid_id, self._connection.clock.now())
             if bid and not bid.ended:
                 raise
+        return True
 
     # -- volumes ----------------------------------------------------------------------------------------------
 
@@ -268,10 +280,14 @@ class Cloud:
         with self._sdk(f"rename volume {volume_id} to {name!r}") as sdk:
             sdk.transport.patch(f"{VOLUMES}/{volume_id}", {"name": name}, self.budget)
 
-    def delete_volume(self, volume_id: str) -> None:
-        """Delete a volume; one that does not exist counts as deleted. Raises RejectedError while it is attached."""
-        with contextlib.suppress(NotFoundError), self._sdk(f"delete volume {volume_id}") as sdk:
-            sdk.flow.volumes.delete(volume_id)
+    def delete_volume(self, volume_id: str) -> bool:
+        """Delete a volume. Return False where the service answers 404; raise RejectedError while it is attached."""
+        try:
+            with self._sdk(f"delete volume {volume_id}") as sdk:
+                sdk.flow.volumes.delete(volume_id)
+        except NotFoundError:
+            return False
+        return True
 
     # -- inside -----------------------------------------------------------------------------------------------
 

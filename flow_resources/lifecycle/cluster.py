@@ -89,7 +89,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
 
     def cancel(self, op: Operation, thing: Bid) -> None:
         """Cancel a bid."""
-        bids.cancel(op, thing)
+        bids.cancel(op, thing.id)
 
     def describe_cost(self, thing: Bid) -> str:
         """Return what a bid can cost at most."""
@@ -113,7 +113,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         return ClusterSnapshot(thing, ())
 
     def observe(self, op: Operation, id_: str, record: Record) -> ClusterSnapshot | None:
-        """Return the bid, its instances and its history. Only a 404 or a terminal bid is gone."""
+        """Return the bid, its instances and its history. Only what is proven absent, or terminal, is gone."""
         seen = op.cloud.observe(id_, op.fresh_since)
         return None if seen is None or seen.bid.ended else bids.with_history(op.cloud, seen, record)
 
@@ -175,16 +175,17 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
             op.report.progress(f"was {status}, now {seen.message}", keep=True)
 
     def delete(self, op: Operation, id_: str, record: Record) -> None:
-        """Cancel the bid and see it ended."""
-        bid = op.cloud.recently_allocated(id_) or op.cloud.bid(id_)
+        """Cancel the bid and see it ended. Only a bid that was seen ended gets no request to end."""
+        bid = op.cloud.recently_allocated(id_) or op.cloud.find_bid(id_, op.fresh_since)
+        if bid and bid.ended:
+            return
         recorded = record.text("task_name")
-        if bid and not bid.ended and recorded and bid.name != recorded:
+        if bid and recorded and bid.name != recorded:
             raise OwnershipError(
                 f"the bid {id_} is named {bid.name!r} but the state records {recorded!r}",
                 f"it is not ours to cancel: `pulumi state delete` forgets it, `flow cancel {id_}` ends it",
             )
-        if bid and not bid.ended:
-            bids.cancel(op, bid)
+        bids.cancel(op, id_, is_seen=bid is not None)
 
 
 CLUSTER = GpuCluster()

@@ -113,12 +113,12 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         return thing
 
     def observe(self, op: Operation, id_: str, record: Record) -> StoredVolume | None:  # noqa: ARG002
-        """Return the volume. Only absence from a whole listing of the recorded project is gone."""
-        return _find(op.cloud, id_, op.fresh_since)
+        """Return the volume. Only absence from two whole listings of the recorded project is gone."""
+        return _find_live(op, id_, op.fresh_since)
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> StoredVolume:  # noqa: ARG002
         """Return the volume."""
-        volume = _find(op.cloud, id_, op.clock.now())
+        volume = _find_live(op, id_, op.clock.now())
         if volume is None:
             raise TerminatedError(f"the volume {id_} is gone", "`pulumi up --refresh` makes a new one")
         return volume
@@ -179,6 +179,20 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
 def _find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
     """Return a volume from a whole listing of the project; the service has no GET for one."""
     return next((volume for volume in cloud.volumes(begun_after) if volume.id == id_), None)
+
+
+def _find_with_deleted(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
+    """Return a volume from a listing that has the deleted ones too; None where nothing is known of it."""
+    listed = cloud.volumes(begun_after, with_deleted=True)
+    return next((volume for volume in listed if volume.id == id_), None)
+
+
+def _find_live(op: Operation, id_: str, begun_after: float) -> StoredVolume | None:
+    """Return a volume; None only where a second listing, which began later, does not have it as live either."""
+    if volume := _find(op.cloud, id_, begun_after):
+        return volume
+    volume = _find_with_deleted(op.cloud, id_, op.clock.now())
+    return None if volume is None or volume.deleted else volume
 
 
 def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:
@@ -263,21 +277,25 @@ def _delete(op: Operation, id_: str, record: Record, describe: Callable[[Sequenc
     """
     volume, recorded = _find(op.cloud, id_, op.clock.now()), record.text("volume_name")
     if volume is None:
+        volume = _find_with_deleted(op.cloud, id_, op.clock.now())
+    if volume and volume.deleted:
         return ""
-    if recorded and volume.name != recorded:
+    if volume and recorded and volume.name != recorded:
         raise OwnershipError(
             f"the volume {id_} is named {volume.name!r} but the state records {recorded!r}",
             "if it is still this stack's, `pulumi refresh` records the new name; "
             "one that only waits for its deletion is not refreshed, and needs the recorded name back",
         )
-    if volume.bids:
+    if volume and volume.bids:
         return f"held by {describe(volume.bids)}"
     try:
-        op.cloud.delete_volume(id_)
+        is_known = op.cloud.delete_volume(id_)  # also where no listing has it: one can lag
     except RejectedError as error:
         if error.status not in _ATTACHED:
             raise
         return str(error)
+    if not (volume or is_known):
+        return ""
     return "it is still listed" if _find(op.cloud, id_, op.clock.now()) else ""
 
 

@@ -46,7 +46,8 @@ def client(mocker: MockerFixture) -> Any:
     double.live_bids.return_value = {}
     double.bids_named.return_value = []
     double.history.return_value = ("Placed", "Allocated")
-    double.bid.return_value = None
+    double.bid.return_value = double.find_bid.return_value = None
+    double.cancel.return_value = double.delete_volume.return_value = True
     double.volumes.return_value = []
     double.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name))
     double.recently_allocated.return_value = None
@@ -166,7 +167,7 @@ def test_delete_cancels_once_and_reads_until_the_bid_has_ended(stack: Stack, cli
     name = stack.state["trainer"].outputs["task_name"]
     live = replace(BID, name=name)
     client.reset_mock()
-    client.bid.side_effect = [live, live, live, replace(live, status="Terminated")]
+    client.find_bid.side_effect = [live, live, live, replace(live, status="Terminated")]
     stack.destroy()
     assert effects(client) == ["cancel"]
     assert len(clock.slept) == 2
