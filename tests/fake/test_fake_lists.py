@@ -174,3 +174,26 @@ def test_text_that_cannot_be_stored_is_422(client):
     for name in ("volumes", "ssh_keys"):
         raw = json.dumps(client.bid_body(**{name: ["\ud800"]}))
         assert client.post("/v2/spot/bids", content=raw.encode()).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/v2/spot/bids", "/v2/volumes", "/v2/ssh-keys"])
+def test_a_list_may_lag_behind_what_was_created(cloud, connect, clock, path):
+    """A read by id does not, nor what the console tells."""
+    mithril = cloud(list_lag_seconds=30.0)
+    client = connect(mithril)
+    bid = client.bid()
+    mithril.add_volume("data")
+    mithril.add_ssh_key("key")
+
+    def rows():
+        answer = client.get(path, params={"project": mithril.project_id}).json()
+        return answer["data"] if isinstance(answer, dict) else answer
+
+    assert rows() == []
+    assert client.read(bid)["fid"] == bid["fid"]
+    assert mithril.bids
+    assert mithril.volumes
+    clock.advance(29.0)
+    assert rows() == []
+    clock.advance(1.0)
+    assert len(rows()) == 1

@@ -116,7 +116,7 @@ class Bids:
         else:
             self._lifecycle.terminate(bid, now, user)
 
-    def listing(self, user: User, query: Query) -> dict[str, Any]:
+    def listing(self, user: User, query: Query, now: float) -> dict[str, Any]:
         """Return the response of GET /v2/spot/bids."""
         listing = Listing.read("bids", query, _SORTS, self._options.page_limit)
         project = query.text("project")
@@ -130,6 +130,7 @@ class Bids:
         listing.filter_by_query(query, instance_type="instance_type", region="region")
         if status := query.choice("status", STATUSES):
             listing.filter_in("status", [status])
+        listing.filter_by_creation(self._options.listed_until(now))
         rows, cursor = listing.page(self._store)
         return {"data": self.wire(rows), "next_cursor": cursor}
 
