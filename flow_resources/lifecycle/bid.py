@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from decimal import Decimal
 
-from flow_resources.cloud import Cloud, Launch
+from flow_resources.cloud import Cloud, Launch, Placed
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Record
@@ -28,7 +28,7 @@ _FIRST_LOSS = 60.0
 _PRICE_ALONE = frozenset({"max_price_per_hour"})
 
 
-def place(op: Operation, spec: ClusterSpec, generation: int) -> Bid:
+def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
     name = _unused_name(op, spec, generation)
     launch = _launch(op.cloud, name, spec)
@@ -37,7 +37,7 @@ def place(op: Operation, spec: ClusterSpec, generation: int) -> Bid:
     op.ledger.add_placed(placed.bid.id)
     for key in placed.new_keys:
         op.report.progress(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True)
-    return placed.bid
+    return placed
 
 
 def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:

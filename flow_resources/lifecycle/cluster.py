@@ -16,6 +16,7 @@ from flow_resources.core.takeover import Wanted
 from flow_resources.errors import OwnershipError, RejectedError, TerminatedError
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle.cluster_check import check_cluster, find_adoptable
+from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource, Update, Words
 
@@ -85,7 +86,10 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
 
     def place(self, op: Operation, spec: ClusterSpec, generation: int, listed: Sequence[Bid]) -> Bid:  # noqa: ARG002
         """Place a bid."""
-        return bids.place(op, spec, generation)
+        begun = op.cloud.service_now()
+        placed = bids.place(op, spec, generation)
+        end_doubles(op, self, spec, placed.doubles, begun)
+        return placed.bid
 
     def cancel(self, op: Operation, thing: Bid) -> None:
         """Cancel a bid."""
