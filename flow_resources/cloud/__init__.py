@@ -13,10 +13,10 @@ No type of the SDK leaves this package. The SDK is imported with the first reque
 resources does not pay for it.
 """
 
-from flow_resources.cloud.client import Cloud, Placed
+from flow_resources.cloud.client import Cloud, MadeVolume, Placed
 from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.launch import Launch
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 
-__all__ = ["Cloud", "Connection", "Launch", "Placed", "Project", "RetryBudget", "Settings"]
+__all__ = ["Cloud", "Connection", "Launch", "MadeVolume", "Placed", "Project", "RetryBudget", "Settings"]

@@ -27,7 +27,7 @@ _RETRY = "run the same command again"
 _FIX_URL = "if nothing ever answers there, look at flow:apiUrl and MITHRIL_API_URL"
 _OTHER_KEY = "use a key that has access to this project"
 _FILES = "the Flow SDK keeps files in FLOW_DIR (~/.flow), which must be writable"
-NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 404, 429, 500, 400
+HELD, NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 202, 404, 429, 500, 400
 
 
 @contextlib.contextmanager

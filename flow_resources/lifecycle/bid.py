@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from decimal import Decimal
 
-from flow_resources.cloud import Cloud, Launch
+from flow_resources.cloud import Cloud, Launch, Placed
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Record
@@ -28,7 +28,7 @@ _FIRST_LOSS = 60.0
 _PRICE_ALONE = frozenset({"max_price_per_hour"})
 
 
-def place(op: Operation, spec: ClusterSpec, generation: int) -> Bid:
+def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
     name = _unused_name(op, spec, generation)
     launch = _launch(op.cloud, name, spec)
@@ -36,7 +36,7 @@ def place(op: Operation, spec: ClusterSpec, generation: int) -> Bid:
     placed = op.cloud.place(launch)
     for key in placed.new_keys:
         op.report.progress(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True)
-    return placed.bid
+    return placed
 
 
 def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:
@@ -147,14 +147,27 @@ def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec
     return f"{running}/{bid.quantity} machines running, bid {money.usd(spec.max_price_per_hour)}{market}"
 
 
-def cancel(op: Operation, bid: Bid) -> None:
-    """Cancel a bid and see it ended."""
-    op.cloud.cancel(bid.id)
-    for now in op.deadline.watch(lambda _: op.cloud.bid(bid.id)):
+def cancel(op: Operation, bid_id: str, *, is_seen: bool = True) -> None:
+    """Cancel a bid and see it ended.
+
+    `is_seen`: False where the service answers 404 for it and no listing shows it; a 404 to the request then ends it.
+    """
+    is_known = op.cloud.cancel(bid_id)
+    if not (is_known or is_seen):
+        return
+
+    def look(moment: float) -> Bid | None:
+        nonlocal is_known
+        bid = op.cloud.find_bid(bid_id, moment)
+        if bid and not bid.ended and not is_known:
+            is_known = op.cloud.cancel(bid_id)  # a 404 for what is live has cancelled nothing
+        return bid
+
+    for now in op.deadline.watch(look):
         if now is None or now.ended:
             return
         op.report.progress(f"ending: the service still calls it {now.status}")
-    raise NotReadyError(f"the bid {bid.id} was cancelled but is not ended yet", "run the same command again to go on")
+    raise NotReadyError(f"the bid {bid_id} was cancelled but is not ended yet", "run the same command again to go on")
 
 
 def describe_bid(price: Decimal, instances: int, region: str | None, market: Decimal | None = None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from flow_resources.cloud import Cloud
+from flow_resources.cloud import Cloud, MadeVolume
 from flow_resources.core import naming, volume_fields
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import NAMED, Identity, Record
@@ -22,6 +22,7 @@ from flow_resources.errors import (
     TerminatedError,
     UnavailableError,
 )
+from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource, Update, Words
@@ -96,9 +97,13 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
     def place(self, op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
         """Make a volume."""
         op.report.progress(f"creating {spec.size_gb:,} GB of {spec.interface} storage in {spec.region}")
+        begun = op.cloud.service_now()
         if spec.volume_name:
-            return _with_fixed_name(op, spec, spec.volume_name, listed)
-        return _with_marked_name(op, spec, generation, listed)
+            made = _with_fixed_name(op, spec, spec.volume_name, listed)
+        else:
+            made = _with_marked_name(op, spec, generation, listed)
+        end_doubles(op, self, spec, made.doubles, begun)
+        return made.volume
 
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
@@ -113,12 +118,12 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         return thing
 
     def observe(self, op: Operation, id_: str, record: Record) -> StoredVolume | None:  # noqa: ARG002
-        """Return the volume. Only absence from a whole listing of the recorded project is gone."""
-        return _find(op.cloud, id_, op.fresh_since)
+        """Return the volume. Only absence from two whole listings of the recorded project is gone."""
+        return _find_live(op, id_, op.fresh_since)
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> StoredVolume:  # noqa: ARG002
         """Return the volume."""
-        volume = _find(op.cloud, id_, op.clock.now())
+        volume = _find_live(op, id_, op.clock.now())
         if volume is None:
             raise TerminatedError(f"the volume {id_} is gone", "`pulumi up --refresh` makes a new one")
         return volume
@@ -183,6 +188,20 @@ def _find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
     return next((volume for volume in cloud.volumes(begun_after) if volume.id == id_), None)
 
 
+def _find_with_deleted(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
+    """Return a volume from a listing that has the deleted ones too; None where nothing is known of it."""
+    listed = cloud.volumes(begun_after, with_deleted=True)
+    return next((volume for volume in listed if volume.id == id_), None)
+
+
+def _find_live(op: Operation, id_: str, begun_after: float) -> StoredVolume | None:
+    """Return a volume; None only where a second listing, which began later, does not have it as live either."""
+    if volume := _find(op.cloud, id_, begun_after):
+        return volume
+    volume = _find_with_deleted(op.cloud, id_, op.clock.now())
+    return None if volume is None or volume.deleted else volume
+
+
 def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:
     """Say how a volume differs from the program in what cannot be changed; empty where it does not."""
     if volume is None:
@@ -202,7 +221,7 @@ def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface:
 # -- making ------------------------------------------------------------------------------------------------------------
 
 
-def _with_marked_name(op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
+def _with_marked_name(op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> MadeVolume:
     """Make a volume under a name that was never used."""
     prefix, digest = naming.fit(naming.logical_name(op.urn or "volume")), spec.digest(op.settings.api_key)
     known, used = {volume.id for volume in listed}, {volume.name for volume in listed}
@@ -210,17 +229,17 @@ def _with_marked_name(op: Operation, spec: VolumeSpec, generation: int, listed: 
         name = naming.compose(prefix, spec.mark, digest, generation)
         if name not in used:
             made = _create(op.cloud, name, name, spec)
-            if made.id not in known:
+            if made.volume.id not in known:
                 return made
         generation += 1  # of a volume that was renamed since, the service still knows the key
 
 
-def _create(cloud: Cloud, name: str, key: str, spec: VolumeSpec) -> StoredVolume:
+def _create(cloud: Cloud, name: str, key: str, spec: VolumeSpec) -> MadeVolume:
     key = naming.sending(cloud.project().id, key)
     return cloud.create_volume(name, spec.size_gb, spec.interface, spec.region, key)
 
 
-def _with_fixed_name(op: Operation, spec: VolumeSpec, name: str, listed: Sequence[StoredVolume]) -> StoredVolume:
+def _with_fixed_name(op: Operation, spec: VolumeSpec, name: str, listed: Sequence[StoredVolume]) -> MadeVolume:
     """Make a volume whose name the user chose, which carries no mark of ours.
 
     A live namesake is a stranger's, unless the service knows our key for it: then a create of ours made it whose
@@ -235,12 +254,12 @@ def _with_fixed_name(op: Operation, spec: VolumeSpec, name: str, listed: Sequenc
             made = _create(op.cloud, name, naming.compose(name, spec.mark, digest, generation), spec)
         except RejectedError as error:
             raise _taken_name(namesake, name, error) from error
-        if namesake and made.id == namesake.id:
+        if namesake and made.volume.id == namesake.id:
             return made
-        if made.id in known:  # the service still knows the key of a volume that was renamed since
+        if made.volume.id in known:  # the service still knows the key of a volume that was renamed since
             generation += 1
         elif namesake:
-            op.cloud.delete_volume(made.id)  # the service takes a name twice; this one was made a moment ago
+            op.cloud.delete_volume(made.volume.id)  # the service takes a name twice; this one was made a moment ago
             raise _taken_name(namesake, name)
         else:
             return made
@@ -265,21 +284,25 @@ def _delete(op: Operation, id_: str, record: Record, describe: Callable[[Sequenc
     """
     volume, recorded = _find(op.cloud, id_, op.clock.now()), record.text("volume_name")
     if volume is None:
+        volume = _find_with_deleted(op.cloud, id_, op.clock.now())
+    if volume and volume.deleted:
         return ""
-    if volume.name != recorded:
+    if volume and volume.name != recorded:
         raise OwnershipError(
             f"the volume {id_} is named {volume.name!r} but the state records {recorded!r}",
             "if it is still this stack's, `pulumi refresh` records the new name; "
             "one that only waits for its deletion is not refreshed, and needs the recorded name back",
         )
-    if volume.bids:
+    if volume and volume.bids:
         return f"held by {describe(volume.bids)}"
     try:
-        op.cloud.delete_volume(id_)
+        is_known = op.cloud.delete_volume(id_)  # also where no listing has it: one can lag
     except RejectedError as error:
         if error.status not in _ATTACHED:
             raise
         return str(error)
+    if not (volume or is_known):
+        return ""
     return "it is still listed" if _find(op.cloud, id_, op.clock.now()) else ""
 
 
