@@ -64,6 +64,10 @@ class Instance(dict[str, Any]):
         return pulumi.get(self, "ssh_port")  # type: ignore[no-any-return]
 
 
+TYPE = "pulumi-python:dynamic/flow:GpuCluster"
+"""The type of the class and of every subclass: it is part of the URN."""
+
+
 class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     """Spot GPU machines: one bid on Mithril, one Flow task, `num_instances` machines, all of them or none.
 
@@ -179,8 +183,8 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             "adopt_task_id": adopt_task_id,
         }
         props |= dict.fromkeys(_COMPUTED)
-        props |= program.hidden_inputs("pulumi-python:dynamic/flow:GpuCluster", name, options)
-        program.declare(self, GpuClusterProvider, name, props, options)
+        props |= program.hidden_inputs(TYPE, name, options)
+        program.declare(self, TYPE, GpuClusterProvider, name, props, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> GpuCluster:  # noqa: A002 - Pulumi's word
@@ -188,7 +192,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         cluster = GpuCluster.__new__(GpuCluster)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         known = ("region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
-        program.declare(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
+        program.declare(cluster, TYPE, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
         return cluster
 
 

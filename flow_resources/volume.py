@@ -13,6 +13,10 @@ from flow_resources.providers.volume import VolumeProvider
 Interface = Literal["file", "block"]
 
 
+TYPE = "pulumi-python:dynamic/flow:Volume"
+"""The type of the class and of every subclass: it is part of the URN."""
+
+
 class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     """Persistent storage on Mithril, which outlives the machines that mount it.
 
@@ -77,15 +81,15 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
         props |= dict.fromkeys(_COMPUTED)
         if volume_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
-        props |= program.hidden_inputs("pulumi-python:dynamic/flow:Volume", name, options)
-        program.declare(self, VolumeProvider, name, props, options)
+        props |= program.hidden_inputs(TYPE, name, options)
+        program.declare(self, TYPE, VolumeProvider, name, props, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> Volume:  # noqa: A002 - Pulumi's word
         """Read a volume that Pulumi does not own; `id` is the service's, `vol_...`."""
         volume = Volume.__new__(Volume)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        program.declare(volume, VolumeProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
+        program.declare(volume, TYPE, VolumeProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
         return volume
 
 

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import grpc
-import pulumi
 import pytest
 from google.protobuf import json_format
 from pulumi.dynamic import CreateResult
@@ -24,9 +23,7 @@ from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.verbs import Result
 from flow_resources.providers.base import _operation, _record_if_not_ready
 from flow_resources.providers.cluster import GpuClusterProvider
-from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
-from flow_resources.volume import Volume
 
 
 class Listener(engine_pb2_grpc.EngineServicer):
@@ -257,16 +254,6 @@ def test_a_provider_is_serialised_once_per_class(mocker: Any) -> None:
     assert len({program.token(GpuClusterProvider) for _ in range(10)}) == 1
     assert spy.call_count == 1
     assert len(program.token(GpuClusterProvider)) <= 128
-
-
-def test_without_the_class_token_the_stock_resource_is_used(mocker: Any) -> None:
-    """As in another version of Pulumi."""
-    stock = mocker.patch.object(pulumi.dynamic.Resource, "__init__", return_value=None)
-    mocker.patch.object(Volume, "_resource_type_name", None)
-    program.declare(Volume.__new__(Volume), VolumeProvider, "x", {"a": 1}, None)
-    _, provider, name, props, _ = stock.call_args.args
-    assert isinstance(provider, VolumeProvider)
-    assert (name, props) == ("x", {"a": 1})
 
 
 def test_unknown_values_are_converted_at_every_depth() -> None:
