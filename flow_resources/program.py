@@ -6,8 +6,8 @@ go along too, so that a create never takes over, or cancels, what the state reco
 to delete nor what another resource of the stack became by a rename. Their creation times go along too: what is older
 than they are was released on purpose, and not left by a crash.
 
-Two things of Pulumi's internals are used here: `__provider`, serialised once per class, and the monitor. Each program has
-its own, also of several that run in one process at the same time; it tells mocks from an engine, and what a program
+Two things of Pulumi's internals are used here: `__provider`, serialised once per class, and the monitor. Each program
+has its own, also of several that run in one process at the same time; it tells mocks from an engine, and what a program
 makes once is kept with it.
 """
 
@@ -22,7 +22,16 @@ import pulumi
 from pulumi.dynamic import ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 
-from flow_resources.core.hidden import OWNER, RECORDED, TOKEN, URN, RecordedId, write_recorded
+from flow_resources.core.hidden import (
+    DELETED_WITH,
+    OWNER,
+    RECORDED,
+    TOKEN,
+    URN,
+    RecordedId,
+    refuse_deleted_with,
+    write_recorded,
+)
 from flow_resources.core.naming import Mark, take_apart
 
 R = TypeVar("R")
@@ -122,6 +131,37 @@ def declare(
     """
     props[TOKEN] = token(provider)
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
+
+
+def id_as_output(resource: pulumi.CustomResource, name: str) -> pulumi.Output[str]:
+    """Return the id of a resource as its output `name`, and secret where that is.
+
+    The output itself is unknown in the preview of every update; the id is known as long as the resource stays.
+    """
+    output: pulumi.Output[str] = vars(resource)[name]
+    value: Any = resource.id.future()
+    return pulumi.Output(resource.id.resources(), value, resource.id.is_known(), output.is_secret())
+
+
+def guarded_options(kind: str, name: str, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    """Return the options of a resource, with a look at those that others add.
+
+    Raises pulumi.RunError where it is to be deleted with another one: Pulumi would forget it and never end it.
+    """
+    if opts.deleted_with is not None:
+        raise pulumi.RunError(f"{kind} {name!r}: {refuse_deleted_with()}")
+    root = pulumi.runtime.settings.get_root_resource()
+    others = opts.parent or opts.transforms or opts.transformations or getattr(root, "_transformations", None)
+    if not others or is_mocked():
+        return opts
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transforms=[_pass_deleted_with]))
+
+
+async def _pass_deleted_with(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+    """Let check see `deleted_with` where the parent, a transformation or an own transform has set it."""
+    if args.opts.deleted_with is None:
+        return None
+    return pulumi.ResourceTransformResult({**args.props, DELETED_WITH: True}, args.opts)
 
 
 _tokens: dict[type[ResourceProvider], str] = {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import pulumi
 
 from flow_resources import program
+from flow_resources.arguments import carried_properties
+from flow_resources.core.volume_fields import FIELDS
 from flow_resources.providers.volume import VolumeProvider
 
 Interface = Literal["file", "block"]
@@ -25,8 +27,6 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     that matters from `pulumi destroy`.
     """
 
-    volume_id: pulumi.Output[str]
-    """The service's id, `vol_...`."""
     volume_name: pulumi.Output[str]
     """The name in the service."""
     project: pulumi.Output[str]
@@ -41,6 +41,11 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     """The ids of the live bids that hold it."""
     created_at: pulumi.Output[str]
     """When the service made it (ISO 8601)."""
+
+    @property
+    def volume_id(self) -> pulumi.Output[str]:
+        """The service's id, `vol_...`. Known in a preview, too, where the volume stays."""
+        return program.id_as_output(self, "volume_id")
 
     def __init__(
         self,
@@ -69,8 +74,8 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
                 where `volume_name` is fixed. To copy data, declare a second volume and delete the first one later.
 
         """
-        options = opts or pulumi.ResourceOptions()
-        props: dict[str, Any] = {
+        options = program.guarded_options("Volume", name, opts or pulumi.ResourceOptions())
+        arguments = {
             "size_gb": size_gb,
             "interface": interface,
             "region": region,
@@ -78,6 +83,7 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
             "adopt_volume_id": adopt_volume_id,
             "allow_replace": allow_replace,
         }
+        props = carried_properties(f"Volume {name!r}", FIELDS, arguments)
         props |= dict.fromkeys(_COMPUTED)
         if volume_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)

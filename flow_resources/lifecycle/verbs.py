@@ -24,6 +24,7 @@ from flow_resources.core.hidden import (
     read_hidden_inputs,
     read_identity,
     read_record,
+    refuse_deleted_with,
     visible,
     write_identity,
 )
@@ -79,6 +80,8 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     op.urn = op.urn or hidden.urn or None  # the program's word, where the host does not tell it
     identity = op.ledger.learn(op.urn, hidden, read_identity(olds), has_olds=bool(olds))
     found = check_fields(resource.fields, visible(news))
+    if hidden.is_deleted_with_another:
+        found.failures.append(Failure("deleted_with", refuse_deleted_with()))
     resource.check(op, found, olds, identity)
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}

@@ -13,7 +13,7 @@ import pulumi
 import pytest
 from pulumi.runtime import settings
 
-from flow_resources import GpuCluster, Volume, VolumeReference
+from flow_resources import GpuCluster, Volume, VolumeMount, VolumeReference
 from flow_resources.testing import FlowMocks
 
 STACK = "acme/infra/prod"
@@ -69,7 +69,7 @@ def test_a_subclass_of_a_cluster_is_a_cluster() -> None:
     def program() -> Any:
         hub = TeamCluster("hub", 2.0)
         return pulumi.Output.all(hub.urn, hub.task_id).apply(
-            lambda values: values[1].startswith("bid_") or pytest.fail()
+            lambda values: values[1].startswith("bid_") or pytest.fail(values[1])
         )
 
     class Registered(FlowMocks):
@@ -133,3 +133,70 @@ def test_programs_in_turn_share_nothing() -> None:
         mocks = Engine(stacks={STACK: {"data": {"flow": "volume/1"}}})
         run(lambda: VolumeReference(STACK, "data").volume_id, mocks)
         assert [name for _, name, _ in mocks.resources] == [f"flow/{STACK}"]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda **it: GpuCluster("hub", **CLUSTER, **it), lambda **it: Volume("hub", size_gb=1, **it)]
+)
+def test_nothing_is_deleted_with_another(make: Callable[..., Any]) -> None:
+    """Pulumi would forget it and never end it: refused in the constructor, with one line, before it is registered."""
+    mocks = FlowMocks()
+
+    def program() -> None:
+        other = Volume("other", size_gb=1)
+        make(opts=pulumi.ResourceOptions(deleted_with=other))
+
+    with pytest.raises(
+        pulumi.RunError, match=r"^(GpuCluster|Volume) 'hub': the option deleted_with cannot be used"
+    ) as no:
+        run(program, mocks)
+    assert "\n" not in str(no.value)
+    assert "hub" not in {name for _, name, _ in mocks.resources}
+
+
+class Update(FlowMocks):
+    """Mocks that answer as an engine does in the preview of an update: with the id, but with no output."""
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        id_, _ = super().new_resource(args)
+        return id_, dict(args.inputs)
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        lambda data: VolumeMount(data, "/data"),
+        lambda data: VolumeMount(data.volume_id, "/data"),
+        lambda data: {"volume_id": data.volume_id, "mount_path": "/data"},
+        lambda data: {"volume_id": data.id, "mount_path": "/data"},
+    ],
+)
+def test_the_id_of_what_stays_is_known_in_a_preview(mount: Callable[[Volume], Any]) -> None:
+    """In every spelling: an unknown id of a volume would show a replacement of each cluster that mounts it."""
+
+    def program() -> None:
+        data = Volume("data", size_gb=1, volume_name="renamed")
+        hub = GpuCluster("hub", **CLUSTER, volumes=[mount(data)])
+        GpuCluster("other", **CLUSTER, name_prefix=hub.task_id)
+
+    mocks = run(program, Update(), preview=True)
+    inputs = {name: inputs for _, name, inputs in mocks.resources}
+    assert inputs["hub"]["volumes"][0]["volume_id"].startswith("vol_")
+    assert inputs["other"]["name_prefix"].startswith("bid_")
+
+
+def test_an_id_is_secret_where_its_output_is() -> None:
+    """As the program asks with `additional_secret_outputs`; and it leads back to its resource."""
+
+    class Secret(FlowMocks):
+        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+            id_, outputs = super().new_resource(args)
+            secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": id_}
+            return id_, {**outputs, **({"volume_id": secret} if args.name == "secret" else {})}
+
+    async def program() -> None:
+        secret, plain = Volume("secret", size_gb=1), Volume("plain", size_gb=1)
+        assert [await one.volume_id.is_secret() for one in (secret, plain)] == [True, False]
+        assert await plain.volume_id.resources() == {plain}
+
+    run(program, Secret())
