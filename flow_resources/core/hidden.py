@@ -107,9 +107,9 @@ def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
 def refuse_deleted_with() -> str:
     """Return why a resource cannot be deleted with another one, and what to do."""
     return (
-        "the option deleted_with cannot be used: at the deletion of the other resource Pulumi would forget this one "
-        "without deleting it, and it would go on costing money in no state: take the option away, also from the parent "
-        "and from transforms; depends_on sets the order alone"
+        "the option deleted_with cannot be used: when the other resource is deleted, Pulumi forgets this one without "
+        "deleting it, and it goes on costing money in no state: remove the option, also from the parent and from "
+        "transforms (depends_on keeps the order)"
     )
 
 

@@ -122,7 +122,7 @@ SETUP: tuple[Field, ...] = (
         doc="The container image. Default: none, the command runs on the machine itself.",
     ),
     Field(
-        "env", "mapping of strings", env, Change.REPLACE, sensitive=True,
+        "env", "mapping of strings", env, Change.REPLACE, sensitive=True, secret=True,
         doc="Environment variables. They are always secret in the state.",
     ),
     Field(

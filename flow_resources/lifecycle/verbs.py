@@ -81,7 +81,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     identity = op.ledger.learn(op.urn, hidden, read_identity(olds), has_olds=bool(olds))
     found = check_fields(resource.fields, visible(news))
     if hidden.is_deleted_with_another:
-        found.failures.append(Failure("deleted_with", refuse_deleted_with()))
+        found.failures.append(Failure("", refuse_deleted_with()))
     resource.check(op, found, olds, identity)
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
