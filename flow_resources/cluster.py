@@ -115,6 +115,10 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     paused: pulumi.Output[bool]
     wait_for: pulumi.Output[WaitFor]
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        program.inherit_output_types(cls, GpuCluster)
+
     @property
     def task_id(self) -> pulumi.Output[str]:
         """The Flow task's id, which is the bid's: `bid_...`. Known in a preview, too, where the cluster stays."""

@@ -14,9 +14,11 @@ makes once is kept with it.
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import pulumi
 from pulumi.dynamic import ResourceProvider
@@ -131,6 +133,15 @@ def declare(
     """
     props[TOKEN] = token(provider)
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
+
+
+def inherit_output_types(cls: type[R], root: type[R]) -> None:
+    """Give a subclass of a resource class the types of its outputs: Pulumi reads those of the class itself alone."""
+    own = type(root.__name__, (), {"__annotations__": inspect.get_annotations(root)})
+    types: dict[str, Any] = get_type_hints(own, vars(sys.modules[root.__module__]))
+    for one in reversed(cls.__mro__[: cls.__mro__.index(root)]):
+        types |= inspect.get_annotations(one)
+    cls.__annotations__ = types
 
 
 def id_as_output(resource: pulumi.CustomResource, name: str) -> pulumi.Output[str]:

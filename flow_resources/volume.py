@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pulumi
 
@@ -41,6 +41,10 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     """The ids of the live bids that hold it."""
     created_at: pulumi.Output[str]
     """When the service made it (ISO 8601)."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        program.inherit_output_types(cls, Volume)
 
     @property
     def volume_id(self) -> pulumi.Output[str]:

@@ -85,6 +85,26 @@ def test_a_subclass_of_a_cluster_is_a_cluster() -> None:
     assert mocks.urn == "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::hub"
 
 
+class Deeper(TeamCluster):
+    """A subclass of a subclass."""
+
+    num_instances: pulumi.Output[int]
+
+
+@pytest.mark.parametrize("kind", [TeamCluster, Deeper])
+def test_the_outputs_of_a_subclass_are_typed(kind: type[TeamCluster]) -> None:
+    """As those of the class: numbers that are whole, and machines with attributes."""
+
+    def program() -> Any:
+        hub = kind("hub", 2.0)
+        return pulumi.Output.all(
+            hub.num_instances.apply(lambda count: type(count) is int or pytest.fail(str(type(count)))),
+            hub.instances.apply(lambda machines: machines[0].public_ip),
+        )
+
+    run(program)
+
+
 class Engine(FlowMocks):
     """Mocks that refuse a second resource of one URN, as the engine does."""
 
