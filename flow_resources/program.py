@@ -137,7 +137,8 @@ def declare(
 
 def inherit_output_types(cls: type[R], root: type[R]) -> None:
     """Give a subclass of a resource class the types of its outputs: Pulumi reads those of the class itself alone."""
-    own = type(root.__name__, (), {"__annotations__": inspect.get_annotations(root)})
+    own = type(root.__name__, (), {})
+    own.__annotations__ = inspect.get_annotations(root)
     types: dict[str, Any] = get_type_hints(own, vars(sys.modules[root.__module__]))
     for one in reversed(cls.__mro__[: cls.__mro__.index(root)]):
         types |= inspect.get_annotations(one)
