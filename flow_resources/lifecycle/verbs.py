@@ -24,6 +24,7 @@ from flow_resources.core.hidden import (
     read_hidden_inputs,
     read_identity,
     read_record,
+    refuse_deleted_with,
     visible,
     write_identity,
 )
@@ -86,6 +87,8 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     pinned = read_identity(olds) or read_identity(news)
     identity = op.ledger.learn(op.urn, hidden, pinned, has_record=bool(olds) or pinned is not None)
     found = check_fields(resource.fields, visible(news))
+    if hidden.is_deleted_with_another:
+        found.failures.append(Failure("", refuse_deleted_with()))
     if identity is None:
         found.failures.append(Failure("", _OWNER_NOT_KNOWN))
     else:

@@ -66,7 +66,8 @@ class FlowProvider(ResourceProvider):
         with _operation("check") as (op, _):
             result = verbs.check(op, self.resource, engine.unknowns_in(_olds), engine.unknowns_in(news))
             failures = [CheckFailure(failure.path, failure.text) for failure in result.failures]
-            return CheckResult(engine.unknowns_out(result.inputs), failures)
+            inputs = engine.secrets_out(engine.unknowns_out(result.inputs), self._secret_inputs())
+            return CheckResult(inputs, failures)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Say what a change does; see `verbs.diff`."""
@@ -98,6 +99,9 @@ class FlowProvider(ResourceProvider):
         """End it and see it gone; see `verbs.delete`."""
         with _operation("delete") as (op, _):
             verbs.delete(op, self.resource, _id, _props)
+
+    def _secret_inputs(self) -> set[str]:
+        return {field.name for field in self.resource.fields if field.secret}
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from pulumi.dynamic import ResourceProvider
+from pulumi.runtime import rpc
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from flow_resources.clock import Clock
@@ -425,6 +426,8 @@ def wire(props: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, (PulumiUnknown, Unknown)) or value is UNKNOWN:
             return PulumiUnknown()
         if isinstance(value, Mapping):
+            if rpc.is_rpc_secret(value):  # the engine keeps the mark; the host gets the value
+                return send(rpc.unwrap_rpc_secret(value))
             return {key: send(element) for key, element in value.items()}
         if isinstance(value, (list, tuple)):
             return [send(element) for element in value]
