@@ -25,6 +25,7 @@ HTTP_SECONDS_VARIABLE = "FLOW_RESOURCES_HTTP_SECONDS"
 _HTTP_SECONDS = 30.0  # what the SDK waits for an answer (flow.adapters.http.client._DEFAULT_READ_SECONDS)
 RETRY_SECONDS_VARIABLE = "FLOW_RESOURCES_RETRY_SECONDS"
 _RETRY_SECONDS = 60.0
+_MOST_SECONDS = 86_400  # a day; no time limit of Python takes much more, and none takes "inf"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
         api_url=_url(_text(stack_config("flow:apiUrl")) or str(sdk["api_url"])),
         project=_text(stack_config("flow:project")) or _text(sdk.get("project")),
         region=_text(stack_config("flow:region")) or _text(sdk.get("region")),
-        max_cost_per_hour=_text(stack_config("flow:maxCostPerHour")),
+        max_cost_per_hour=None if (cost := stack_config("flow:maxCostPerHour")) is None else str(cost).strip(),
         ssh_keys=tuple(sdk.get("ssh_keys") or ()),
         http_seconds=_seconds(HTTP_SECONDS_VARIABLE, _HTTP_SECONDS),
         retry_seconds=_seconds(RETRY_SECONDS_VARIABLE, _RETRY_SECONDS),
@@ -124,11 +125,12 @@ def _budget(value: str | None) -> Decimal | None:
     if value is None:
         return None
     try:
-        return money.price(Decimal(value.lstrip("$").replace(",", "")))
-    except (ValueError, ArithmeticError) as error:
+        return money.written(value)
+    except ValueError as error:
         raise ConfigError(
             f"flow:maxCostPerHour is {value!r}, which is not a budget",
-            "`pulumi config set flow:maxCostPerHour 200` sets $200.00 per hour over all clusters of the stack",
+            "write dollars per hour with a point before the cents and no comma: "
+            "`pulumi config set flow:maxCostPerHour 200.00`",
         ) from error
 
 
@@ -140,6 +142,8 @@ def _seconds(variable: str, default: float) -> float:
         seconds = float(value)
     except ValueError:
         seconds = 0
-    if not seconds > 0:
-        raise ConfigError(f"{variable} is {value!r}", "set it to a number of seconds greater than 0")
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise ConfigError(
+            f"{variable} is {value!r}", f"set it to a number of seconds greater than 0 and at most {_MOST_SECONDS}"
+        )
     return seconds
