@@ -8,7 +8,7 @@ The service has no labels, so a bid whose create answer was lost can only be fou
 * owner and URN, which together are the mark: 12 hex digits of the owner (`flow:owner`, else
   organization/project/stack), which all resources of a stack share, then 8 of the URN, which each resource has alone;
 * spec: 6 hex digits of the inputs that only a replacement can change, which differ for an older program's orphan;
-* generation: a count, higher than in every name that was used before. No name is used twice, because other tools of the
+* generation: a count that goes up until a name was never used. No name is used twice, because other tools of the
   service address bids by name and take the first row (https://docs.mithril.ai: names are not unique).
 
 The format is written into users' states and into the service, and never changes.
