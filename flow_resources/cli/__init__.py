@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import flow_resources
@@ -18,6 +20,7 @@ from flow_resources.errors import FlowResourcesError
 from flow_resources.testing import command as fake
 
 INTERRUPTED = 130
+_FOLDER = Path(flow_resources.__file__).parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FlowResourcesError as error:
         sys.stdout.flush()
         return fail(str(error))
+    except Exception as error:  # noqa: BLE001 - a traceback ends with 1, which means "found"
+        sys.stdout.flush()
+        return fail(f"internal error of flow_resources, please report it: {_describe(error)}")
     return code
+
+
+def _describe(error: Exception) -> str:
+    """Return what an error is and where it was raised, without its text, which could hold a secret."""
+    places = traceback.extract_tb(error.__traceback__)
+    ours = [place for place in places if Path(place.filename).is_relative_to(_FOLDER)] or places
+    where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
+    return f"{type(error).__name__} at {where}"
 
 
 class _Version(argparse.Action):

@@ -10,11 +10,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from flow_resources.cloud.footprint import import_httpx
+from flow_resources.cloud.sdk_settings import read_sdk_settings
 from flow_resources.core import money
 from flow_resources.errors import ConfigError
 
@@ -56,7 +55,7 @@ class Settings:
 
 def resolve(stack_config: Callable[[str], Any]) -> Settings:
     """Read the settings of this process; raise ConfigError where there is no usable key."""
-    api_key, sdk = _text(stack_config("flow:apiKey")), _sdk_settings()
+    api_key, sdk = _text(stack_config("flow:apiKey")), read_sdk_settings()
     api_key = api_key or _text(sdk.get("api_key"))
     if not api_key or api_key.startswith("YOUR_"):
         raise ConfigError("there is no API key", KEY_PLACES)
@@ -70,32 +69,6 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
         http_seconds=_seconds(HTTP_SECONDS_VARIABLE, _HTTP_SECONDS),
         retry_seconds=_seconds(RETRY_SECONDS_VARIABLE, _RETRY_SECONDS),
     )
-
-
-def _sdk_settings() -> dict[str, Any]:
-    """Return what the SDK itself would use: its environment over its config file."""
-    import_httpx()
-    import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
-    from flow.application.config import defaults_registry
-    from flow.application.config.loader import ConfigLoader
-    from flow.errors import FlowError
-    from flow.state.config_paths import read_current_environment, staging_flow_config_path
-
-    staging = not os.environ.get("FLOW_CONFIG_PATH") and read_current_environment() == "staging"
-    path: Path | None = staging_flow_config_path() if staging else None
-    try:
-        sources = ConfigLoader(config_path=path).load_all_sources()
-        # A variable that is empty (a missing CI secret) counts as not set; the SDK would fail.
-        sources.env_vars = {name: value for name, value in sources.env_vars.items() if value.strip()}
-        config: dict[str, Any] = sources.get_mithril_config()
-        config["api_key"] = sources.api_key
-    except FlowError as error:
-        raise ConfigError(
-            f"the Flow SDK's settings cannot be read: {error.message}", f"for the key: {KEY_PLACES}"
-        ) from error
-    if staging and not os.environ.get("MITHRIL_API_URL"):
-        config["api_url"] = defaults_registry.require("mithril").default_api_url("staging")
-    return config
 
 
 def _text(value: Any) -> str | None:
