@@ -78,9 +78,17 @@ class SelectedStack:
         return self._read_state(self.name)
 
     def other_states(self) -> dict[str, StackState]:
-        """Return what the states of all other stacks of the backend record, by name."""
+        """Return what the states of all other stacks of the backend record, by name.
+
+        Raises StackError where one cannot be read, and where the list of stacks is not whole: it must contain this one.
+        """
         with _translating_errors("list all stacks of the backend"):
             names = [stack.name for stack in self._workspace.list_stacks(include_all=True)]
+        if self.name not in names:
+            raise StackError(
+                f"the list of all stacks of the backend does not contain {self.name}, so others can be missing too",
+                f"make `pulumi stack ls --all` list it; {_UNTOUCHED}",
+            )
         return {name: self._read_state(name) for name in names if name != self.name}
 
     def is_being_updated(self) -> bool:

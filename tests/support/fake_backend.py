@@ -24,6 +24,10 @@ class FakeStack:
     on_read: Callable[[int], None] = lambda _reads: None
     """Called before each read of the state, with how many there were."""
 
+    reads_of_others: int = 0
+    on_read_of_others: Callable[[int], None] = lambda _reads: None
+    """The same for the states of the other stacks, which are read all at once."""
+
     owner = SelectedStack.owner
 
     def config(self) -> dict[str, str]:
@@ -35,6 +39,8 @@ class FakeStack:
         return self.recorded
 
     def other_states(self) -> dict[str, StackState]:
+        self.reads_of_others += 1
+        self.on_read_of_others(self.reads_of_others)
         return self.others
 
     def is_being_updated(self) -> bool:
