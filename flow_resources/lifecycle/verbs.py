@@ -77,6 +77,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     _register_secrets(op, resource, olds, news)
     hidden = read_hidden_inputs(news)
     op.urn = op.urn or hidden.urn or None  # the program's word, where the host does not tell it
+    op.deployment.checked_urns.add(op.urn)
     identity = op.ledger.learn(op.urn, hidden, read_identity(olds), has_olds=bool(olds))
     found = check_fields(resource.fields, visible(news))
     resource.check(op, found, olds, identity)
@@ -96,10 +97,20 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
     if record.is_unready and not change.changes:
         return Diff(changes=True)
     if change.replaces:
-        op.warn_once(f"replaced because of {', '.join(change.replaces)}: {resource.words.lost_by_replacement}")
+        op.warn_once(f"{_describe_end(op, change)}: {resource.words.lost_by_replacement}")
     else:
         resource.warn_of_update(op, _update(resource, olds, news, record, change), news)
     return change
+
+
+def _describe_end(op: Operation, change: Diff) -> str:
+    """Return why it ends. What the program does not declare is compared for what it depends on: both can be destroyed.
+
+    The engine does so for `destroy --target VOLUME --target-dependents`, with an unknown id of the volume.
+    """
+    inputs = ", ".join(change.replaces)
+    is_declared = op.urn in op.deployment.checked_urns
+    return f"replaced because of {inputs}" if is_declared else f"ends with what it depends on ({inputs})"
 
 
 def create(op: Operation, resource: AnyResource, props: Props) -> Result:
