@@ -7,7 +7,9 @@ they are stored, with their secrets encrypted: ids, URNs and marks are all that 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.errors import one_line
@@ -65,6 +67,18 @@ def stored_state(workspace: LocalWorkspace, stack: str) -> Any:
     """Return what `pulumi stack export` prints for a stack. Raises what the Automation API or JSON raise."""
     command = ["stack", "export", "--stack", stack]
     return json.loads(workspace.pulumi_command.run(command, workspace.work_dir, WHOLE_NAMES).stdout)
+
+
+def store_state(workspace: LocalWorkspace, stack: str, export: Any) -> None:
+    """Replace the stored state of a stack by one that `stored_state` returned and that was changed since.
+
+    Secrets stay sealed. Raises what the Automation API raises.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        path.write_text(json.dumps(export), encoding="utf-8")
+        command = ["stack", "import", "--stack", stack, "--file", str(path)]
+        workspace.pulumi_command.run(command, workspace.work_dir, WHOLE_NAMES)
 
 
 def _workspace() -> LocalWorkspace:

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
+from typing import Any
 
 from pulumi import automation
 
 from flow_resources import program
-from flow_resources.backend import WHOLE_NAMES, stored_state
+from flow_resources.backend import WHOLE_NAMES, store_state, stored_state
 from flow_resources.cli.target import project_folder
 from flow_resources.cloud import Cloud
 from flow_resources.core.hidden import Record
@@ -76,6 +77,16 @@ class SelectedStack:
     def state(self) -> StackState:
         """Return what the stack's state records now."""
         return self._read_state(self.name)
+
+    def export(self) -> Any:
+        """Return the stack's state as `pulumi stack export` prints it, with its secrets sealed."""
+        with _translating_errors(f"read the state of {self.name}"):
+            return stored_state(self._workspace, self.name)
+
+    def store(self, export: Any) -> None:
+        """Replace the stack's state. Raises StackError where Pulumi does not take it."""
+        with _translating_errors(f"write the state of {self.name}"):
+            store_state(self._workspace, self.name, export)
 
     def other_states(self) -> dict[str, StackState]:
         """Return what the states of all other stacks of the backend record, by name.
