@@ -8,6 +8,8 @@ What cannot be read is None, and said: it is not the same as nothing.
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.errors import one_line
@@ -67,6 +69,18 @@ def describe(error: Exception) -> str:
     # Some complaints begin with an empty line, or with a rule.
     said = (line.removeprefix("error:").strip() for line in lines[start:])
     return one_line(next((line for line in said if any(map(str.isalnum, line))), "it gave no reason"), 200)
+
+
+def store_state(workspace: LocalWorkspace, stack: str, export: Any) -> None:
+    """Replace the stored state of a stack by one that `stored_state` returned and that was changed since.
+
+    Secrets stay sealed. Raises what the Automation API raises.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        path.write_text(json.dumps(export), encoding="utf-8")
+        command = ["stack", "import", "--stack", stack, "--file", str(path)]
+        workspace.pulumi_command.run(command, workspace.work_dir, WHOLE_NAMES)
 
 
 def _workspace() -> LocalWorkspace:

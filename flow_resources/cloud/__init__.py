@@ -1,6 +1,6 @@
 """The only door to the Flow SDK: what the verbs may ask of the service, and nothing else.
 
-* `settings` finds the key, the project and the region.
+* `settings` finds the key, the project and the region; `sdk_settings` is what the SDK says of them.
 * `client` has one method per request; each verb gets a view of its own of the process's `connection`.
 * `sdk` opens the SDK; `transport` is the HTTP client that it uses; `ssh_keys` launches with exactly the named keys.
 * `retries` retries within a `retry_budget`; `creation` creates once, also where an answer is lost.

@@ -43,7 +43,8 @@ def _guard_service(cloud: Cloud, record: Record) -> None:
     if record.service and record.service != cloud.settings.api_url:
         raise AccountMismatchError(
             f"the state records {record.service}, but the settings point at {cloud.settings.api_url}",
-            "set flow:apiUrl or MITHRIL_API_URL to the recorded service; nothing was touched",
+            "set flow:apiUrl or MITHRIL_API_URL to the recorded service, or, where that has a new address, use "
+            "`flow-resources change-api-url URL`; nothing was touched",
         )
 
 

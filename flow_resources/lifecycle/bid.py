@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -42,15 +43,35 @@ def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
 def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:
     prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
     digest = spec.digest(op.settings.api_key)
-    while namesakes := op.cloud.bids_named(name := naming.compose(prefix, spec.mark, digest, generation)):
-        for bid in namesakes:
+
+    def name_of(generation: int) -> str:
+        return naming.compose(prefix, spec.mark, digest, generation)
+
+    def is_used(generation: int) -> bool:
+        for bid in (namesakes := op.cloud.bids_named(name_of(generation))):
             if not bid.ended and op.ledger.is_recorded(bid.id, spec.mark) is not Answer.YES:
                 raise OwnershipError(
-                    f"the bid {bid.id} has the name {name!r} already and is not ours",
+                    f"the bid {bid.id} has the name {bid.name!r} already and is not ours",
                     f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
                 )
-        generation += 1
-    return name
+        return bool(namesakes)
+
+    return name_of(_first_unused(generation, is_used))
+
+
+def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:
+    """Return the first generation that is not used, in a number of questions that grows with its logarithm.
+
+    Where unused ones lie between used ones it can be a later one, never one that is used.
+    """
+    last_used, step = generation - 1, 1
+    while is_used(last_used + step):
+        last_used, step = last_used + step, 2 * step
+    unused = last_used + step
+    while unused - last_used > 1:
+        middle = (last_used + unused) // 2
+        last_used, unused = (middle, unused) if is_used(middle) else (last_used, middle)
+    return unused
 
 
 def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:

@@ -61,6 +61,8 @@ class Deployment:
         self.spending = Spending()
         self.breaker = CircuitBreaker(self.clock)
         self.redactor = Redactor()
+        self.checked_urns: set[str | None] = set()
+        """The resources that the program declares, as far as it has run; none in a destroy."""
         self.bid_names: dict[str, str] = {}
         """How the bids that hold a volume are called, by id (see `holders`)."""
         self._lock = threading.Lock()

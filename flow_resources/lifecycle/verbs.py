@@ -83,6 +83,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     _register_secrets(op, resource, olds, news)
     hidden = read_hidden_inputs(news)
     op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
+    op.deployment.checked_urns.add(op.urn)
     # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.
     pinned = read_identity(olds) or read_identity(news)
     identity = op.ledger.learn(op.urn, hidden, pinned, has_record=bool(olds) or pinned is not None)
@@ -110,10 +111,20 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
         return Diff(changes=True)
     if change.replaces:
         require_account(record, f"the {resource.words.managed} {id_} is not replaced")
-        op.warn_once(f"replaced because of {', '.join(change.replaces)}: {resource.words.lost_by_replacement}")
+        op.warn_once(f"{_describe_end(op, change)}: {resource.words.lost_by_replacement}")
     else:
         resource.warn_of_update(op, _update(resource, olds, news, record, change), news)
     return change
+
+
+def _describe_end(op: Operation, change: Diff) -> str:
+    """Return why it ends. What the program does not declare is compared for what it depends on: both can be destroyed.
+
+    The engine does so for `destroy --target VOLUME --target-dependents`, with an unknown id of the volume.
+    """
+    inputs = ", ".join(change.replaces)
+    is_declared = op.urn in op.deployment.checked_urns
+    return f"replaced because of {inputs}" if is_declared else f"ends with what it depends on ({inputs})"
 
 
 def create(op: Operation, resource: AnyResource, props: Props) -> Result:

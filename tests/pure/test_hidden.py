@@ -21,7 +21,7 @@ from flow_resources.core.hidden import (
 )
 from flow_resources.core.naming import Mark
 
-MINE = Mark("3f9a1c", "7be02d4d")
+MINE = Mark("3f9a1c5d08b6", "7be02d4d")
 
 
 @pytest.mark.parametrize(

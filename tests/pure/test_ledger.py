@@ -175,7 +175,7 @@ def test_where_the_state_cannot_be_read_what_was_deleted_is_in_doubt_as_well(own
 
 def test_the_identity_is_pinned_once_it_is_in_the_state() -> None:
     """A stack that was renamed keeps its marks."""
-    pinned = Identity(Mark("aaaaaa", "bbbbbbbb"), "acme/training/before")
+    pinned = Identity(Mark("aaaaaaaaaaaa", "bbbbbbbb"), "acme/training/before")
     assert learn(ledger(), pinned=pinned, has_record=True) == pinned
     assert learn(ledger()) == Identity(MARK, OWNER)
 
@@ -193,7 +193,7 @@ def test_an_owner_is_shared_on_self_managed_backends(owner: str | None, answer: 
 
 def test_one_resource_adopts_and_a_second_does_not() -> None:
     """The first create alone."""
-    book, other = ledger(), Mark("aaaaaa", "bbbbbbbb")
+    book, other = ledger(), Mark("aaaaaaaaaaaa", "bbbbbbbb")
     learn(book)
     assert is_first(book, "bid_9") is Answer.YES
     assert book.adopt("bid_9", MARK)
@@ -366,7 +366,7 @@ def test_threads_read_the_states_once_and_share_a_turn() -> None:
         thread.join()
     assert answers == [Answer.YES] * 50
     assert states.reads == 1
-    assert book.turn(MARK) is book.turn(Mark.of(OWNER, URN)) is not book.turn(Mark("aaaaaa", "bbbbbbbb"))
+    assert book.turn(MARK) is book.turn(Mark.of(OWNER, URN)) is not book.turn(Mark("aaaaaaaaaaaa", "bbbbbbbb"))
 
 
 @pytest.mark.parametrize(("placed", "answer"), [(True, Answer.NO), (False, Answer.NOT_KNOWN)])

@@ -17,7 +17,7 @@ from flow_resources.core.naming import Mark, compose
 from flow_resources.core.takeover import Decision, Reason, Wanted, decide
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
-MINE, OTHER = Mark("aaaaaa", "bbbbbbbb"), Mark("aaaaaa", "cccccccc")
+MINE, OTHER = Mark("aaaaaaaaaaaa", "bbbbbbbb"), Mark("aaaaaaaaaaaa", "cccccccc")
 SAME, CHANGED = "111111", "222222"
 YES, NO, NOT_KNOWN = Answer.YES, Answer.NO, Answer.NOT_KNOWN
 
