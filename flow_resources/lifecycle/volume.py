@@ -9,7 +9,7 @@ from typing import Any
 from flow_resources.cloud import Cloud
 from flow_resources.core import naming, volume_fields
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import NAMED, Identity, Record
+from flow_resources.core.hidden import NAMED, Identity, Record, recorded_inputs
 from flow_resources.core.inputs import Checked, show
 from flow_resources.core.market import check_regions, previously_resolved_region
 from flow_resources.core.models import StoredVolume
@@ -129,9 +129,13 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         seen: StoredVolume,
         spec: VolumeSpec,
         record: Record,  # noqa: ARG002
-        update: Update | None,  # noqa: ARG002
+        update: Update | None,
     ) -> StoredVolume:
         """Rename: the only thing that the service can change on a volume."""
+        if update is None:
+            _warn_of_differences(op, seen, spec.inputs)
+        elif "volume_name" not in update.inputs:
+            return seen
         if not spec.volume_name or seen.name == spec.volume_name:
             return seen
         op.cloud.rename_volume(seen.id, spec.volume_name)
@@ -152,10 +156,16 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         }
 
     def live_inputs(self, seen: StoredVolume, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:
-        """Return the inputs as the service holds them; the name only where the program chose it."""
-        live = {"size_gb": seen.size_gb, "interface": seen.interface, "region": seen.region}
+        """Return the inputs with the name as the service holds it, where the program chose it.
+
+        What only a replacement can change stays the program's: else a size that the service rounds would be a change.
+        """
         unnamed = {name: value for name, value in inputs.items() if name != "volume_name"}
-        return {**unnamed, **live, **({"volume_name": seen.name} if record.is_named else {})}
+        return {**unnamed, **({"volume_name": seen.name} if record.is_named else {})}
+
+    def report_drift(self, op: Operation, seen: StoredVolume, record: Record) -> None:
+        """Warn of what the service has otherwise than the program says, and only a replacement can change."""
+        _warn_of_differences(op, seen, recorded_inputs(record.outputs or {}))
 
     def delete(self, op: Operation, id_: str, record: Record) -> None:
         """Wait until no bid holds the volume, delete it and see it gone.
@@ -179,6 +189,12 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
 def _find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
     """Return a volume from a whole listing of the project; the service has no GET for one."""
     return next((volume for volume in cloud.volumes(begun_after) if volume.id == id_), None)
+
+
+def _warn_of_differences(op: Operation, volume: StoredVolume, inputs: Mapping[str, Any]) -> None:
+    known = {name: inputs.get(name) for name in ("size_gb", "interface", "region")}
+    if problem := _differences(volume, **known):
+        op.warn_once(f"the volume {volume.id} {problem}; nothing is replaced because of that")
 
 
 def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:
