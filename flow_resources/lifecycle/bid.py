@@ -63,9 +63,17 @@ def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:
         raise RejectedError(
             f"{spec.instance_type} is not on offer in {spec.region} now", "choose another region or instance type"
         )
+    return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, _key_ids(cloud, spec))
+
+
+def _key_ids(cloud: Cloud, spec: ClusterSpec) -> tuple[str, ...]:
+    """Return the ids of the keys that the program names, each once. Raises RejectedError where one is none."""
     ids = cloud.ssh_keys() if spec.ssh_keys else {}
-    ssh_keys = tuple(ids[key] for key in spec.ssh_keys)
-    return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, ssh_keys)
+    if missing := [key for key in spec.ssh_keys if key not in ids]:
+        raise RejectedError(
+            f"{', '.join(missing)} is not a platform SSH key of the project any more", "`flow ssh-key list` shows them"
+        )
+    return tuple(dict.fromkeys(ids[key] for key in spec.ssh_keys))
 
 
 def launch_of(
