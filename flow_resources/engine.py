@@ -7,7 +7,8 @@ feature-detected, each with a fallback, each with a test for both ways:
 what                      how                                           fallback
 ========================  ============================================  ======================================
 live rows and warnings    the engine's Log RPC, at the address in argv  warnings go to standard error
-the time limit, the URN   `request` in the frame that called the verb   the default limit, no URN
+the time limit, the URN,  `request` in the frame that called the verb   the default limit, no URN,
+what is ignored                                                         nothing is
 failed initialisation     `context` there, `ErrorResourceInitFailed`    success with a warning: the id is kept
 one-line errors           `context` there, a `Status` with the line     whatever the host prints
 more than 4 verbs         the host's thread pool, widened               4 at a time
@@ -55,6 +56,8 @@ class Call:
     timeout: float | None = None
     """`custom_timeouts` in seconds, for create, update and delete."""
     context: Any = None
+    ignore_changes: tuple[str, ...] = ()
+    """The property paths of an update whose changes the program ignores."""
 
 
 def find_call() -> Call:
@@ -63,7 +66,9 @@ def find_call() -> Call:
     while frame is not None:
         request, context = frame.f_locals.get("request"), frame.f_locals.get("context")
         if frame.f_code.co_name in _RPC_METHODS and request is not None and hasattr(request, "urn"):
-            return Call(frame.f_code.co_name, request.urn or None, getattr(request, "timeout", 0) or None, context)
+            ignored = tuple(getattr(request, "ignoreChanges", ()))
+            timeout = getattr(request, "timeout", 0) or None
+            return Call(frame.f_code.co_name, request.urn or None, timeout, context, ignored)
         frame = frame.f_back
     return Call()
 

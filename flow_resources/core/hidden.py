@@ -17,8 +17,10 @@ from flow_resources.core.naming import Mark
 # From the program to check.
 OWNER, URN, RECORDED, DELETED_WITH = "__owner", "__urn", "__recorded", "__deleted_with"
 # In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
-# program chose a volume's name; the id of the create that recorded it.
+# program chose a volume's name; the id of the create that recorded it; the inputs of which the outputs tell another
+# value.
 MARK, SERVICE, UNREADY, NAMED, CREATE_ID = "__mark", "__service", "__unready", "__named", "__create_id"
+INPUTS = "__inputs"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
@@ -152,6 +154,17 @@ def read_record(props: Mapping[str, Any]) -> Record:
         bool(props.get(NAMED)),
         props,
     )
+
+
+def write_inputs(inputs: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the inputs of which the service tells another value: outputs and inputs share their keys in a state."""
+    differing = {name: value for name, value in inputs.items() if told.get(name, value) != value}
+    return {INPUTS: differing} if differing else {}
+
+
+def recorded_inputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return recorded outputs with the inputs as the state has them."""
+    return {**outputs, **(outputs.get(INPUTS) or {})}
 
 
 def visible(props: Mapping[str, Any]) -> dict[str, Any]:

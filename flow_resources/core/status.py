@@ -131,6 +131,7 @@ def outputs(snapshot: ClusterSnapshot) -> dict[str, Any]:
         "status": snapshot.status,
         "status_message": snapshot.message,
         "max_price_per_hour": None if price is None else float(price),
+        "paused": bid.status == "Paused",
         "max_cost_per_hour": None if bid.max_cost is None else float(bid.max_cost),
         "instances": instances,
         "public_ips": [instance["public_ip"] for instance in instances if instance["public_ip"]],

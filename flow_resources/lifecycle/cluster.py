@@ -138,10 +138,8 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
     def converge(
         self, op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, update: Update | None
     ) -> ClusterSnapshot:
-        """Set price and pause, one PATCH each, and wait; nothing is sent for what the state alone records."""
-        if update and update.is_state_only:
-            return seen
-        return bids.converge(op, seen, spec, record, None if not update or update.is_resumed else update.inputs)
+        """Set price and pause, one PATCH each, and wait."""
+        return bids.converge(op, seen, spec, record, update)
 
     def is_ready(self, seen: ClusterSnapshot, inputs: Mapping[str, Any]) -> bool:
         """Whether it is as far as `wait_for` asks."""
@@ -163,7 +161,6 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         return {
             "num_instances": seen.bid.quantity,
             "instance_type": seen.bid.instance_type,
-            "paused": seen.bid.status == "Paused",
         }
 
     def report_drift(self, op: Operation, seen: ClusterSnapshot, record: Record) -> None:

@@ -112,6 +112,8 @@ class Operation:
     """None: not known."""
     timeout: float | None = None
     """`custom_timeouts`, in seconds."""
+    ignore_changes: tuple[str, ...] = ()
+    """Of an update: the property paths whose changes the program ignores, "*" for all."""
     begun: float = field(init=False)
     """Monotonic seconds."""
 
@@ -122,6 +124,10 @@ class Operation:
     def clock(self) -> Clock:
         """The time."""
         return self.deployment.clock
+
+    def ignores(self, name: str) -> bool:
+        """Whether the program ignores changes of an input."""
+        return any(path in (name, "*") or path.startswith((f"{name}.", f"{name}[")) for path in self.ignore_changes)
 
     @property
     def fresh_since(self) -> float:

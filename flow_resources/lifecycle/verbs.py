@@ -24,11 +24,13 @@ from flow_resources.core.hidden import (
     read_hidden_inputs,
     read_identity,
     read_record,
+    recorded_inputs,
     refuse_deleted_with,
     visible,
     write_identity,
+    write_inputs,
 )
-from flow_resources.core.inputs import Failure
+from flow_resources.core.inputs import Change, Failure
 from flow_resources.core.inputs import check as check_fields
 from flow_resources.core.spec import Spec, declared_inputs
 from flow_resources.errors import FlowResourcesError, TerminatedError, one_line
@@ -113,7 +115,7 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
         require_account(record, f"the {resource.words.managed} {id_} is not replaced")
         op.warn_once(f"{_describe_end(op, change)}: {resource.words.lost_by_replacement}")
     else:
-        resource.warn_of_update(op, _update(resource, olds, news, record, change), news)
+        resource.warn_of_update(op, _update(op, resource, olds, news, record), news)
     return change
 
 
@@ -160,7 +162,7 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
         live = resource.list_live(op, op.fresh_since)
         warn_of_surplus(op, resource, live, record.identity, id_)
     resource.report_drift(op, seen, record)
-    inputs = declared_inputs(resource.fields, props)
+    inputs = declared_inputs(resource.fields, recorded_inputs(props))
     if not inputs:
         return ReadResult(id_, {**_outputs(op, resource, seen, {}, record), **resource.outputs_of_get(seen)}, {})
     inputs = resource.live_inputs(seen, inputs, record)
@@ -170,14 +172,13 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
 
 
 def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Result:
-    """Change in place what can be; go on where an earlier `up` had to stop."""
+    """Send what the diff shows and no more; go on with all of it where an earlier `up` had to stop."""
     _register_secrets(op, resource, olds, news)
     record, spec = read_record(olds), resource.parse(news)
     guard_account(op.cloud, record)
     require_account(record, f"the {resource.words.managed} {id_} is not updated")
     seen = resource.observe_for_update(op, id_, record)
-    change = diff_inputs(resource.fields, olds, news)
-    return _converge(op, resource, id_, seen, spec, record, _update(resource, olds, news, record, change))
+    return _converge(op, resource, id_, seen, spec, record, _update(op, resource, olds, news, record))
 
 
 def delete(op: Operation, resource: AnyResource, id_: str, props: Props) -> None:
@@ -203,10 +204,12 @@ def _register_secrets(op: Operation, resource: AnyResource, *bags: Props) -> Non
                 op.deployment.redactor.register(bag.get(one.name))
 
 
-def _update(resource: AnyResource, olds: Props, news: Props, record: Record, change: Diff) -> Update:
-    inputs = frozenset(fields_to_update(resource.fields, olds, news))
-    is_state_only = not inputs and not record.is_unready and change.changes
-    return Update(inputs, is_state_only, record.is_unready)
+def _update(op: Operation, resource: AnyResource, olds: Props, news: Props, record: Record) -> Update:
+    inputs = fields_to_update(resource.fields, olds, news)
+    if record.is_unready:
+        # All of it: what the interrupted verb has sent is not known. What the program ignores may be anybody's by now.
+        inputs |= {one.name for one in resource.fields if one.change is Change.UPDATE and not op.ignores(one.name)}
+    return Update(frozenset(inputs), record.is_unready)
 
 
 def _converge(
@@ -232,12 +235,13 @@ def _reason(op: Operation, error: Exception) -> str:
 
 def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, record: Record) -> dict[str, Any]:
     """Return all outputs: the inputs as they are, what the service says, and the hidden ones."""
+    told = resource.outputs(seen, inputs)
     create_id = {CREATE_ID: record.create_id} if record.create_id else {}
-    hidden = {**write_identity(record.identity), **create_id, SERVICE: op.settings.api_url}
-    live = resource.outputs(seen, inputs)
     # What was known stays known where the service does not say it now; an input is what the program says.
-    recorded = {name: (record.outputs or {}).get(name) for name, value in live.items() if value is None}
-    return {**recorded, **inputs, **{name: value for name, value in live.items() if value is not None}, **hidden}
+    recorded = {name: (record.outputs or {}).get(name) for name, value in told.items() if value is None}
+    live = {name: value for name, value in told.items() if value is not None}
+    hidden = {**write_inputs(inputs, live), **write_identity(record.identity), **create_id}
+    return {**recorded, **inputs, **live, **hidden, SERVICE: op.settings.api_url}
 
 
 def _report_gone(op: Operation, resource: AnyResource, id_: str, record: Record) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from flow_resources.cloud import Cloud, MadeVolume
 from flow_resources.core import naming, volume_fields
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import NAMED, Identity, Record
+from flow_resources.core.hidden import NAMED, Identity, Record, recorded_inputs
 from flow_resources.core.inputs import Checked, show
 from flow_resources.core.market import check_regions, previously_resolved_region
 from flow_resources.core.models import StoredVolume
@@ -134,9 +134,13 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         seen: StoredVolume,
         spec: VolumeSpec,
         record: Record,  # noqa: ARG002
-        update: Update | None,  # noqa: ARG002
+        update: Update | None,
     ) -> StoredVolume:
         """Rename: the only thing that the service can change on a volume."""
+        if update is None:
+            _warn_of_differences(op, seen, spec.inputs)
+        elif "volume_name" not in update.inputs:
+            return seen
         if not spec.volume_name or seen.name == spec.volume_name:
             return seen
         op.cloud.rename_volume(seen.id, spec.volume_name)
@@ -157,12 +161,17 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         }
 
     def live_inputs(self, seen: StoredVolume, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:
-        """Return the inputs as the service holds them; the name only where the program chose it."""
-        live = {"size_gb": seen.size_gb, "interface": seen.interface, "region": seen.region}
-        known = {name: value for name, value in live.items() if value is not None}
+        """Return the inputs with the name as the service holds it, where the program chose it.
+
+        What only a replacement can change stays the program's: else a size that the service rounds would be a change.
+        """
         unnamed = {name: value for name, value in inputs.items() if name != "volume_name"}
         name = seen.name or record.text("volume_name")
-        return {**unnamed, **known, **({"volume_name": name} if record.is_named and name else {})}
+        return {**unnamed, **({"volume_name": name} if record.is_named and name else {})}
+
+    def report_drift(self, op: Operation, seen: StoredVolume, record: Record) -> None:
+        """Warn of what the service has otherwise than the program says, and only a replacement can change."""
+        _warn_of_differences(op, seen, recorded_inputs(record.outputs or {}))
 
     def delete(self, op: Operation, id_: str, record: Record) -> None:
         """Wait until no bid holds the volume, delete it and see it gone.
@@ -200,6 +209,14 @@ def _find_live(op: Operation, id_: str, begun_after: float) -> StoredVolume | No
         return volume
     volume = _find_with_deleted(op.cloud, id_, op.clock.now())
     return None if volume is None or volume.deleted else volume
+
+
+def _warn_of_differences(op: Operation, volume: StoredVolume, inputs: Mapping[str, Any]) -> None:
+    """Warn of what the service has otherwise than the program says; what it does not say is not otherwise."""
+    live = {"size_gb": volume.size_gb, "interface": volume.interface, "region": volume.region}
+    known = {name: None if value is None else inputs.get(name) for name, value in live.items()}
+    if problem := _differences(volume, **known):
+        op.warn_once(f"the volume {volume.id} {problem}; nothing is replaced because of that")
 
 
 def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:

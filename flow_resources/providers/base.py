@@ -110,7 +110,7 @@ def _operation(verb: str) -> Iterator[tuple[Operation, engine.Call]]:
     call = engine.find_call()
     report, deployment = engine.EngineReport(call), current()
     try:
-        yield Operation(deployment, report, verb, call.urn, call.timeout), call
+        yield Operation(deployment, report, verb, call.urn, call.timeout, call.ignore_changes), call
     except FlowResourcesError as error:
         engine.set_error_line(call, str(error))
         raise

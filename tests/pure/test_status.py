@@ -189,6 +189,7 @@ def test_outputs_are_what_the_service_decides() -> None:
         "status_message": "2/2 machines running",
         "region": "us-central5-a",
         "max_price_per_hour": 50.0,
+        "paused": False,
         "max_cost_per_hour": 100.0,
         "instances": [
             {"id": "inst_0", "status": "running", "public_ip": "203.0.113.1", "private_ip": "10.0.0.0", "ssh_port": 22},

@@ -60,9 +60,9 @@ def clear_engine_caches() -> None:
         cached.cache_clear()
 
 
-def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None) -> Any:
+def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None, **fields: Any) -> Any:
     """Call a function with the operation and the call of a verb, as a method of a provider does."""
-    request = SimpleNamespace(urn="urn:pulumi:s::p::t::trainer", timeout=timeout)
+    request = SimpleNamespace(urn="urn:pulumi:s::p::t::trainer", timeout=timeout, **fields)
 
     def verb(_: Any) -> Any:
         with _operation("create") as (op, call):
@@ -124,6 +124,22 @@ def test_without_the_hosts_frame_a_verb_runs_with_the_defaults() -> None:
     """Without a URN and a time limit."""
     with _operation("create") as (op, call):
         assert (op.urn, op.timeout, call) == (None, None, engine.Call())
+
+
+def test_what_the_program_ignores_is_found_in_the_hosts_frame() -> None:
+    """By the path of a property, or all of them; an engine that does not say it ignores nothing."""
+    for paths, ignored in (
+        (("paused",), {"paused"}),
+        (("env.A", "volumes[0]"), {"env", "volumes"}),
+        (("*",), {"env", "paused"}),
+    ):
+        names = in_a_verb(
+            lambda op, _: {name for name in ("env", "paused", "volumes", "volume_name") if op.ignores(name)},
+            ignoreChanges=paths,
+        )
+        assert names >= ignored
+        assert "*" in paths or names == ignored
+    assert in_a_verb(lambda op, _: op.ignore_changes) == ()
 
 
 def test_an_error_is_one_line_with_its_remedy() -> None:
