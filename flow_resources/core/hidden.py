@@ -77,6 +77,8 @@ class Record:
 
     identity: Identity | None = None
     """None for a resource that is only read (`get`)."""
+    name: str | None = None
+    """In the service. Nothing is deleted that has another one, or while it is not known."""
     service: str | None = None
     project: str | None = None
     create_id: str | None = None
@@ -147,6 +149,7 @@ def read_record(props: Mapping[str, Any]) -> Record:
 
     return Record(
         read_identity(props),
+        text("task_name") or text("volume_name"),
         text(SERVICE),
         text("project"),
         text(CREATE_ID),

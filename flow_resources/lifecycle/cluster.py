@@ -181,10 +181,9 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         bid = op.cloud.recently_allocated(id_) or op.cloud.find_bid(id_, op.fresh_since)
         if bid and bid.ended:
             return
-        recorded = record.text("task_name")
-        if bid and bid.name != recorded:
+        if bid and bid.name != record.name:
             raise OwnershipError(
-                f"the bid {id_} is named {bid.name!r} but the state records {recorded!r}",
+                f"the bid {id_} is named {bid.name!r} but the state records {record.name!r}",
                 f"it is not ours to cancel: `pulumi state delete` forgets it, `flow cancel {id_}` ends it",
             )
         bids.cancel(op, id_, is_seen=bid is not None)

@@ -120,7 +120,7 @@ class Resource(ABC, Generic[S, T, V]):
 
     def cancel(self, op: Operation, thing: T) -> None:
         """End what has another specification, and see it ended. Raises NotReadyError at the time limit."""
-        self.delete(op, thing.id, Record())
+        self.delete(op, thing.id, Record(name=thing.name))
 
     @abstractmethod
     def describe_cost(self, thing: T) -> str:

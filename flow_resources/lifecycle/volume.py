@@ -166,7 +166,7 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         What only a replacement can change stays the program's: else a size that the service rounds would be a change.
         """
         unnamed = {name: value for name, value in inputs.items() if name != "volume_name"}
-        name = seen.name or record.text("volume_name")
+        name = seen.name or record.name
         return {**unnamed, **({"volume_name": name} if record.is_named and name else {})}
 
     def report_drift(self, op: Operation, seen: StoredVolume, record: Record) -> None:
@@ -299,14 +299,14 @@ def _delete(op: Operation, id_: str, record: Record, describe: Callable[[Sequenc
 
     `describe` says who the bids are that hold it.
     """
-    volume, recorded = _find(op.cloud, id_, op.clock.now()), record.text("volume_name")
+    volume = _find(op.cloud, id_, op.clock.now())
     if volume is None:
         volume = _find_with_deleted(op.cloud, id_, op.clock.now())
     if volume and volume.deleted:
         return ""
-    if volume and volume.name != recorded:
+    if volume and volume.name != record.name:
         raise OwnershipError(
-            f"the volume {id_} is named {volume.name!r} but the state records {recorded!r}",
+            f"the volume {id_} is named {volume.name!r} but the state records {record.name!r}",
             "if it is still this stack's, `pulumi refresh` records the new name; "
             "one that only waits for its deletion is not refreshed, and needs the recorded name back",
         )

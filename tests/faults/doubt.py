@@ -392,8 +392,8 @@ def harm(cell: Cell) -> list[str]:
         stack = LostStack(settings_of(cloud), cell.world.owner)
         truth = cell.world.build(stack, cloud, MAKES[cell.kind])
         before, sent = _live(cloud), len(cloud.mutations)
-        recorded = {saved.id: dict(saved.outputs) for saved in stack.state.values()}
         cell.fact.hide(stack, cloud)
+        recorded = {saved.id: dict(saved.outputs) for saved in stack.state.values()}
         error = ""
         with losing_answers(stack):
             try:
@@ -405,7 +405,7 @@ def harm(cell: Cell) -> list[str]:
             finally:
                 base.current().close()
         mutations = [request for request in cloud.mutations[sent:] if request.effect]
-        return list(_findings(cell, truth, stack, before, _live(cloud), recorded, error, mutations))
+        return list(Outcome(cell, truth, stack, before, _live(cloud), recorded, error, mutations).findings())
 
 
 def _live(cloud: FakeMithril) -> dict[str, Any]:
@@ -413,49 +413,80 @@ def _live(cloud: FakeMithril) -> dict[str, Any]:
     return {**bids, **{one["fid"]: (one["name"], one["capacity_gb"]) for one in cloud.volumes}}
 
 
-def _findings(
-    cell: Cell,
-    truth: Truth,
-    stack: LostStack,
-    before: dict[str, Any],
-    after: dict[str, Any],
-    recorded: dict[str, dict[str, Any]],
-    error: str,
-    mutations: list[Any],
-) -> Iterator[str]:
-    now = _recorded(stack) | {saved.id for _, saved in stack.pending_deletes}
-    if "internal error" in error:
-        yield error
-    if cell.verb in ("preview", "refresh") and mutations:
-        yield f"a {cell.verb} sent {[f'{one.method} {one.path}' for one in mutations]}"
-    for id_ in sorted(truth.theirs):
-        if after.get(id_) != before[id_]:
-            yield f"{id_}, which is somebody else's, is {after.get(id_, 'ended')}"
-        if id_ in now:
-            yield f"{id_}, which is somebody else's, is in the state"
-    is_end_asked_for = truth.asks_for_end or cell.verb in _ENDING
-    for id_ in sorted(truth.ours):
-        if id_ not in after and not is_end_asked_for:
-            yield f"{id_} was ended, and nobody had asked for it"
-        if id_ in after and id_ not in now and id_ not in error:
-            yield f"{id_} is live and forgotten"
-        if id_ in after and not is_end_asked_for and len(after) > len(before):
-            yield "a second one was made beside a recorded one"
-    for saved in stack.state.values():
-        for name in _GUARDED:
-            known = recorded.get(saved.id, {}).get(name)
-            if known and not saved.outputs.get(name):
-                yield f"{name} was {known!r} and is {saved.outputs.get(name)!r} in the state"
-    for id_ in sorted(truth.orphans & set(after) - now if cell.verb.startswith("up") else ()):
-        if cell.kind == "cluster" and len(after) > len(before):
-            yield f"a second one is paid for beside the orphan {id_}"
-        if not error and not any(id_ in text for text in stack.said):
-            yield f"the orphan {id_} is not named"
-    if error and not error.strip():
-        yield "an error without a word"
-    if truth.budget is not None:
-        cost = sum(float(price.strip("$")) for _, price, _ in (one for one in after.values() if len(one) == 3))
-        if cost > truth.budget:
-            yield f"the budget of {truth.budget} let {cost} pass"
-        if cell.verb in ("preview", "up", "up --refresh") and not error:
+@dataclass(frozen=True)
+class Outcome:
+    """What a command has done."""
+
+    cell: Cell
+    truth: Truth
+    stack: LostStack
+    before: dict[str, Any]
+    """What was live, by id."""
+    after: dict[str, Any]
+    recorded: dict[str, dict[str, Any]]
+    """The outputs in the state before, by id."""
+    error: str
+    mutations: list[Any]
+
+    def findings(self) -> Iterator[str]:
+        """Yield what went wrong."""
+        if "internal error" in self.error or (self.error and not self.error.strip()):
+            yield f"an error that says nothing: {self.error!r}"
+        if self.cell.verb in ("preview", "refresh") and self.mutations:
+            yield f"a {self.cell.verb} sent {[f'{one.method} {one.path}' for one in self.mutations]}"
+        yield from self._harm_to_others()
+        yield from self._harm_to_ours()
+        yield from self._harm_by_orphans()
+        yield from self._harm_to_the_state()
+        if self.truth.budget is not None:
+            yield from self._harm_to_the_budget(self.truth.budget)
+
+    @property
+    def now(self) -> set[str]:
+        """The ids in the state."""
+        return _recorded(self.stack) | {saved.id for _, saved in self.stack.pending_deletes}
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more is live than before."""
+        return len(self.after) > len(self.before)
+
+    def _harm_to_others(self) -> Iterator[str]:
+        for id_ in sorted(self.truth.theirs):
+            if self.after.get(id_) != self.before[id_]:
+                yield f"{id_}, which is somebody else's, is {self.after.get(id_, 'ended')}"
+            if id_ in self.now:
+                yield f"{id_}, which is somebody else's, is in the state"
+
+    def _harm_to_ours(self) -> Iterator[str]:
+        is_end_asked_for = self.truth.asks_for_end or self.cell.verb in _ENDING
+        for id_ in sorted(self.truth.ours):
+            if id_ not in self.after and not is_end_asked_for:
+                yield f"{id_} was ended, and nobody had asked for it"
+            if id_ in self.after and id_ not in self.now and id_ not in self.error:
+                yield f"{id_} is live and forgotten"
+            if id_ in self.after and not is_end_asked_for and self.has_more:
+                yield f"a second one was made beside {id_}, which the state records"
+
+    def _harm_by_orphans(self) -> Iterator[str]:
+        for id_ in sorted(self.truth.orphans & set(self.after) - self.now):
+            if self.cell.kind == "cluster" and self.has_more:
+                yield f"a second one is paid for beside the orphan {id_}"
+            is_named = any(id_ in text for text in self.stack.said)
+            if self.cell.verb.startswith("up") and not self.error and not is_named:
+                yield f"the orphan {id_} is not named"
+
+    def _harm_to_the_state(self) -> Iterator[str]:
+        for saved in self.stack.state.values():
+            for name in _GUARDED:
+                known = self.recorded.get(saved.id, {}).get(name)
+                if known and not saved.outputs.get(name):
+                    yield f"{name} was {known!r} in the state and is {saved.outputs.get(name)!r}"
+
+    def _harm_to_the_budget(self, budget: float) -> Iterator[str]:
+        prices = (value[1] for value in self.after.values())
+        cost = sum(float(price.strip("$")) for price in prices)
+        if cost > budget:
+            yield f"the budget of {budget} let {cost} pass"
+        if self.cell.verb in ("preview", "up", "up --refresh") and not self.error:
             yield "nothing says that the budget is exceeded"

@@ -47,7 +47,7 @@ class Scratch(Resource[ScratchSpec, StoredVolume, StoredVolume]):
 
     def place(self, op: Operation, spec: ScratchSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
         name = naming.compose("scratch", spec.mark, spec.digest(op.settings.api_key), generation)
-        return op.cloud.create_volume(name, spec.size_gb, "file", "us-central5-a", name)
+        return op.cloud.create_volume(name, spec.size_gb, "file", "us-central5-a", name).volume
 
     def describe_cost(self, thing: StoredVolume) -> str:
         return f"{thing.size_gb} GB"
