@@ -94,14 +94,14 @@ OLD = bid("bid_0", minutes=60)
 CASES: dict[str, tuple[list[Bid], Facts, str]] = {
     "nothing with our mark": ([], Facts(), "place"),
     "1 another resource of the program adopts it": ([bid()], Facts(adopted={"bid_1": YES}), "place"),
-    "2 another stack records it": ([bid()], Facts(other_stacks={"bid_1": YES}), "leave bid_1: OTHER_STACK"),
-    "3 the state records it for this resource": ([bid()], Facts(recorded={"bid_1": YES}), "place"),
+    "3 another stack records it": ([bid()], Facts(other_stacks={"bid_1": YES}), "leave bid_1: OTHER_STACK"),
+    "2 the state records it for this resource": ([bid()], Facts(recorded={"bid_1": YES}), "place"),
     "4 beside a recorded one, the owner is shared": (
         [OLD, bid()],
         Facts(recorded={"bid_0": YES}, owner_is_shared=YES),
         "leave bid_1: SURPLUS",
     ),
-    "4 beside a recorded one, the whole state is not known": (
+    "5 beside a recorded one, whether it waits for its deletion is not known": (
         [OLD, bid()],
         Facts(recorded={"bid_0": YES}, own_state={"*": NOT_KNOWN}),
         "leave bid_1: SURPLUS",
@@ -190,12 +190,12 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
         Facts(adopted={"bid_1": NOT_KNOWN}),
         "refuse bid_1: STATE_NOT_KNOWN",
     ),
-    "2 whether another stack records it is not known": (
+    "3 whether another stack records it is not known": (
         [bid()],
         Facts(other_stacks={"bid_1": NOT_KNOWN}),
         "refuse bid_1: OTHER_STATES_NOT_KNOWN",
     ),
-    "3 whether the state records it is not known": (
+    "2 whether the state records it is not known": (
         [bid()],
         Facts(recorded={"*": NOT_KNOWN}, own_state={"*": NOT_KNOWN}),
         "refuse bid_1: STATE_NOT_KNOWN",
