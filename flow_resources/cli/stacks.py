@@ -14,12 +14,12 @@ from typing import Any
 from pulumi import automation
 
 from flow_resources import program
-from flow_resources.backend import WHOLE_NAMES, store_state, stored_state
+from flow_resources.backend import WHOLE_NAMES, describe, store_state, stored_state
 from flow_resources.cli.target import project_folder
 from flow_resources.cloud import Cloud
 from flow_resources.core.hidden import Record
 from flow_resources.core.stack_state import StackState, read_state
-from flow_resources.errors import FlowResourcesError, one_line
+from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.account import guard_account
 
 _UNTOUCHED = "nothing was touched"
@@ -142,15 +142,8 @@ def _translating_errors(what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise StackError("there is no `pulumi` on PATH", "https://www.pulumi.com/docs/install/ has it") from error
     except automation.CommandError as error:
-        raise StackError(f"could not {what}: {_first_complaint(error)}", _UNTOUCHED) from error
+        raise StackError(f"could not {what}: {describe(error)}", _UNTOUCHED) from error
     except (automation.InvalidVersionError, CalledProcessError, OSError) as error:
         raise StackError(f"could not {what}: {error}", _UNTOUCHED) from error
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(f"could not {what}: `pulumi` printed what cannot be read: {error}", _UNTOUCHED) from error
-
-
-def _first_complaint(error: automation.CommandError) -> str:
-    """Return the CLI's own first complaint; what it printed on standard output (a secret?) is not repeated."""
-    lines = str(error).rpartition("\n stderr: ")[2].splitlines()
-    complaints = [line.partition("error: ")[2] for line in lines if line.startswith("error: ")]
-    return one_line(" ".join([*complaints, *lines][:1]) or "it gave no reason", 300)

@@ -29,7 +29,7 @@ _FIX_URL = "if nothing ever answers there, look at flow:apiUrl and MITHRIL_API_U
 _OTHER_KEY = "use a key that has access to this project"
 _KEY_FILE = "correct or move away keys/metadata.json in FLOW_DIR (~/.flow): without it the Flow SDK makes a new key"
 _FILES = "the Flow SDK keeps files in FLOW_DIR (~/.flow), which must be writable"
-NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 404, 429, 500, 400
+HELD, NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 202, 404, 429, 500, 400
 
 
 @contextlib.contextmanager

@@ -69,6 +69,8 @@ class Field:
     required: bool = False
     sensitive: bool = False
     """Its values can be secret: no message shows them, and a name contains only a keyed hash of them."""
+    secret: bool = False
+    """Its value is secret in the state always, whichever way it came into the resource."""
     unordered: bool = False
     """Its value is a list whose order has no meaning."""
 

@@ -122,7 +122,7 @@ SETUP: tuple[Field, ...] = (
         doc="The container image. Default: none, the command runs on the machine itself.",
     ),
     Field(
-        "env", "mapping of strings", env, Change.REPLACE, sensitive=True,
+        "env", "mapping of strings", env, Change.REPLACE, sensitive=True, secret=True,
         doc="Environment variables. They are always secret in the state.",
     ),
     Field(
@@ -161,7 +161,8 @@ def _mount(value: Any) -> dict[str, Any]:
     ]
     id_, path = value.get("volume_id"), value.get("mount_path")
     if not isinstance(id_, Unknown) and not (isinstance(id_, str) and id_.startswith("vol_")):
-        bad.append(Invalid("must be a Volume or the id of one, 'vol_...'", at=".volume_id"))
+        remedy = "a secret of another stack reads so where its passphrase is another one" if id_ == {} else ""
+        bad.append(Invalid("must be a Volume or the id of one, 'vol_...'", remedy, ".volume_id"))
     if not isinstance(path, Unknown):
         try:
             _check_mount_path(path)

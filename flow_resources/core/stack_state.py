@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flow_resources.core.hidden import MARK, SERVICE
@@ -26,6 +26,8 @@ class StackState:
     """The ids of all its resources, including those that are still to be deleted."""
     marks: frozenset[str] = frozenset()
     """The marks in the names of its resources."""
+    created_at: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    """When what carries each mark was created; None where the state does not say."""
     making: frozenset[str] = frozenset()
     """The URNs that an `up` is creating, or was creating when it died."""
     places: frozenset[tuple[str, str]] = frozenset()
@@ -52,16 +54,18 @@ def read_state(export: Any) -> StackState:
     deployment = export["deployment"]
     pending = [_mapping(row, "a pending operation") for row in _rows(deployment, "pending_operations")]
     interrupted = [(_resource(operation.get("resource")), operation.get("type")) for operation in pending]
-    ids, marks, places = set[str](), set[str](), set[tuple[str, str]]()
+    ids, places = set[str](), set[tuple[str, str]]()
+    created_at: dict[str, tuple[str | None, ...]] = {}
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         ids |= {str(id_) for id_ in (resource.get("id"), outputs.get("task_id"), outputs.get("volume_id")) if id_}
         if outputs.get(MARK):
-            marks.add(str(outputs[MARK]))
+            mark = str(outputs[MARK])
+            created_at[mark] = (*created_at.get(mark, ()), outputs.get("created_at"))
         if outputs.get(SERVICE):
             places.add((str(outputs[SERVICE]), str(outputs.get("project") or "")))
     making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
-    return StackState(frozenset(ids), frozenset(marks), frozenset(making), frozenset(places))
+    return StackState(frozenset(ids), frozenset(created_at), created_at, frozenset(making), frozenset(places))
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,9 @@ def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:
 
 
 def _rows(deployment: dict[str, Any], name: str) -> list[Any]:
-    rows = deployment.get(name) or []
+    rows = deployment.get(name)
+    if rows is None:
+        return []
     if not isinstance(rows, list):
         raise ValueError(f"its {name} are not a list")  # noqa: TRY004 - as above
     return rows

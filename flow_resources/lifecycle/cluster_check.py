@@ -24,6 +24,7 @@ from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.bid import describe_bid, launch_of
 from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.spelling import keep_spellings
 from flow_resources.lifecycle.takeover import may_adopt
 
 # Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
@@ -39,6 +40,7 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
         region, budget = op.settings.region, op.settings.budget()
         market = _read_market(op, found)
     resolve_region(found, previously_resolved_region(olds, found.inputs), region, market)
+    keep_spellings(op, found, olds, market, identity.mark)
     if market:
         with op.collecting_failures(found):
             _check_against_service(op, found, market, olds, identity.mark)

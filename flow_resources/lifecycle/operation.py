@@ -19,8 +19,9 @@ from flow_resources.cloud.settings import resolve
 from flow_resources.core.inputs import Checked, Failure
 from flow_resources.errors import FlowResourcesError, UnavailableError
 from flow_resources.lifecycle.budget import Spending
-from flow_resources.lifecycle.ledger import Backend, Ledger
+from flow_resources.lifecycle.ledger import Ledger
 from flow_resources.lifecycle.report import Report
+from flow_resources.lifecycle.stored_states import Backend, StoredStates
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS, Deadline
 from flow_resources.redaction import Redactor
 
@@ -56,7 +57,7 @@ class Deployment:
 
     def __init__(self, config: Callable[[str], Any], backend: Backend, clock: Clock | None = None) -> None:
         self.config, self.clock = config, clock or Clock()
-        self.ledger = Ledger(backend, self.clock)
+        self.ledger = Ledger(StoredStates(backend, self.clock))
         self.spending = Spending()
         self.breaker = CircuitBreaker(self.clock)
         self.redactor = Redactor()
@@ -111,6 +112,8 @@ class Operation:
     """None: not known."""
     timeout: float | None = None
     """`custom_timeouts`, in seconds."""
+    ignore_changes: tuple[str, ...] = ()
+    """Of an update: the property paths whose changes the program ignores, "*" for all."""
     begun: float = field(init=False)
     """Monotonic seconds."""
 
@@ -121,6 +124,10 @@ class Operation:
     def clock(self) -> Clock:
         """The time."""
         return self.deployment.clock
+
+    def ignores(self, name: str) -> bool:
+        """Whether the program ignores changes of an input."""
+        return any(path in (name, "*") or path.startswith((f"{name}.", f"{name}[")) for path in self.ignore_changes)
 
     @property
     def fresh_since(self) -> float:

@@ -50,9 +50,7 @@ class Update:
     """What an update carries out."""
 
     inputs: frozenset[str]
-    """The inputs that it changes in the service."""
-    is_state_only: bool
-    """Whether nothing changes but what the state records."""
+    """The inputs that it carries out; nothing is sent for any other."""
     is_resumed: bool
     """Whether it goes on where an earlier verb had to stop."""
 

@@ -274,6 +274,13 @@ BAD_CLUSTERS = [
         "must be a Volume or the id of one",
         "got 'bid_1'",
     ),
+    row(
+        "mount-id-undecryptable",
+        {"volumes": [mount({})]},
+        "volumes[0].volume_id",
+        "must be a Volume or the id of one",
+        "got {}: a secret of another stack reads so where its passphrase is another one",
+    ),
     row("mount-path-number", {"volumes": [mount(mount_path=5.0)]}, "volumes[0].mount_path", "must be a path", "got 5"),
     row("mount-path-relative", {"volumes": [mount(mount_path="data")]}, "volumes[0].mount_path", _PATH, "got 'data'"),
     row(

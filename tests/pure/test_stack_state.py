@@ -31,7 +31,11 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
         state(resource(id="bid_1", outputs=outputs), resource(), pending=[{"type": "creating", "resource": resource()}])
     )
     assert read == StackState(
-        frozenset({"bid_1"}), frozenset({"aaaaaabbbbbbbb"}), frozenset({URN}), frozenset({("http://x", "proj_1")})
+        frozenset({"bid_1"}),
+        frozenset({"aaaaaabbbbbbbb"}),
+        {"aaaaaabbbbbbbb": (None,)},
+        frozenset({URN}),
+        frozenset({("http://x", "proj_1")}),
     )
 
 
@@ -77,7 +81,8 @@ def test_a_stack_that_was_never_updated_records_nothing():
         ([], "it has no deployment"),
         ({}, "it has no deployment"),
         ({"deployment": None}, "it has no deployment"),
-        ({"deployment": {"resources": {}}}, None),
+        ({"deployment": {"resources": None}}, None),
+        ({"deployment": {"resources": {}}}, "its resources are not a list"),
         ({"deployment": {"resources": "x"}}, "its resources are not a list"),
         ({"deployment": {"resources": [{}]}}, "a resource of it has no URN"),
         ({"deployment": {"resources": ["x"]}}, "a resource of it is not a mapping"),

@@ -242,3 +242,9 @@ def test_a_preview_sends_the_same_few_requests_for_any_number(stack: Stack, clou
         "GET /v2/instance-types": 1,
         "GET /v2/spot/availability": 1,
     }
+
+
+def test_a_create_sends_three_requests_per_cluster(stack: Stack, cloud: FakeMithril) -> None:
+    """Whether its name is free, the bid, and whether the service shows it under the id of its answer."""
+    found = requests_of(cloud, lambda: stack.up(MANY))
+    assert found["POST /v2/spot/bids"] == found["GET /v2/spot/bids/ID"] == 12
