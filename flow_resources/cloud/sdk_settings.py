@@ -17,7 +17,7 @@ from flow_resources.cloud.footprint import import_httpx
 from flow_resources.errors import ConfigError
 
 _CANNOT_READ = "the Flow SDK's settings cannot be read"
-_CORRECT = "correct it, or move it away"
+_CORRECT = "make it readable and correct, or move it away"
 REINSTALL = (
     "a file beside the program may have the name of a module that it uses; "
     "else `pip install --force-reinstall flow-compute`"
