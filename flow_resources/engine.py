@@ -25,7 +25,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import FrameType
@@ -216,6 +216,24 @@ def widen_pool(workers: int = VERBS_AT_ONCE) -> bool:
             executor._max_workers = max(executor._max_workers, workers)  # noqa: SLF001
             return True
     return False
+
+
+# -- secret values -----------------------------------------------------------------------------------------------------
+
+
+def secrets_out(properties: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Mark properties as secret, as they travel: the host marks none by itself.
+
+    The engine keeps the mark in the state, in what it shows, and in the outputs of the same name; the verbs get plain
+    values, because the host accepts no secrets.
+    """
+
+    def marked(name: str, value: Any) -> Any:
+        if name not in names or _is_sentinel(value):  # an unknown value shows nothing
+            return value
+        return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}  # noqa: SLF001 - the format of the wire
+
+    return {name: marked(name, value) for name, value in properties.items()}
 
 
 # -- unknown values ----------------------------------------------------------------------------------------------------

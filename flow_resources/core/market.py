@@ -31,9 +31,9 @@ class Market:
         return min(offers, key=lambda offer: (offer.price is None, offer.price or 0, offer.instance_type), default=None)
 
     def interface(self, volume_id: str) -> str:
-        """Return the interface of a volume: block or file."""
+        """Return the interface of a volume: block or file, which is what the service makes by default."""
         volume = self.volumes.get(volume_id)
-        return volume.interface if volume else "file"
+        return (volume.interface if volume else None) or "file"
 
 
 def named(spelling: str, types: Sequence[InstanceType]) -> list[InstanceType]:
@@ -120,7 +120,7 @@ def _region_of(mount: Any, market: Market | None) -> str | None:
         return None
     hint = mount.get("__region")
     volume = market.volumes.get(str(mount.get("volume_id"))) if market else None
-    return volume.region if volume else hint if isinstance(hint, str) else None
+    return (volume.region if volume else None) or (hint if isinstance(hint, str) else None)
 
 
 def _has_unknown_volume(mount: Any) -> bool:

@@ -85,7 +85,11 @@ def _check_script(op: Operation, found: Checked, mark: Mark, market: Market) -> 
     if offer is None or (size <= SHORT and len(spec.volumes) + len(spec.ports) <= FEW):
         return
     if problem := op.cloud.too_large(launch_of(f"{mark}-000000-1", str(mark), spec, offer, market)):
-        found.fail("command", problem, remedy="put what is long on a volume or into an image, and call it from there")
+        if size <= SHORT and len(spec.ports) > FEW:
+            found.fail("ports", problem, len(spec.ports), "each port needs a service of its own in it: open fewer")
+        else:
+            remedy = "put what is long on a volume or into an image, and call it from there"
+            found.fail("command", problem, remedy=remedy)
 
 
 def _check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -> bool:

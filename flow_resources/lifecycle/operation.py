@@ -19,8 +19,9 @@ from flow_resources.cloud.settings import resolve
 from flow_resources.core.inputs import Checked, Failure
 from flow_resources.errors import FlowResourcesError, UnavailableError
 from flow_resources.lifecycle.budget import Spending
-from flow_resources.lifecycle.ledger import Backend, Ledger
+from flow_resources.lifecycle.ledger import Ledger
 from flow_resources.lifecycle.report import Report
+from flow_resources.lifecycle.stored_states import Backend, StoredStates
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS, Deadline
 from flow_resources.redaction import Redactor
 
@@ -56,10 +57,12 @@ class Deployment:
 
     def __init__(self, config: Callable[[str], Any], backend: Backend, clock: Clock | None = None) -> None:
         self.config, self.clock = config, clock or Clock()
-        self.ledger = Ledger(backend, self.clock)
+        self.ledger = Ledger(StoredStates(backend, self.clock))
         self.spending = Spending()
         self.breaker = CircuitBreaker(self.clock)
         self.redactor = Redactor()
+        self.checked_urns: set[str | None] = set()
+        """The resources that the program declares, as far as it has run; none in a destroy."""
         self.bid_names: dict[str, str] = {}
         """How the bids that hold a volume are called, by id (see `holders`)."""
         self._lock = threading.Lock()

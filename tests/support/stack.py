@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from pulumi.dynamic import ResourceProvider
+from pulumi.runtime import rpc
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from flow_resources.clock import Clock
@@ -147,6 +148,8 @@ class Stack:
     """What `pulumi stack export` would print for each other stack of the backend, by name."""
     index: Index | None = None
     """What the program has read of the state: once per operation, at its first check."""
+    creating: str | None = None
+    """The URN that an `up` creates now: the engine writes it into the stored state before it calls create."""
     init_errors: dict[str, str] = field(default_factory=dict)
     """The reason of each failed initialisation of the last operation, by name."""
 
@@ -162,7 +165,8 @@ class Stack:
             {"urn": self.urn(name, resource.type), "id": resource.id, "outputs": resource.outputs}
             for name, resource in saved
         ]
-        return {"deployment": {"resources": rows}}
+        pending = [{"type": "creating", "resource": {"urn": self.creating}}] if self.creating else []
+        return {"deployment": {"resources": rows, "pending_operations": pending}}
 
     # -- the operations -------------------------------------------------------------------------------------------
 
@@ -279,12 +283,15 @@ class Stack:
         id_: str = "",
     ) -> None:
         urn = self.urn(name, declared.type)
+        self.creating = urn if method == "Create" else None
         try:
             result = self._call(declared.type, method, urn, verb, declared.timeout, declared.ignore_changes)
         except NotInitialised as partial:
             self.state[name] = Saved(declared.type, partial.id, news, partial.outputs, partial.reason)
             self.init_errors[name] = partial.reason
             return
+        finally:
+            self.creating = None
         outputs = wire({**result.outs, "__provider": news["__provider"]})
         self.state[name] = Saved(declared.type, id_ or result.id, news, outputs)
 
@@ -362,14 +369,11 @@ class ModelBackend:
 
     stack: Stack
 
-    def stack_names(self, report: Any) -> list[str]:
+    def stack_names(self, report: Any) -> list[str] | None:
         return [self.stack.owner, *self.stack.other_states]
 
-    def own_state(self, urn: str, report: Any) -> Any:
-        return self.stack.export()
-
-    def other_states(self, urn: str, report: Any) -> Any:
-        return self.stack.other_states.items()
+    def state(self, stack: str, report: Any) -> Any | None:
+        return self.stack.export() if stack == self.stack.owner else self.stack.other_states[stack]
 
 
 class Reports:
@@ -452,6 +456,8 @@ def wire(props: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, (PulumiUnknown, Unknown)) or value is UNKNOWN:
             return PulumiUnknown()
         if isinstance(value, Mapping):
+            if rpc.is_rpc_secret(value):  # the engine keeps the mark; the host gets the value
+                return send(rpc.unwrap_rpc_secret(value))
             return {key: send(element) for key, element in value.items()}
         if isinstance(value, (list, tuple)):
             return [send(element) for element in value]
