@@ -16,6 +16,7 @@ from flow_resources.core.models import Bid
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.lifecycle.operation import Operation
 
+_NOT_SHOWN = "does not show its {}, which therefore cannot be compared with the program's"
 _LISTING_SECONDS = 5.0  # how old a listing may be that is compared with
 
 
@@ -57,6 +58,8 @@ def launch_differences(op: Operation, bid: Bid, program: Launched) -> Iterator[s
 
 
 def _differing_volumes(op: Operation, bid: Bid, volumes: Sequence[str | Unknown]) -> str:
+    if bid.volumes is None:
+        return _NOT_SHOWN.format("volumes")
     said = [volume for volume in volumes if isinstance(volume, str)]
     live, unknown = list(bid.volumes), len(volumes) - len(said)
     if not unknown and set(live) == set(said):
@@ -71,6 +74,9 @@ def _differing_volumes(op: Operation, bid: Bid, volumes: Sequence[str | Unknown]
 
 
 def _differing_keys(op: Operation, bid: Bid, keys: Sequence[str]) -> Iterator[str]:
+    if bid.ssh_keys is None:
+        yield _NOT_SHOWN.format("SSH keys")
+        return
     ids = op.cloud.ssh_keys()
     names = {id_: f"{name} ({id_})" for name, id_ in ids.items() if name != id_}
     said = list(dict.fromkeys(ids.get(key, key) for key in keys))

@@ -150,3 +150,20 @@ def test_a_mount_path_that_is_not_told_is_the_programs(stack: Stack, cloud: Fake
     task = cloud.add_bid("by-hand", volumes=[ids["OTHER"]], ssh_keys=[ids["DESK"]])["fid"]
     inputs = program(ids, volumes=[("OTHER", "/opt/anywhere")], ssh_keys=["desk"], adopt_task_id=task)
     assert stack.preview({"trainer": cluster(**inputs)}) == {"trainer": "create"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [({}, "volumes"), ({"volumes": None, "ssh_keys": None}, "volumes"), ({"ssh_keys": ["laptop"]}, "SSH keys")],
+    ids=str,
+)
+def test_what_the_service_leaves_out_refuses_the_adoption(
+    stack: Stack, cloud: FakeMithril, ids: dict[str, str], changes: Inputs, problem: str
+) -> None:
+    """A null is not an empty list: nothing is taken over whose volumes are not known."""
+    launch = cloud.bid(ids["TASK"])["launch_specification"]
+    shown = {"launch_specification": {**launch, "ssh_keys": None} if problem == "SSH keys" else None}
+    cloud.faults.add(kind="alter", method="GET", path=r"/v2/spot/bids/bid_\w+$", times=None, body=shown)
+    with pytest.raises(CheckError, match=f"does not show its {problem}"):
+        stack.preview({"trainer": cluster(**program(ids, **changes))})
+    assert not cloud.mutations
