@@ -70,7 +70,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "adopt_task_id", "string", bid_id, Change.CREATE_ONLY,
         doc="The id of a running task, `bid_...`, which the first `up` takes over instead of placing a bid. Nothing is "
-        "restarted; what cannot be read back (command, env, mount paths) is taken from the program.",
+        "restarted. Type, count, region, volumes and SSH keys must be what the program says; what cannot be read back "
+        "(command, env, the mount paths of other tools) is taken from the program.",
     ),
 )  # fmt: skip
 REPLACING = tuple(field for field in FIELDS if field.change is Change.REPLACE)

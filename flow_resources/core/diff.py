@@ -21,9 +21,13 @@ class Diff:
 
 
 def diff_inputs(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Diff:
-    """Compare the recorded inputs, which are read from the recorded outputs, with the program's."""
-    effective = [field for field in changed(fields, recorded_inputs(olds), news) if _has_effect(field, olds, news)]
-    return Diff(bool(effective), tuple(field.name for field in effective if field.change in _REPLACING))
+    """Compare the recorded inputs, which are read from the recorded outputs, with the program's.
+
+    What the service has already, such as a size that it rounded, replaces nothing: the state alone learns it.
+    """
+    effective = [field for field in changed(fields, recorded_inputs(olds), news) if _has_effect(field, news)]
+    replacing = [field for field in changed(effective, olds, news) if field.change in _REPLACING]
+    return Diff(bool(effective), tuple(field.name for field in replacing))
 
 
 def fields_to_update(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> set[str]:
@@ -35,12 +39,10 @@ def fields_to_update(fields: Sequence[Field], olds: Mapping[str, Any], news: Map
     }
 
 
-def _has_effect(field: Field, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-    if field.change is Change.GUARDED:
-        # A replacement that loses data needs the program's word (without it, check refuses the change), and is not made
-        # for a value that the service has already: a size that it rounded.
-        return news.get("allow_replace") is True and any(changed([field], olds, news))
-    return field.change is not Change.CREATE_ONLY and _is_the_programs(field, news)
+def _has_effect(field: Field, news: Mapping[str, Any]) -> bool:
+    # A replacement that loses data needs the program's word; without it, check refuses the change.
+    allowed = field.change is not Change.GUARDED or news.get("allow_replace") is True
+    return field.change is not Change.CREATE_ONLY and allowed and _is_the_programs(field, news)
 
 
 def _is_the_programs(field: Field, news: Mapping[str, Any]) -> bool:

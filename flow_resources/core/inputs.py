@@ -98,9 +98,10 @@ class Checked:
     def known(self, name: str) -> Any:
         """Return an input that has no failure and no unknown part, else None."""
         value = self.inputs.get(name)
-        return None if has_unknown(value) or self._has_failed(name) else value
+        return None if has_unknown(value) or self.has_failed(name) else value
 
-    def _has_failed(self, name: str) -> bool:
+    def has_failed(self, name: str) -> bool:
+        """Whether an input has a failure."""
         return any(failure.path.partition("[")[0].partition(".")[0] == name for failure in self.failures)
 
 

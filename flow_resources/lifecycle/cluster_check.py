@@ -21,6 +21,7 @@ from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.errors import RejectedError
+from flow_resources.lifecycle.adoption import Launched, launch_differences
 from flow_resources.lifecycle.bid import describe_bid, launch_of
 from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.operation import Operation
@@ -100,12 +101,8 @@ def _check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -
     if bid is None:
         found.fail("adopt_task_id", "is not a task of this account", id_, "remove it to place a new bid")
         return False
-    problem = _differences(
-        bid,
-        market,
-        op.cloud.project().id,
-        *(found.known(name) for name in ("instance_type", "num_instances", "region")),
-    )
+    known = (found.known(name) for name in ("instance_type", "num_instances", "region"))
+    problem = _differences(op, bid, market, Launched.of_check(found), *known)
     if problem:
         found.fail("adopt_task_id", f"names a task that {problem}", id_, _ADOPTION_REMEDY)
     return not problem
@@ -116,17 +113,23 @@ def find_adoptable(op: Operation, spec: ClusterSpec, id_: str) -> Bid:
     bid = op.cloud.bid(id_)
     if bid is None:
         raise RejectedError(f"adopt_task_id: there is no task {id_}", "remove it to place a new bid")
-    project = op.cloud.project().id
-    if problem := _differences(bid, op.cloud.market(), project, spec.instance_type, spec.num_instances, spec.region):
+    place = (spec.instance_type, spec.num_instances, spec.region)
+    if problem := _differences(op, bid, op.cloud.market(), Launched.of_spec(spec), *place):
         raise RejectedError(f"adopt_task_id: the task {id_} {problem}", _ADOPTION_REMEDY)
     return bid
 
 
 def _differences(
-    bid: Bid, market: Market, project: str, instance_type: str | None, num_instances: int | None, region: str | None
+    op: Operation,
+    bid: Bid,
+    market: Market,
+    launched: Launched,
+    instance_type: str | None,
+    num_instances: int | None,
+    region: str | None,
 ) -> str:
     """Say how a task differs from the program in what only a replacement can change; empty where it does not."""
-    problems = ["has ended"] if bid.ended else []
+    problems, project = ["has ended"] if bid.ended else [], op.cloud.project().id
     if bid.project != project:
         problems.append(f"is in project {bid.project}, the settings point at {project}")
     if instance_type and bid.instance_type not in {
@@ -139,6 +142,8 @@ def _differences(
         problems.append(f"has {bid.quantity} machines, the program says {num_instances}")
     if region and bid.region != region:
         problems.append(f"is in {bid.region}, the program says {region}")
+    if not problems:
+        problems += launch_differences(op, bid, launched)
     return " and ".join(problems)
 
 

@@ -340,3 +340,16 @@ def test_a_type_that_the_adopted_task_does_not_have_is_held_against_the_catalogu
     with pytest.raises(CheckError) as refused:
         stack.preview(program)
     assert set(refused.value.failures) == {"instance_type", "adopt_task_id"}
+
+
+def test_a_task_that_lost_a_volume_is_printed_so_that_its_adoption_passes(cloud, stack, capsys):
+    """A volume that was deleted cannot be declared, and is not compared either."""
+    data, lost = cloud.add_volume("data"), cloud.add_volume("lost")
+    script = f'"fileshare-{data["fid"]}.mithril.internal:/" /data\n'
+    keys = [cloud.add_ssh_key(name)["fid"] for name in ("laptop", "desk")]
+    bid = cloud.add_bid("trainer", volumes=[data["fid"], lost["fid"]], startup_script=script, ssh_keys=keys)
+    cloud.delete_volume(lost["fid"], force=True)
+    program, _ = printed(capsys)
+    stack.up(program)
+    assert stack.state["trainer"].id == bid["fid"]
+    assert set(stack.preview(program).values()) == {"same"}

@@ -80,15 +80,19 @@ def test_a_change_of_the_programs_number_is_guarded(stack: Stack, cloud: FakeMit
 
 
 def test_an_allowed_change_to_the_size_that_the_volume_has_replaces_nothing(stack: Stack, cloud: FakeMithril) -> None:
-    """A new volume would be the same without the data. Any other number makes one."""
+    """A new volume would be the same without the data. The state learns the number; any other one replaces."""
     stack.up({"data": volume(size_gb=1000, allow_replace=True)})
     cloud.clear_requests()
-    for size, plan in ((1024, "same"), (1000, "same"), (2000, "replace")):
-        program = {"data": volume(size_gb=size, allow_replace=True)}
-        assert stack.preview(program) == {"data": plan}
-        if plan == "same":
-            stack.up(program)
+    program = {"data": volume(size_gb=1024, allow_replace=True)}
+    assert stack.preview(program) == {"data": "update"}
+    stack.up(program)
+    stack.refresh()
+    for one in (program, {"data": volume(size_gb=1024)}):
+        assert stack.preview(one)["data"] != "replace"
+        stack.up(one)
+    assert stack.state["data"].inputs["size_gb"] == 1024
     assert not cloud.mutations
+    assert stack.preview({"data": volume(size_gb=2000, allow_replace=True)}) == {"data": "replace"}
 
 
 def test_a_region_that_was_resolved_stays_pinned(stack: Stack, cloud: FakeMithril) -> None:
