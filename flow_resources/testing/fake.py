@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.testing.console import Console, python_error
+from flow_resources.testing.sdk_folder import SdkFolder
 from flow_resources.testing.service.backend import Backend, resolve_seed
 from flow_resources.testing.service.catalog import check_region
 from flow_resources.testing.service.clock import Clock
@@ -67,7 +68,8 @@ class FakeMithril(Console):
             key: the API key that the cloud accepts.
             project: the name of the project that `key` has access to.
             region: the default region.
-            state: a file that keeps the state across restarts and crashes; None keeps it in memory.
+            state: a file that keeps the state across restarts and crashes; None keeps it in memory. The folder of the
+                same name with `.flow` behind it keeps the SDK's files (FLOW_DIR), else a temporary folder does.
             seed: makes the market move, reproducibly; None makes it static. A state file keeps its own seed.
             clock: a clock to share between clouds; excludes `speed`.
             speed: seconds of the cloud's clock per real second; 0 stops it until `clock.advance`. Default 1.
@@ -122,6 +124,7 @@ class FakeMithril(Console):
             "attached_volume_status": attached_volume_status,
         }
         explicit = {name: value for name, value in options.items() if value is not None}
+        self._folder = SdkFolder(state)
         self._store = Store(state)
         try:
             seed = resolve_seed(self._store, seed)
@@ -136,8 +139,9 @@ class FakeMithril(Console):
         self.faults = Faults(self.clock.now, seed)
         self._journal = Journal()
         self._operator = Operator(
-            self._backend, self._journal, self.faults, self.project, self._region, self._set_latency, self._notify
-        )
+            self._backend, self._journal, self.faults, self.project, self._region, self._set_latency, self._notify,
+            self._folder.path,
+        )  # fmt: skip
         self._server = Server(self._backend, self._journal, self.faults, self._operator.perform_http, port)
         with self._backend.session() as now:
             self.project_id: str = self._backend.accounts.add_project(self.project, now)["fid"]
@@ -167,10 +171,11 @@ class FakeMithril(Console):
         self._server.stop()
 
     def close(self) -> None:
-        """Stop permanently, and release the port and the state file."""
+        """Stop permanently, and release the port, the state file and the SDK's folder."""
         self._server.close()
         if not self._closed:
             self._closed = True
+            self._folder.remove()
             self._backend.close()
 
     def __enter__(self) -> Self:
@@ -199,12 +204,17 @@ class FakeMithril(Console):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that direct the Flow SDK and Pulumi programs to this cloud."""
+        """The environment variables that direct the Flow SDK and Pulumi programs to this cloud.
+
+        FLOW_DIR is a folder for this cloud alone: the SDK keeps the keys that it makes there, and launches with those
+        that it finds.
+        """
         return {
             "MITHRIL_API_URL": self.url,
             "MITHRIL_API_KEY": self.key,
             "MITHRIL_PROJECT": self.project,
             "MITHRIL_REGION": self.region,
+            "FLOW_DIR": self._folder.path(),
         }
 
     @property

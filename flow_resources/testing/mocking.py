@@ -13,7 +13,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 
@@ -45,12 +44,11 @@ class MockMithril:
         from flow_resources.testing.fake import FakeMithril
 
         with ExitStack() as stack:
-            folder = stack.enter_context(TemporaryDirectory(prefix="mock-mithril-", ignore_cleanup_errors=True))
             # A random key: this cloud rejects a client left over from another one, even on the same port.
             mithril = FakeMithril(**{"key": f"mock-{secrets.token_hex(8)}", **self._options})
             stack.enter_context(mithril)
-            stack.enter_context(sdk_cache.cleared_on_change(mithril, folder))
-            variables = {**mithril.environment, "FLOW_DIR": folder}
+            variables = mithril.environment
+            stack.enter_context(sdk_cache.cleared_on_change(mithril, variables["FLOW_DIR"]))
             stack.enter_context(environment.isolated(variables, keep_proxies=self._allow_network))
             stack.enter_context(guard.loopback_only(allow_network=self._allow_network))
             stack.enter_context(uploads.disabled())

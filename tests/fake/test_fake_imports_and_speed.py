@@ -74,13 +74,18 @@ def test_a_clock_runs_as_fast_as_it_is_told_and_never_backwards(mocker):
 
 
 def test_the_environment_sends_a_client_here(mithril):
-    """Everything the SDK reads."""
+    """Everything the SDK reads; it keeps its files in a folder of this cloud."""
+    folder = mithril.environment["FLOW_DIR"]
+    assert Path(folder).is_dir()
     assert mithril.environment == {
         "MITHRIL_API_URL": mithril.url,
         "MITHRIL_API_KEY": "test-key",
         "MITHRIL_PROJECT": "demo",
         "MITHRIL_REGION": "us-central5-a",
+        "FLOW_DIR": folder,
     }
+    mithril.close()
+    assert not Path(folder).exists()
 
 
 def test_two_clouds_do_not_see_each_other(cloud, connect):

@@ -202,6 +202,7 @@ def test_an_empty_cloud_says_what_to_do_next(visit: Visit) -> None:
     page = visit.open()
     expect(page.get_by_text("No cluster has been asked for yet.")).to_be_visible()
     expect(page.locator("#exports")).to_contain_text(f"export MITHRIL_API_URL={visit.mithril.url}")
+    expect(page.locator("#exports")).to_contain_text(f"export FLOW_DIR={visit.mithril.environment['FLOW_DIR']}")
     expect(page.get_by_text("Nobody has asked this cloud for anything yet.")).to_be_visible()
 
 

@@ -32,7 +32,7 @@ class Process:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
-        self.lines = [self.process.stdout.readline().rstrip("\n") for _ in range(5)]
+        self.lines = [self.process.stdout.readline().rstrip("\n") for _ in range(6)]
         self.environment = dict(line.removeprefix("export ").split("=", 1) for line in self.lines[1:] if line)
 
     def end(self, number: int) -> tuple[int, str]:
@@ -183,6 +183,57 @@ def test_the_command_prints_what_a_shell_can_evaluate_and_ends_cleanly(spawn, nu
     answer = httpx.get(f"{url}/v2/projects", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
     assert [row["name"] for row in answer.json()] == ["my project"]
     assert served.end(number) == (0, "")
+
+
+RENT = "import flow; print(flow.run('python train.py', instance_type='8xa100', upload_code=False).task_id)"
+
+
+def rent_by_the_lines(served: Process, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a plain Flow program as a user of this home does who has read the printed lines."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MITHRIL_", "FLOW_"))}
+    script = "\n".join([*served.lines, f'exec "{sys.executable}" -c "{RENT}"'])
+    return subprocess.run(
+        ["sh", "-c", script], env={**kept, "HOME": str(home)}, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_plain_program_rents_whatever_keys_its_user_has(spawn, tmp_path):
+    """Those of an earlier fake, which this one does not have; nothing is left in the user's own folder."""
+    earlier, now = spawn(), spawn()
+    own = [line for line in earlier.lines if "FLOW_DIR" not in line]
+    earlier.lines, lines = own, earlier.lines
+    assert rent_by_the_lines(earlier, tmp_path).returncode == 0
+    files = sorted(path for path in (tmp_path / ".flow").rglob("*") if path.is_file())
+    assert any("flow-auto" in path.name for path in files)
+    earlier.lines = lines
+    for served in (now, earlier):
+        rented = rent_by_the_lines(served, tmp_path)
+        assert (rented.returncode, rented.stdout[:4]) == (0, "bid_"), rented.stderr
+    assert sorted(path for path in (tmp_path / ".flow").rglob("*") if path.is_file()) == files
+    folders = [Path(served.environment["FLOW_DIR"]) for served in (earlier, now)]
+    assert folders[0] != folders[1]
+    assert (earlier.end(signal.SIGTERM), now.end(signal.SIGINT)) == ((0, ""), (0, ""))
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_the_folder_beside_a_state_file_stays(spawn, tmp_path):
+    """With the keys, which the cloud still has when it comes back."""
+    for _ in range(2):
+        served = spawn("--state", str(tmp_path / "cloud.db"))
+        assert served.environment["FLOW_DIR"] == str(tmp_path / "cloud.db.flow")
+        assert rent_by_the_lines(served, tmp_path).returncode == 0
+        remote = RemoteMithril(served.environment["MITHRIL_API_URL"])
+        assert len(remote.ssh_keys) == 1
+        served.end(signal.SIGTERM)
+
+
+def test_no_two_clouds_share_the_id_of_an_ssh_key(cloud):
+    """Nor one cloud before and after a reset: clients remember which keys they have made."""
+    first, second = cloud(), cloud()
+    ids = {mithril.add_ssh_key(name)["fid"] for mithril in (first, second) for name in "ab"}
+    first.reset()
+    ids.add(first.add_ssh_key("a")["fid"])
+    assert len(ids) == 5
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -400,7 +401,7 @@ def test_a_test_may_stop_the_clocks_of_python(monkeypatch: pytest.MonkeyPatch) -
     """As freezegun does: what the cloud itself waits for goes on, and the mock ends."""
     with monkeypatch.context() as stopped:
         for name in ("time", "monotonic", "perf_counter"):
-            stopped.setattr(time, name, lambda at=getattr(time, name)(): at)
+            stopped.setattr(time, name, partial(float, getattr(time, name)()))
         with mock_mithril() as mithril:
             mithril.faults.add(kind="slow", seconds=0.01)
             assert rent().task_id == mithril.live_bids[0]["fid"]

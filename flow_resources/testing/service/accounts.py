@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -157,7 +158,7 @@ class Accounts:
         self.require_project(user, project)
         if public is None:
             public, private = make_key_pair(name)
-        fid = self._store.next_fid("sshkey")
+        fid = self._store.next_fid("sshkey", self._key_tag())
         columns = {"name": name, "public_key": public.strip(), "required": required, "created_at": now}
         self._store.insert("ssh_keys", fid=fid, project=project, **columns)
         return {**ssh_key_row(self.ssh_key(user, fid)), "private_key": private}
@@ -191,6 +192,14 @@ class Accounts:
             msg = f"SSH key is in use by {order}"
             raise BadRequestError(msg)
         self._store.run("DELETE FROM ssh_keys WHERE fid = ?", fid)
+
+    def _key_tag(self) -> str:
+        """Return what is in the ids of this cloud's SSH keys alone: the SDK remembers the keys that it has made."""
+        tag = self._store.fact("ssh_key_tag")
+        if tag is None:
+            tag = secrets.token_hex(4)
+            self._store.set_fact("ssh_key_tag", tag)
+        return str(tag)
 
     def _colleagues(self, user: User) -> dict[str, list[str]]:
         """Return the users who share projects with this one, with the shared projects, by user id."""

@@ -186,11 +186,14 @@ class Store:
                 self.run(f"DELETE FROM {row['name']}")  # noqa: S608
         self.run(f"DELETE FROM counters WHERE kind NOT IN ({placeholders(keep_counters)})", *keep_counters)  # noqa: S608
 
-    def next_fid(self, prefix: str) -> str:
-        """Return a new id, such as bid_000001; ids are numbered, so that they are reproducible."""
+    def next_fid(self, prefix: str, tag: str = "") -> str:
+        """Return a new id, such as bid_000001; ids are numbered, so that they are reproducible.
+
+        A tag goes before the number.
+        """
         self.run("INSERT INTO counters VALUES (?, 1) ON CONFLICT (kind) DO UPDATE SET last = last + 1", prefix)
         last = self.value("SELECT last FROM counters WHERE kind = ?", prefix)
-        return f"{prefix}_{last:06d}"
+        return f"{prefix}_{tag}{last:06d}"
 
 
 def placeholders(values: Sized) -> str:

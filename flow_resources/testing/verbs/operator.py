@@ -77,6 +77,8 @@ class Operator:
     set_latency: Callable[[float], None]
     after_mutation: Callable[[], None]
     """Called after each verb that changed something."""
+    flow_dir: Callable[[], str]
+    """Returns the folder of this cloud for the SDK's files."""
 
     def perform(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         """Perform one verb and return its result. Raises ApiError for invalid arguments or an impossible change."""

@@ -41,6 +41,7 @@ def overview(operator: Operator, arguments: Body, now: float) -> Any:
         "auction": _auction(backend, now),
         "project": project_row(backend.accounts.find_project(operator.project)),
         "region": operator.region,
+        "flow_dir": operator.flow_dir(),
         "default_key": _accepts_default_key(backend, now),
         "spend": {"total_usd": round(sum(spent.values()), 2), "per_hour_usd": backend.billing.per_hour()},
         "markets": market(operator, now),

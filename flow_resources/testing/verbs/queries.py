@@ -18,8 +18,9 @@ HOURS_MAX = 24.0 * 366
 
 @plain_query
 def about(operator: Operator, _now: float) -> Any:
-    """Return the seed, the default project and the default region."""
-    return {"seed": operator.backend.market.seed, "project": operator.project, "region": operator.region}
+    """Return the seed, the default project and region, and the folder for the SDK's files."""
+    seed, flow_dir = operator.backend.market.seed, operator.flow_dir()
+    return {"seed": seed, "project": operator.project, "region": operator.region, "flow_dir": flow_dir}
 
 
 @plain_query

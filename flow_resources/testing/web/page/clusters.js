@@ -28,13 +28,14 @@ export function createClusters(highlight) {
   };
 }
 
-function exportsOf({ project, region, default_key: usual }) {
+function exportsOf({ project, region, flow_dir: folder, default_key: usual }) {
   const values = {
     MITHRIL_API_URL: location.origin,
     // The page does not receive API keys, only whether the default key is valid.
     MITHRIL_API_KEY: usual ? "test-key" : "<the key it was started with>",
     MITHRIL_PROJECT: project.name,
     MITHRIL_REGION: region,
+    FLOW_DIR: folder,
   };
   // Values are quoted for a shell: the name of a project is arbitrary text.
   const quoted = (value) => (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'"'"'`)}'`);
