@@ -13,6 +13,7 @@ monitor, which tells one program from another and mocks from an engine.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ import pulumi
 from pulumi.dynamic import ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 
-from flow_resources.core.hidden import OWNER, RECORDED, TOKEN, URN, RecordedId, write_recorded
+from flow_resources.core.hidden import MARK, OWNER, RECORDED, TOKEN, URN, RecordedId, write_recorded
 from flow_resources.core.naming import Mark, take_apart
 
 R = TypeVar("R")
@@ -61,7 +62,7 @@ async def _recorded(owner: str, urn: Any) -> str:
 
 def find_in(index: Index, owner: str, urn: str) -> list[RecordedId]:
     """Look a resource up in the index."""
-    own = [RecordedId(entry.id, entry.created_at, is_own=True) for entry in index.get(urn, [])]
+    own = [dataclasses.replace(entry, is_own=True) for entry in index.get(urn, [])]
     return [*own, *index.get(str(Mark.of(owner, urn)), [])]
 
 
@@ -72,8 +73,10 @@ def index_of(state: Mapping[str, Any]) -> Index:
         outputs = resource.get("outputs") or {}
         id_ = outputs.get("task_id") or outputs.get("volume_id")
         if id_:
-            entry = RecordedId(id_, str(outputs.get("created_at") or ""))
-            index.setdefault(urn, []).append(entry)
+            created_at, region = (str(outputs.get(name) or "") for name in ("created_at", "region"))
+            entry = RecordedId(id_, created_at, region=region)
+            if MARK in outputs:  # what is only read (`get`) is not Pulumi's to replace
+                index.setdefault(urn, []).append(entry)
             if parts := take_apart(str(outputs.get("task_name") or outputs.get("volume_name") or "")):
                 index.setdefault(str(parts.mark), []).append(entry)
     return index

@@ -7,7 +7,7 @@ or delete depends on it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flow_resources.core.hidden import MARK, SERVICE
@@ -27,6 +27,8 @@ class StackState:
     """The URNs that an `up` is creating, or was creating when it died."""
     places: frozenset[tuple[str, str]] = frozenset()
     """API URL and project of its resources."""
+    owned: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
+    """By URN, id and region of what the stack owns of this package, but for what is deleted or waits for it."""
 
     def may_record(self, thing: Named) -> bool:
         """Whether it records a bid or volume, or its stack may be creating it."""
@@ -49,7 +51,7 @@ def read_state(export: Any) -> StackState:
     deployment = export["deployment"]
     pending = [_mapping(row, "a pending operation") for row in _rows(deployment, "pending_operations")]
     interrupted = [(_resource(operation.get("resource")), operation.get("type")) for operation in pending]
-    ids, marks, places = set[str](), set[str](), set[tuple[str, str]]()
+    ids, marks, places, owned = set[str](), set[str](), set[tuple[str, str]](), dict[str, tuple[str, str | None]]()
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         ids |= {str(id_) for id_ in (resource.get("id"), outputs.get("task_id"), outputs.get("volume_id")) if id_}
@@ -57,8 +59,10 @@ def read_state(export: Any) -> StackState:
             marks.add(str(outputs[MARK]))
         if outputs.get(SERVICE):
             places.add((str(outputs[SERVICE]), str(outputs.get("project") or "")))
+        if outputs.get(MARK) and not (resource.get("delete") or resource.get("pendingReplacement")):
+            owned[str(resource["urn"])] = (str(resource.get("id") or ""), outputs.get("region") or None)
     making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
-    return StackState(frozenset(ids), frozenset(marks), frozenset(making), frozenset(places))
+    return StackState(frozenset(ids), frozenset(marks), frozenset(making), frozenset(places), owned)
 
 
 def _rows(deployment: dict[str, Any], name: str) -> list[Any]:

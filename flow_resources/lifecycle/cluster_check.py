@@ -8,13 +8,12 @@ from typing import Any
 
 from flow_resources.core import cluster_fields, money
 from flow_resources.core.hidden import MARK, Identity
-from flow_resources.core.inputs import Checked
+from flow_resources.core.inputs import Checked, changed
 from flow_resources.core.market import (
     Market,
     check_market,
     drop_hints,
     named,
-    previously_resolved_region,
     resolve_region,
 )
 from flow_resources.core.models import Bid
@@ -23,12 +22,13 @@ from flow_resources.core.spec import ClusterSpec
 from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.bid import describe_bid, launch_of
 from flow_resources.lifecycle.budget import charge
-from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.takeover import may_adopt
 
 # Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
 # any takes 4,400 of the 10,000 characters, an image 1,800. Building a script takes 20 ms, so small ones are not built.
 SHORT, FEW = 500, 3
+_MOUNTS = [one for one in cluster_fields.FIELDS if one.name == "volumes"]
 _ADOPTION_REMEDY = "make the program say the same, or remove it"
 
 
@@ -38,7 +38,8 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
     with op.collecting_failures(found):
         region, budget = op.settings.region, op.settings.budget()
         market = _read_market(op, found)
-    resolve_region(found, previously_resolved_region(olds, found.inputs), region, market)
+    may_move = not olds or any(changed(_MOUNTS, olds, found.inputs))
+    resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
     if market:
         with op.collecting_failures(found):
             _check_against_service(op, found, market, olds, identity.mark)

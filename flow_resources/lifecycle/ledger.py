@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -146,6 +146,11 @@ class Ledger:
         with self._lock:
             return id_ in self._deleted
 
+    def is_missing(self, id_: str) -> bool:
+        """Whether a refresh of this operation found it gone."""
+        with self._lock:
+            return id_ in self._missing
+
     def newest_recorded(self, mark: Mark) -> str:
         """Return when the youngest was made that the state held as the operation began; empty where not known.
 
@@ -173,6 +178,11 @@ class Ledger:
         """Whether the whole stored state of the stack held it when it was first read."""
         state = self._read_own_state(urn, report)
         return Answer.of(None if state is None else id_ in state.ids)
+
+    def own_records(self, urn: str | None, report: Report) -> Mapping[str, tuple[str, str | None]] | None:
+        """Return id and region of what the stored state holds to be replaced, by URN; None where it cannot be read."""
+        state = self._read_own_state(urn, report)
+        return None if state is None else state.owned
 
     def stack_that_records(self, thing: Named, urn: str | None, report: Report) -> str:
         """Return the other stack of the backend that records something, or may be making it; empty for none.

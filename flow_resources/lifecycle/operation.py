@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,9 +17,11 @@ from flow_resources.clock import Clock
 from flow_resources.cloud import Cloud, Connection, RetryBudget, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core.inputs import Checked, Failure
+from flow_resources.core.market import RegionSources, region_sources
 from flow_resources.errors import FlowResourcesError, UnavailableError
 from flow_resources.lifecycle.budget import Spending
 from flow_resources.lifecycle.ledger import Backend, Ledger
+from flow_resources.lifecycle.own_records import OwnRecord, OwnRecords
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS, Deadline
 from flow_resources.redaction import Redactor
@@ -57,6 +59,7 @@ class Deployment:
     def __init__(self, config: Callable[[str], Any], backend: Backend, clock: Clock | None = None) -> None:
         self.config, self.clock = config, clock or Clock()
         self.ledger = Ledger(backend, self.clock)
+        self.own_records = OwnRecords(self.ledger)
         self.spending = Spending()
         self.breaker = CircuitBreaker(self.clock)
         self.redactor = Redactor()
@@ -131,6 +134,11 @@ class Operation:
         return self.deployment.ledger
 
     @property
+    def own_record(self) -> OwnRecord:
+        """What the state holds under the resource's own URN; the stored state is read where no check was told."""
+        return self.deployment.own_records.of(self.urn, self.report)
+
+    @property
     def settings(self) -> Settings:
         """The settings of the stack; raises ConfigError where there is no API key."""
         return self.deployment.settings()
@@ -164,9 +172,9 @@ class Operation:
         seconds = self.settings.retry_seconds
         return min(seconds, _CHECK_SECONDS) if self.verb in (CHECK, None) else seconds
 
-    def warn_once(self, message: str, *, about: str | None = None) -> None:
-        """Warn, once per resource and deployment."""
-        if self.deployment.is_first_warning(self.urn or "" if about is None else about, message):
+    def warn_once(self, message: str, *, about: str | None = None, kind: str = "") -> None:
+        """Warn, once per resource and deployment; of one kind the first message alone."""
+        if self.deployment.is_first_warning(self.urn or "" if about is None else about, kind or message):
             self.report.warn(message)
 
     @contextlib.contextmanager
@@ -179,3 +187,10 @@ class Operation:
             self.warn_once(f"the inputs are checked without the service: {error.message}", about="the service")
         except FlowResourcesError as error:
             found.failures.append(Failure("", str(error)))
+
+
+def region_sources_of(op: Operation, found: Checked, olds: Mapping[str, Any], default: str | None) -> RegionSources:
+    """Return where a resource's region comes from; the state is asked only where the program names none."""
+    if "region" in found.inputs:
+        return RegionSources()
+    return region_sources(olds, op.own_record.exists, op.own_record.region, default)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flow_resources.core.answer import Answer
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.hidden import (
     CREATE_ID,
@@ -38,6 +39,7 @@ from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, 
 
 AnyResource = Resource[Any, Any, Any]
 Props = Mapping[str, Any]
+_REPLACEMENT = "a replacement"
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,11 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     hidden = read_hidden_inputs(news)
     op.urn = op.urn or hidden.urn or None  # the program's word, where the host does not tell it
     identity = op.ledger.learn(op.urn, hidden, read_identity(olds), has_olds=bool(olds))
+    op.deployment.own_records.learn(op.urn, hidden, olds, news)
     found = check_fields(resource.fields, visible(news))
     resource.check(op, found, olds, identity)
+    if not olds and not found.failures:
+        _tell_what_is_lost(op, resource)
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
     failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]
@@ -96,7 +101,8 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
     if record.is_unready and not change.changes:
         return Diff(changes=True)
     if change.replaces:
-        op.warn_once(f"replaced because of {', '.join(change.replaces)}: {resource.words.lost_by_replacement}")
+        reason = f"replaced because of {', '.join(change.replaces)}"
+        op.warn_once(f"{reason}: {resource.words.lost_by_replacement}", kind=_REPLACEMENT)
     else:
         resource.warn_of_update(op, _update(resource, olds, news, record, change), news)
     return change
@@ -164,6 +170,14 @@ def delete(op: Operation, resource: AnyResource, id_: str, props: Props) -> None
         return
     resource.delete(op, id_, record)
     op.ledger.add_deleted(id_)
+
+
+def _tell_what_is_lost(op: Operation, resource: AnyResource) -> None:
+    """Warn of a replacement that no input forces: of one that an input forces the diff has warned, and says why."""
+    if op.own_record.exists is Answer.YES:
+        op.warn_once(
+            f"replaced because Pulumi is asked for it: {resource.words.lost_by_replacement}", kind=_REPLACEMENT
+        )
 
 
 def _register_secrets(op: Operation, resource: AnyResource, *bags: Props) -> None:

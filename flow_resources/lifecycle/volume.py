@@ -11,7 +11,7 @@ from flow_resources.core import naming, volume_fields
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import NAMED, Identity, Record
 from flow_resources.core.inputs import Checked, show
-from flow_resources.core.market import check_regions, previously_resolved_region
+from flow_resources.core.market import check_regions
 from flow_resources.core.models import StoredVolume
 from flow_resources.core.spec import VolumeSpec
 from flow_resources.errors import (
@@ -23,7 +23,7 @@ from flow_resources.errors import (
     UnavailableError,
 )
 from flow_resources.lifecycle.holders import describe_holders
-from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.resource import Resource, Update, Words
 from flow_resources.lifecycle.takeover import may_adopt
 
@@ -55,9 +55,11 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
             default = op.settings.region
             op.cloud.project()
             regions = list(op.cloud.market().regions)
-        volume_fields.resolve_region(found, previously_resolved_region(olds, found.inputs), default, regions)
+        volume_fields.resolve_region(found, region_sources_of(op, found, olds, default), regions)
         check_regions(found, regions)
         volume_fields.guard_data(found, olds)
+        if not olds and found.inputs.get("allow_replace") is not True:
+            volume_fields.guard_forced_replacement(found, op.own_record.exists, op.own_record.id)
         with op.collecting_failures(found):
             self._check_adoption(op, found, identity)
 

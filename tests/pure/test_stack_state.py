@@ -24,7 +24,11 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
         state(resource(id="bid_1", outputs=outputs), resource(), pending=[{"type": "creating", "resource": resource()}])
     )
     assert read == StackState(
-        frozenset({"bid_1"}), frozenset({"aaaaaabbbbbbbb"}), frozenset({URN}), frozenset({("http://x", "proj_1")})
+        frozenset({"bid_1"}),
+        frozenset({"aaaaaabbbbbbbb"}),
+        frozenset({URN}),
+        frozenset({("http://x", "proj_1")}),
+        {URN: ("bid_1", None)},
     )
 
 
