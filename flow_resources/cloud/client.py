@@ -18,14 +18,14 @@ from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key, task_config
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import BIDS, SSH_KEYS, VOLUMES
+from flow_resources.cloud.paths import BIDS, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.startup_script import mounts_in, too_large
 from flow_resources.core import money
 from flow_resources.core.market import Market
-from flow_resources.core.models import Bid, InstanceType, Offer, StoredVolume
+from flow_resources.core.models import Bid, InstanceType, Offer, Quota, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError
 
@@ -91,6 +91,13 @@ class Cloud:
             regions = sorted({offer.region for offer in offers} | set(sdk.regions))
         stored = self.volumes(begun_after=self._connection.clock.now() - 5) if volumes else []
         return Market(types, offers, regions, {volume.id: volume for volume in stored})
+
+    def quotas(self) -> dict[str, Quota]:
+        """Read what the project may hold, by product: the id of an instance type, or STORAGE."""
+        query = {"project": self.project().id}
+        with self._sdk("read the quotas") as sdk:
+            rows = sdk.transport.get(QUOTAS, self.budget, query)
+            return {quota.product: quota for row in rows if (quota := Quota.read(row))}
 
     def ssh_keys(self) -> dict[str, str]:
         """Return the ids of the project's platform keys, by name and by id."""

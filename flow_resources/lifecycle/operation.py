@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from flow_resources.clock import Clock
 from flow_resources.cloud import Cloud, Connection, RetryBudget, Settings
@@ -22,10 +22,12 @@ from flow_resources.errors import FlowResourcesError, UnavailableError
 from flow_resources.lifecycle.budget import Spending
 from flow_resources.lifecycle.ledger import Backend, Ledger
 from flow_resources.lifecycle.own_records import OwnRecord, OwnRecords
+from flow_resources.lifecycle.quota import Claims
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS, Deadline
 from flow_resources.redaction import Redactor
 
+R = TypeVar("R")
 CHECK = "check"
 _CHECK_SECONDS = 5.0
 """For how long a check, or a step of a command, retries: a preview reports an unreachable service soon and goes on."""
@@ -61,6 +63,7 @@ class Deployment:
         self.ledger = Ledger(backend, self.clock)
         self.own_records = OwnRecords(self.ledger)
         self.spending = Spending()
+        self.claims = Claims()
         self.breaker = CircuitBreaker(self.clock)
         self.redactor = Redactor()
         self.bid_names: dict[str, str] = {}
@@ -69,6 +72,7 @@ class Deployment:
         self._settings: Settings | None = None
         self._connection: Connection | None = None
         self._warned: set[tuple[str, str]] = set()
+        self._once: dict[str, tuple[threading.Lock, list[Any]]] = {}
 
     def settings(self) -> Settings:
         """Return the settings of the stack; raises ConfigError where there is no API key."""
@@ -85,6 +89,16 @@ class Deployment:
             if self._connection is None:
                 self._connection = Connection(settings, self.clock, self.redactor)
             return self._connection
+
+    def once(self, what: str, read: Callable[[], R]) -> R:
+        """Return what is read once for all checks; what could not be read is asked for again."""
+        with self._lock:
+            reading, answers = self._once.setdefault(what, (threading.Lock(), []))
+        with reading:
+            if not answers:
+                answers.append(read())
+            answer: R = answers[0]
+            return answer
 
     def is_first_warning(self, about: str, message: str) -> bool:
         """Whether this is the first such warning: check runs twice for a replacement."""

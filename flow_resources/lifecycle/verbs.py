@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flow_resources.core.answer import Answer
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.hidden import (
     CREATE_ID,
@@ -34,12 +33,12 @@ from flow_resources.core.spec import Spec, declared_inputs
 from flow_resources.errors import FlowResourcesError, TerminatedError, one_line
 from flow_resources.lifecycle.account import guard_account, guard_preview
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.outlook import REPLACEMENT, foresee_create
 from flow_resources.lifecycle.resource import Resource, Update
 from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
 
 AnyResource = Resource[Any, Any, Any]
 Props = Mapping[str, Any]
-_REPLACEMENT = "a replacement"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     found = check_fields(resource.fields, visible(news))
     resource.check(op, found, olds, identity)
     if not olds and not found.failures:
-        _tell_what_is_lost(op, resource)
+        foresee_create(op, resource, found, identity)
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
     failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]
@@ -102,7 +101,7 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
         return Diff(changes=True)
     if change.replaces:
         reason = f"replaced because of {', '.join(change.replaces)}"
-        op.warn_once(f"{reason}: {resource.words.lost_by_replacement}", kind=_REPLACEMENT)
+        op.warn_once(f"{reason}: {resource.words.lost_by_replacement}", kind=REPLACEMENT)
     else:
         resource.warn_of_update(op, _update(resource, olds, news, record, change), news)
     return change
@@ -170,14 +169,6 @@ def delete(op: Operation, resource: AnyResource, id_: str, props: Props) -> None
         return
     resource.delete(op, id_, record)
     op.ledger.add_deleted(id_)
-
-
-def _tell_what_is_lost(op: Operation, resource: AnyResource) -> None:
-    """Warn of a replacement that no input forces: of one that an input forces the diff has warned, and says why."""
-    if op.own_record.exists is Answer.YES:
-        op.warn_once(
-            f"replaced because Pulumi is asked for it: {resource.words.lost_by_replacement}", kind=_REPLACEMENT
-        )
 
 
 def _register_secrets(op: Operation, resource: AnyResource, *bags: Props) -> None:

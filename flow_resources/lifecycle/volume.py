@@ -12,7 +12,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import NAMED, Identity, Record
 from flow_resources.core.inputs import Checked, show
 from flow_resources.core.market import check_regions
-from flow_resources.core.models import StoredVolume
+from flow_resources.core.models import STORAGE, StoredVolume
 from flow_resources.core.spec import VolumeSpec
 from flow_resources.errors import (
     FlowResourcesError,
@@ -24,6 +24,7 @@ from flow_resources.errors import (
 )
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
+from flow_resources.lifecycle.quota import Claim
 from flow_resources.lifecycle.resource import Resource, Update, Words
 from flow_resources.lifecycle.takeover import may_adopt
 
@@ -105,6 +106,14 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
         return f"{thing.size_gb:,} GB"
+
+    def claim(self, op: Operation, spec: VolumeSpec) -> Claim:  # noqa: ARG002
+        """Return its size."""
+        return Claim(STORAGE, spec.size_gb, "size_gb", "storage")
+
+    def holding(self, thing: StoredVolume) -> tuple[str, int]:
+        """Return its size."""
+        return STORAGE, thing.size_gb
 
     def holders(self, thing: StoredVolume) -> Sequence[str]:
         """Return the bids that mount it."""
