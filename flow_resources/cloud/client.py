@@ -20,7 +20,7 @@ from flow_resources.cloud.launch import Launch, idempotency_key, task_config
 from flow_resources.cloud.listings import Page
 from flow_resources.cloud.paths import BIDS, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
-from flow_resources.cloud.sdk import Sdk
+from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.startup_script import mounts_in, too_large
 from flow_resources.core import money
@@ -105,6 +105,16 @@ class Cloud:
         with self._sdk("list the SSH keys") as sdk:
             rows = sdk.api.list_ssh_keys(query)
             return {str(row.get(field)): str(row["fid"]) for row in rows for field in ("name", "fid")}
+
+    def key_folder_problem(self) -> str:
+        """Say why the SDK cannot keep the key that it makes for a launch that names none; empty where it can.
+
+        Empty also where it has a key already, which it need not write.
+        """
+        with self._sdk("look for the folder of the SSH keys") as sdk:
+            problem = why_not_writable(sdk.ssh_key_folder)
+            local = sdk.keys.local_keys(self.project().id, self.settings.ssh_keys) if problem else set()
+        return "" if not problem or local & self.ssh_keys().keys() else problem
 
     # -- bids: reading ----------------------------------------------------------------------------------------
 

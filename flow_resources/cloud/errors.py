@@ -55,6 +55,7 @@ def translate(error: Exception, action: str, api_url: str, redactor: Redactor) -
     def has_cause(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in chain)
 
+    unwritten = next((cause for cause in chain if isinstance(cause, OSError) and cause.filename), None)
     unavailable = status == TOO_MANY or status >= SERVER_ERROR
     unavailable = unavailable or has_cause(
         sdk.RateLimitError, sdk.FlowTimeoutError, sdk.NetworkError, sdk.InvalidResponseError
@@ -75,6 +76,7 @@ def translate(error: Exception, action: str, api_url: str, redactor: Redactor) -
             f"{api_url} refused the API key",
             f"put a valid one in {KEY_PLACES}",
         ),
+        (unwritten is not None, FlowResourcesError, f"{unwritten}", _FILES),
         (status == NOT_FOUND or has_cause(sdk.ResourceNotFoundError), NotFoundError, detail, ""),
         (
             unavailable,

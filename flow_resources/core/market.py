@@ -185,5 +185,5 @@ def drop_hints(inputs: dict[str, Any]) -> None:
     mounts = inputs.get("volumes")
     for mount in mounts if isinstance(mounts, list) else []:
         if isinstance(mount, dict):
-            for hint in ("__region", "__interface"):
+            for hint in ("__region", "__interface", "__volume"):
                 mount.pop(hint, None)

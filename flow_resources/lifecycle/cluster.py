@@ -98,7 +98,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
 
     def claim(self, op: Operation, spec: ClusterSpec) -> Claim | None:
         """Return its machines, of the type that it would get."""
-        offer = op.cloud.market(volumes=bool(spec.volumes)).offer(spec.instance_type, spec.region or "")
+        offer = op.cloud.market().offer(spec.instance_type, spec.region or "")
         return Claim(offer.instance_type, spec.num_instances, "num_instances", spec.instance_type) if offer else None
 
     def holding(self, thing: Bid) -> tuple[str, int]:

@@ -17,11 +17,12 @@ from flow_resources.core.market import (
     resolve_region,
 )
 from flow_resources.core.models import Bid
-from flow_resources.core.naming import Mark
+from flow_resources.core.naming import Mark, logical_name
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.bid import describe_bid, launch_of
 from flow_resources.lifecycle.budget import charge
+from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.takeover import may_adopt
 
@@ -42,6 +43,7 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
     resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
     if market:
         with op.collecting_failures(found):
+            _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
             _check_against_service(op, found, market, olds, identity.mark)
     drop_hints(found.inputs)
     _check_costs(op, found, market, budget)
@@ -60,6 +62,8 @@ def _check_against_service(op: Operation, found: Checked, market: Market, olds: 
     check_market(found, market, runs=runs)
     if not runs:
         _check_script(op, found, mark, market)
+        if not olds and "ssh_keys" not in found.inputs:
+            _check_key_folder(op, found)
     if keys := found.known("ssh_keys"):
         ids = op.cloud.ssh_keys()
         for place, key in enumerate(keys):
@@ -84,6 +88,40 @@ def _check_script(op: Operation, found: Checked, mark: Mark, market: Market) -> 
         return
     if problem := op.cloud.too_large(launch_of(f"{mark}-000000-1", str(mark), spec, offer, market)):
         found.fail("command", problem, remedy="put what is long on a volume or into an image, and call it from there")
+
+
+def _check_key_folder(op: Operation, found: Checked) -> None:
+    """Check that the SDK can keep the key that it makes for machines of which the program names no keys."""
+    if problem := op.deployment.once("the folder of the SSH keys", op.cloud.key_folder_problem):
+        found.fail(
+            "ssh_keys",
+            f"is not set, and the Flow SDK cannot keep the key that it makes then: {problem}",
+            remedy="make it writable, set FLOW_DIR to a folder that is, or name platform keys",
+        )
+
+
+def _check_block_mounts(op: Operation, found: Checked, market: Market, mark: Mark, *, is_made: bool) -> None:
+    """Fail where two clusters of the program mount one block volume; tell of a wait for one that is held."""
+    mounts = found.inputs.get("volumes")
+    for index, mount in enumerate(mounts if isinstance(mounts, list) else []):
+        if not isinstance(mount, Mapping):
+            continue
+        id_, urn = mount.get("volume_id"), mount.get("__volume")
+        volume = market.volumes.get(id_) if isinstance(id_, str) else None
+        if (volume.interface if volume else mount.get("__interface")) != "block" or not op.urn:
+            continue
+        known = op.deployment.block_mounts
+        mounting = {known.setdefault(key, op.urn) for key in (id_, urn) if isinstance(key, str)}
+        for other in sorted(mounting - {op.urn}):
+            found.fail(
+                f"volumes[{index}].volume_id",
+                f"is a block volume, which attaches to one machine: the cluster {logical_name(op.urn)!r} mounts it, "
+                f"and the cluster {logical_name(other)!r}",
+                remedy="make it with interface='file', which attaches to many, or give each cluster a volume",
+            )
+        if volume and is_made and (holders := set(volume.bids) - {op.own_record.id}):
+            held_by = describe_holders(op, sorted(holders), own=mark)
+            op.warn_once(f"the block volume {volume.id} is held by {held_by}: an `up` waits until it is released")
 
 
 def _check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -> bool:

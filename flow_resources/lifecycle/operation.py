@@ -68,6 +68,8 @@ class Deployment:
         self.redactor = Redactor()
         self.bid_names: dict[str, str] = {}
         """How the bids that hold a volume are called, by id (see `holders`)."""
+        self.block_mounts: dict[str, str] = {}
+        """Which cluster of the program mounts a block volume: its URN, by the volume's id and by the volume's URN."""
         self._lock = threading.Lock()
         self._settings: Settings | None = None
         self._connection: Connection | None = None

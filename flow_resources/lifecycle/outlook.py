@@ -7,14 +7,17 @@ is made; the states of stacks only where something live carries the resource's m
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Identity, write_identity
 from flow_resources.core.inputs import Checked, has_unknown
 from flow_resources.core.models import Quota
-from flow_resources.core.takeover import Decision, marked_with
+from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.takeover import Decision
 from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.quota import excess
@@ -33,10 +36,10 @@ def foresee_create(op: Operation, resource: AnyResource, found: Checked, identit
         loss = resource.words.lost_by_replacement
         op.warn_once(f"replaced because Pulumi is asked for it: {loss}", kind=REPLACEMENT)
     with op.collecting_failures(found):
-        live = op.deployment.once(resource.name, lambda: resource.list_live(op, op.clock.now() - _LISTING_SECONDS))
+        live = op.deployment.once(resource.name, lambda: _list(op, resource))
         if any(map(has_unknown, found.inputs.values())):
             if not is_replacement:
-                _name_undecided(op, resource, live, identity)
+                _name_undecided(op, resource, live, identity.mark)
             return
         spec = resource.parse({**found.inputs, **write_identity(identity)})
         adopted = resource.adopted_id(spec)
@@ -45,15 +48,32 @@ def foresee_create(op: Operation, resource: AnyResource, found: Checked, identit
         decision = None if is_replacement else _tell_decision(op, resource, live, spec)
         if decision and decision.take_over:
             return
-        released = decision.cancel if decision else [thing for thing in live if thing.id == op.own_record.id]
+        released = decision.cancel if decision else [thing for thing in live.things if thing.id == op.own_record.id]
         _check_quota(op, resource, found, spec, released)
 
 
-def _tell_decision(op: Operation, resource: AnyResource, live: Sequence[Any], spec: Any) -> Decision[Any] | None:
+@dataclass(frozen=True)
+class _Live:
+    """What is live in the project, once for all resources of a kind."""
+
+    things: Sequence[Any]
+    by_mark: Mapping[Mark, Sequence[Any]]
+
+
+def _list(op: Operation, resource: AnyResource) -> _Live:
+    things = resource.list_live(op, op.clock.now() - _LISTING_SECONDS)
+    by_mark: dict[Mark, list[Any]] = defaultdict(list)
+    for thing in things:
+        if name := take_apart(thing.name):
+            by_mark[name.mark].append(thing)
+    return _Live(things, dict(by_mark))
+
+
+def _tell_decision(op: Operation, resource: AnyResource, live: _Live, spec: Any) -> Decision[Any] | None:
     """Tell what a create would take over, end, or refuse because of; None where nothing carries the mark."""
-    if not marked_with(live, spec.mark):
+    if spec.mark not in live.by_mark:
         return None
-    decision = judge(op, resource, spec, live)
+    decision = judge(op, resource, spec, live.things)
     if decision.refuse:
         op.warn_once(f"an `up` stops here: {refusal(resource, decision.refuse)}")
         return decision
@@ -69,8 +89,8 @@ def _tell_decision(op: Operation, resource: AnyResource, live: Sequence[Any], sp
     return decision
 
 
-def _name_undecided(op: Operation, resource: AnyResource, live: Sequence[Any], identity: Identity) -> None:
-    for _, thing in marked_with(live, identity.mark):
+def _name_undecided(op: Operation, resource: AnyResource, live: _Live, mark: Mark) -> None:
+    for thing in live.by_mark.get(mark, ()):
         op.warn_once(
             f"{_describe(resource, thing)} carries this resource's mark: whether an `up` takes it over, ends it or "
             "leaves it depends on inputs that are not known yet"
