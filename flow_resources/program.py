@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import pulumi
@@ -50,19 +50,32 @@ def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> d
     return {
         OWNER: owner,
         URN: pulumi.Output.from_input(urn.future()),
-        RECORDED: pulumi.Output.from_input(_recorded(owner, urn)),
+        RECORDED: pulumi.Output.from_input(_recorded(owner, urn, _aliases_of(type_token, name, opts))),
     }
 
 
-async def _recorded(owner: str, urn: Any) -> str:
+def _aliases_of(type_token: str, name: str, opts: pulumi.ResourceOptions) -> list[Any]:
+    """Return the other URNs under which the state can hold a resource: its aliases, and those of its parents.
+
+    A Pulumi without this function knows none: what is recorded under an alias then counts as not recorded.
+    """
+    all_aliases = getattr(pulumi.runtime.resource, "all_aliases", None)
+    return list(all_aliases(opts.aliases, name, type_token, opts.parent)) if all_aliases else []
+
+
+async def _recorded(owner: str, urn: Any, aliases: Sequence[Any]) -> str:
     """Return what this stack's state holds for a resource: under its URN, or under a name with its mark."""
-    index, known_urn = await _index(), await urn.future()
-    return write_recorded(None if index is None else find_in(index, owner, known_urn))
+    index = await _index()
+    if index is None:
+        return write_recorded(None)
+    known_urn, *other_urns = [await pulumi.Output.from_input(one).future() for one in (urn, *aliases)]
+    return write_recorded(find_in(index, owner, str(known_urn), map(str, other_urns)))
 
 
-def find_in(index: Index, owner: str, urn: str) -> list[RecordedId]:
+def find_in(index: Index, owner: str, urn: str, aliases: Iterable[str] = ()) -> list[RecordedId]:
     """Look a resource up in the index."""
-    own = [dataclasses.replace(entry, is_own=True) for entry in index.get(urn, [])]
+    entries = [entry for one in dict.fromkeys((urn, *aliases)) for entry in index.get(one, [])]
+    own = [dataclasses.replace(entry, is_own=True) for entry in entries]
     return [*own, *index.get(str(Mark.of(owner, urn)), [])]
 
 

@@ -39,6 +39,12 @@ def test_whatever_asks_for_it(tmp_path: Path, cloud: FakeMithril) -> None:
     refused(lambda: project.up("--replace", ignoring_urn))
     project.run("state", "taint", urn, "--yes").ok()
     refused(project.up)
+    aliased = 'replacement_trigger=1, aliases=[pulumi.Alias(name="data")]'
+    project.edit('Volume("data"', 'Volume("corpus"')
+    project.edit("replacement_trigger=1", aliased)
+    refused(project.up)
+    project.edit(aliased, "replacement_trigger=1")
+    project.edit('Volume("corpus"', 'Volume("data"')
     project.run("state", "untaint", urn, "--yes").ok()
     project.edit("replacement_trigger=1", "replacement_trigger=2")
     refused(project.up)
