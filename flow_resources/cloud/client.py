@@ -96,7 +96,7 @@ class Cloud:
         """Read what the project may hold, by product: the id of an instance type, or STORAGE."""
         query = {"project": self.project().id}
         with self._sdk("read the quotas") as sdk:
-            rows = sdk.transport.get(QUOTAS, self.budget, query)
+            rows = Page.read(sdk.transport.get(QUOTAS, self.budget, query)).whole("the quotas")
             return {quota.product: quota for row in rows if (quota := Quota.read(row))}
 
     def ssh_keys(self) -> dict[str, str]:

@@ -119,7 +119,12 @@ def _check_quota(op: Operation, resource: AnyResource, found: Checked, spec: Any
     held = map(resource.holding, released)
     given_back = sum(amount for product, amount in held if product == claim.product)
     claimed = op.deployment.claims.add(op.urn or "", claim.product, claim.amount - given_back)
-    problem = excess(claim, claimed, quotas.get(claim.product))
+    quota = quotas.get(claim.product)
+    if quota and quota.free is None:
+        op.warn_once(
+            f"the quotas are not checked: the service does not say how much {claim.name} is left", about="the quotas"
+        )
+    problem = excess(claim, claimed, quota)
     record = op.own_record
     if problem and (record.exists is Answer.NO or record.id):
         remedy = "lower it, release something, or ask the service for a higher quota"

@@ -40,7 +40,8 @@ class OwnRecords:
         """Remember what a check is told. With `ignore_changes=["*"]` the recorded inputs are in the program's place."""
         if not urn:
             return
-        own = next((entry for entry in hidden.recorded or () if entry.is_own), None)
+        recorded = hidden.recorded if urn == hidden.urn else None  # under another URN the program read of another one
+        own = next((entry for entry in recorded or () if entry.is_own), None)
         is_left = own is not None and not self._ledger.is_missing(own.id)
         with self._lock:
             if pinned := olds or (news if MARK in news else None):
@@ -48,7 +49,7 @@ class OwnRecords:
                 self._told[urn] = OwnRecord(Answer.YES, own.id if own else None, str(region) if region else None)
             elif own and is_left:
                 self._told[urn] = OwnRecord(Answer.of(not self._ledger.is_deleted(own.id)), own.id, own.region or None)
-            elif hidden.recorded is not None and urn == hidden.urn:
+            elif recorded is not None:
                 self._told.setdefault(urn, OwnRecord(Answer.NO))
 
     def of(self, urn: str | None, report: Report) -> OwnRecord:

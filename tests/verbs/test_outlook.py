@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.crashes import live
@@ -158,12 +160,26 @@ def test_more_storage_than_the_quota_fails_at_preview(stack: Stack, cloud: FakeM
     stack.preview({"a": volume()})
 
 
-def test_quotas_that_cannot_be_read_are_one_warning(stack: Stack, cloud: FakeMithril, printed: Printed) -> None:
+UNREADABLE = {
+    "an error": {"status": 500},
+    "nothing": {"body": {}},
+    "no rows": {"body": ["quota"]},
+    "not said": {"body": [{"instance_type": "IT", "product_type": "Spot", "total_quantity": None, "used_quantity": 0}]},
+}
+
+
+@pytest.mark.parametrize("answer", UNREADABLE.values(), ids=UNREADABLE)
+def test_quotas_that_cannot_be_read_are_one_warning(
+    stack: Stack, cloud: FakeMithril, printed: Printed, answer: dict[str, Any]
+) -> None:
     """The service still refuses what is too much."""
-    cloud.faults.add(path="/v2/quotas", status=500, times=None)
-    stack.up({"a": cluster(), "b": cluster()})
+    stack.up({"a": cluster()})
+    type_ = cloud.live_bids[0]["instance_type"]
+    fault = json.loads(json.dumps(answer).replace('"IT"', json.dumps(type_)))
+    cloud.faults.add(**{"path": "/v2/quotas", "status": 200, "times": None, **fault})
+    stack.up({name: cluster() for name in "abc"})
     assert printed().count("the quotas are not checked") == 1
-    assert len(cloud.live_bids) == 2
+    assert len(cloud.live_bids) == 3
 
 
 def test_what_stands_unchanged_asks_for_no_quota(stack: Stack, cloud: FakeMithril) -> None:
