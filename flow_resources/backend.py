@@ -2,12 +2,14 @@
 
 Everything goes through Pulumi's Automation API, which runs the `pulumi` on PATH without prompting. States are read as
 they are stored, with their secrets encrypted: ids, URNs and marks are all that is needed, and they need no passphrase.
+What cannot be read is None, and said: it is not the same as nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.errors import one_line
@@ -20,44 +22,28 @@ if TYPE_CHECKING:
 WHOLE_NAMES = {"PULUMI_OPTION_FULLY_QUALIFY_STACK_NAMES": "true"}  # stacks as organization/project/stack
 
 
-def stack_names(report: Report) -> list[str]:
-    """Return the names of all stacks, each organization/project/stack; none where the backend cannot be asked."""
+def stack_names(report: Report) -> list[str] | None:
+    """Return the names of all stacks; None where the backend cannot be asked.
+
+    A name is organization/project/stack; in the old layout of a self-managed backend, which knows no projects, it is
+    the stack's alone.
+    """
     try:
         return [stack.name for stack in _workspace().list_stacks(include_all=True)]
-    except Exception as error:  # noqa: BLE001 - it only helps a person find something
-        reason = one_line(str(error), 200)
-        report.progress(f"the stacks of the backend could not be listed: {reason}", keep=True)
-        return []
+    except Exception as error:  # noqa: BLE001 - whatever it is, the answer is "not known"
+        report.progress(f"the stacks of the backend could not be listed: {describe(error)}", keep=True)
+        return None
 
 
-def own_state(urn: str, report: Report) -> Any:
-    """Return the stored state of the stack of a URN (`pulumi stack export`); None where it cannot be read.
+def state(stack: str, report: Report) -> Any | None:
+    """Return the stored state of a stack (`pulumi stack export`); None where it cannot be read.
 
     It holds what an operation that is under way has deleted or made.
     """
-    names = [name for name in stack_names(report) if name.split("/")[1:] == _project_and_stack(urn)]
-    return _read_state(names[0], report) if len(names) == 1 else None  # of two organizations, say
-
-
-def other_states(urn: str, report: Report) -> Iterator[tuple[str, Any]]:
-    """Yield the stored state of each stack but that of a URN, those of its project first, without the unreadable."""
-    own = _project_and_stack(urn)
-    others = [name for name in stack_names(report) if name.split("/")[1:] != own and name != own[1]]
-    for name in sorted(others, key=lambda name: name.split("/")[1:2] != own[:1]):
-        if (state := _read_state(name, report)) is not None:
-            yield name, state
-
-
-def _project_and_stack(urn: str) -> list[str]:
-    stack, project = [*urn.removeprefix("urn:pulumi:").split("::"), ""][:2]
-    return [project, stack]
-
-
-def _read_state(stack: str, report: Report) -> Any:
     try:
         return stored_state(_workspace(), stack)
-    except Exception as error:  # noqa: BLE001 - a state that cannot be read decides nothing
-        report.progress(f"the state of {stack} could not be read: {one_line(str(error), 200)}", keep=True)
+    except Exception as error:  # noqa: BLE001 - as above
+        report.progress(f"the state of the stack {stack} could not be read: {describe(error)}", keep=True)
         return None
 
 
@@ -65,6 +51,36 @@ def stored_state(workspace: LocalWorkspace, stack: str) -> Any:
     """Return what `pulumi stack export` prints for a stack. Raises what the Automation API or JSON raise."""
     command = ["stack", "export", "--stack", stack]
     return json.loads(workspace.pulumi_command.run(command, workspace.work_dir, WHOLE_NAMES).stdout)
+
+
+def describe(error: Exception) -> str:
+    """Return what went wrong with `pulumi`, in one line: the CLI's own complaint where there is one.
+
+    What it printed on standard output, which can hold a secret, is not repeated.
+    """
+    from pulumi import automation
+
+    if isinstance(error, FileNotFoundError):
+        return "there is no `pulumi` on PATH"
+    if not isinstance(error, automation.CommandError):
+        return one_line(f"{type(error).__name__}: {error}", 200)
+    lines = str(error).rpartition("\n stderr: ")[2].splitlines()
+    start = next((number for number, line in enumerate(lines) if line.startswith("error:")), 0)
+    # Some complaints begin with an empty line, or with a rule.
+    said = (line.removeprefix("error:").strip() for line in lines[start:])
+    return one_line(next((line for line in said if any(map(str.isalnum, line))), "it gave no reason"), 200)
+
+
+def store_state(workspace: LocalWorkspace, stack: str, export: Any) -> None:
+    """Replace the stored state of a stack by one that `stored_state` returned and that was changed since.
+
+    Secrets stay sealed. Raises what the Automation API raises.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        path.write_text(json.dumps(export), encoding="utf-8")
+        command = ["stack", "import", "--stack", stack, "--file", str(path)]
+        workspace.pulumi_command.run(command, workspace.work_dir, WHOLE_NAMES)
 
 
 def _workspace() -> LocalWorkspace:

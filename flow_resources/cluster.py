@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal
 
 import pulumi
 
 from flow_resources import program
+from flow_resources.arguments import carried_properties
+from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
 from flow_resources.providers.cluster import GpuClusterProvider
 
@@ -64,6 +67,10 @@ class Instance(dict[str, Any]):
         return pulumi.get(self, "ssh_port")  # type: ignore[no-any-return]
 
 
+TYPE = "pulumi-python:dynamic/flow:GpuCluster"
+"""The type of the class and of every subclass: it is part of the URN."""
+
+
 class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     """Spot GPU machines: one bid on Mithril, one Flow task, `num_instances` machines, all of them or none.
 
@@ -71,8 +78,6 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     ends it. What is on the machines' own disks is lost by preemption, pause and replacement; volumes are not.
     """
 
-    task_id: pulumi.Output[str]
-    """The Flow task's id, which is the bid's: `bid_...`."""
     task_name: pulumi.Output[str]
     """The name in the service; it carries this stack's mark."""
     project: pulumi.Output[str]
@@ -110,12 +115,21 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     paused: pulumi.Output[bool]
     wait_for: pulumi.Output[WaitFor]
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        program.inherit_output_types(cls, GpuCluster)
+
+    @property
+    def task_id(self) -> pulumi.Output[str]:
+        """The Flow task's id, which is the bid's: `bid_...`. Known in a preview, too, where the cluster stays."""
+        return program.id_as_output(self, "task_id")
+
     def __init__(
         self,
         name: str,
         *,
         instance_type: pulumi.Input[str],
-        max_price_per_hour: pulumi.Input[float],
+        max_price_per_hour: pulumi.Input[float | Decimal],
         num_instances: pulumi.Input[int] = 1,
         region: pulumi.Input[str] | None = None,
         command: pulumi.Input[str] | pulumi.Input[Sequence[pulumi.Input[str]]] = "sleep infinity",
@@ -160,15 +174,15 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
 
         """
         default = pulumi.ResourceOptions(delete_before_replace=True, additional_secret_outputs=["env"])
-        options = pulumi.ResourceOptions.merge(default, opts)
-        props: dict[str, Any] = {
+        options = program.guarded_options("GpuCluster", name, pulumi.ResourceOptions.merge(default, opts))
+        arguments = {
             "instance_type": instance_type,
             "max_price_per_hour": max_price_per_hour,
             "num_instances": num_instances,
             "region": region,
             "command": command,
             "image": image,
-            "env": None if env is None else pulumi.Output.secret(env),
+            "env": env,
             "ports": ports,
             "volumes": mount_props(volumes),
             "ssh_keys": ssh_keys,
@@ -178,9 +192,12 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             "name_prefix": name_prefix,
             "adopt_task_id": adopt_task_id,
         }
+        props = carried_properties(f"GpuCluster {name!r}", FIELDS, arguments)
+        if env is not None:
+            props["env"] = pulumi.Output.secret(props["env"])
         props |= dict.fromkeys(_COMPUTED)
-        props |= program.hidden_inputs("pulumi-python:dynamic/flow:GpuCluster", name, options)
-        program.declare(self, GpuClusterProvider, name, props, options)
+        props |= program.hidden_inputs(TYPE, name, options)
+        program.declare(self, TYPE, GpuClusterProvider, name, props, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> GpuCluster:  # noqa: A002 - Pulumi's word
@@ -188,7 +205,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         cluster = GpuCluster.__new__(GpuCluster)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         known = ("region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
-        program.declare(cluster, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
+        program.declare(cluster, TYPE, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
         return cluster
 
 

@@ -7,7 +7,8 @@ feature-detected, each with a fallback, each with a test for both ways:
 what                      how                                           fallback
 ========================  ============================================  ======================================
 live rows and warnings    the engine's Log RPC, at the address in argv  warnings go to standard error
-the time limit, the URN   `request` in the frame that called the verb   the default limit, no URN
+the time limit, the URN,  `request` in the frame that called the verb   the default limit, no URN,
+what is ignored                                                         nothing is
 failed initialisation     `context` there, `ErrorResourceInitFailed`    success with a warning: the id is kept
 one-line errors           `context` there, a `Status` with the line     whatever the host prints
 more than 4 verbs         the host's thread pool, widened               4 at a time
@@ -24,7 +25,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import FrameType
@@ -55,6 +56,8 @@ class Call:
     timeout: float | None = None
     """`custom_timeouts` in seconds, for create, update and delete."""
     context: Any = None
+    ignore_changes: tuple[str, ...] = ()
+    """The property paths of an update whose changes the program ignores."""
 
 
 def find_call() -> Call:
@@ -63,7 +66,9 @@ def find_call() -> Call:
     while frame is not None:
         request, context = frame.f_locals.get("request"), frame.f_locals.get("context")
         if frame.f_code.co_name in _RPC_METHODS and request is not None and hasattr(request, "urn"):
-            return Call(frame.f_code.co_name, request.urn or None, getattr(request, "timeout", 0) or None, context)
+            ignored = tuple(getattr(request, "ignoreChanges", ()))
+            timeout = getattr(request, "timeout", 0) or None
+            return Call(frame.f_code.co_name, request.urn or None, timeout, context, ignored)
         frame = frame.f_back
     return Call()
 
@@ -211,6 +216,24 @@ def widen_pool(workers: int = VERBS_AT_ONCE) -> bool:
             executor._max_workers = max(executor._max_workers, workers)  # noqa: SLF001
             return True
     return False
+
+
+# -- secret values -----------------------------------------------------------------------------------------------------
+
+
+def secrets_out(properties: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Mark properties as secret, as they travel: the host marks none by itself.
+
+    The engine keeps the mark in the state, in what it shows, and in the outputs of the same name; the verbs get plain
+    values, because the host accepts no secrets.
+    """
+
+    def marked(name: str, value: Any) -> Any:
+        if name not in names or _is_sentinel(value):  # an unknown value shows nothing
+            return value
+        return {rpc._special_sig_key: rpc._special_secret_sig, "value": value}  # noqa: SLF001 - the format of the wire
+
+    return {name: marked(name, value) for name, value in properties.items()}
 
 
 # -- unknown values ----------------------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import PurePath
 from typing import Any, TypedDict
 
 import pulumi
 
+from flow_resources.arguments import is_list
 from flow_resources.references import VolumeReference
 from flow_resources.volume import Volume
 
@@ -15,13 +17,15 @@ class VolumeMountDict(TypedDict):
     """A volume and where it is mounted, as a plain mapping."""
 
     volume_id: pulumi.Input[str]
-    mount_path: pulumi.Input[str]
+    mount_path: pulumi.Input[str | PurePath]
 
 
 class VolumeMount:
     """A volume and where it is mounted on every machine of a cluster."""
 
-    def __init__(self, volume: Volume | VolumeReference | pulumi.Input[str], mount_path: pulumi.Input[str]) -> None:
+    def __init__(
+        self, volume: Volume | VolumeReference | pulumi.Input[str], mount_path: pulumi.Input[str | PurePath]
+    ) -> None:
         """Mount a volume.
 
         Args:
@@ -40,19 +44,17 @@ class VolumeMount:
         hints: dict[str, Any] = {"__region": self.volume.region, "__interface": self.volume.interface}
         if isinstance(self.volume, Volume):
             hints["__volume"] = self.volume.urn
-        # Not a volume's `volume_id`: of one that is renamed a preview knows no outputs, and would replace the cluster.
-        id_ = self.volume.id if isinstance(self.volume, Volume) else self.volume.volume_id
-        return {"volume_id": id_, **props, **hints}
+        return {"volume_id": self.volume.volume_id, **props, **hints}
 
 
 def mount_props(volumes: Any) -> Any:
     """Turn mounts into properties. Anything else is passed on to check, which reports it with its path."""
     if isinstance(volumes, pulumi.Output) or inspect.isawaitable(volumes):
         return pulumi.Output.from_input(volumes).apply(mount_props)
-    if isinstance(volumes, (list, tuple)):
+    if is_list(volumes):
         return [mount_props(mount) for mount in volumes]
     if isinstance(volumes, VolumeMount):
         return volumes._to_props()  # noqa: SLF001 - of this module
     if isinstance(volumes, Volume):  # a volume without a path: check says what is missing
-        return {"volume_id": volumes.id}
+        return {"volume_id": volumes.volume_id}
     return volumes

@@ -6,22 +6,36 @@ go along too, so that a create never takes over, or cancels, what the state reco
 to delete nor what another resource of the stack became by a rename. Their creation times go along too: what is older
 than they are was released on purpose, and not left by a crash.
 
-Two things of Pulumi's internals are used here, each with a fallback: `__provider`, serialised once per class, and the
-monitor, which tells one program from another and mocks from an engine.
+Two things of Pulumi's internals are used here: `__provider`, serialised once per class, and the monitor. Each program
+has its own, also of several that run in one process at the same time; it tells mocks from an engine, and what a program
+makes once is kept with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import inspect
+import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import pulumi
 from pulumi.dynamic import ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 
-from flow_resources.core.hidden import MARK, OWNER, RECORDED, TOKEN, URN, RecordedId, write_recorded
+from flow_resources.core.hidden import (
+    DELETED_WITH,
+    MARK,
+    OWNER,
+    RECORDED,
+    TOKEN,
+    URN,
+    RecordedId,
+    refuse_deleted_with,
+    write_recorded,
+)
 from flow_resources.core.naming import Mark, take_apart
 
 R = TypeVar("R")
@@ -106,47 +120,98 @@ async def _index() -> Index | None:
 async def _read_state() -> Index | None:
     if is_mocked():
         return None
-    try:
-        answer = await pulumi.runtime.invoke_async(
-            "pulumi:pulumi:readStackResourceOutputs", {"stackName": stack_name()}
-        )
-    except Exception as error:  # noqa: BLE001 - whatever it is, not knowing is safe: nothing is taken over then
-        pulumi.log.debug(f"flow_resources: the stack's own state could not be read: {error}")
-        return None
-    outputs = (answer or {}).get("outputs")
-    return index_of(outputs) if isinstance(outputs, dict) else None
+    # In the old layout of a self-managed backend, a stack has neither an organization nor a project.
+    for name in (stack_name(), pulumi.get_stack()):
+        try:
+            answer = await pulumi.runtime.invoke_async("pulumi:pulumi:readStackResourceOutputs", {"stackName": name})
+        except Exception as error:  # noqa: BLE001 - whatever it is, not knowing is safe: nothing is taken over then
+            pulumi.log.debug(f"flow_resources: the stack's own state could not be read as {name}: {error}")
+            continue
+        outputs = (answer or {}).get("outputs")
+        if isinstance(outputs, dict) and all(map(_is_own_urn, outputs)):
+            return index_of(outputs)
+    return None
+
+
+def _is_own_urn(urn: str) -> bool:
+    return urn.startswith(f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::")
 
 
 # -- how it is declared ------------------------------------------------------------------------------------------------
 
 
 def declare(
-    resource: pulumi.dynamic.Resource,
+    resource: pulumi.CustomResource,
+    type_token: str,
     provider: type[ResourceProvider],
     name: str,
     props: dict[str, Any],
-    opts: pulumi.ResourceOptions | None,
+    opts: pulumi.ResourceOptions,
 ) -> None:
-    """Do what the constructor of a dynamic resource does, with its provider serialised once per class.
+    """Do what the constructor of a dynamic resource does, with the frozen type and its provider serialised once.
 
-    No constructor in between: Pulumi takes the third one for the resource's own, and records the line that called it.
+    Not the type that Pulumi makes from the class: the class may be a subclass of the program's, and the type is part of
+    the URN. No constructor in between: Pulumi takes the third one for the resource's own, and records the line that
+    called it.
     """
-    type_name = getattr(type(resource), "_resource_type_name", None)
-    if type_name is None:  # a Pulumi with other internals: let it do what it does
-        pulumi.dynamic.Resource.__init__(resource, provider(), name, props, opts)
-        return
     props[TOKEN] = token(provider)
-    pulumi.CustomResource.__init__(resource, f"pulumi-python:{type_name}", name, props, opts)
+    pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
+
+
+def inherit_output_types(cls: type[R], root: type[R]) -> None:
+    """Give a subclass of a resource class the types of its outputs: Pulumi reads those of the class itself alone."""
+    own = type(root.__name__, (), {})
+    own.__annotations__ = inspect.get_annotations(root)
+    types: dict[str, Any] = get_type_hints(own, vars(sys.modules[root.__module__]))
+    for one in reversed(cls.__mro__[: cls.__mro__.index(root)]):
+        types |= inspect.get_annotations(one)
+    cls.__annotations__ = types
+
+
+def id_as_output(resource: pulumi.CustomResource, name: str) -> pulumi.Output[str]:
+    """Return the id of a resource as its output `name`, and secret where that is.
+
+    The output itself is unknown in the preview of every update; the id is known as long as the resource stays.
+    """
+    output: pulumi.Output[str] = vars(resource)[name]
+    value: Any = resource.id.future()
+    return pulumi.Output(resource.id.resources(), value, resource.id.is_known(), output.is_secret())
+
+
+def guarded_options(kind: str, name: str, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    """Return the options of a resource, with a look at those that others add.
+
+    Raises pulumi.RunError where it is to be deleted with another one: Pulumi would forget it and never end it.
+    """
+    if opts.deleted_with is not None:
+        raise pulumi.RunError(f"{kind} {name!r}: {refuse_deleted_with()}")
+    root = pulumi.runtime.settings.get_root_resource()
+    others = opts.parent or opts.transforms or opts.transformations or getattr(root, "_transformations", None)
+    if not others or is_mocked():
+        return opts
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transforms=[_pass_deleted_with]))
+
+
+async def _pass_deleted_with(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+    """Let check see `deleted_with` where the parent, a transformation or an own transform has set it."""
+    if args.opts.deleted_with is None:
+        return None
+    return pulumi.ResourceTransformResult({**args.props, DELETED_WITH: True}, args.opts)
 
 
 _tokens: dict[type[ResourceProvider], str] = {}
+_serialising = threading.Lock()
 
 
 def token(provider: type[ResourceProvider]) -> str:
-    """Serialise a provider once: the stock resource does it anew each time and fails at the 981st of a program."""
-    if provider not in _tokens:
-        _tokens[provider] = serialize_provider(provider())
-    return _tokens[provider]
+    """Serialise a provider once: the stock resource does it anew each time and fails at the 981st of a program.
+
+    One at a time: while Pulumi serialises, it exchanges the pickler of the whole process.
+    """
+    with _serialising:
+        if provider not in _tokens:
+            _tokens[provider] = serialize_provider(provider())
+        return _tokens[provider]
 
 
 # -- the program itself ------------------------------------------------------------------------------------------------
@@ -157,15 +222,17 @@ def is_mocked() -> bool:
     return type(pulumi.runtime.settings.get_monitor()).__module__ == "pulumi.runtime.mocks"
 
 
-_made: list[tuple[Any, dict[str, Any]]] = []  # one entry: the monitor of the program that runs, and what it has made
+_MEMORY = "_flow_resources"
 
 
 def once_per_program(key: str, make: Callable[[], R]) -> R:
-    """Return what is made once per program; another monitor is another program: a process can run several in turn."""
+    """Return what is made once per program.
+
+    It is kept with the program's monitor and goes when that goes. A process can run several programs, in turn or at the
+    same time: the Automation API does.
+    """
     monitor = pulumi.runtime.settings.get_monitor()
-    if not _made or _made[0][0] is not monitor:
-        _made[:] = [(monitor, {})]
-    values = _made[0][1]
+    values: dict[str, Any] = vars(monitor).setdefault(_MEMORY, {})
     if key not in values:
         values[key] = make()
     made: R = values[key]

@@ -8,9 +8,15 @@ from typing import Any, Literal
 import pulumi
 
 from flow_resources import program
+from flow_resources.arguments import carried_properties
+from flow_resources.core.volume_fields import FIELDS
 from flow_resources.providers.volume import VolumeProvider
 
 Interface = Literal["file", "block"]
+
+
+TYPE = "pulumi-python:dynamic/flow:Volume"
+"""The type of the class and of every subclass: it is part of the URN."""
 
 
 class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
@@ -22,8 +28,6 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     that matters from `pulumi destroy`.
     """
 
-    volume_id: pulumi.Output[str]
-    """The service's id, `vol_...`."""
     volume_name: pulumi.Output[str]
     """The name in the service."""
     project: pulumi.Output[str]
@@ -38,6 +42,15 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     """The ids of the live bids that hold it."""
     created_at: pulumi.Output[str]
     """When the service made it (ISO 8601)."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        program.inherit_output_types(cls, Volume)
+
+    @property
+    def volume_id(self) -> pulumi.Output[str]:
+        """The service's id, `vol_...`. Known in a preview, too, where the volume stays."""
+        return program.id_as_output(self, "volume_id")
 
     def __init__(
         self,
@@ -67,14 +80,14 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
                 where `volume_name` is fixed. To copy data, declare a second volume and delete the first one later.
 
         """
-        options = opts or pulumi.ResourceOptions()
+        options = program.guarded_options("Volume", name, opts or pulumi.ResourceOptions())
         if options.replace_with and (allow_replace is False or allow_replace is None):
             # The engine deletes it with what it is replaced with, and asks nobody before.
             raise pulumi.RunError(
                 f"Volume {name!r}: replace_with needs allow_replace=True: the data is lost each time that "
                 f"{', '.join(one.pulumi_resource_name for one in options.replace_with)} is replaced"
             )
-        props: dict[str, Any] = {
+        arguments = {
             "size_gb": size_gb,
             "interface": interface,
             "region": region,
@@ -82,18 +95,19 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
             "adopt_volume_id": adopt_volume_id,
             "allow_replace": allow_replace,
         }
+        props = carried_properties(f"Volume {name!r}", FIELDS, arguments)
         props |= dict.fromkeys(_COMPUTED)
         if volume_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
-        props |= program.hidden_inputs("pulumi-python:dynamic/flow:Volume", name, options)
-        program.declare(self, VolumeProvider, name, props, options)
+        props |= program.hidden_inputs(TYPE, name, options)
+        program.declare(self, TYPE, VolumeProvider, name, props, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> Volume:  # noqa: A002 - Pulumi's word
         """Read a volume that Pulumi does not own; `id` is the service's, `vol_...`."""
         volume = Volume.__new__(Volume)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        program.declare(volume, VolumeProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
+        program.declare(volume, TYPE, VolumeProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
         return volume
 
 

@@ -1,23 +1,26 @@
 """`flow-resources`, the command line: one module per subcommand.
 
-An error is one line and exit code 2. `sweep` and `adopt` work on a plain install; what `fake` needs beyond that is
-imported when it serves.
+An error is one line and exit code 2. All but `fake` work on a plain install; what that needs is imported when it
+serves.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import flow_resources
-from flow_resources.cli import adopt, sweep
+from flow_resources.cli import adopt, change_api_url, sweep
 from flow_resources.command_line import LineParser, fail
 from flow_resources.errors import FlowResourcesError
 from flow_resources.testing import command as fake
 
 INTERRUPTED = 130
+_FOLDER = Path(flow_resources.__file__).parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, command, summary in (
         ("adopt", adopt, "print the program that takes over what runs"),
         ("sweep", sweep, "find what a crash left running"),
+        ("change-api-url", change_api_url, "let a state follow the service to another address"),
         ("fake", fake, "serve a fake Mithril"),
     ):
         subparser = subparsers.add_parser(name, help=summary, description=command.DESCRIPTION, epilog=command.EPILOG)
@@ -43,7 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FlowResourcesError as error:
         sys.stdout.flush()
         return fail(str(error))
+    except Exception as error:  # noqa: BLE001 - a traceback ends with 1, which means "found"
+        sys.stdout.flush()
+        return fail(f"internal error of flow_resources, please report it: {_describe(error)}")
     return code
+
+
+def _describe(error: Exception) -> str:
+    """Return what an error is and where it was raised, without its text, which could hold a secret."""
+    places = traceback.extract_tb(error.__traceback__)
+    ours = [place for place in places if Path(place.filename).is_relative_to(_FOLDER)] or places
+    where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
+    return f"{type(error).__name__} at {where}"
 
 
 class _Version(argparse.Action):

@@ -165,7 +165,7 @@ def draft_cluster(task: Task, account: Account) -> Draft:
         fill_in.append("max_price_per_hour")
         notes.append(f"{bid.id}: its price cannot be read: fill in max_price_per_hour, or the preview refuses it")
     mounts: list[dict[str, str]] = []
-    for id_ in dict.fromkeys(bid.volumes):
+    for id_ in dict.fromkeys(bid.volumes or ()):
         if id_ not in account.live:
             notes.append(f"{bid.id}: its volume {cut(id_)} is none of the project any more, and is not mounted")
             continue
@@ -177,7 +177,7 @@ def draft_cluster(task: Task, account: Account) -> Draft:
                 "refuses until then"
             )
         mounts.append({"volume_id": id_, "mount_path": FILL_IN if path is None else path})
-    keys = [account.keys[id_] for id_ in dict.fromkeys(bid.ssh_keys) if id_ in account.keys]
+    keys = [account.keys[id_] for id_ in dict.fromkeys(bid.ssh_keys or ()) if id_ in account.keys]
     waits = {"wait_for": "placed"} if task.status in _WITHOUT_MACHINES else {}
     inputs: dict[str, Any] = {
         "instance_type": spelling(bid.instance_type, account.types),
@@ -190,7 +190,9 @@ def draft_cluster(task: Task, account: Account) -> Draft:
         "adopt_task_id": bid.id,
     }
     known = {name: value for name, value in inputs.items() if value is not None}
-    problem = "" if bid.region else "the service does not say its region"
+    facts = {"region": bid.region, "number of machines": bid.quantity, "volumes": bid.volumes}
+    missing = [what for what, fact in facts.items() if fact is None]
+    problem = f"the service does not say its {' and '.join(missing)}" if missing else ""
     return Draft(bid, known, tuple(fill_in), tuple(notes), problem)
 
 

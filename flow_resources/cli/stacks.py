@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
+from typing import Any
 
 from pulumi import automation
 
 from flow_resources import program
-from flow_resources.backend import WHOLE_NAMES, stored_state
+from flow_resources.backend import WHOLE_NAMES, describe, store_state, stored_state
 from flow_resources.cli.target import project_folder
 from flow_resources.cloud import Cloud
 from flow_resources.core.hidden import Record
 from flow_resources.core.stack_state import StackState, read_state
-from flow_resources.errors import FlowResourcesError, one_line
+from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.account import guard_account
 
 _UNTOUCHED = "nothing was touched"
@@ -77,10 +78,28 @@ class SelectedStack:
         """Return what the stack's state records now."""
         return self._read_state(self.name)
 
+    def export(self) -> Any:
+        """Return the stack's state as `pulumi stack export` prints it, with its secrets sealed."""
+        with _translating_errors(f"read the state of {self.name}"):
+            return stored_state(self._workspace, self.name)
+
+    def store(self, export: Any) -> None:
+        """Replace the stack's state. Raises StackError where Pulumi does not take it."""
+        with _translating_errors(f"write the state of {self.name}"):
+            store_state(self._workspace, self.name, export)
+
     def other_states(self) -> dict[str, StackState]:
-        """Return what the states of all other stacks of the backend record, by name."""
+        """Return what the states of all other stacks of the backend record, by name.
+
+        Raises StackError where one cannot be read, and where the list of stacks is not whole: it must contain this one.
+        """
         with _translating_errors("list all stacks of the backend"):
             names = [stack.name for stack in self._workspace.list_stacks(include_all=True)]
+        if self.name not in names:
+            raise StackError(
+                f"the list of all stacks of the backend does not contain {self.name}, so others can be missing too",
+                f"make `pulumi stack ls --all` list it; {_UNTOUCHED}",
+            )
         return {name: self._read_state(name) for name in names if name != self.name}
 
     def is_being_updated(self) -> bool:
@@ -123,15 +142,8 @@ def _translating_errors(what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise StackError("there is no `pulumi` on PATH", "https://www.pulumi.com/docs/install/ has it") from error
     except automation.CommandError as error:
-        raise StackError(f"could not {what}: {_first_complaint(error)}", _UNTOUCHED) from error
+        raise StackError(f"could not {what}: {describe(error)}", _UNTOUCHED) from error
     except (automation.InvalidVersionError, CalledProcessError, OSError) as error:
         raise StackError(f"could not {what}: {error}", _UNTOUCHED) from error
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(f"could not {what}: `pulumi` printed what cannot be read: {error}", _UNTOUCHED) from error
-
-
-def _first_complaint(error: automation.CommandError) -> str:
-    """Return the CLI's own first complaint; what it printed on standard output (a secret?) is not repeated."""
-    lines = str(error).rpartition("\n stderr: ")[2].splitlines()
-    complaints = [line.partition("error: ")[2] for line in lines if line.startswith("error: ")]
-    return one_line(" ".join([*complaints, *lines][:1]) or "it gave no reason", 300)

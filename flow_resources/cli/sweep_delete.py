@@ -1,13 +1,16 @@
 """Deleting what `sweep` found, by the verb that `pulumi destroy` uses: a bid is cancelled, then seen ended.
 
-The order matters. Right before each deletion the stack's lock is checked, then the state is read again, then the lock
-is checked once more, then the live name: an `up` that took the thing over meanwhile keeps it, also one that recorded it
-and ended in between, and between the last check and the deletion lie the milliseconds of one request.
+The order matters. Right before each deletion the states of all other stacks are read again, then the stack's lock is
+checked, then its state is read again, then the lock is checked once more, then the live name: an `up` that took the
+thing over meanwhile keeps it, whichever stack it was of, also one that recorded it and ended in between, and between
+the last check and the deletion lie the milliseconds of one request. Where any of this cannot be found out, the thing is
+not deleted, and nothing after it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +19,7 @@ from flow_resources.cli.stacks import SelectedStack, StackError
 from flow_resources.cli.sweep_report import Report
 from flow_resources.core.models import Named
 from flow_resources.core.orphans import Orphan
+from flow_resources.core.stack_state import recorded_by
 from flow_resources.errors import OwnershipError
 from flow_resources.lifecycle import verbs
 from flow_resources.lifecycle.operation import Operation
@@ -27,7 +31,7 @@ def delete_orphans(
     """Delete what may be deleted, kind after kind; yield what is done, and note it in the report.
 
     Raises OwnershipError where another person's stack can have the same owner, and StackError while the stack is being
-    updated. What was deleted before that stays deleted.
+    updated and where a state cannot be read. What was deleted before that stays deleted.
     """
     if report.found and report.owner_is_shared:
         raise OwnershipError(
@@ -59,17 +63,34 @@ def _delete(
 
 def _reason_to_keep(op: Operation, stack: SelectedStack, resource: verbs.AnyResource, thing: Named) -> str:
     """Return why something must not be deleted after all; empty where it may be, also where it is gone already."""
+    with _leaving(thing):
+        others = stack.other_states()
     _refuse_during_update(stack)
-    is_recorded = thing.id in stack.state().ids
+    with _leaving(thing):
+        is_recorded = thing.id in stack.state().ids
     _refuse_during_update(stack)
     live = resource.find(op, thing.id)
     if is_recorded:
         return "the state records it by now"
+    if other := recorded_by(others, thing):
+        return f"the state of {other} records it by now"
     if live and live.name != thing.name:
         return f"it is named {live.name!r} by now"
     if live and (holders := resource.holders(live)):  # as of now: what held it may just have been deleted
         return f"attached to {', '.join(holders)}"
     return ""
+
+
+@contextmanager
+def _leaving(thing: Named) -> Iterator[None]:
+    """Name what is not deleted because a state cannot be read."""
+    try:
+        yield
+    except StackError as error:
+        raise StackError(
+            f"{thing.id} and what follows it were left as they are: {error.message}",
+            "run the same command again when that can be read",
+        ) from error
 
 
 def _refuse_during_update(stack: SelectedStack) -> None:

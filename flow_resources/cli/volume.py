@@ -28,15 +28,15 @@ class VolumeKind(CommandKind[StoredVolume]):
 
     def numbers(self, thing: StoredVolume) -> list[str]:
         """Return its size."""
-        return [str(thing.size_gb)]
+        return ["?" if thing.size_gb is None else str(thing.size_gb)]
 
     def state(self, thing: StoredVolume, status: str) -> str:  # noqa: ARG002
         """Return what it is attached to."""
-        return ", ".join(thing.bids) or "-"
+        return "?" if thing.bids is None else ", ".join(thing.bids) or "-"
 
     def document(self, thing: StoredVolume, status: str) -> dict[str, Any]:  # noqa: ARG002
         """Return the same for a script."""
-        return {"size_gb": thing.size_gb, "attached_to": list(thing.bids)}
+        return {"size_gb": thing.size_gb, "attached_to": None if thing.bids is None else list(thing.bids)}
 
     def absence(self, op: Operation, id_: str) -> FlowResourcesError:
         """Return that it is not in the listing, which has all volumes."""
@@ -70,15 +70,10 @@ class VolumeKind(CommandKind[StoredVolume]):
 
 def draft_volume(volume: StoredVolume) -> Draft:
     """Return the inputs that adopt a volume."""
-    return Draft(
-        volume,
-        {
-            "size_gb": volume.size_gb,
-            "interface": volume.interface,
-            "region": volume.region,
-            "adopt_volume_id": volume.id,
-        },
-    )
+    inputs = {"size_gb": volume.size_gb, "interface": volume.interface, "region": volume.region}
+    missing = [what for what, fact in inputs.items() if fact is None]
+    problem = f"the service does not say its {' and '.join(missing)}" if missing else ""
+    return Draft(volume, {**inputs, "adopt_volume_id": volume.id}, problem=problem)
 
 
 VOLUMES = VolumeKind()

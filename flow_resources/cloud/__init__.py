@@ -1,9 +1,10 @@
 """The only door to the Flow SDK: what the verbs may ask of the service, and nothing else.
 
-* `settings` finds the key, the project and the region.
+* `settings` finds the key, the project and the region; `sdk_settings` is what the SDK says of them.
 * `client` has one method per request; each verb gets a view of its own of the process's `connection`.
 * `sdk` opens the SDK; `transport` is the HTTP client that it uses; `ssh_keys` launches with exactly the named keys.
 * `retries` retries within a `retry_budget`; `creation` creates once, also where an answer is lost.
+* `service_clock` knows the service's time, by the `Date` of its answers.
 * `listings` and `single_flight` let all threads share one reading.
 * `launch` is what a new bid needs; `startup_script` reads what the SDK writes for it.
 * `errors` translates whatever the SDK raises; `footprint` keeps the process small.
@@ -12,10 +13,10 @@ No type of the SDK leaves this package. The SDK is imported with the first reque
 resources does not pay for it.
 """
 
-from flow_resources.cloud.client import Cloud, Placed
+from flow_resources.cloud.client import Cloud, MadeVolume, Placed
 from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.launch import Launch
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 
-__all__ = ["Cloud", "Connection", "Launch", "Placed", "Project", "RetryBudget", "Settings"]
+__all__ = ["Cloud", "Connection", "Launch", "MadeVolume", "Placed", "Project", "RetryBudget", "Settings"]

@@ -10,9 +10,10 @@ import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
@@ -27,11 +28,12 @@ from flow_resources.core import money
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid, InstanceType, Offer, Quota, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
-from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError
+from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, UnavailableError
 
 if TYPE_CHECKING:
     from flow_resources.cloud.transport import Created
 
+_RETRY = "run the same command again"
 _ROLLBACK_LOOKS, _ROLLBACK_PAUSE = 5, 0.5  # seconds
 # What the SDK itself asks before it places a bid: with the same words, both share one answer.
 _NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
@@ -44,6 +46,16 @@ class Placed:
     bid: Bid
     new_keys: tuple[Path, ...] = ()
     """Where their private halves lie; the file has the key's name."""
+    doubles: tuple[Bid, ...] = ()
+    """Other live bids of the same new name: a request whose answer was lost and the one after it both took effect."""
+
+
+class MadeVolume(NamedTuple):
+    """A volume that was just made."""
+
+    volume: StoredVolume
+    doubles: tuple[StoredVolume, ...] = ()
+    """As of `Placed`."""
 
 
 class Cloud:
@@ -56,6 +68,13 @@ class Cloud:
     def settings(self) -> Settings:
         """The settings of the connection."""
         return self._connection.settings
+
+    def service_now(self) -> datetime | None:
+        """Return the time of the service, as the `Date` of its answers tells it; no request is sent.
+
+        None: not known, because no answer with a readable `Date` has arrived in this process.
+        """
+        return self._connection.service_clock.now()
 
     # -- the account ------------------------------------------------------------------------------------------
 
@@ -135,14 +154,14 @@ class Cloud:
         return None
 
     def observe(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
-        """Observe a bid and its instances; None only when the service answers 404 for the bid."""
+        """Observe a bid and its instances; None only where it is proven absent (see `find_bid`)."""
         bid = self._connection.listings.bid(bid_id, begun_after, self.budget)
-        return self._snapshot(bid or self.bid(bid_id), begun_after)
+        return self._snapshot(bid or self.find_bid(bid_id, self._connection.clock.now()), begun_after)
 
     def observe_while_waiting(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
         """Observe in the same way, with fewer listings where the bid is allocated or open."""
         bid = self._connection.listings.bid_while_waiting(bid_id, begun_after, self.budget)
-        return self._snapshot(bid or self.bid(bid_id), begun_after)
+        return self._snapshot(bid or self.find_bid(bid_id, begun_after), begun_after)
 
     def _snapshot(self, bid: Bid | None, begun_after: float) -> ClusterSnapshot | None:
         if bid is None:
@@ -150,12 +169,23 @@ class Cloud:
         return ClusterSnapshot(bid, self._connection.listings.instances(bid, begun_after, self.budget))
 
     def bid(self, bid_id: str) -> Bid | None:
-        """Return one bid, read anew; None only when the service answers 404."""
+        """Return one bid, read anew; None when the service answers 404, which alone proves nothing (see `find_bid`)."""
         try:
             with self._sdk(f"read bid {bid_id}") as sdk:
-                return Bid.read(sdk.api.get_bid(bid_id))
+                row = sdk.api.get_bid(bid_id)
+                if row.get("fid") != bid_id:
+                    raise UnavailableError(f"the answer to a request for bid {bid_id} is no such bid", _RETRY)
+                return Bid.read(row)
         except NotFoundError:
             return None
+
+    def find_bid(self, bid_id: str, begun_after: float) -> Bid | None:
+        """Return one bid, read anew; None only where it is proven absent.
+
+        Proof is a 404 together with a listing of all live bids, read to its end, that does not have it either and began
+        at or after `begun_after`. The listing is asked for only after a 404.
+        """
+        return self.bid(bid_id) or self._connection.listings.bid(bid_id, begun_after, self.budget)
 
     def mount_paths(self, bid_id: str) -> dict[str, str]:
         """Return where a bid mounts its volumes, by volume id, as far as its launch says."""
@@ -199,14 +229,14 @@ class Cloud:
                 sdk.flow.run(task_config(launch))
         except Exception:
             # The SDK can fail after the service has accepted the bid; it then cancels the bid, or tries to.
-            rows = _rows_of(created, BIDS)
-            if not rows or self._ends_soon(str(rows[-1]["fid"])):
+            if not any(one.path == BIDS for one in created) or self._ends_soon(str(_last(created, BIDS).row["fid"])):
                 raise
         finally:
             self._connection.listings.record_placement()
         with self._sdk(f"read the bid {launch.name!r}") as sdk:
             new_keys = tuple(sdk.ssh_key_folder / key.name for key in created if key.path == SSH_KEYS)
-            return Placed(Bid.read(_rows_of(created, BIDS)[-1]), new_keys)
+            placed = _last(created, BIDS)
+            return Placed(Bid.read(placed.row), new_keys, tuple(map(Bid.read, placed.doubles)))
 
     def too_large(self, launch: Launch) -> str:
         """Say that the start-up script of a launch is too large for the service; empty where it fits.
@@ -217,11 +247,14 @@ class Cloud:
             return too_large(sdk.scripts, launch)
 
     def _ends_soon(self, bid_id: str) -> bool:
-        """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say."""
+        """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say.
+
+        A 404 says nothing: it was placed a moment ago.
+        """
         for _ in range(_ROLLBACK_LOOKS):
             with contextlib.suppress(FlowResourcesError):
                 bid = self.bid(bid_id)
-                if bid is None or bid.ended:
+                if bid and bid.ended:
                     return True
             self._connection.clock.sleep(_ROLLBACK_PAUSE)
         return False
@@ -236,17 +269,18 @@ class Cloud:
         with self._changing_bid(bid_id, f"{'pause' if paused else 'resume'} bid {bid_id}") as sdk:
             sdk.flow.bids.set_paused(bid_id, paused=paused)
 
-    def cancel(self, bid_id: str) -> None:
-        """Cancel a bid; one that does not exist or has ended counts as cancelled."""
+    def cancel(self, bid_id: str) -> bool:
+        """Cancel a bid; one that has ended counts as cancelled. Return False where the service answers 404."""
         try:
             with self._changing_bid(bid_id, f"cancel bid {bid_id}") as sdk:
                 sdk.api.cancel_bid(bid_id)
         except NotFoundError:
-            return
+            return False
         except RejectedError:
-            bid = self.bid(bid_id)
+            bid = self.find_bid(bid_id, self._connection.clock.now())
             if bid and not bid.ended:
                 raise
+        return True
 
     # -- volumes ----------------------------------------------------------------------------------------------
 
@@ -260,7 +294,7 @@ class Cloud:
             volumes = map(StoredVolume.read, page.whole("the volumes"))
             return [volume for volume in volumes if with_deleted or not volume.deleted]
 
-    def create_volume(self, name: str, size_gb: int, interface: str, region: str, key: str) -> StoredVolume:
+    def create_volume(self, name: str, size_gb: int, interface: str, region: str, key: str) -> MadeVolume:
         """Create a volume; `key` tells the service that two requests are one.
 
         A service that knows the key answers with the volume that it created then, whatever its name is now.
@@ -270,17 +304,22 @@ class Cloud:
             sdk.flow.volumes.create(
                 size_gb, name=name, interface=interface, region=region, idempotency_key=idempotency_key(key)
             )
-            return StoredVolume.read(_rows_of(created, VOLUMES)[-1])
+            made = _last(created, VOLUMES)
+            return MadeVolume(StoredVolume.read(made.row), tuple(map(StoredVolume.read, made.doubles)))
 
     def rename_volume(self, volume_id: str, name: str) -> None:
         """Change a volume's name."""
         with self._sdk(f"rename volume {volume_id} to {name!r}") as sdk:
             sdk.transport.patch(f"{VOLUMES}/{volume_id}", {"name": name}, self.budget)
 
-    def delete_volume(self, volume_id: str) -> None:
-        """Delete a volume; one that does not exist counts as deleted. Raises RejectedError while it is attached."""
-        with contextlib.suppress(NotFoundError), self._sdk(f"delete volume {volume_id}") as sdk:
-            sdk.flow.volumes.delete(volume_id)
+    def delete_volume(self, volume_id: str) -> bool:
+        """Delete a volume. Return False where the service answers 404; raise RejectedError while it is attached."""
+        try:
+            with self._sdk(f"delete volume {volume_id}") as sdk:
+                sdk.flow.volumes.delete(volume_id)
+        except NotFoundError:
+            return False
+        return True
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -293,5 +332,10 @@ class Cloud:
             yield sdk
 
 
-def _rows_of(created: list[Created], path: str) -> list[Any]:
-    return [thing.row for thing in created if thing.path == path]
+def _last(created: list[Created], path: str) -> Created:
+    """Return what was created last at a path. Raises UnavailableError where the SDK's call created nothing there."""
+    for one in reversed(created):
+        if one.path == path:
+            last: Created = one
+            return last
+    raise UnavailableError(f"the Flow SDK sent no request to {path}", _RETRY)

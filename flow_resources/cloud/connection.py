@@ -15,6 +15,7 @@ from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.listings import Listings
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, open_sdk
+from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
 from flow_resources.core.models import LIVE_INSTANCES, Bid, Instance
 from flow_resources.errors import AccountMismatchError, ConfigError, NotFoundError
@@ -43,6 +44,7 @@ class Connection:
     def __init__(self, settings: Settings, clock: Clock, redactor: Redactor) -> None:
         self.settings, self.clock, self.redactor = settings, clock, redactor
         self.listings = Listings(self._list_bids, self._list_instances, clock.now)
+        self.service_clock = ServiceClock(clock.now)
         self.known_project: Project | None = None
         """The project, once it has been proven."""
         self._lock = threading.Lock()
@@ -103,7 +105,7 @@ class Connection:
         with self._lock:
             if self._sdk is None:
                 with translating_errors("start the Flow SDK", self.settings.api_url, self.redactor):
-                    self._sdk = open_sdk(self.settings, self.clock)
+                    self._sdk = open_sdk(self.settings, self.clock, self.service_clock)
             return self._sdk
 
     def _list_bids(self, status: str, budget: RetryBudget) -> dict[str, Bid]:

@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
+from flow_resources.cloud.sdk_settings import REINSTALL
 from flow_resources.cloud.settings import KEY_PLACES
 from flow_resources.errors import (
     AccountMismatchError,
@@ -26,8 +27,9 @@ _APPROVE = "approve it, then run `pulumi up` again"
 _RETRY = "run the same command again"
 _FIX_URL = "if nothing ever answers there, look at flow:apiUrl and MITHRIL_API_URL"
 _OTHER_KEY = "use a key that has access to this project"
+_KEY_FILE = "correct or move away keys/metadata.json in FLOW_DIR (~/.flow): without it the Flow SDK makes a new key"
 _FILES = "the Flow SDK keeps files in FLOW_DIR (~/.flow), which must be writable"
-NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 404, 429, 500, 400
+HELD, NOT_FOUND, TOO_MANY, SERVER_ERROR, CLIENT_ERROR = 202, 404, 429, 500, 400
 
 
 @contextlib.contextmanager
@@ -44,6 +46,7 @@ def translating_errors(action: str, api_url: str, redactor: Redactor) -> Iterato
 def translate(error: Exception, action: str, api_url: str, redactor: Redactor) -> FlowResourcesError:
     """Return the error of this package for an error of the SDK."""
     from flow import errors as sdk
+    from flow.utils.ssh_key_identity import SSHKeyIdentityError
 
     chain = _chain(error)
     own_error = next((cause for cause in chain if isinstance(cause, FlowResourcesError)), None)
@@ -55,7 +58,7 @@ def translate(error: Exception, action: str, api_url: str, redactor: Redactor) -
     def has_cause(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in chain)
 
-    unwritten = next((cause for cause in chain if isinstance(cause, OSError) and cause.filename), None)
+    file_error = next((cause for cause in chain if isinstance(cause, OSError) and cause.filename), None)
     unavailable = status == TOO_MANY or status >= SERVER_ERROR
     unavailable = unavailable or has_cause(
         sdk.RateLimitError, sdk.FlowTimeoutError, sdk.NetworkError, sdk.InvalidResponseError
@@ -76,7 +79,14 @@ def translate(error: Exception, action: str, api_url: str, redactor: Redactor) -
             f"{api_url} refused the API key",
             f"put a valid one in {KEY_PLACES}",
         ),
-        (unwritten is not None, FlowResourcesError, f"{unwritten}", _FILES),
+        (has_cause(SSHKeyIdentityError), ConfigError, detail, _KEY_FILE),
+        (  # the SDK calls it a network error
+            file_error is not None and not status,
+            ConfigError,
+            f"{file_error and file_error.filename}: {file_error and file_error.strerror}",
+            _FILES,
+        ),
+        (has_cause(ImportError), ConfigError, detail, REINSTALL),
         (status == NOT_FOUND or has_cause(sdk.ResourceNotFoundError), NotFoundError, detail, ""),
         (
             unavailable,

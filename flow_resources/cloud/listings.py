@@ -96,8 +96,15 @@ class Page(NamedTuple):
 
     @classmethod
     def read(cls, answer: Any) -> Page:
-        """Read an answer, which is a list or an object."""
-        return cls(answer) if isinstance(answer, list) else cls(answer["data"], answer.get("next_cursor"))
+        """Read an answer, a list or an object; for another one raise InvalidResponseError, which is retried."""
+        if isinstance(answer, list):
+            return cls(answer)
+        rows = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(rows, list):
+            from flow.errors import InvalidResponseError
+
+            raise InvalidResponseError("the answer to a request for a listing is no listing")
+        return cls(rows, answer.get("next_cursor"))
 
     def whole(self, what: str) -> list[Any]:
         """Return the rows; raise UnavailableError where they are not all rows of the listing."""

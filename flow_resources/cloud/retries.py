@@ -30,7 +30,7 @@ from flow.errors import (
     RateLimitError,
 )
 
-from flow_resources.cloud.errors import SERVER_ERROR
+from flow_resources.cloud.errors import HELD, SERVER_ERROR
 from flow_resources.cloud.retry_budget import RetryBudget
 
 T = TypeVar("T")
@@ -75,6 +75,8 @@ def is_outcome_unknown(error: BaseException) -> bool:
     """Whether a request that failed like this may have taken effect all the same."""
     if isinstance(error, (ApprovalPendingError, RateLimitError)):
         return False
+    if isinstance(error, InvalidResponseError) and error.status_code == HELD:
+        return False  # a proxy holds it for approval, and would hold a second one too
     if isinstance(error, (NetworkError, FlowTimeoutError, InvalidResponseError)):
         return True
     if isinstance(error, APIError):

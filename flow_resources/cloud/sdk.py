@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.clock import Clock
+from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,8 +64,11 @@ class Sdk:
         self.flow.provider.ctx.select_project(project_id)
 
 
-def open_sdk(settings: Settings, clock: Clock) -> Sdk:
-    """Open the SDK with our transport and our SSH key service, whatever its own environment says."""
+def open_sdk(settings: Settings, clock: Clock, service_clock: ServiceClock) -> Sdk:
+    """Open the SDK with our transport and our SSH key service, whatever its own environment says.
+
+    `service_clock` is told the time of each answer.
+    """
     from flow import Flow
     from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
     from flow.application.config.config import Config
@@ -87,7 +91,7 @@ def open_sdk(settings: Settings, clock: Clock) -> Sdk:
 
     class Factory:
         def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the SDK's protocol
-            transport = Transport(settings, config.get_headers(), config.auth_token_source, clock)
+            transport = Transport(settings, config.get_headers(), config.auth_token_source, clock, service_clock)
             provider = MithrilProvider(config, http_client=transport)
             context = provider.ctx
             context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)

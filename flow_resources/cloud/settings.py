@@ -10,11 +10,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from flow_resources.cloud.footprint import import_httpx
+from flow_resources.cloud.sdk_settings import read_sdk_settings
 from flow_resources.core import money
 from flow_resources.errors import ConfigError
 
@@ -25,6 +24,7 @@ HTTP_SECONDS_VARIABLE = "FLOW_RESOURCES_HTTP_SECONDS"
 _HTTP_SECONDS = 30.0  # what the SDK waits for an answer (flow.adapters.http.client._DEFAULT_READ_SECONDS)
 RETRY_SECONDS_VARIABLE = "FLOW_RESOURCES_RETRY_SECONDS"
 _RETRY_SECONDS = 60.0
+_MOST_SECONDS = 86_400  # a day; no time limit of Python takes much more, and none takes "inf"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Settings:
 
 def resolve(stack_config: Callable[[str], Any]) -> Settings:
     """Read the settings of this process; raise ConfigError where there is no usable key."""
-    api_key, sdk = _text(stack_config("flow:apiKey")), _sdk_settings()
+    api_key, sdk = _text(stack_config("flow:apiKey")), read_sdk_settings()
     api_key = api_key or _text(sdk.get("api_key"))
     if not api_key or api_key.startswith("YOUR_"):
         raise ConfigError("there is no API key", KEY_PLACES)
@@ -64,37 +64,11 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
         api_url=_url(_text(stack_config("flow:apiUrl")) or str(sdk["api_url"])),
         project=_text(stack_config("flow:project")) or _text(sdk.get("project")),
         region=_text(stack_config("flow:region")) or _text(sdk.get("region")),
-        max_cost_per_hour=_text(stack_config("flow:maxCostPerHour")),
+        max_cost_per_hour=None if (cost := stack_config("flow:maxCostPerHour")) is None else str(cost).strip(),
         ssh_keys=tuple(sdk.get("ssh_keys") or ()),
         http_seconds=_seconds(HTTP_SECONDS_VARIABLE, _HTTP_SECONDS),
         retry_seconds=_seconds(RETRY_SECONDS_VARIABLE, _RETRY_SECONDS),
     )
-
-
-def _sdk_settings() -> dict[str, Any]:
-    """Return what the SDK itself would use: its environment over its config file."""
-    import_httpx()
-    import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
-    from flow.application.config import defaults_registry
-    from flow.application.config.loader import ConfigLoader
-    from flow.errors import FlowError
-    from flow.state.config_paths import read_current_environment, staging_flow_config_path
-
-    staging = not os.environ.get("FLOW_CONFIG_PATH") and read_current_environment() == "staging"
-    path: Path | None = staging_flow_config_path() if staging else None
-    try:
-        sources = ConfigLoader(config_path=path).load_all_sources()
-        # A variable that is empty (a missing CI secret) counts as not set; the SDK would fail.
-        sources.env_vars = {name: value for name, value in sources.env_vars.items() if value.strip()}
-        config: dict[str, Any] = sources.get_mithril_config()
-        config["api_key"] = sources.api_key
-    except FlowError as error:
-        raise ConfigError(
-            f"the Flow SDK's settings cannot be read: {error.message}", f"for the key: {KEY_PLACES}"
-        ) from error
-    if staging and not os.environ.get("MITHRIL_API_URL"):
-        config["api_url"] = defaults_registry.require("mithril").default_api_url("staging")
-    return config
 
 
 def _text(value: Any) -> str | None:
@@ -124,11 +98,12 @@ def _budget(value: str | None) -> Decimal | None:
     if value is None:
         return None
     try:
-        return money.price(Decimal(value.lstrip("$").replace(",", "")))
-    except (ValueError, ArithmeticError) as error:
+        return money.written(value)
+    except ValueError as error:
         raise ConfigError(
             f"flow:maxCostPerHour is {value!r}, which is not a budget",
-            "`pulumi config set flow:maxCostPerHour 200` sets $200.00 per hour over all clusters of the stack",
+            "write dollars per hour with a point before the cents and no comma: "
+            "`pulumi config set flow:maxCostPerHour 200.00`",
         ) from error
 
 
@@ -140,6 +115,8 @@ def _seconds(variable: str, default: float) -> float:
         seconds = float(value)
     except ValueError:
         seconds = 0
-    if not seconds > 0:
-        raise ConfigError(f"{variable} is {value!r}", "set it to a number of seconds greater than 0")
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise ConfigError(
+            f"{variable} is {value!r}", f"set it to a number of seconds greater than 0 and at most {_MOST_SECONDS}"
+        )
     return seconds

@@ -20,13 +20,16 @@ from typing import Any, NamedTuple
 from flow.adapters.http.client import HttpClient
 
 from flow_resources.clock import Clock
-from flow_resources.cloud.creation import KINDS, create_once
+from flow_resources.cloud.creation import KINDS, create_once, require_key
+from flow_resources.cloud.errors import HELD
 from flow_resources.cloud.footprint import release_response
 from flow_resources.cloud.paths import BIDS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
+from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.single_flight import SingleFlight
+from flow_resources.errors import ApprovalPendingError
 
 # What the SDK reads anew for each launch, and for how many seconds one answer serves all launches of the process.
 _MAX_AGE = {
@@ -50,6 +53,8 @@ class Created(NamedTuple):
     path: str
     name: str
     row: Any
+    doubles: tuple[Any, ...] = ()
+    """What a lost request created beside it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,9 @@ _sdk_call: ContextVar[SdkCall] = ContextVar("flow_resources_sdk_call")
 class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for mypy
     """One client for all threads of the process."""
 
-    def __init__(self, settings: Settings, headers: Mapping[str, str], source: Any, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, headers: Mapping[str, str], source: Any, clock: Clock, service_clock: ServiceClock
+    ) -> None:
         super().__init__(
             base_url=settings.api_url,
             headers=dict(headers),
@@ -75,7 +82,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
             retry_server_errors_max=1,  # one layer of retries, ours
             ordered_writes=False,
         )
-        self._seconds, self._now = settings.http_seconds, clock.now
+        self._seconds, self._now, self._service_clock = settings.http_seconds, clock.now, service_clock
         self._lock = threading.Lock()
         self._readings: dict[tuple[str, tuple[Any, ...]], SingleFlight[[RetryBudget], Any]] = {}
 
@@ -110,9 +117,9 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
         call = _sdk_call.get()
         if method == "POST":
             body = dict(json or {})
-            row = self._create(url, body, send, call.budget)
-            call.created.append(Created(url, str(body.get("name")), row))
-            return row
+            created = self._create(url, body, send, call.budget)
+            call.created.append(created)
+            return created.row
         if method != "GET":
             return self._change(url, send, call.budget)
         age = _MAX_AGE.get(url, _MAX_AGE_BY_NAME.get(url) if "name" in (params or {}) else None)
@@ -125,6 +132,13 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
 
     def _parse_json(self, response: Any, *details: Any) -> Any:
         answer = super()._parse_json(response, *details)
+        # Only here: an error page, or an answer that is not JSON, can be a proxy's, with a clock of its own.
+        self._service_clock.record(response.headers.get("Date"))
+        if response.status_code == HELD and not (isinstance(answer, Mapping) and answer.keys() & {"held", "fid"}):
+            raise ApprovalPendingError(
+                "the answer 202 names neither a thing nor a proposal: the request may be held for approval",
+                "look whether it is, and approve it, then run `pulumi up` again",
+            )
         release_response(response)
         return answer
 
@@ -158,11 +172,15 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
     def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
         return super().request("GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True)
 
-    def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any], budget: RetryBudget) -> Any:
+    def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any], budget: RetryBudget) -> Created:
+        name = str(body.get("name"))
         try:
             if kind := KINDS.get(url):
-                return create_once(kind, body, send, self._get, budget)
-            return call_with_retries(send, budget, is_rate_limited)
+                return Created(url, name, *create_once(kind, body, send, self._get, budget))
+            row = call_with_retries(send, budget, is_rate_limited)
+            if url == SSH_KEYS:
+                require_key(body, row)
+            return Created(url, name, row)
         finally:
             self._forget(url, body.get("name"))
 

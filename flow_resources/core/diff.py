@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flow_resources.core.hidden import recorded_inputs
 from flow_resources.core.inputs import Change, Field, changed
 
 _REPLACING = (Change.REPLACE, Change.GUARDED)
@@ -20,8 +21,8 @@ class Diff:
 
 
 def diff_inputs(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Diff:
-    """Compare the recorded inputs with the program's."""
-    effective = [field for field in changed(fields, olds, news) if _has_effect(field, news)]
+    """Compare the recorded inputs, which are read from the recorded outputs, with the program's."""
+    effective = [field for field in changed(fields, recorded_inputs(olds), news) if _has_effect(field, olds, news)]
     return Diff(bool(effective), tuple(field.name for field in effective if field.change in _REPLACING))
 
 
@@ -29,16 +30,17 @@ def fields_to_update(fields: Sequence[Field], olds: Mapping[str, Any], news: Map
     """Return the names of the inputs that an update carries out."""
     return {
         field.name
-        for field in changed(fields, olds, news)
+        for field in changed(fields, recorded_inputs(olds), news)
         if field.change is Change.UPDATE and _is_the_programs(field, news)
     }
 
 
-def _has_effect(field: Field, news: Mapping[str, Any]) -> bool:
-    # A replacement that loses data needs the program's permission, also where the service's value has changed and not
-    # the program's: check refuses a change of the program, and a size that the service rounds is not a change.
-    allowed = field.change is not Change.GUARDED or news.get("allow_replace") is True
-    return field.change is not Change.CREATE_ONLY and allowed and _is_the_programs(field, news)
+def _has_effect(field: Field, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    if field.change is Change.GUARDED:
+        # A replacement that loses data needs the program's word (without it, check refuses the change), and is not made
+        # for a value that the service has already: a size that it rounded.
+        return news.get("allow_replace") is True and any(changed([field], olds, news))
+    return field.change is not Change.CREATE_ONLY and _is_the_programs(field, news)
 
 
 def _is_the_programs(field: Field, news: Mapping[str, Any]) -> bool:

@@ -12,21 +12,31 @@ from dataclasses import dataclass
 from typing import Any
 
 KEY = "flow"
+ELIDED: Mapping[str, Any] = {}
+"""What the engine gives for a secret that it cannot decrypt."""
+_UNREADABLE = "is a secret that cannot be decrypted with this passphrase"
+_ONE_PROVIDER = (
+    "give both stacks the same passphrase or secrets provider (`pulumi stack change-secrets-provider`), or let the "
+    "other project export it without a secret"
+)
 
 
 class ForeignError(ValueError):
     """An output is not the export that is read; `why` continues the sentence "the output NAME of STACK"."""
 
-    def __init__(self, kind: Kind, why: str, absent: bool = False) -> None:
+    def __init__(self, kind: Kind, why: str, absent: bool = False, remedy: str = "") -> None:
         super().__init__(why)
-        self.kind, self.why, self.absent = kind, why, absent
+        self.kind, self.why, self.absent, self.remedy = kind, why, absent, remedy
 
     def message(self, name: str, stack: str, there: Mapping[str, str]) -> str:
         """Return the error message; `there` has the kind of each output of the other stack, by name."""
         others = ", ".join(f"{output!r} ({kind})" for output, kind in sorted(there.items()))
         listed = f"there is {others}" if others else "there are no outputs at all"
         why = f"is missing; {listed}" if self.absent else self.why
-        remedy = f"add `{self.kind.exporter}({name!r}, ...)` to that project's program and run `pulumi up` there"
+        remedy = (
+            self.remedy
+            or f"add `{self.kind.exporter}({name!r}, ...)` to that project's program and run `pulumi up` there"
+        )
         return f"the output {name!r} of the stack {stack} {why}: {remedy}"
 
 
@@ -50,6 +60,8 @@ class Kind:
         """Return the properties in an exported mapping. Raises ForeignError where it is something else."""
         if value is None:
             raise ForeignError(self, "is missing", absent=True)
+        if value == ELIDED:
+            raise ForeignError(self, f"{_UNREADABLE}, or empty", remedy=_ONE_PROVIDER)
         word = _word_of(value)
         if word != self.word:
             reader = f", which {_BY_WORD[word].reader} reads" if word in _BY_WORD else ""
@@ -57,6 +69,8 @@ class Kind:
         absent = [key for key in self.keys if value.get(key) is None]
         if absent:
             raise ForeignError(self, f"is a {self.word} without {', '.join(absent)}")
+        if elided := [key for key in self.keys if _is_elided(value[key])]:
+            raise ForeignError(self, f"is a {word} whose {', '.join(elided)} {_UNREADABLE}", remedy=_ONE_PROVIDER)
         return {key: _integral(value[key]) for key in self.keys}
 
 
@@ -94,6 +108,10 @@ def kind_of(value: Any) -> str:
 def _integral(value: Any) -> Any:
     """Return an integer for an integral float: Pulumi carries every number as a float."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_elided(value: Any) -> bool:
+    return value == ELIDED or (isinstance(value, list) and any(map(_is_elided, value)))
 
 
 def _word_of(value: Any) -> str:

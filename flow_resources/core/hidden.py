@@ -15,10 +15,12 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.naming import Mark
 
 # From the program to check.
-OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"
+OWNER, URN, RECORDED, DELETED_WITH = "__owner", "__urn", "__recorded", "__deleted_with"
 # In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
-# program chose a volume's name; the id of the create that recorded it.
+# program chose a volume's name; the id of the create that recorded it; the inputs of which the outputs tell another
+# value.
 MARK, SERVICE, UNREADY, NAMED, CREATE_ID = "__mark", "__service", "__unready", "__named", "__create_id"
+INPUTS = "__inputs"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
@@ -48,7 +50,7 @@ class RecordedId:
 
     id: str
     created_at: str = ""
-    """The service's time; empty where it is not known."""
+    """The service's time; empty where the state does not record it."""
     is_own: bool = False
     """Whether Pulumi owns it under the resource's own URN, and it has not only a name with its mark."""
     region: str = ""
@@ -62,10 +64,13 @@ class RecordedId:
 class HiddenInputs:
     """What the program passes along."""
 
-    owner: str
-    urn: str
+    owner: str | None
+    """None: not known."""
+    urn: str | None
     recorded: tuple[RecordedId, ...] | None
     """What the stack's state holds for the resource; None: not known."""
+    is_deleted_with_another: bool = False
+    """Whether its options say that it is deleted with another resource."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,18 @@ def write_recorded(recorded: Iterable[RecordedId] | None) -> str:
 
 def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
     """Read what the program passed along."""
-    return HiddenInputs(str(props.get(OWNER) or ""), str(props.get(URN) or ""), _read_recorded(props.get(RECORDED)))
+    owner, urn = (str(props[name]) if props.get(name) else None for name in (OWNER, URN))
+    recorded = _read_recorded(props.get(RECORDED))
+    return HiddenInputs(None if owner == PRIVATE else owner, urn, recorded, DELETED_WITH in props)
+
+
+def refuse_deleted_with() -> str:
+    """Return why a resource cannot be deleted with another one, and what to do."""
+    return (
+        "the option deleted_with cannot be used: when the other resource is deleted, Pulumi forgets this one without "
+        "deleting it, and it goes on costing money in no state: remove the option, also from the parent and from "
+        "transforms (depends_on keeps the order)"
+    )
 
 
 def _read_recorded(text: Any) -> tuple[RecordedId, ...] | None:
@@ -140,6 +156,17 @@ def read_record(props: Mapping[str, Any]) -> Record:
         bool(props.get(NAMED)),
         props,
     )
+
+
+def write_inputs(inputs: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the inputs of which the service tells another value: outputs and inputs share their keys in a state."""
+    differing = {name: value for name, value in inputs.items() if told.get(name, value) != value}
+    return {INPUTS: differing} if differing else {}
+
+
+def recorded_inputs(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return recorded outputs with the inputs as the state has them."""
+    return {**outputs, **(outputs.get(INPUTS) or {})}
 
 
 def visible(props: Mapping[str, Any]) -> dict[str, Any]:

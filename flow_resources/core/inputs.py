@@ -22,6 +22,8 @@ class Unknown:
 
 
 UNKNOWN: Final = Unknown()
+_MOST_PARTS = 100
+"""How many parts of one input are reported: a range of ports that begins too low has thousands."""
 _NO_VALUE: Final = object()  # there is no value to show; None is a value inside a list
 
 
@@ -67,6 +69,8 @@ class Field:
     required: bool = False
     sensitive: bool = False
     """Its values can be secret: no message shows them, and a name contains only a keyed hash of them."""
+    secret: bool = False
+    """Its value is secret in the state always, whichever way it came into the resource."""
     unordered: bool = False
     """Its value is a list whose order has no meaning."""
 
@@ -131,9 +135,11 @@ def _apply_rule(field: Field, value: Any, result: Checked) -> Any:
         parts: Sequence[Invalid] = invalid_parts.parts
     except Invalid as invalid:
         parts = [invalid]
-    for part in parts:
+    for part in parts[:_MOST_PARTS]:
         shown = _NO_VALUE if field.sensitive else _value_at(value, part.at)
         result.fail(field.name + part.at, part.rule, shown, part.remedy)
+    if (more := len(parts) - _MOST_PARTS) > 0:
+        result.fail(field.name, f"has {more:,} more items that break a rule", remedy="correct the first ones")
     return value
 
 

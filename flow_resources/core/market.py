@@ -31,9 +31,9 @@ class Market:
         return min(offers, key=lambda offer: (offer.price is None, offer.price or 0, offer.instance_type), default=None)
 
     def interface(self, volume_id: str) -> str:
-        """Return the interface of a volume: block or file."""
+        """Return the interface of a volume: block or file, which is what the service makes by default."""
         volume = self.volumes.get(volume_id)
-        return volume.interface if volume else "file"
+        return (volume.interface if volume else None) or "file"
 
 
 def named(spelling: str, types: Sequence[InstanceType]) -> list[InstanceType]:
@@ -41,6 +41,26 @@ def named(spelling: str, types: Sequence[InstanceType]) -> list[InstanceType]:
     if spelling.startswith("it_"):
         return [type_ for type_ in types if type_.id == spelling]
     return [type_ for type_ in types if spelling in (type_.spelling, type_.name.lower())]
+
+
+def is_same_type(recorded: str, spelling: str, region: str | None, market: Market) -> Answer:
+    """Whether what runs under the recorded spelling is one of the types that another spelling names, in a region.
+
+    Not known where the recorded spelling means more types than the other one, or is an id that the catalogue has no
+    more.
+    """
+    before, after = (_meanings(one, region, market) for one in (recorded, spelling))
+    if not before:
+        return Answer.of(None if after and recorded.startswith("it_") else False)
+    if before <= after:
+        return Answer.YES
+    return Answer.of(None if before & after else False)
+
+
+def _meanings(spelling: str, region: str | None, market: Market) -> set[str]:
+    """Return the ids that a spelling can mean: those on offer in the region, or else all."""
+    ids = {type_.id for type_ in named(spelling, market.types)}
+    return {offer.instance_type for offer in market.offers if offer.region == region} & ids or ids
 
 
 def near(spelling: str, known: Sequence[str]) -> str:
@@ -117,7 +137,7 @@ def _region_of(mount: Any, market: Market | None) -> str | None:
         return None
     hint = mount.get("__region")
     volume = market.volumes.get(str(mount.get("volume_id"))) if market else None
-    return volume.region if volume else hint if isinstance(hint, str) else None
+    return (volume.region if volume else None) or (hint if isinstance(hint, str) else None)
 
 
 def _has_unknown_volume(mount: Any) -> bool:

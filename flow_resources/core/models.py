@@ -1,7 +1,8 @@
 """The service's JSON as typed values.
 
-Reading is tolerant: a key or a status that the service adds later does not fail a refresh. Field names follow the
-OpenAPI document inside the flow-compute wheel.
+Reading is tolerant: a key or a status that the service adds later does not fail a refresh, and what a row does not say
+is None, or an empty string where that can be mistaken for nothing else. Only a row without an id is none. Field names
+follow the OpenAPI document inside the flow-compute wheel.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from flow_resources.core import money
+from flow_resources.core.answer import Answer
 
 ENDED = "Terminated"
 LIVE_STATUSES = ("Open", "Allocated", "Preempting", "Paused")
@@ -48,25 +50,25 @@ class Bid:
 
     id: str
     name: str
-    project: str
+    project: str | None
     status: str
     price: Decimal | None
     """USD per instance-hour."""
-    quantity: int
+    quantity: int | None
     instance_type: str
     """The service's id of the type, `it_...`."""
     region: str | None
     instances: tuple[str, ...]
-    volumes: tuple[str, ...]
+    volumes: tuple[str, ...] | None
     created_at: str
-    ssh_keys: tuple[str, ...] = ()
+    ssh_keys: tuple[str, ...] | None = ()
     created_by: str = ""
     """The user whose key placed it."""
 
     @property
     def max_cost(self) -> Decimal | None:
-        """The most that it can cost, in USD per hour: price times quantity; None where the price is not known."""
-        return None if self.price is None else self.price * self.quantity
+        """The most that it can cost, in USD per hour: price times quantity; None where either is not known."""
+        return None if self.price is None or self.quantity is None else self.price * self.quantity
 
     @property
     def ended(self) -> bool:
@@ -78,18 +80,18 @@ class Bid:
         """Return a BidModel as a Bid."""
         launch = row.get("launch_specification") or {}
         return cls(
-            id=str(row["fid"]),
+            id=_id(row),
             name=str(row.get("name") or ""),
-            project=str(row.get("project") or ""),
+            project=row.get("project") or None,
             status=str(row.get("status") or ""),
             price=money.from_wire(row.get("limit_price")),
-            quantity=int(row.get("instance_quantity") or 0),
+            quantity=_integer(row.get("instance_quantity")),
             instance_type=str(row.get("instance_type") or ""),
-            region=row.get("region"),
+            region=row.get("region") or None,
             instances=tuple(row.get("instances") or ()),
-            volumes=tuple(launch.get("volumes") or ()),
+            volumes=_ids(launch.get("volumes")),
             created_at=str(row.get("created_at") or ""),
-            ssh_keys=tuple(launch.get("ssh_keys") or ()),
+            ssh_keys=_ids(launch.get("ssh_keys")),
             created_by=str(row.get("created_by") or ""),
         )
 
@@ -121,7 +123,7 @@ class Instance:
         """Return an InstanceModel as an Instance. `ssh_destination` is a host, or host:port; the default port is 22."""
         host, port = _split_host(row.get("ssh_destination"))
         return cls(
-            id=str(row["fid"]),
+            id=_id(row),
             bid=str(row.get("bid") or ""),
             status=str(row.get("status") or "").removeprefix("STATUS_").lower(),
             public_ip=host,
@@ -136,12 +138,13 @@ class StoredVolume:
 
     id: str
     name: str
-    project: str
-    size_gb: int
-    interface: str
+    project: str | None
+    size_gb: int | None
+    interface: str | None
     """"file" or "block"."""
-    region: str
-    bids: tuple[str, ...]
+    region: str | None
+    bids: tuple[str, ...] | None
+    """The bids that hold it."""
     created_at: str
     deleted: bool
 
@@ -149,13 +152,13 @@ class StoredVolume:
     def read(cls, row: Mapping[str, Any]) -> StoredVolume:
         """Return a VolumeModel as a StoredVolume."""
         return cls(
-            id=str(row["fid"]),
+            id=_id(row),
             name=str(row.get("name") or ""),
-            project=str(row.get("project") or ""),
-            size_gb=int(row.get("capacity_gb") or 0),
-            interface=str(row.get("interface") or "").lower(),
-            region=str(row.get("region") or ""),
-            bids=tuple(row.get("bids") or ()),
+            project=row.get("project") or None,
+            size_gb=_integer(row.get("capacity_gb")),
+            interface=str(row.get("interface") or "").lower() or None,
+            region=row.get("region") or None,
+            bids=_ids(row.get("bids")),
             created_at=str(row.get("created_at") or ""),
             deleted=bool(row.get("deleted_at")),
         )
@@ -218,32 +221,49 @@ class Quota:
         kind, instance_type = str(row.get("product_type") or "").lower(), row.get("instance_type")
         if kind != ("spot" if instance_type else STORAGE):
             return None
-        total, used = (
-            None if row.get(name) is None else int(row[name]) for name in ("total_quantity", "used_quantity")
-        )
+        total, used = (_integer(row.get(name)) for name in ("total_quantity", "used_quantity"))
         return cls(str(instance_type or STORAGE), total, used, str(row.get("units") or ""))
 
 
-def age_of(created_at: str, now: datetime) -> timedelta | None:
-    """Return the age of something, by its `created_at`; None where that cannot be read."""
+def _id(row: Mapping[str, Any]) -> str:
+    """Return the id of a row. Raises ValueError where it has none: then it is not a row of a listing."""
+    if not isinstance(row.get("fid"), str) or not row["fid"]:
+        raise ValueError("a row of the service has no id")
+    return str(row["fid"])
+
+
+def _integer(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _ids(value: Any) -> tuple[str, ...] | None:
+    return None if value is None else tuple(map(str, value))
+
+
+def age_of(created_at: str | None, now: datetime | None) -> timedelta | None:
+    """Return the age of something, by its `created_at`; None where that cannot be read, or the time is not known."""
     moment = _moment(created_at)
-    return None if moment is None else now - moment
+    return None if moment is None or now is None else now - moment
 
 
-def is_older(created_at: str, other: str) -> bool:
-    """Whether a `created_at` is earlier than another one; False where either cannot be read."""
+def is_older(created_at: str | None, other: str | None) -> Answer:
+    """Whether a `created_at` is earlier than another one; not known where either cannot be read."""
     moment, other_moment = _moment(created_at), _moment(other)
-    return moment is not None and other_moment is not None and moment < other_moment
+    return Answer.of(None if moment is None or other_moment is None else moment < other_moment)
 
 
-def latest(times: Iterable[str]) -> str:
-    """Return the latest of several `created_at`; empty where none can be read."""
-    known = [(moment, time) for time in times if (moment := _moment(time))]
-    return max(known, default=(None, ""))[1]
+def latest(times: Iterable[str | None]) -> str | None:
+    """Return the latest of several `created_at`: empty for none at all, None where one of them cannot be read."""
+    known = {time: _moment(time) for time in times}
+    if any(moment is None for moment in known.values()):
+        return None
+    return max(known, key=lambda time: known[time], default="")  # type: ignore[arg-type,return-value]
 
 
-def _moment(created_at: str) -> datetime | None:
+def _moment(created_at: str | None) -> datetime | None:
     """Parse a time of the service. As text, times do not compare: the fraction of a second is optional."""
+    if not created_at:
+        return None
     try:
         moment = datetime.fromisoformat(created_at.replace("Z", "+00:00"))
     except ValueError:

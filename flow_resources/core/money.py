@@ -7,10 +7,13 @@ service's `limit_price` and Flow's `max_price_per_hour`.
 from __future__ import annotations
 
 import math
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 CENT = Decimal("0.01")
 LIMIT = Decimal(10) ** 9  # far above any bid, and far below what a float holds to the cent
+_WRITTEN = re.compile(r"\$?([0-9]+(\.[0-9]+)?)")
+_WIRE = re.compile(r"\$?(([0-9]{1,25}|[0-9]{1,3}(,[0-9]{3}){1,8})(\.[0-9]+)?)")  # a comma before thousands alone
 
 
 def price(value: object) -> Decimal:
@@ -29,13 +32,21 @@ def price(value: object) -> Decimal:
     return exact.quantize(CENT)
 
 
+def written(text: str) -> Decimal:
+    """Parse a price as a person writes it in a setting, "200", "$200" or "200.00"; raise ValueError for all else.
+
+    A comma is refused: "200,00" is two hundred dollars in one country and twenty thousand in another.
+    """
+    match = _WRITTEN.fullmatch(text)
+    if not match:
+        raise ValueError("must be digits with a point before the cents")
+    return price(Decimal(match[1]))
+
+
 def from_wire(text: object) -> Decimal | None:
-    """Parse a price as the service writes it, "$50.00"; return None for what is not a price."""
-    try:
-        amount = Decimal(str(text).strip().lstrip("$").replace(",", "")).quantize(CENT)
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() else None
+    """Parse a price as the service writes it, "$50.00" or "$1,200.00"; return None for what is not a price."""
+    match = _WIRE.fullmatch(str(text).strip())
+    return Decimal(match[1].replace(",", "")).quantize(CENT) if match else None
 
 
 def to_wire(amount: Decimal) -> str:

@@ -2,13 +2,13 @@
 
 The service has no labels, so a bid whose create answer was lost can only be found by its name:
 
-    trainer-3f9a1c7be02d4d-9c01d2-1
+    trainer-3f9a1c5d08b67be02d4d-9c01d2-1
     prefix  owner+urn      spec   generation
 
-* owner and URN, which together are the mark: 6 hex digits of the owner (`flow:owner`, else
+* owner and URN, which together are the mark: 12 hex digits of the owner (`flow:owner`, else
   organization/project/stack), which all resources of a stack share, then 8 of the URN, which each resource has alone;
 * spec: 6 hex digits of the inputs that only a replacement can change, which differ for an older program's orphan;
-* generation: a count, higher than in every name that was used before. No name is used twice, because other tools of the
+* generation: a count that goes up until a name was never used. No name is used twice, because other tools of the
   service address bids by name and take the first row (https://docs.mithril.ai: names are not unique).
 
 The format is written into users' states and into the service, and never changes.
@@ -23,8 +23,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-PREFIX_LENGTH = 30  # with the 31 characters of a mark the name fits a volume's 64 and a host name's 63
-_MARKED = re.compile(r"(?P<prefix>.+)-(?P<owner>[0-9a-f]{6})(?P<urn>[0-9a-f]{8})-(?P<spec>[0-9a-f]{6})-(?P<gen>[0-9]+)")
+PREFIX_LENGTH = 30  # with the 29 characters that follow and a generation of four digits a name has 63
+_NAME_LENGTH = 63  # of a host name; a volume's may have 64
+_OWNER_DIGITS = 12  # 48 bits: no two owners of an account share them by chance
+_MARKED = re.compile(
+    r"(?P<prefix>.+)-(?P<owner>[0-9a-f]{12})(?P<urn>[0-9a-f]{8})-(?P<spec>[0-9a-f]{6})-(?P<gen>[0-9]+)"
+)
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,12 @@ class Mark:
     @classmethod
     def of(cls, owner: str, urn: str) -> Mark:
         """Return the mark of the resource `urn` of `owner`."""
-        return cls(_hex(owner, 6), _hex(urn, 8))
+        return cls(_hex(owner, _OWNER_DIGITS), _hex(urn, 8))
 
     @classmethod
     def parse(cls, text: str) -> Mark:
         """Parse a mark from a state."""
-        return cls(text[:6], text[6:])
+        return cls(text[:_OWNER_DIGITS], text[_OWNER_DIGITS:])
 
     def __str__(self) -> str:
         return self.owner + self.urn
@@ -58,8 +62,9 @@ class MarkedName:
 
 
 def compose(prefix: str, mark: Mark, spec: str, generation: int) -> str:
-    """Return a name made of its parts."""
-    return f"{prefix}-{mark}-{spec}-{generation}"
+    """Return a name made of its parts; where a generation has more than four digits, the prefix is cut."""
+    rest = f"-{mark}-{spec}-{generation}"
+    return prefix[: _NAME_LENGTH - len(rest)].rstrip("-") + rest
 
 
 def sending(project: str, name: str) -> str:

@@ -122,7 +122,7 @@ SETUP: tuple[Field, ...] = (
         doc="The container image. Default: none, the command runs on the machine itself.",
     ),
     Field(
-        "env", "mapping of strings", env, Change.REPLACE, sensitive=True,
+        "env", "mapping of strings", env, Change.REPLACE, sensitive=True, secret=True,
         doc="Environment variables. They are always secret in the state.",
     ),
     Field(
@@ -161,7 +161,8 @@ def _mount(value: Any) -> dict[str, Any]:
     ]
     id_, path = value.get("volume_id"), value.get("mount_path")
     if not isinstance(id_, Unknown) and not (isinstance(id_, str) and id_.startswith("vol_")):
-        bad.append(Invalid("must be a Volume or the id of one, 'vol_...'", at=".volume_id"))
+        remedy = "a secret of another stack reads so where its passphrase is another one" if id_ == {} else ""
+        bad.append(Invalid("must be a Volume or the id of one, 'vol_...'", remedy, ".volume_id"))
     if not isinstance(path, Unknown):
         try:
             _check_mount_path(path)
@@ -183,14 +184,23 @@ def _check_mount_path(path: Any) -> None:
 
 def _collisions(mounts: Sequence[Any]) -> Iterator[Invalid]:
     """Yield the mounts that repeat an earlier volume or overlap an earlier path. Invalid paths overlap nothing."""
-    ids = [mount.get("volume_id") if isinstance(mount, Mapping) else None for mount in mounts]
-    paths = [_valid_path(mount) for mount in mounts]
-    for index, (id_, path) in enumerate(zip(ids, paths, strict=True)):
-        if isinstance(id_, str) and id_ in ids[:index]:
-            yield Invalid("is mounted twice", "mount a volume once", f"[{index}].volume_id")
-        if overlapped := [other for other in paths[:index] if path and other and _overlap(other, path)]:
-            remedy = "mount volumes beside each other, not inside each other"
-            yield Invalid(f"overlaps {overlapped[0]}", remedy, f"[{index}].mount_path")
+    ids, paths = set[str](), set[str]()
+    below: dict[str, str] = {}  # by folder, the first path that is in it
+    for index, mount in enumerate(mounts):
+        id_, path = mount.get("volume_id") if isinstance(mount, Mapping) else None, _valid_path(mount)
+        if isinstance(id_, str):
+            if id_ in ids:
+                yield Invalid("is mounted twice", "mount a volume once", f"[{index}].volume_id")
+            ids.add(id_)
+        if path:
+            parts = path.split("/")
+            folders = ["/".join(parts[:count]) for count in range(len(parts), 1, -1)]  # itself first
+            if overlapped := next((folder for folder in folders if folder in paths), below.get(path)):
+                remedy = "mount volumes beside each other, not inside each other"
+                yield Invalid(f"overlaps {overlapped}", remedy, f"[{index}].mount_path")
+            paths.add(path)
+            for folder in folders:
+                below.setdefault(folder, path)
 
 
 def _valid_path(mount: Any) -> str | None:
@@ -202,10 +212,6 @@ def _valid_path(mount: Any) -> str | None:
     return str(path)
 
 
-def _overlap(path: str, other: str) -> bool:
-    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
-
-
 # -- lists -------------------------------------------------------------------------------------------------------------
 
 
@@ -214,9 +220,13 @@ def _distinct(values: Any, rule: Callable[[Any], Any], what: str) -> list[Any]:
 
 
 def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
+    seen = set[Any]()
     for index, value in enumerate(values):
-        if value in values[:index] and not isinstance(value, Unknown):
+        if not isinstance(value, (str, int, float)):  # not known yet, or it breaks the rule of an item
+            continue
+        if value in seen:
             yield Invalid("is in the list twice", "write it once", f"[{index}]")
+        seen.add(value)
 
 
 def _each_and_all(

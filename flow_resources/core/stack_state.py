@@ -1,11 +1,14 @@
 """What the stored state of one stack records: ids, marks, the URNs that are being created, services and projects.
 
+`recorded_things` and `with_service` are for a service whose address changes its name.
+
 Read from what `pulumi stack export` prints. What cannot be read is an error, never an empty state: a decision to cancel
 or delete depends on it.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +26,8 @@ class StackState:
     """The ids of all its resources, including those that are still to be deleted."""
     marks: frozenset[str] = frozenset()
     """The marks in the names of its resources."""
+    created_at: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    """When what carries each mark was created; None where the state does not say."""
     making: frozenset[str] = frozenset()
     """The URNs that an `up` is creating, or was creating when it died."""
     places: frozenset[tuple[str, str]] = frozenset()
@@ -51,22 +56,78 @@ def read_state(export: Any) -> StackState:
     deployment = export["deployment"]
     pending = [_mapping(row, "a pending operation") for row in _rows(deployment, "pending_operations")]
     interrupted = [(_resource(operation.get("resource")), operation.get("type")) for operation in pending]
-    ids, marks, places, owned = set[str](), set[str](), set[tuple[str, str]](), dict[str, tuple[str, str | None]]()
+    ids, places = set[str](), set[tuple[str, str]]()
+    created_at: dict[str, tuple[str | None, ...]] = {}
+    owned: dict[str, tuple[str, str | None]] = {}
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         ids |= {str(id_) for id_ in (resource.get("id"), outputs.get("task_id"), outputs.get("volume_id")) if id_}
         if outputs.get(MARK):
-            marks.add(str(outputs[MARK]))
+            mark = str(outputs[MARK])
+            created_at[mark] = (*created_at.get(mark, ()), outputs.get("created_at"))
         if outputs.get(SERVICE):
             places.add((str(outputs[SERVICE]), str(outputs.get("project") or "")))
         if outputs.get(MARK) and not (resource.get("delete") or resource.get("pendingReplacement")):
             owned[str(resource["urn"])] = (str(resource.get("id") or ""), outputs.get("region") or None)
     making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
-    return StackState(frozenset(ids), frozenset(marks), frozenset(making), frozenset(places), owned)
+    return StackState(frozenset(ids), frozenset(created_at), created_at, frozenset(making), frozenset(places), owned)
+
+
+@dataclass(frozen=True)
+class RecordedThing:
+    """A resource of this package in a state, with what tells it at a service; None where the state does not say."""
+
+    urn: str
+    id: str
+    name: str | None
+    service: str | None
+    project: str | None
+
+
+def recorded_things(export: Any) -> list[RecordedThing]:
+    """Return the resources of this package, those that are still to be deleted included; raise ValueError as above."""
+    read_state(export)
+    rows = _rows(export["deployment"], "resources")
+    return [_recorded_thing(row) for row in rows if _is_ours(row)]
+
+
+def has_pending_operations(export: Any) -> bool:
+    """Whether an operation of the stack is under way, or died; raise ValueError as above."""
+    read_state(export)
+    return bool(export["deployment"].get("pending_operations"))
+
+
+def with_service(export: Any, url: str) -> Any:
+    """Return a copy of an export whose resources of this package record another API URL. Nothing else differs."""
+    changed = copy.deepcopy(export)
+    for row in _rows(changed["deployment"], "resources"):
+        if _is_ours(row) and SERVICE in (row.get("outputs") or {}):
+            row["outputs"][SERVICE] = url
+    return changed
+
+
+def _is_ours(row: Mapping[str, Any]) -> bool:
+    if not row.get("id"):
+        return False  # a component
+    return str(row.get("type", "")).startswith("pulumi-python:dynamic/flow:") or SERVICE in (row.get("outputs") or {})
+
+
+def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:
+    outputs = row.get("outputs") or {}
+
+    def text(*names: str) -> str | None:
+        values = [outputs.get(name) for name in names]
+        return next((value for value in values if isinstance(value, str) and value), None)  # one can be a sealed secret
+
+    return RecordedThing(
+        str(row["urn"]), str(row["id"]), text("task_name", "volume_name"), text(SERVICE), text("project")
+    )
 
 
 def _rows(deployment: dict[str, Any], name: str) -> list[Any]:
-    rows = deployment.get(name) or []
+    rows = deployment.get(name)
+    if rows is None:
+        return []
     if not isinstance(rows, list):
         raise ValueError(f"its {name} are not a list")  # noqa: TRY004 - as above
     return rows

@@ -63,13 +63,16 @@ class ClusterSnapshot:
             if any(instance.status == "error" for instance in self.present):
                 return "failed"
             running = sum(instance.status == "running" for instance in self.present)
+            if self.bid.quantity is None:
+                return "unknown"
             return "running" if running >= max(self.bid.quantity, 1) else "starting"
         return "unknown"
 
     @property
     def message(self) -> str:
         """The status as a sentence."""
-        progress = f"{self.up}/{self.bid.quantity} machines running"
+        quantity = "?" if self.bid.quantity is None else self.bid.quantity
+        progress = f"{self.up}/{quantity} machines running"
         return {
             "pending": "waiting in the auction",
             "preempted": "preempted, waiting in the auction",
@@ -77,7 +80,7 @@ class ClusterSnapshot:
             "paused": "paused",
             "terminated": "terminated",
             "failed": f"a machine is in error, {progress}",
-            "unknown": f"the service calls it {self.bid.status!r}",
+            "unknown": progress if self.bid.status == "Allocated" else f"the service calls it {self.bid.status!r}",
         }.get(self.status, progress)
 
     @property
@@ -103,7 +106,8 @@ class ClusterSnapshot:
             return True
         if goal == "allocated":
             return self.bid.status == "Allocated"
-        return self.bid.status == "Allocated" and self.up >= max(self.bid.quantity, 1)
+        count = self.bid.quantity
+        return self.bid.status == "Allocated" and count is not None and self.up >= max(count, 1)
 
     @property
     def _was_preempted(self) -> bool:
@@ -114,26 +118,29 @@ class ClusterSnapshot:
 
 
 def outputs(snapshot: ClusterSnapshot) -> dict[str, Any]:
-    """Return the outputs that come from the service. Their keys are written into states and never change."""
+    """Return the outputs that come from the service; None where it does not say.
+
+    Their keys are written into states and never change.
+    """
     bid, price = snapshot.bid, snapshot.bid.price
     instances = [_instance_output(instance) for instance in snapshot.present]
     result: dict[str, Any] = {
         "task_id": bid.id,
-        "task_name": bid.name,
+        "task_name": bid.name or None,
         "project": bid.project,
         "status": snapshot.status,
         "status_message": snapshot.message,
         "max_price_per_hour": None if price is None else float(price),
+        "paused": bid.status == "Paused",
         "max_cost_per_hour": None if bid.max_cost is None else float(bid.max_cost),
         "instances": instances,
         "public_ips": [instance["public_ip"] for instance in instances if instance["public_ip"]],
         "private_ips": [instance["private_ip"] for instance in instances if instance["private_ip"]],
         "ssh_commands": [_ssh_command(instance) for instance in instances if instance["public_ip"]],
-        "volume_ids": list(bid.volumes),
-        "created_at": bid.created_at,
+        "volume_ids": None if bid.volumes is None else list(bid.volumes),
+        "region": bid.region,
+        "created_at": bid.created_at or None,
     }
-    if bid.region is not None:  # else it is the input
-        result["region"] = bid.region
     if snapshot.preemptions is not None:
         result["preemptions"] = snapshot.preemptions
     return result

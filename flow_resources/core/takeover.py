@@ -7,7 +7,8 @@ refuse. The rules are a table in docs/explanation/safety.md; tests/pure/test_tak
 
 A mark is only as good as the owner in it: a stack that was renamed, or two people's stacks on self-managed backends,
 can share one. So what the state of another stack records is left alone, and so is what is older than a create that was
-cut off plausibly is.
+cut off plausibly is. Where a fact is not known that a decision needs, nothing is taken over, cancelled or placed: the
+create refuses, and names what it found and what it could not find out.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ T_contra = TypeVar("T_contra", bound=Named, contravariant=True)
 # What a cut-off `up` left is taken over within a day, and cancelled for another specification within an hour; what is
 # older may belong to a stack that was renamed, and is for a person to judge.
 TAKE_OVER_WITHIN, CANCEL_WITHIN = timedelta(hours=24), timedelta(hours=1)
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+"""By how much a creation time may lie in the future of the service's own clock before it proves nothing."""
 
 
 class View(Protocol[T_contra]):
@@ -40,8 +43,11 @@ class View(Protocol[T_contra]):
         """Whether stacks of other people can have the same owner."""
 
     @property
-    def newest_recorded(self) -> str:
-        """When the youngest was made of all that the state held for the resource as the operation began; may be ''."""
+    def newest_recorded(self) -> str | None:
+        """When the youngest was made of all that the state held for the resource as the operation began.
+
+        Empty where it held nothing; None where that is not known.
+        """
 
     def is_recorded(self, id_: str) -> Answer:
         """Whether the state holds it for this resource, as the program read the state, and it was not deleted since."""
@@ -59,7 +65,7 @@ class View(Protocol[T_contra]):
         """Whether another user placed it, or uses it."""
 
     def age(self, thing: T_contra) -> timedelta | None:
-        """Return how old it is; None where that is not known."""
+        """Return how old it is by the service's clock; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,19 @@ class Wanted(Generic[T]):
 
 
 class Reason(Enum):
-    """Why something is left alone, or makes the create refuse."""
+    """Why something is left alone, or makes the create refuse: a sentence about "it"."""
 
     SURPLUS = "it may wait for its deletion, or was retained on purpose"
     OTHER_SPECIFICATION = "it holds data of an older specification"
     OTHER_STACK = "the state of another stack records it"
     DIFFERS = "it has our name, but is not what the program says"
-    UNSURE = "it carries our mark, but may be another stack's"
+    TOO_OLD = "it is older than what an interrupted `up` leaves behind"
+    OTHER_USER = "its owner can be another person's, and another user placed it or uses it"
+    SHARED_OWNER = "its owner can be another person's"
+    STATE_NOT_KNOWN = "whether this stack's own state records it could not be found out"
+    OTHER_STATES_NOT_KNOWN = "whether another stack's state records it could not be found out"
+    AGE_NOT_KNOWN = "its age by the service's clock could not be found out"
+    USER_NOT_KNOWN = "its owner can be another person's, and who placed it could not be found out"
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,7 @@ class Decision(Generic[T]):
     """What is cancelled, and proven gone, first."""
     leave: tuple[Finding[T], ...] = ()
     refuse: Finding[T] | None = None
-    """The create fails because of this, before anything is cancelled or taken over."""
+    """The create fails because of this, before anything is cancelled, taken over or placed."""
 
 
 def decide(live: Iterable[T], wanted: Wanted[T], view: View[T]) -> Decision[T]:
@@ -112,24 +124,26 @@ def decide(live: Iterable[T], wanted: Wanted[T], view: View[T]) -> Decision[T]:
     marked = marked_with(things, wanted.mark)
     # All of them count, whosever they are by now: their names are taken.
     generation = 1 + max((name.generation for name, _ in marked if name.spec == wanted.digest), default=0)
-    ours = [
-        (name, thing)
-        for name, thing in marked
-        if not _assume(view.is_adopted_by_another(thing.id), when_not_known=False)
-    ]
-    ours.sort(key=lambda pair: (pair[1].created_at, pair[1].id))
+    ours = [pair for pair in marked if view.is_adopted_by_another(pair[1].id) is not Answer.YES]
+    ours.sort(key=lambda pair: (pair[1].created_at or "", pair[1].id))
     recorded = {thing.id: _is_recorded(thing.id, view) for _, thing in ours}
-    elsewhere: list[T] = []
-    if any(answer is not Answer.YES for answer in recorded.values()):
-        elsewhere = [thing for _, thing in ours if _assume(view.is_in_other_stack(thing), when_not_known=False)]
-        ours = [(name, thing) for name, thing in ours if thing not in elsewhere]
-    left_elsewhere = tuple(Finding(thing, Reason.OTHER_STACK) for thing in elsewhere)
-    if _is_create_first(things, recorded, view):
-        take, leave = _judge_create_first(ours, recorded, wanted, view)
-        cancel: list[T] = []
+    for _, thing in ours:
+        if recorded[thing.id] is Answer.NOT_KNOWN or view.is_adopted_by_another(thing.id) is Answer.NOT_KNOWN:
+            return Decision(generation, refuse=Finding(thing, Reason.STATE_NOT_KNOWN))
+    kept = [thing for _, thing in ours if recorded[thing.id] is Answer.YES]
+    others = [(name, thing) for name, thing in ours if recorded[thing.id] is Answer.NO]
+    elsewhere = {thing.id: view.is_in_other_stack(thing) for _, thing in others}
+    left_elsewhere = [Finding(thing, Reason.OTHER_STACK) for _, thing in others if elsewhere[thing.id] is Answer.YES]
+    others = [pair for pair in others if elsewhere[pair[1].id] is not Answer.YES]
+    # Where the state records something that is live, this is a replacement that creates first. (The engine keeps what
+    # it deleted first recorded until the new one is made: what a cut-off `up` left after that is an orphan like any.)
+    if kept or any(view.is_recorded(thing.id) is Answer.YES for thing in things if thing.id not in recorded):
+        take, leave = _judge_create_first(kept, others, elsewhere, wanted, view)
+        cancel, refuse = list[T](), None
     else:
-        take, cancel, leave = _judge_delete_first(ours, wanted, view)
-    refuse = _refusal(take, cancel, wanted, view)
+        take, cancel, leave, refuse = _judge_delete_first(others, elsewhere, wanted, view)
+    if take and (doubt := _doubt_in_taking_over(take, wanted, view)):
+        refuse = refuse or Finding(take, doubt)
     return Decision(generation, take, tuple(cancel), (*left_elsewhere, *leave), refuse)
 
 
@@ -138,85 +152,76 @@ def marked_with(things: Iterable[T], mark: Mark) -> list[tuple[MarkedName, T]]:
     return [(name, thing) for thing in things if (name := take_apart(thing.name)) and name.mark == mark]
 
 
-def _is_create_first(things: list[T], recorded: dict[str, Answer], view: View[T]) -> bool:
-    """Whether this is a replacement that creates first: the state records something that is live.
-
-    What is live then may wait for its deletion, which a program cannot see. (The engine keeps what it deleted
-    first recorded until the new one is made: what a cut-off `up` left after that is an orphan like any other.)
-    """
-    return any(recorded.get(thing.id, view.is_recorded(thing.id)) is Answer.YES for thing in things) or any(
-        answer is Answer.NOT_KNOWN for answer in recorded.values()
-    )
-
-
 def _judge_create_first(
-    ours: list[tuple[MarkedName, T]], recorded: dict[str, Answer], wanted: Wanted[T], view: View[T]
+    kept: list[T], others: list[tuple[MarkedName, T]], elsewhere: dict[str, Answer], wanted: Wanted[T], view: View[T]
 ) -> tuple[T | None, list[Finding[T]]]:
     """Return what to take over, and what to leave, while the state records something that is live.
 
     What the whole state does not hold, has the same specification and is younger than all that it holds was left by a
-    crash: what a person let go of (`retain_on_delete`, `pulumi state delete`) is older.
+    crash: what a person let go of (`retain_on_delete`, `pulumi state delete`) is older. What is not certain is left.
     """
-    if any(answer is Answer.NOT_KNOWN for answer in recorded.values()):
-        return None, []  # nothing is known of any of them
-    others = [(name, thing) for name, thing in ours if recorded[thing.id] is not Answer.YES]
-    if not others:
-        return None, []
-    held = [thing for _, thing in ours if recorded[thing.id] is Answer.YES]
-    take: T | None = None
-    if not _assume(view.owner_is_shared, when_not_known=True):
-        in_state = {thing.id: view.is_in_own_state(thing.id) for _, thing in others}
-        held += [thing for _, thing in others if in_state[thing.id] is Answer.YES]
-        others = [(name, thing) for name, thing in others if in_state[thing.id] is not Answer.YES]
-        newest = latest(thing.created_at for thing in held)
-        take = next(
-            (
-                thing
-                for name, thing in others
-                if name.spec == wanted.digest
-                and in_state[thing.id] is Answer.NO
-                and is_older(newest, thing.created_at)
-                and not _assume(_is_older_than(TAKE_OVER_WITHIN, thing, view), when_not_known=False)
-            ),
-            None,
-        )
+    if not others or view.owner_is_shared is not Answer.NO:
+        return None, [Finding(thing, Reason.SURPLUS) for _, thing in others]
+    in_state = {thing.id: view.is_in_own_state(thing.id) for _, thing in others}
+    held = [*kept, *(thing for _, thing in others if in_state[thing.id] is Answer.YES)]
+    others = [(name, thing) for name, thing in others if in_state[thing.id] is not Answer.YES]
+    newest = latest(thing.created_at for thing in held)
+    take = next(
+        (
+            thing
+            for name, thing in others
+            if name.spec == wanted.digest
+            and in_state[thing.id] is elsewhere[thing.id] is Answer.NO
+            and is_older(newest, thing.created_at) is Answer.YES
+            and _is_older_than(TAKE_OVER_WITHIN, thing, view) is Answer.NO
+        ),
+        None,
+    )
     return take, [Finding(thing, Reason.SURPLUS) for _, thing in others if thing is not take]
 
 
 def _judge_delete_first(
-    ours: list[tuple[MarkedName, T]], wanted: Wanted[T], view: View[T]
-) -> tuple[T | None, list[T], list[Finding[T]]]:
-    """Return what to take over, cancel and leave in a first create, or after a replacement has deleted the old one."""
-    older = [thing for _, thing in ours if is_older(thing.created_at, view.newest_recorded)]
-    # What does not wait in the state for its deletion either was let go of.
-    retained = [thing for thing in older if not _assume(view.is_in_own_state(thing.id), when_not_known=False)]
-    orphans = [(name, thing) for name, thing in ours if thing not in retained]
+    others: list[tuple[MarkedName, T]], elsewhere: dict[str, Answer], wanted: Wanted[T], view: View[T]
+) -> tuple[T | None, list[T], list[Finding[T]], Finding[T] | None]:
+    """Return what to take over, cancel, leave and refuse in a first create, or after the old one was deleted."""
+    orphans, leave = list[tuple[MarkedName, T]](), list[Finding[T]]()
+    for name, thing in others:
+        older = Answer.NO if view.newest_recorded == "" else is_older(thing.created_at, view.newest_recorded)
+        if older is Answer.YES and view.is_in_own_state(thing.id) is not Answer.YES:
+            leave.append(Finding(thing, Reason.SURPLUS))  # a person let go of it: it does not wait for its deletion
+        elif older is Answer.NOT_KNOWN:
+            return None, [], [], Finding(thing, Reason.AGE_NOT_KNOWN)
+        elif elsewhere[thing.id] is Answer.NOT_KNOWN:
+            return None, [], [], Finding(thing, Reason.OTHER_STATES_NOT_KNOWN)
+        else:
+            orphans.append((name, thing))
     take = next((thing for name, thing in orphans if name.spec == wanted.digest), None)
-    others = [thing for _, thing in orphans if thing is not take]
-    leave = [Finding(thing, Reason.SURPLUS) for thing in retained]
-    if wanted.may_cancel:
-        return take, others, leave
-    return take, [], [*leave, *(Finding(thing, Reason.OTHER_SPECIFICATION) for thing in others)]
+    rest = [thing for _, thing in orphans if thing is not take]
+    if not wanted.may_cancel:
+        return take, [], [*leave, *(Finding(thing, Reason.OTHER_SPECIFICATION) for thing in rest)], None
+    doubts = (Finding(thing, doubt) for thing in rest if (doubt := _doubt_in_cancelling(thing, view)))
+    return take, rest, leave, next(doubts, None)
 
 
-def _refusal(take: T | None, cancel: list[T], wanted: Wanted[T], view: View[T]) -> Finding[T] | None:
-    """Return what must not be taken over, or cancelled, after all: neither can be undone."""
-    for thing in cancel:
-        if not _assume(_is_within(CANCEL_WITHIN, thing, view), when_not_known=False) or _assume(
-            view.owner_is_shared, when_not_known=True
-        ):
-            return Finding(thing, Reason.UNSURE)
-    if take is None:
+def _doubt_in_taking_over(thing: T, wanted: Wanted[T], view: View[T]) -> Reason | None:
+    """Return why something must not be taken over after all; None where it may be."""
+    if wanted.differs(thing):
+        return Reason.DIFFERS
+    if (too_old := _is_older_than(TAKE_OVER_WITHIN, thing, view)) is not Answer.NO:
+        return Reason.TOO_OLD if too_old is Answer.YES else Reason.AGE_NOT_KNOWN
+    if view.owner_is_shared is Answer.NO:
         return None
-    if wanted.differs(take):
-        return Finding(take, Reason.DIFFERS)
-    if _assume(_is_older_than(TAKE_OVER_WITHIN, take, view), when_not_known=False):
-        return Finding(take, Reason.UNSURE)
-    if _assume(view.owner_is_shared, when_not_known=True) and _assume(
-        view.is_of_another_user(take), when_not_known=False
-    ):
-        return Finding(take, Reason.UNSURE)
-    return None
+    of_another_user = view.is_of_another_user(thing)
+    if of_another_user is Answer.NOT_KNOWN:
+        return Reason.USER_NOT_KNOWN
+    return Reason.OTHER_USER if of_another_user is Answer.YES else None
+
+
+def _doubt_in_cancelling(thing: T, view: View[T]) -> Reason | None:
+    """Return why something must not be cancelled after all, which cannot be undone; None where it may be."""
+    if (too_old := _is_older_than(CANCEL_WITHIN, thing, view)) is not Answer.NO:
+        return Reason.TOO_OLD if too_old is Answer.YES else Reason.AGE_NOT_KNOWN
+    return None if view.owner_is_shared is Answer.NO else Reason.SHARED_OWNER
 
 
 def _is_recorded(id_: str, view: View[T]) -> Answer:
@@ -226,16 +231,6 @@ def _is_recorded(id_: str, view: View[T]) -> Answer:
 
 
 def _is_older_than(limit: timedelta, thing: T, view: View[T]) -> Answer:
+    """Whether it is older. A creation time in the future of the service's own clock proves nothing."""
     age = view.age(thing)
-    return Answer.of(None if age is None else age > limit)
-
-
-def _is_within(limit: timedelta, thing: T, view: View[T]) -> Answer:
-    """Whether it is at most that old. A creation time in the future counts by its distance: a clock is wrong."""
-    age = view.age(thing)
-    return Answer.of(None if age is None else abs(age) <= limit)
-
-
-def _assume(answer: Answer, *, when_not_known: bool) -> bool:
-    """Turn an answer into a decision. The only place where "not known" counts as one of the other two."""
-    return when_not_known if answer is Answer.NOT_KNOWN else answer is Answer.YES
+    return Answer.of(None if age is None or age < -_CLOCK_TOLERANCE else age > limit)

@@ -127,5 +127,5 @@ def guard_forced_replacement(checked: Checked, exists: Answer, id_: str | None) 
         "must be True where it cannot be found out whether the state holds this volume already: a new one would "
         "replace it, which loses the data",
         allowed,
-        "run it where `pulumi stack export` works, or set it",
+        "where `pulumi stack export` shows no such volume, set it for this `up` alone",
     )

@@ -23,11 +23,28 @@ def guard_preview(cloud: Cloud, record: Record) -> None:
         _guard_project(cloud.known_project, record)
 
 
+def require_account(record: Record, consequence: str) -> None:
+    """Raise AccountMismatchError where the state does not say at which service and project a resource of ours is.
+
+    What another account does not have is not gone.
+    """
+    missing = " and ".join(
+        what for what, known in (("the service", record.service), ("the project", record.project)) if not known
+    )
+    if record.identity and missing:
+        raise AccountMismatchError(
+            f"{consequence}, but the state does not record {missing} that it is of",
+            "with the settings of its account, `pulumi refresh` records it as long as it is live; "
+            "`pulumi state delete` forgets it; nothing was touched",
+        )
+
+
 def _guard_service(cloud: Cloud, record: Record) -> None:
     if record.service and record.service != cloud.settings.api_url:
         raise AccountMismatchError(
             f"the state records {record.service}, but the settings point at {cloud.settings.api_url}",
-            "set flow:apiUrl or MITHRIL_API_URL to the recorded service; nothing was touched",
+            "set flow:apiUrl or MITHRIL_API_URL to the recorded service, or, where that has a new address, use "
+            "`flow-resources change-api-url URL`; nothing was touched",
         )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-from flow_resources.cloud import Cloud, Launch
+from flow_resources.cloud import Cloud, Launch, Placed
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Record
@@ -23,23 +24,24 @@ from flow_resources.errors import (
 )
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.resource import Update
 
 _FIRST_LOSS = 60.0
 """No bid loses its instances sooner, in seconds: auctions are minutes apart, and a loss has a notice of minutes."""
-_PRICE_ALONE = frozenset({"max_price_per_hour"})
+_AWAITED = frozenset({"paused", "wait_for"})
+"""The inputs whose change is waited for. A price alone is set, and the auction takes its course."""
 
 
-def place(op: Operation, spec: ClusterSpec, generation: int) -> Bid:
+def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
     _wait_for_block_volumes(op, spec)
     name = _unused_name(op, spec, generation)
     launch = _launch(op.cloud, name, spec)
     op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region)}")
     placed = op.cloud.place(launch)
-    op.ledger.add_placed(placed.bid.id)
     for key in placed.new_keys:
         op.report.progress(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True)
-    return placed.bid
+    return placed
 
 
 def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
@@ -66,15 +68,35 @@ def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
 def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:
     prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
     digest = spec.digest(op.settings.api_key)
-    while namesakes := op.cloud.bids_named(name := naming.compose(prefix, spec.mark, digest, generation)):
-        for bid in namesakes:
+
+    def name_of(generation: int) -> str:
+        return naming.compose(prefix, spec.mark, digest, generation)
+
+    def is_used(generation: int) -> bool:
+        for bid in (namesakes := op.cloud.bids_named(name_of(generation))):
             if not bid.ended and op.ledger.is_recorded(bid.id, spec.mark) is not Answer.YES:
                 raise OwnershipError(
-                    f"the bid {bid.id} has the name {name!r} already and is not ours",
+                    f"the bid {bid.id} has the name {bid.name!r} already and is not ours",
                     f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
                 )
-        generation += 1
-    return name
+        return bool(namesakes)
+
+    return name_of(_first_unused(generation, is_used))
+
+
+def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:
+    """Return the first generation that is not used, in a number of questions that grows with its logarithm.
+
+    Where unused ones lie between used ones it can be a later one, never one that is used.
+    """
+    last_used, step = generation - 1, 1
+    while is_used(last_used + step):
+        last_used, step = last_used + step, 2 * step
+    unused = last_used + step
+    while unused - last_used > 1:
+        middle = (last_used + unused) // 2
+        last_used, unused = (middle, unused) if is_used(middle) else (last_used, middle)
+    return unused
 
 
 def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:
@@ -84,9 +106,17 @@ def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:
         raise RejectedError(
             f"{spec.instance_type} is not on offer in {spec.region} now", "choose another region or instance type"
         )
+    return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, _key_ids(cloud, spec))
+
+
+def _key_ids(cloud: Cloud, spec: ClusterSpec) -> tuple[str, ...]:
+    """Return the ids of the keys that the program names, each once. Raises RejectedError where one is none."""
     ids = cloud.ssh_keys() if spec.ssh_keys else {}
-    ssh_keys = tuple(ids[key] for key in spec.ssh_keys)
-    return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, ssh_keys)
+    if missing := [key for key in spec.ssh_keys if key not in ids]:
+        raise RejectedError(
+            f"{', '.join(missing)} is not a platform SSH key of the project any more", "`flow ssh-key list` shows them"
+        )
+    return tuple(dict.fromkeys(ids[key] for key in spec.ssh_keys))
 
 
 def launch_of(
@@ -110,19 +140,30 @@ def launch_of(
 
 
 def converge(
-    op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, changes: frozenset[str] | None
+    op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, update: Update | None
 ) -> ClusterSnapshot:
-    """Set price and pause where they differ, then wait as far as `wait_for` asks.
+    """Set price and pause, as far as the update carries them out and they differ, then wait as `wait_for` asks.
 
-    `changes`: the inputs that an update changes; None where it is all of them. A price alone is set, and the auction
-    takes its course.
+    A create, whose `update` is None, carries out both.
     """
-    bid = seen.bid
-    if bid.price != spec.max_price_per_hour:
+    bid, is_paused = seen.bid, seen.bid.status == "Paused"
+    sets_price = update is None or "max_price_per_hour" in update.inputs
+    if sets_price and bid.price != spec.max_price_per_hour:
         op.cloud.set_price(bid.id, spec.max_price_per_hour)
-    if spec.paused != (bid.status == "Paused"):
+    if (update is None or "paused" in update.inputs) and is_paused != spec.paused:
         op.cloud.set_paused(bid.id, paused=spec.paused)
-    seen = _poll(op.cloud, bid, op.clock.now()) if changes == _PRICE_ALONE else _wait(op, bid, spec)
+        is_paused = spec.paused
+    if update and not update.is_resumed and not update.inputs & _AWAITED:
+        seen = _poll(op.cloud, bid, op.clock.now()) if sets_price else seen
+    elif is_paused != spec.paused:  # somebody else's doing, which this update leaves as it is
+        state = "paused" if is_paused else "not paused"
+        op.report.progress(
+            f"{state}, though the program does not say so, and not waited for: `pulumi up --refresh` shows it",
+            keep=True,
+        )
+        seen = _poll(op.cloud, bid, op.clock.now())
+    else:
+        seen = _wait(op, bid, spec)
     return with_history(op.cloud, seen, record)
 
 
@@ -171,14 +212,27 @@ def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec
     return f"{running}/{bid.quantity} machines running, bid {money.usd(spec.max_price_per_hour)}{market}"
 
 
-def cancel(op: Operation, bid: Bid) -> None:
-    """Cancel a bid and see it ended."""
-    op.cloud.cancel(bid.id)
-    for now in op.deadline.watch(lambda _: op.cloud.bid(bid.id)):
+def cancel(op: Operation, bid_id: str, *, is_seen: bool = True) -> None:
+    """Cancel a bid and see it ended.
+
+    `is_seen`: False where the service answers 404 for it and no listing shows it; a 404 to the request then ends it.
+    """
+    is_known = op.cloud.cancel(bid_id)
+    if not (is_known or is_seen):
+        return
+
+    def look(moment: float) -> Bid | None:
+        nonlocal is_known
+        bid = op.cloud.find_bid(bid_id, moment)
+        if bid and not bid.ended and not is_known:
+            is_known = op.cloud.cancel(bid_id)  # a 404 for what is live has cancelled nothing
+        return bid
+
+    for now in op.deadline.watch(look):
         if now is None or now.ended:
             return
         op.report.progress(f"ending: the service still calls it {now.status}")
-    raise NotReadyError(f"the bid {bid.id} was cancelled but is not ended yet", "run the same command again to go on")
+    raise NotReadyError(f"the bid {bid_id} was cancelled but is not ended yet", "run the same command again to go on")
 
 
 def describe_bid(price: Decimal, instances: int, region: str | None, market: Decimal | None = None) -> str:

@@ -16,6 +16,7 @@ from flow_resources.core.takeover import Wanted
 from flow_resources.errors import OwnershipError, RejectedError, TerminatedError
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle.cluster_check import check_cluster, find_adoptable
+from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.quota import Claim
 from flow_resources.lifecycle.resource import Resource, Update, Words
@@ -86,11 +87,14 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
 
     def place(self, op: Operation, spec: ClusterSpec, generation: int, listed: Sequence[Bid]) -> Bid:  # noqa: ARG002
         """Place a bid."""
-        return bids.place(op, spec, generation)
+        begun = op.cloud.service_now()
+        placed = bids.place(op, spec, generation)
+        end_doubles(op, self, spec, placed.doubles, begun)
+        return placed.bid
 
     def cancel(self, op: Operation, thing: Bid) -> None:
         """Cancel a bid."""
-        bids.cancel(op, thing)
+        bids.cancel(op, thing.id)
 
     def describe_cost(self, thing: Bid) -> str:
         """Return what a bid can cost at most."""
@@ -101,7 +105,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         offer = op.cloud.market().offer(spec.instance_type, spec.region or "")
         return Claim(offer.instance_type, spec.num_instances, "num_instances", spec.instance_type) if offer else None
 
-    def holding(self, thing: Bid) -> tuple[str, int]:
+    def holding(self, thing: Bid) -> tuple[str, int | None]:
         """Return its machines, also those that it waits for."""
         return thing.instance_type, thing.quantity
 
@@ -123,7 +127,7 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         return ClusterSnapshot(thing, ())
 
     def observe(self, op: Operation, id_: str, record: Record) -> ClusterSnapshot | None:
-        """Return the bid, its instances and its history. Only a 404 or a terminal bid is gone."""
+        """Return the bid, its instances and its history. Only what is proven absent, or terminal, is gone."""
         seen = op.cloud.observe(id_, op.fresh_since)
         return None if seen is None or seen.bid.ended else bids.with_history(op.cloud, seen, record)
 
@@ -144,10 +148,8 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
     def converge(
         self, op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, update: Update | None
     ) -> ClusterSnapshot:
-        """Set price and pause, one PATCH each, and wait; nothing is sent for what the state alone records."""
-        if update and update.is_state_only:
-            return seen
-        return bids.converge(op, seen, spec, record, None if not update or update.is_resumed else update.inputs)
+        """Set price and pause, one PATCH each, and wait."""
+        return bids.converge(op, seen, spec, record, update)
 
     def is_ready(self, seen: ClusterSnapshot, inputs: Mapping[str, Any]) -> bool:
         """Whether it is as far as `wait_for` asks."""
@@ -169,14 +171,14 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         return {
             "num_instances": seen.bid.quantity,
             "instance_type": seen.bid.instance_type,
-            "paused": seen.bid.status == "Paused",
         }
 
     def report_drift(self, op: Operation, seen: ClusterSnapshot, record: Record) -> None:
         """Tell of detached volumes, which replace nothing by themselves, and of a new status."""
         mounts = (record.outputs or {}).get("volumes") or []
         mounted = {str(mount.get("volume_id")) for mount in mounts}
-        for detached in sorted(mounted - set(seen.bid.volumes)):
+        attached = mounted if seen.bid.volumes is None else set(seen.bid.volumes)
+        for detached in sorted(mounted - attached):
             op.warn_once(
                 f"the volume {detached} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
             )
@@ -185,16 +187,17 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
             op.report.progress(f"was {status}, now {seen.message}", keep=True)
 
     def delete(self, op: Operation, id_: str, record: Record) -> None:
-        """Cancel the bid and see it ended."""
-        bid = op.cloud.recently_allocated(id_) or op.cloud.bid(id_)
+        """Cancel the bid and see it ended. Only a bid that was seen ended gets no request to end."""
+        bid = op.cloud.recently_allocated(id_) or op.cloud.find_bid(id_, op.fresh_since)
+        if bid and bid.ended:
+            return
         recorded = record.text("task_name")
-        if bid and not bid.ended and recorded and bid.name != recorded:
+        if bid and bid.name != recorded:
             raise OwnershipError(
                 f"the bid {id_} is named {bid.name!r} but the state records {recorded!r}",
                 f"it is not ours to cancel: `pulumi state delete` forgets it, `flow cancel {id_}` ends it",
             )
-        if bid and not bid.ended:
-            bids.cancel(op, bid)
+        bids.cancel(op, id_, is_seen=bid is not None)
 
 
 CLUSTER = GpuCluster()

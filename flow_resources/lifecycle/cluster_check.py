@@ -24,6 +24,7 @@ from flow_resources.lifecycle.bid import describe_bid, launch_of
 from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
+from flow_resources.lifecycle.spelling import keep_spellings
 from flow_resources.lifecycle.takeover import may_adopt
 
 # Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
@@ -41,6 +42,7 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
         market = _read_market(op, found)
     may_move = not olds or any(changed(_MOUNTS, olds, found.inputs))
     resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
+    keep_spellings(op, found, olds, market, identity.mark)
     if market:
         with op.collecting_failures(found):
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
@@ -87,7 +89,11 @@ def _check_script(op: Operation, found: Checked, mark: Mark, market: Market) -> 
     if offer is None or (size <= SHORT and len(spec.volumes) + len(spec.ports) <= FEW):
         return
     if problem := op.cloud.too_large(launch_of(f"{mark}-000000-1", str(mark), spec, offer, market)):
-        found.fail("command", problem, remedy="put what is long on a volume or into an image, and call it from there")
+        if size <= SHORT and len(spec.ports) > FEW:
+            found.fail("ports", problem, len(spec.ports), "each port needs a service of its own in it: open fewer")
+        else:
+            remedy = "put what is long on a volume or into an image, and call it from there"
+            found.fail("command", problem, remedy=remedy)
 
 
 def _check_key_folder(op: Operation, found: Checked) -> None:
@@ -119,7 +125,7 @@ def _check_block_mounts(op: Operation, found: Checked, market: Market, mark: Mar
                 f"and the cluster {logical_name(other)!r}",
                 remedy="make it with interface='file', which attaches to many, or give each cluster a volume",
             )
-        if volume and is_made and (holders := set(volume.bids) - {op.own_record.id}):
+        if volume and is_made and (holders := set(volume.bids or ()) - {op.own_record.id}):
             held_by = describe_holders(op, sorted(holders), own=mark)
             op.warn_once(f"the block volume {volume.id} is held by {held_by}: an `up` waits until it is released")
 

@@ -33,5 +33,5 @@ def _name_and_stack(op: Operation, bid_name: str, own_owner: str) -> str:
     name = take_apart(bid_name)
     if name is None or name.mark.owner == own_owner:
         return bid_name
-    stack = op.ledger.stack_of_owner(name.mark.owner, op.report)
+    stack = op.ledger.stored.stack_of_owner(name.mark.owner, op.report)
     return f"{bid_name} of the stack {stack}" if stack else bid_name

@@ -1,54 +1,37 @@
 """Who records what: the one memory that the verbs of a Pulumi operation share.
 
-Facts come from five sides: what the program read of its stack's state, the stored states of this stack and of others,
-and what this operation itself placed, deleted, found missing, adopted and declared. Each is kept by id, by mark or by
-URN, never as "the value that the last caller passed". A question is answered with yes, no or not known.
+Facts come from five sides: what the program read of its stack's state, the stored states of this stack and of others
+(`stored_states`), and what this operation itself placed, deleted, found missing, adopted and declared. Each is kept by
+id, by mark or by URN, never as "the value that the last caller passed". A question is answered with yes, no or not
+known: what nobody has told is not known.
 
-Two locks. `_lock` guards the fields; it is held for moments and never while anybody is asked. `_reading` lets one
-thread read the stored states, which takes a second per stack, while the others that need them wait.
+The lock guards the fields; it is held for moments and never while anybody is asked.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any
 
-from flow_resources.clock import Clock
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import HiddenInputs, Identity
 from flow_resources.core.models import Named, latest
 from flow_resources.core.naming import Mark
-from flow_resources.core.stack_state import StackState, read_state, recorded_by
+from flow_resources.core.stack_state import StackState
 from flow_resources.lifecycle.report import Report
-
-READING_SECONDS = 60
-"""For reading the states of other stacks, each of which takes a second; a large backend has thousands."""
-
-
-class Backend(Protocol):
-    """What Pulumi's backend can be asked; a stack is named organization/project/stack."""
-
-    def stack_names(self, report: Report) -> list[str]:
-        """Return the names of all stacks; none where the backend cannot be asked."""
-
-    def own_state(self, urn: str, report: Report) -> Any:
-        """Return the stored state of the stack of a URN; None where it cannot be read."""
-
-    def other_states(self, urn: str, report: Report) -> Iterator[tuple[str, Any]]:
-        """Yield the stored states of all other stacks, those of the same project first, without the unreadable."""
+from flow_resources.lifecycle.stored_states import StoredStates, is_of_this_operation
 
 
 @dataclass
 class Ledger:
     """What is known of who records what, from the beginning of an operation to its end."""
 
-    backend: Backend
-    clock: Clock
+    stored: StoredStates
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _reading: threading.Lock = field(default_factory=threading.Lock)
     _turns: dict[Mark, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     _recorded: dict[Mark, frozenset[str] | None] = field(default_factory=dict)
     """By mark, the ids that the state held as the program read it; None: not known."""
@@ -63,34 +46,40 @@ class Ledger:
     _declared: dict[str, str | None] = field(default_factory=dict)
     """By id, the id of the create that a declared resource records for it."""
     _adopted: dict[str, Mark] = field(default_factory=dict)
-    _own_state: list[StackState | None] = field(default_factory=list)
-    """The stored state of this stack when it was first read (one entry); None where it cannot be read."""
-    _other_states: dict[str, StackState] | None = None
-    _stack_names: list[str] | None = None
+    _is_own_certain: bool = False
+    """Whether the stored state that was read is certainly that of this operation."""
 
     # -- what the verbs remember ------------------------------------------------------------------------------------
 
-    def learn(self, urn: str | None, hidden: HiddenInputs, pinned: Identity | None, *, has_olds: bool) -> Identity:
+    def learn(
+        self, urn: str | None, hidden: HiddenInputs, pinned: Identity | None, *, has_record: bool
+    ) -> Identity | None:
         """Remember what the program passed along for a resource, and return its identity: the pinned one, if any.
 
         `urn` is the engine's own word for it. Where the program read its state under another URN (an alias, a
         transformation), or read nothing though the state holds the resource, what the state records is not known.
+        None: whose the resource is is not known, because neither the program nor the state told the owner.
         """
-        current = Identity(Mark.of(hidden.owner, urn or hidden.urn), hidden.owner or None)
+        current = None
+        if hidden.owner and (urn or hidden.urn):
+            current = Identity(Mark.of(hidden.owner, urn or hidden.urn or ""), hidden.owner)
+        identity = current if pinned is None or (current and pinned.mark == current.mark) else pinned
+        marks = {one.mark for one in (current, pinned) if one}
         entries = hidden.recorded or ()
         recorded = None if hidden.recorded is None else frozenset(entry.id for entry in entries)
+        if (has_record and recorded == frozenset()) or (urn and hidden.urn and urn != hidden.urn):
+            recorded = None
+        # A forced replacement is checked as if there were nothing before it. (What this very operation's refresh found
+        # gone, the program has read of before.)
         with self._lock:
-            if has_olds:
-                self._replaced |= {current.mark, *([pinned.mark] if pinned else [])}
+            if has_record or any(entry.is_own and entry.id not in self._missing for entry in entries):
+                self._replaced |= marks
             self._created_at.update({entry.id: entry.created_at for entry in entries})
-            # A forced replacement is checked as if there were nothing before it. (What this very operation's refresh
-            # found gone, the program has read of before.)
-            if any(entry.is_own and entry.id not in self._missing for entry in entries):
-                self._replaced.add(current.mark)
-            if (has_olds and recorded == frozenset()) or (urn and hidden.urn and urn != hidden.urn):
-                recorded = None
-            self._recorded[current.mark] = recorded
-        return current if pinned is None or pinned.mark == current.mark else pinned
+            for mark in marks:
+                # What one call has told is not forgotten because another one, of the same resource, does not tell it.
+                if recorded is not None or mark not in self._recorded:
+                    self._recorded[mark] = recorded
+        return identity
 
     def declare(self, id_: str, create_id: str | None) -> None:
         """Remember that a resource which the program declares records the id, under the id of this create."""
@@ -112,16 +101,23 @@ class Ledger:
         with self._lock:
             self._missing.add(id_)
 
-    def adopt(self, id_: str, mark: Mark) -> bool | None:
-        """Let a resource adopt what its program names: its first create alone does, and one resource alone.
-
-        Returns False where this create ignores the adoption, and None where another resource adopts the same.
-        """
+    def adopt(self, id_: str, mark: Mark) -> bool:
+        """Let a resource adopt what its program names; return whether it is the one resource that does."""
         with self._lock:
-            recorded = self._recorded.get(mark, frozenset()) or frozenset()
-            if mark in self._replaced or id_ in self._deleted or id_ in recorded:
-                return False
-            return True if self._adopted.setdefault(id_, mark) == mark else None
+            return self._adopted.setdefault(id_, mark) == mark
+
+    def is_first_create(
+        self, id_: str, mark: Mark, urn: str | None, report: Report, *, is_preview: bool = False
+    ) -> Answer:
+        """Whether a create is the resource's first, which alone adopts an id that its program names."""
+        with self._lock:
+            if mark in self._replaced or id_ in self._deleted:
+                return Answer.NO
+            recorded = self._recorded.get(mark)
+        if recorded is not None:
+            return Answer.of(id_ not in recorded)
+        answer = self.is_in_own_state(id_, urn, report, is_preview=is_preview)
+        return answer if answer is Answer.NOT_KNOWN else Answer.of(answer is Answer.NO)
 
     def turn(self, mark: Mark) -> threading.Lock:
         """Return the lock of a resource: whoever creates it twice at once finds what the first create made."""
@@ -138,7 +134,7 @@ class Ledger:
     def is_recorded(self, id_: str, mark: Mark) -> Answer:
         """Whether the state holds it for a resource, as the program read it, and this operation did not delete it."""
         with self._lock:
-            recorded = self._recorded.get(mark, frozenset())
+            recorded = self._recorded.get(mark)
             return Answer.of(None if recorded is None else id_ in recorded - self._deleted)
 
     def is_deleted(self, id_: str) -> bool:
@@ -151,13 +147,18 @@ class Ledger:
         with self._lock:
             return id_ in self._missing
 
-    def newest_recorded(self, mark: Mark) -> str:
-        """Return when the youngest was made that the state held as the operation began; empty where not known.
+    def newest_recorded(self, mark: Mark, urn: str | None, report: Report) -> str | None:
+        """Return when the youngest was made that the state held for a resource as the operation began.
 
-        What this operation has deleted counts: the state goes on from it.
+        Empty where it held nothing, None where that is not known. What this operation has deleted counts: the state
+        goes on from it.
         """
         with self._lock:
-            return latest(self._created_at.get(id_, "") for id_ in self._recorded.get(mark) or ())
+            recorded = self._recorded.get(mark)
+            if recorded is not None:
+                return latest(self._created_at.get(id_) for id_ in recorded)
+        state = self.stored.own(urn, report)
+        return latest(state.created_at.get(str(mark), ())) if state and self._is_certain(state, urn) else None
 
     def is_adopted_by_another(self, id_: str, mark: Mark) -> Answer:
         """Whether another resource, which was checked before, adopts it."""
@@ -174,57 +175,45 @@ class Ledger:
         with self._lock:
             return id_ in self._declared and self._declared[id_] != create_id
 
-    def is_in_own_state(self, id_: str, urn: str | None, report: Report) -> Answer:
-        """Whether the whole stored state of the stack held it when it was first read."""
-        state = self._read_own_state(urn, report)
-        return Answer.of(None if state is None else id_ in state.ids)
+    def is_in_own_state(self, id_: str, urn: str | None, report: Report, *, is_preview: bool = False) -> Answer:
+        """Whether the whole stored state of the stack held it when it was first read.
 
-    def own_records(self, urn: str | None, report: Report) -> Mapping[str, tuple[str, str | None]] | None:
-        """Return id and region of what the stored state holds to be replaced, by URN; None where it cannot be read."""
-        state = self._read_own_state(urn, report)
-        return None if state is None else state.owned
-
-    def stack_that_records(self, thing: Named, urn: str | None, report: Report) -> str:
-        """Return the other stack of the backend that records something, or may be making it; empty for none.
-
-        As after a rename or a move of this one. States that cannot be read record nothing here.
+        A preview, which decides nothing, takes a state of the stack's name for the stack's.
         """
-        return recorded_by(self._read_other_states(urn, report), thing)
+        state = self.stored.own(urn, report)
+        if state is None:
+            return Answer.NOT_KNOWN
+        if id_ in state.ids:
+            return Answer.YES
+        return Answer.NO if is_preview or self._is_certain(state, urn) else Answer.NOT_KNOWN
 
-    def stack_of_owner(self, owner: str, report: Report) -> str | None:
-        """Return the stack whose name makes these digits of an owner; None where there is none on this backend."""
-        with self._reading:
-            if self._stack_names is None:
-                self._stack_names = self.backend.stack_names(report)
-            return next((name for name in self._stack_names if Mark.of(name, "").owner == owner), None)
+    def own_record(self, urn: str | None, report: Report) -> tuple[Answer, str | None, str | None]:
+        """Return whether the stored state holds what a create under a URN would replace, and its id and region."""
+        state = self.stored.own(urn, report)
+        if state and urn and urn in state.owned:
+            return (Answer.YES, *state.owned[urn])
+        return (Answer.NO if state and self._is_certain(state, urn) else Answer.NOT_KNOWN, None, None)
 
-    def _read_own_state(self, urn: str | None, report: Report) -> StackState | None:
-        with self._reading:
-            if not self._own_state and urn:
-                self._own_state.append(_parse(self.backend.own_state(urn, report)))
-            return self._own_state[0] if self._own_state else None
+    def find_other_stack(
+        self, thing: Named, urn: str | None, report: Report, *, is_preview: bool = False
+    ) -> tuple[Answer, str]:
+        """Return whether another stack of the backend records something, or may be making it, and which.
 
-    def _read_other_states(self, urn: str | None, report: Report) -> dict[str, StackState]:
-        with self._reading:
-            if self._other_states is None:
-                self._other_states, until = {}, self.clock.now() + READING_SECONDS
-                for stack, export in self.backend.other_states(urn, report) if urn else ():
-                    if (state := _parse(export)) is not None:
-                        self._other_states[stack] = state
-                    if self.clock.now() > until:
-                        count = len(self._other_states)
-                        report.progress(
-                            f"{count} other stacks were read in {READING_SECONDS} s, and no more are", keep=True
-                        )
-                        break
-            return self._other_states
+        As after a rename or a move of this one. The others prove that none does only where all of them could be read,
+        and they are certainly those of this operation's backend.
+        """
+        answer, stack = self.stored.others(urn, report).find(thing)
+        if answer is Answer.NO and not is_preview:
+            own = self.stored.own(urn, report)
+            answer = Answer.of(False if own and self._is_certain(own, urn) else None)
+        return answer, stack
 
-
-def _parse(export: Any) -> StackState | None:
-    try:
-        return read_state(export)
-    except ValueError:  # not the state of a stack
-        return None
+    def _is_certain(self, state: StackState, urn: str | None) -> bool:
+        with self._lock:
+            read_ids = {id_ for recorded in self._recorded.values() for id_ in recorded or ()}
+            if self._is_own_certain or is_of_this_operation(state, urn, read_ids):
+                self._is_own_certain = True
+            return self._is_own_certain
 
 
 @dataclass(frozen=True)
@@ -236,7 +225,9 @@ class ResourceView:
     urn: str | None
     report: Report
     of_another_user: Callable[[Any], Answer]
-    age: Callable[[Any], Any]
+    age: Callable[[Any], timedelta | None]
+    is_preview: bool = False
+    """Whether it is asked what a create would do; nothing is decided."""
 
     @property
     def owner_is_shared(self) -> Answer:
@@ -244,9 +235,9 @@ class ResourceView:
         return self.identity.owner_is_shared
 
     @property
-    def newest_recorded(self) -> str:
-        """When the youngest was made of all that the state held for the resource."""
-        return self.ledger.newest_recorded(self.identity.mark)
+    def newest_recorded(self) -> str | None:
+        """When the youngest was made of all that the state held for the resource; None where that is not known."""
+        return self.ledger.newest_recorded(self.identity.mark, self.urn, self.report)
 
     def is_recorded(self, id_: str) -> Answer:
         """Whether the state holds it for this resource, as the program read the state.
@@ -260,11 +251,13 @@ class ResourceView:
 
     def is_in_own_state(self, id_: str) -> Answer:
         """Whether the whole stored state holds it."""
-        return self.ledger.is_in_own_state(id_, self.urn, self.report)
+        return self.ledger.is_in_own_state(id_, self.urn, self.report, is_preview=self.is_preview)
 
     def is_in_other_stack(self, thing: Named) -> Answer:
-        """Whether the stored state of another stack holds it. What could not be read counts as no."""
-        return Answer.of(bool(self.ledger.stack_that_records(thing, self.urn, self.report)))
+        """Whether the stored state of another stack holds it. What this process placed is this stack's."""
+        if self.ledger.is_placed_here(thing.id):
+            return Answer.NO
+        return self.ledger.find_other_stack(thing, self.urn, self.report, is_preview=self.is_preview)[0]
 
     def is_adopted_by_another(self, id_: str) -> Answer:
         """Whether another resource of the program adopts it."""

@@ -20,10 +20,11 @@ from flow_resources.core.inputs import Checked, Failure
 from flow_resources.core.market import RegionSources, region_sources
 from flow_resources.errors import FlowResourcesError, UnavailableError
 from flow_resources.lifecycle.budget import Spending
-from flow_resources.lifecycle.ledger import Backend, Ledger
+from flow_resources.lifecycle.ledger import Ledger
 from flow_resources.lifecycle.own_records import OwnRecord, OwnRecords
 from flow_resources.lifecycle.quota import Claims
 from flow_resources.lifecycle.report import Report
+from flow_resources.lifecycle.stored_states import Backend, StoredStates
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS, Deadline
 from flow_resources.redaction import Redactor
 
@@ -60,12 +61,14 @@ class Deployment:
 
     def __init__(self, config: Callable[[str], Any], backend: Backend, clock: Clock | None = None) -> None:
         self.config, self.clock = config, clock or Clock()
-        self.ledger = Ledger(backend, self.clock)
+        self.ledger = Ledger(StoredStates(backend, self.clock))
         self.own_records = OwnRecords(self.ledger)
         self.spending = Spending()
         self.claims = Claims()
         self.breaker = CircuitBreaker(self.clock)
         self.redactor = Redactor()
+        self.checked_urns: set[str | None] = set()
+        """The resources that the program declares, as far as it has run; none in a destroy."""
         self.bid_names: dict[str, str] = {}
         """How the bids that hold a volume are called, by id (see `holders`)."""
         self.block_mounts: dict[str, str] = {}
@@ -128,6 +131,8 @@ class Operation:
     """None: not known."""
     timeout: float | None = None
     """`custom_timeouts`, in seconds."""
+    ignore_changes: tuple[str, ...] = ()
+    """Of an update: the property paths whose changes the program ignores, "*" for all."""
     begun: float = field(init=False)
     """Monotonic seconds."""
 
@@ -138,6 +143,10 @@ class Operation:
     def clock(self) -> Clock:
         """The time."""
         return self.deployment.clock
+
+    def ignores(self, name: str) -> bool:
+        """Whether the program ignores changes of an input."""
+        return any(path in (name, "*") or path.startswith((f"{name}.", f"{name}[")) for path in self.ignore_changes)
 
     @property
     def fresh_since(self) -> float:

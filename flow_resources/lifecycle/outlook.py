@@ -116,8 +116,8 @@ def _check_quota(op: Operation, resource: AnyResource, found: Checked, spec: Any
     if claim is None:
         return
     quotas = op.deployment.once("quotas", lambda: _read_quotas(op))
-    held = map(resource.holding, released)
-    given_back = sum(amount for product, amount in held if product == claim.product)
+    held = [amount for product, amount in map(resource.holding, released) if product == claim.product]
+    given_back = sum(amount or 0 for amount in held)
     claimed = op.deployment.claims.add(op.urn or "", claim.product, claim.amount - given_back)
     quota = quotas.get(claim.product)
     if quota and quota.free is None:
@@ -126,8 +126,8 @@ def _check_quota(op: Operation, resource: AnyResource, found: Checked, spec: Any
         )
     problem = excess(claim, claimed, quota)
     record = op.own_record
-    if problem and (record.exists is Answer.NO or record.id):
+    if problem and None not in held and (record.exists is Answer.NO or record.id):
         remedy = "lower it, release something, or ask the service for a higher quota"
         found.fail(claim.input, problem, claim.amount, remedy)
     elif problem:
-        op.warn_once(f"{claim.input} {problem}, unless it replaces something, which could not be found out")
+        op.warn_once(f"{claim.input} {problem}, unless what it gives back is enough, which could not be found out")

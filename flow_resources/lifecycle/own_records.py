@@ -58,8 +58,4 @@ class OwnRecords:
             told = self._told.get(urn or "")
         if told:
             return told
-        records = self._ledger.own_records(urn, report)
-        if records is None or urn is None:
-            return OwnRecord(Answer.NOT_KNOWN)
-        id_, region = records.get(urn, (None, None))
-        return OwnRecord(Answer.of(urn in records), id_, region)
+        return OwnRecord(*self._ledger.own_record(urn, report))

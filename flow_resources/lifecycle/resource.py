@@ -51,9 +51,7 @@ class Update:
     """What an update carries out."""
 
     inputs: frozenset[str]
-    """The inputs that it changes in the service."""
-    is_state_only: bool
-    """Whether nothing changes but what the state records."""
+    """The inputs that it carries out; nothing is sent for any other."""
     is_resumed: bool
     """Whether it goes on where an earlier verb had to stop."""
 
@@ -133,8 +131,8 @@ class Resource(ABC, Generic[S, T, V]):
         """Return what a create needs of the project's quotas."""
         return None
 
-    def holding(self, thing: T) -> tuple[str, int]:  # noqa: ARG002
-        """Return the product of a quota that one uses, and how much of it."""
+    def holding(self, thing: T) -> tuple[str, int | None]:  # noqa: ARG002
+        """Return the product of a quota that one uses, and how much of it; None where the service does not say."""
         return "", 0
 
     # -- what is there ------------------------------------------------------------------------------------------------

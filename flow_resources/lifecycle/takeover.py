@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from flow_resources.core.answer import Answer
@@ -14,7 +13,7 @@ from flow_resources.core.spec import Spec
 from flow_resources.core.takeover import Decision, Finding, Reason, decide, marked_with
 from flow_resources.errors import OwnershipError, RejectedError
 from flow_resources.lifecycle.ledger import ResourceView
-from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.operation import CHECK, Operation
 from flow_resources.lifecycle.resource import Resource, S, T
 
 
@@ -34,11 +33,19 @@ def find_adopted(op: Operation, resource: Resource[S, T, Any], spec: S) -> T | N
 
 
 def may_adopt(op: Operation, id_: str, mark: Mark) -> bool:
-    """Whether this create adopts what the program names. Raises RejectedError where two resources name the same."""
-    answer = op.ledger.adopt(id_, mark)
-    if answer is None:
+    """Whether this create adopts what the program names: the resource's first create alone does.
+
+    Raises RejectedError where two resources name the same, and OwnershipError where it is not known which create it is.
+    """
+    is_first = op.ledger.is_first_create(id_, mark, op.urn, op.report, is_preview=op.verb == CHECK)
+    if is_first is Answer.NOT_KNOWN:
+        raise OwnershipError(
+            f"{id_} is not adopted: whether this stack's state records it already could not be found out",
+            "let `pulumi stack export` work where `pulumi` runs",
+        )
+    if is_first is Answer.YES and not op.ledger.adopt(id_, mark):
         raise RejectedError(f"two resources adopt {id_}", "remove it from one of them")
-    return answer
+    return is_first is Answer.YES
 
 
 def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) -> T:
@@ -59,7 +66,9 @@ def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) ->
         if decision.take_over:
             op.report.progress(_taking_over(decision.take_over, spec.identity), keep=True)
             return decision.take_over
-        return resource.place(op, spec, decision.generation, listed)
+        placed = resource.place(op, spec, decision.generation, listed)
+        op.ledger.add_placed(placed.id)
+        return placed
 
 
 def judge(op: Operation, resource: Resource[S, T, Any], spec: S, live: Sequence[T]) -> Decision[T]:
@@ -80,14 +89,14 @@ def warn_of_surplus(
 
 
 def _view(op: Operation, resource: Resource[S, T, Any], spec: S) -> ResourceView:
-    now = datetime.now(timezone.utc)
     return ResourceView(
         op.ledger,
         spec.identity or Identity(spec.mark),
         op.urn,
         op.report,
         lambda thing: resource.is_of_another_user(op, thing),
-        lambda thing: age_of(thing.created_at, now),
+        lambda thing: age_of(thing.created_at, op.cloud.service_now()),
+        is_preview=op.verb == CHECK,
     )
 
 
@@ -95,7 +104,7 @@ def _name(op: Operation, resource: Resource[S, T, Any], finding: Finding[T], spe
     """Report what a create leaves alone, and why."""
     thing, words = finding.thing, resource.words
     if finding.reason is Reason.OTHER_STACK:
-        stack = op.ledger.stack_that_records(thing, op.urn, op.report)
+        _, stack = op.ledger.find_other_stack(thing, op.urn, op.report)
         op.report.progress(
             f"{thing.name} ({thing.id}) carries this resource's mark and is of the stack {stack}: it is left alone",
             keep=True,
@@ -128,10 +137,21 @@ def refusal(resource: Resource[Any, T, Any], finding: Finding[T]) -> OwnershipEr
             f"the {words.noun} {thing.id} has our name {thing.name!r} but is not what the program says", remedy
         )
     return OwnershipError(
-        f"the {words.noun} {thing.id} ({thing.name}, of {thing.created_at}) carries this resource's mark, "
-        "but this stack's state does not record it",
-        remedy,
+        f"the {words.noun} {thing.id} ({thing.name}, of {thing.created_at or 'an unknown time'}) carries this "
+        f"resource's mark, but this stack's state does not record it, and {finding.reason.value}: nothing was touched"
+        if finding.reason is not Reason.STATE_NOT_KNOWN
+        else f"the {words.noun} {thing.id} ({thing.name}) carries this resource's mark, and {finding.reason.value}: "
+        "nothing was touched",
+        f"{_way_to_know(finding.reason)}{remedy}",
     )
+
+
+_NOT_READ = (Reason.STATE_NOT_KNOWN, Reason.OTHER_STATES_NOT_KNOWN)
+
+
+def _way_to_know(reason: Reason) -> str:
+    """Return how what was not known can be found out, where there is a way."""
+    return "let `pulumi stack export` work for every stack of the backend; else " if reason in _NOT_READ else ""
 
 
 def _taking_over(thing: Named, identity: Identity | None) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
@@ -24,18 +24,26 @@ from flow_resources.core.hidden import (
     read_hidden_inputs,
     read_identity,
     read_record,
+    recorded_inputs,
+    refuse_deleted_with,
     visible,
     write_identity,
+    write_inputs,
 )
-from flow_resources.core.inputs import Failure
+from flow_resources.core.inputs import Change, Failure
 from flow_resources.core.inputs import check as check_fields
 from flow_resources.core.spec import Spec, declared_inputs
 from flow_resources.errors import FlowResourcesError, TerminatedError, one_line
-from flow_resources.lifecycle.account import guard_account, guard_preview
+from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.outlook import REPLACEMENT, foresee_create
 from flow_resources.lifecycle.resource import Resource, Update
 from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
+
+_OWNER_NOT_KNOWN = (
+    "whose resource this is is not known, because what the program passes along did not arrive: let transformations "
+    "keep the inputs whose names begin with two underscores"
+)
 
 AnyResource = Resource[Any, Any, Any]
 Props = Mapping[str, Any]
@@ -77,12 +85,20 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     """
     _register_secrets(op, resource, olds, news)
     hidden = read_hidden_inputs(news)
-    op.urn = op.urn or hidden.urn or None  # the program's word, where the host does not tell it
-    identity = op.ledger.learn(op.urn, hidden, read_identity(olds), has_olds=bool(olds))
+    op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
+    op.deployment.checked_urns.add(op.urn)
     op.deployment.own_records.learn(op.urn, hidden, olds, news)
+    # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.
+    pinned = read_identity(olds) or read_identity(news)
+    identity = op.ledger.learn(op.urn, hidden, pinned, has_record=bool(olds) or pinned is not None)
     found = check_fields(resource.fields, visible(news))
-    resource.check(op, found, olds, identity)
-    if not olds and not found.failures:
+    if hidden.is_deleted_with_another:
+        found.failures.append(Failure("", refuse_deleted_with()))
+    if identity is None:
+        found.failures.append(Failure("", _OWNER_NOT_KNOWN))
+    else:
+        resource.check(op, found, olds, identity)
+    if not olds and identity and not found.failures:
         foresee_create(op, resource, found, identity)
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
@@ -100,11 +116,21 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
     if record.is_unready and not change.changes:
         return Diff(changes=True)
     if change.replaces:
-        reason = f"replaced because of {', '.join(change.replaces)}"
-        op.warn_once(f"{reason}: {resource.words.lost_by_replacement}", kind=REPLACEMENT)
+        require_account(record, f"the {resource.words.managed} {id_} is not replaced")
+        op.warn_once(f"{_describe_end(op, change)}: {resource.words.lost_by_replacement}", kind=REPLACEMENT)
     else:
-        resource.warn_of_update(op, _update(resource, olds, news, record, change), news)
+        resource.warn_of_update(op, _update(op, resource, olds, news, record), news)
     return change
+
+
+def _describe_end(op: Operation, change: Diff) -> str:
+    """Return why it ends. What the program does not declare is compared for what it depends on: both can be destroyed.
+
+    The engine does so for `destroy --target VOLUME --target-dependents`, with an unknown id of the volume.
+    """
+    inputs = ", ".join(change.replaces)
+    is_declared = op.urn in op.deployment.checked_urns
+    return f"replaced because of {inputs}" if is_declared else f"ends with what it depends on ({inputs})"
 
 
 def create(op: Operation, resource: AnyResource, props: Props) -> Result:
@@ -117,7 +143,8 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     spec = resource.parse(props)
     resource.require_resolved(spec)
     thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
-    record = Record(identity=spec.identity, create_id=secrets.token_hex(4))
+    project = {"project": op.cloud.project().id}  # what was asked to make it there
+    record = Record(identity=spec.identity, create_id=secrets.token_hex(4), outputs=project)
     op.ledger.declare(thing.id, record.create_id)
     return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
 
@@ -132,13 +159,14 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
     guard_account(op.cloud, record)
     seen = resource.observe(op, id_, record)
     if seen is None:
+        require_account(record, f"the {resource.words.managed} {id_} is not there")
         _report_gone(op, resource, id_, record)
         return None
     if record.identity:
         live = resource.list_live(op, op.fresh_since)
         warn_of_surplus(op, resource, live, record.identity, id_)
     resource.report_drift(op, seen, record)
-    inputs = declared_inputs(resource.fields, props)
+    inputs = declared_inputs(resource.fields, recorded_inputs(props))
     if not inputs:
         return ReadResult(id_, {**_outputs(op, resource, seen, {}, record), **resource.outputs_of_get(seen)}, {})
     inputs = resource.live_inputs(seen, inputs, record)
@@ -148,13 +176,13 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
 
 
 def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Result:
-    """Change in place what can be; go on where an earlier `up` had to stop."""
+    """Send what the diff shows and no more; go on with all of it where an earlier `up` had to stop."""
     _register_secrets(op, resource, olds, news)
     record, spec = read_record(olds), resource.parse(news)
     guard_account(op.cloud, record)
+    require_account(record, f"the {resource.words.managed} {id_} is not updated")
     seen = resource.observe_for_update(op, id_, record)
-    change = diff_inputs(resource.fields, olds, news)
-    return _converge(op, resource, id_, seen, spec, record, _update(resource, olds, news, record, change))
+    return _converge(op, resource, id_, seen, spec, record, _update(op, resource, olds, news, record))
 
 
 def delete(op: Operation, resource: AnyResource, id_: str, props: Props) -> None:
@@ -162,6 +190,7 @@ def delete(op: Operation, resource: AnyResource, id_: str, props: Props) -> None
     _register_secrets(op, resource, props)
     record = read_record(props)
     guard_account(op.cloud, record)
+    require_account(record, f"the {resource.words.managed} {id_} is not deleted")
     if op.ledger.is_recorded_by_another_create(id_, record.create_id):
         op.report.progress(
             f"{id_} is kept: it has been taken over, and another record of the stack holds it now", keep=True
@@ -179,17 +208,19 @@ def _register_secrets(op: Operation, resource: AnyResource, *bags: Props) -> Non
                 op.deployment.redactor.register(bag.get(one.name))
 
 
-def _update(resource: AnyResource, olds: Props, news: Props, record: Record, change: Diff) -> Update:
-    inputs = frozenset(fields_to_update(resource.fields, olds, news))
-    is_state_only = not inputs and not record.is_unready and change.changes
-    return Update(inputs, is_state_only, record.is_unready)
+def _update(op: Operation, resource: AnyResource, olds: Props, news: Props, record: Record) -> Update:
+    inputs = fields_to_update(resource.fields, olds, news)
+    if record.is_unready:
+        # All of it: what the interrupted verb has sent is not known. What the program ignores may be anybody's by now.
+        inputs |= {one.name for one in resource.fields if one.change is Change.UPDATE and not op.ignores(one.name)}
+    return Update(frozenset(inputs), record.is_unready)
 
 
 def _converge(
     op: Operation, resource: AnyResource, id_: str, seen: Any, spec: Spec, record: Record, change: Update | None
 ) -> Result:
     """Bring what exists to what the program says: from here on its id is recorded, whatever happens."""
-    kept = Record(identity=spec.identity, create_id=record.create_id)
+    kept = replace(record, identity=spec.identity)
     try:
         seen = resource.converge(op, seen, spec, record, change)
     except Exception as error:  # noqa: BLE001 - whatever it is, the thing exists, and its id must be recorded
@@ -208,9 +239,13 @@ def _reason(op: Operation, error: Exception) -> str:
 
 def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, record: Record) -> dict[str, Any]:
     """Return all outputs: the inputs as they are, what the service says, and the hidden ones."""
+    told = resource.outputs(seen, inputs)
     create_id = {CREATE_ID: record.create_id} if record.create_id else {}
-    hidden = {**write_identity(record.identity), **create_id, SERVICE: op.settings.api_url}
-    return {**inputs, **resource.outputs(seen, inputs), **hidden}
+    # What was known stays known where the service does not say it now; an input is what the program says.
+    recorded = {name: (record.outputs or {}).get(name) for name, value in told.items() if value is None}
+    live = {name: value for name, value in told.items() if value is not None}
+    hidden = {**write_inputs(inputs, live), **write_identity(record.identity), **create_id}
+    return {**recorded, **inputs, **live, **hidden, SERVICE: op.settings.api_url}
 
 
 def _report_gone(op: Operation, resource: AnyResource, id_: str, record: Record) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from flow_resources.cloud import Cloud
+from flow_resources.cloud import Cloud, MadeVolume
 from flow_resources.core import naming, volume_fields
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import NAMED, Identity, Record
+from flow_resources.core.hidden import NAMED, Identity, Record, recorded_inputs
 from flow_resources.core.inputs import Checked, show
 from flow_resources.core.market import check_regions
 from flow_resources.core.models import STORAGE, StoredVolume
@@ -22,6 +22,7 @@ from flow_resources.errors import (
     TerminatedError,
     UnavailableError,
 )
+from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.quota import Claim
@@ -94,42 +95,46 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
 
     def is_of_another_user(self, op: Operation, thing: StoredVolume) -> Answer:  # noqa: ARG002
         """Whether a bid mounts it: an orphan is never mounted: clusters mount recorded volumes."""
-        return Answer.of(bool(thing.bids))
+        return Answer.of(None if thing.bids is None else bool(thing.bids))
 
     def place(self, op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
         """Make a volume."""
         op.report.progress(f"creating {spec.size_gb:,} GB of {spec.interface} storage in {spec.region}")
+        begun = op.cloud.service_now()
         if spec.volume_name:
-            return _with_fixed_name(op, spec, spec.volume_name, listed)
-        return _with_marked_name(op, spec, generation, listed)
+            made = _with_fixed_name(op, spec, spec.volume_name, listed)
+        else:
+            made = _with_marked_name(op, spec, generation, listed)
+        end_doubles(op, self, spec, made.doubles, begun)
+        return made.volume
 
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
-        return f"{thing.size_gb:,} GB"
+        return "of unknown size" if thing.size_gb is None else f"{thing.size_gb:,} GB"
 
     def claim(self, op: Operation, spec: VolumeSpec) -> Claim:  # noqa: ARG002
         """Return its size."""
         return Claim(STORAGE, spec.size_gb, "size_gb", "storage")
 
-    def holding(self, thing: StoredVolume) -> tuple[str, int]:
+    def holding(self, thing: StoredVolume) -> tuple[str, int | None]:
         """Return its size."""
         return STORAGE, thing.size_gb
 
     def holders(self, thing: StoredVolume) -> Sequence[str]:
-        """Return the bids that mount it."""
-        return thing.bids
+        """Return the bids that mount it, as far as the service says."""
+        return thing.bids or ()
 
     def snapshot(self, thing: StoredVolume) -> StoredVolume:
         """Return it as it is."""
         return thing
 
     def observe(self, op: Operation, id_: str, record: Record) -> StoredVolume | None:  # noqa: ARG002
-        """Return the volume. Only absence from a whole listing of the recorded project is gone."""
-        return _find(op.cloud, id_, op.fresh_since)
+        """Return the volume. Only absence from two whole listings of the recorded project is gone."""
+        return _find_live(op, id_, op.fresh_since)
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> StoredVolume:  # noqa: ARG002
         """Return the volume."""
-        volume = _find(op.cloud, id_, op.clock.now())
+        volume = _find_live(op, id_, op.clock.now())
         if volume is None:
             raise TerminatedError(f"the volume {id_} is gone", "`pulumi up --refresh` makes a new one")
         return volume
@@ -140,9 +145,13 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         seen: StoredVolume,
         spec: VolumeSpec,
         record: Record,  # noqa: ARG002
-        update: Update | None,  # noqa: ARG002
+        update: Update | None,
     ) -> StoredVolume:
         """Rename: the only thing that the service can change on a volume."""
+        if update is None:
+            _warn_of_differences(op, seen, spec.inputs)
+        elif "volume_name" not in update.inputs:
+            return seen
         if not spec.volume_name or seen.name == spec.volume_name:
             return seen
         op.cloud.rename_volume(seen.id, spec.volume_name)
@@ -152,21 +161,28 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         """Return the outputs that the service decides."""
         return {
             "volume_id": seen.id,
-            "volume_name": seen.name,
+            "volume_name": seen.name or None,
             "project": seen.project,
             "size_gb": seen.size_gb,
             "interface": seen.interface,
             "region": seen.region,
-            "attached_to": list(seen.bids),
-            "created_at": seen.created_at,
+            "attached_to": None if seen.bids is None else list(seen.bids),
+            "created_at": seen.created_at or None,
             **({NAMED: True} if "volume_name" in inputs else {}),
         }
 
     def live_inputs(self, seen: StoredVolume, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:
-        """Return the inputs as the service holds them; the name only where the program chose it."""
-        live = {"size_gb": seen.size_gb, "interface": seen.interface, "region": seen.region}
+        """Return the inputs with the name as the service holds it, where the program chose it.
+
+        What only a replacement can change stays the program's: else a size that the service rounds would be a change.
+        """
         unnamed = {name: value for name, value in inputs.items() if name != "volume_name"}
-        return {**unnamed, **live, **({"volume_name": seen.name} if record.is_named else {})}
+        name = seen.name or record.text("volume_name")
+        return {**unnamed, **({"volume_name": name} if record.is_named and name else {})}
+
+    def report_drift(self, op: Operation, seen: StoredVolume, record: Record) -> None:
+        """Warn of what the service has otherwise than the program says, and only a replacement can change."""
+        _warn_of_differences(op, seen, recorded_inputs(record.outputs or {}))
 
     def delete(self, op: Operation, id_: str, record: Record) -> None:
         """Wait until no bid holds the volume, delete it and see it gone.
@@ -192,6 +208,28 @@ def _find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
     return next((volume for volume in cloud.volumes(begun_after) if volume.id == id_), None)
 
 
+def _find_with_deleted(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:
+    """Return a volume from a listing that has the deleted ones too; None where nothing is known of it."""
+    listed = cloud.volumes(begun_after, with_deleted=True)
+    return next((volume for volume in listed if volume.id == id_), None)
+
+
+def _find_live(op: Operation, id_: str, begun_after: float) -> StoredVolume | None:
+    """Return a volume; None only where a second listing, which began later, does not have it as live either."""
+    if volume := _find(op.cloud, id_, begun_after):
+        return volume
+    volume = _find_with_deleted(op.cloud, id_, op.clock.now())
+    return None if volume is None or volume.deleted else volume
+
+
+def _warn_of_differences(op: Operation, volume: StoredVolume, inputs: Mapping[str, Any]) -> None:
+    """Warn of what the service has otherwise than the program says; what it does not say is not otherwise."""
+    live = {"size_gb": volume.size_gb, "interface": volume.interface, "region": volume.region}
+    known = {name: None if value is None else inputs.get(name) for name, value in live.items()}
+    if problem := _differences(volume, **known):
+        op.warn_once(f"the volume {volume.id} {problem}; nothing is replaced because of that")
+
+
 def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface: str | None, region: str | None) -> str:
     """Say how a volume differs from the program in what cannot be changed; empty where it does not."""
     if volume is None:
@@ -211,7 +249,7 @@ def _differences(volume: StoredVolume | None, *, size_gb: int | None, interface:
 # -- making ------------------------------------------------------------------------------------------------------------
 
 
-def _with_marked_name(op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
+def _with_marked_name(op: Operation, spec: VolumeSpec, generation: int, listed: Sequence[StoredVolume]) -> MadeVolume:
     """Make a volume under a name that was never used."""
     prefix, digest = naming.fit(naming.logical_name(op.urn or "volume")), spec.digest(op.settings.api_key)
     known, used = {volume.id for volume in listed}, {volume.name for volume in listed}
@@ -219,17 +257,17 @@ def _with_marked_name(op: Operation, spec: VolumeSpec, generation: int, listed: 
         name = naming.compose(prefix, spec.mark, digest, generation)
         if name not in used:
             made = _create(op.cloud, name, name, spec)
-            if made.id not in known:
+            if made.volume.id not in known:
                 return made
         generation += 1  # of a volume that was renamed since, the service still knows the key
 
 
-def _create(cloud: Cloud, name: str, key: str, spec: VolumeSpec) -> StoredVolume:
+def _create(cloud: Cloud, name: str, key: str, spec: VolumeSpec) -> MadeVolume:
     key = naming.sending(cloud.project().id, key)
     return cloud.create_volume(name, spec.size_gb, spec.interface, spec.region, key)
 
 
-def _with_fixed_name(op: Operation, spec: VolumeSpec, name: str, listed: Sequence[StoredVolume]) -> StoredVolume:
+def _with_fixed_name(op: Operation, spec: VolumeSpec, name: str, listed: Sequence[StoredVolume]) -> MadeVolume:
     """Make a volume whose name the user chose, which carries no mark of ours.
 
     A live namesake is a stranger's, unless the service knows our key for it: then a create of ours made it whose
@@ -244,12 +282,12 @@ def _with_fixed_name(op: Operation, spec: VolumeSpec, name: str, listed: Sequenc
             made = _create(op.cloud, name, naming.compose(name, spec.mark, digest, generation), spec)
         except RejectedError as error:
             raise _taken_name(namesake, name, error) from error
-        if namesake and made.id == namesake.id:
+        if namesake and made.volume.id == namesake.id:
             return made
-        if made.id in known:  # the service still knows the key of a volume that was renamed since
+        if made.volume.id in known:  # the service still knows the key of a volume that was renamed since
             generation += 1
         elif namesake:
-            op.cloud.delete_volume(made.id)  # the service takes a name twice; this one was made a moment ago
+            op.cloud.delete_volume(made.volume.id)  # the service takes a name twice; this one was made a moment ago
             raise _taken_name(namesake, name)
         else:
             return made
@@ -274,21 +312,25 @@ def _delete(op: Operation, id_: str, record: Record, describe: Callable[[Sequenc
     """
     volume, recorded = _find(op.cloud, id_, op.clock.now()), record.text("volume_name")
     if volume is None:
+        volume = _find_with_deleted(op.cloud, id_, op.clock.now())
+    if volume and volume.deleted:
         return ""
-    if recorded and volume.name != recorded:
+    if volume and volume.name != recorded:
         raise OwnershipError(
             f"the volume {id_} is named {volume.name!r} but the state records {recorded!r}",
             "if it is still this stack's, `pulumi refresh` records the new name; "
             "one that only waits for its deletion is not refreshed, and needs the recorded name back",
         )
-    if volume.bids:
+    if volume and volume.bids:
         return f"held by {describe(volume.bids)}"
     try:
-        op.cloud.delete_volume(id_)
+        is_known = op.cloud.delete_volume(id_)  # also where no listing has it: one can lag
     except RejectedError as error:
         if error.status not in _ATTACHED:
             raise
         return str(error)
+    if not (volume or is_known):
+        return ""
     return "it is still listed" if _find(op.cloud, id_, op.clock.now()) else ""
 
 

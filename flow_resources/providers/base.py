@@ -28,9 +28,9 @@ from flow_resources.cloud.footprint import share_one_heap
 from flow_resources.core.hidden import TOKEN
 from flow_resources.errors import FlowResourcesError, one_line
 from flow_resources.lifecycle import verbs
-from flow_resources.lifecycle.ledger import Backend
 from flow_resources.lifecycle.operation import Deployment, Operation
 from flow_resources.lifecycle.resource import Resource
+from flow_resources.lifecycle.stored_states import Backend
 
 _deployment = Deployment(lambda _key: None, backend)
 
@@ -66,7 +66,8 @@ class FlowProvider(ResourceProvider):
         with _operation("check") as (op, _):
             result = verbs.check(op, self.resource, engine.unknowns_in(_olds), engine.unknowns_in(news))
             failures = [CheckFailure(failure.path, failure.text) for failure in result.failures]
-            return CheckResult(engine.unknowns_out(result.inputs), failures)
+            inputs = engine.secrets_out(engine.unknowns_out(result.inputs), self._secret_inputs())
+            return CheckResult(inputs, failures)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         """Say what a change does; see `verbs.diff`."""
@@ -99,6 +100,9 @@ class FlowProvider(ResourceProvider):
         with _operation("delete") as (op, _):
             verbs.delete(op, self.resource, _id, _props)
 
+    def _secret_inputs(self) -> set[str]:
+        return {field.name for field in self.resource.fields if field.secret}
+
 
 @contextlib.contextmanager
 def _operation(verb: str) -> Iterator[tuple[Operation, engine.Call]]:
@@ -106,7 +110,7 @@ def _operation(verb: str) -> Iterator[tuple[Operation, engine.Call]]:
     call = engine.find_call()
     report, deployment = engine.EngineReport(call), current()
     try:
-        yield Operation(deployment, report, verb, call.urn, call.timeout), call
+        yield Operation(deployment, report, verb, call.urn, call.timeout, call.ignore_changes), call
     except FlowResourcesError as error:
         engine.set_error_line(call, str(error))
         raise

@@ -52,6 +52,7 @@ class FakeMithril(Console):
         detach_seconds: float = 0.0,
         boot_failure_rate: float = 0.0,
         page_limit: int = 100,
+        list_lag_seconds: float = 0.0,
         idempotency: Idempotency = "dedupe",
         name_filter: NameFilter = "exact",
         unique_bid_names: bool = False,
@@ -77,6 +78,7 @@ class FakeMithril(Console):
             detach_seconds: time that volumes stay attached to a bid after it has terminated.
             boot_failure_rate: share of the machines that boot into STATUS_ERROR, from 0 to 1.
             page_limit: the maximum and default number of rows per page of a list.
+            list_lag_seconds: time for which the lists of bids, volumes and SSH keys do not show what was created.
             idempotency: the effect of an Idempotency-Key that was used before. "dedupe": return the present state of
                 what it created; the key is free again once that has ended. "terminated": the same, but the key is never
                 free again. "ignore": keys are not read.
@@ -111,6 +113,7 @@ class FakeMithril(Console):
             "detach_seconds": detach_seconds,
             "boot_failure_rate": boot_failure_rate,
             "page_limit": page_limit,
+            "list_lag_seconds": list_lag_seconds,
             "idempotency": idempotency,
             "name_filter": name_filter,
             "unique_bid_names": unique_bid_names,

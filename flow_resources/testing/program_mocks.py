@@ -7,8 +7,9 @@
 
     import infra  # the program
 
-Clusters are running and volumes exist at once, with outputs of the same types as the real ones. Inputs are not checked
-and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
+Clusters are running, or paused where the program says so, and volumes exist at once, with outputs of the same types as
+the real ones. Inputs are not checked and nothing is rented: to test the effect of a change or of the market, use the
+fake cloud.
 """
 
 from __future__ import annotations
@@ -61,8 +62,10 @@ class FlowMocks(pulumi.runtime.Mocks):
         make_outputs = {CLUSTER: _cluster, VOLUME: _volume}.get(args.typ)
         if make_outputs is None:
             return f"{args.name}-id", {**inputs, **self.outputs.get(args.name, {})}
-        id_ = args.resource_id or f"{'bid' if args.typ == CLUSTER else 'vol'}_{_number(args.name):08d}"
-        return id_, {**inputs, **make_outputs(args.name, id_, inputs), **self.outputs.get(args.name, {})}
+        outputs = self.outputs.get(args.name, {})
+        own_id, prefix = (outputs.get("task_id"), "bid") if args.typ == CLUSTER else (outputs.get("volume_id"), "vol")
+        id_ = args.resource_id or own_id or f"{prefix}_{_number(args.name):08d}"
+        return id_, {**inputs, **make_outputs(args.name, id_, inputs), **outputs}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:  # noqa: ARG002 - required by the base class
         """Return an empty result for a function; the resources of this package call none."""
@@ -71,30 +74,31 @@ class FlowMocks(pulumi.runtime.Mocks):
 
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     count, price = int(inputs.get("num_instances") or 1), float(inputs.get("max_price_per_hour") or 1.0)
-    network = _number(name) % 200
-    instances = [
+    network, is_paused = _number(name) % 200, inputs.get("paused") is True
+    machines = [
         {
             "id": f"inst_{_number(name):06d}{index:02d}",
-            "status": "running",
-            "public_ip": f"198.51.100.{(network + index) % 254 + 1}",
-            "private_ip": f"10.0.{network}.{index + 1}",
-            "ssh_port": 22,
+            "status": "paused" if is_paused else "running",
+            "public_ip": None if is_paused else f"198.51.100.{(network + index) % 254 + 1}",
+            "private_ip": None if is_paused else f"10.0.{network}.{index + 1}",
+            "ssh_port": None if is_paused else 22,
         }
         for index in range(count)
     ]
+    running = [] if is_paused else machines
     return {
         "task_id": id_,
         "task_name": f"{name}-mocked",
         "project": PROJECT,
-        "status": "running",
-        "status_message": f"{count}/{count} machines running",
+        "status": "paused" if is_paused else "running",
+        "status_message": "paused" if is_paused else f"{count}/{count} machines running",
         "region": inputs.get("region") or REGION,
         "max_price_per_hour": price,
         "max_cost_per_hour": price * count,
-        "instances": instances,
-        "public_ips": [instance["public_ip"] for instance in instances],
-        "private_ips": [instance["private_ip"] for instance in instances],
-        "ssh_commands": [f"ssh ubuntu@{instance['public_ip']}" for instance in instances],
+        "instances": machines,
+        "public_ips": [machine["public_ip"] for machine in running],
+        "private_ips": [machine["private_ip"] for machine in running],
+        "ssh_commands": [f"ssh ubuntu@{machine['public_ip']}" for machine in running],
         "volume_ids": [mount["volume_id"] for mount in inputs.get("volumes") or []],
         "preemptions": 0,
         "created_at": CREATED_AT,

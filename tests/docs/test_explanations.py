@@ -70,7 +70,7 @@ def test_the_name_on_the_page_is_taken_apart_as_the_page_says() -> None:
     """Each row of its table, in the order of the name."""
     name = blocks(SAFETY, "text")[0].splitlines()[0]
     (parts, *_) = tables(section(SAFETY, "Names carry the mark"))
-    cut = re.fullmatch(r"(\w+)-(\w{6})(\w{8})-(\w{6})-(\d)", name)
+    cut = re.fullmatch(r"(\w+)-(\w{12})(\w{8})-(\w{6})-(\d)", name)
     assert cut
     assert [ticked(row[0])[0] for row in parts[1:]] == list(cut.groups())
     taken = naming.take_apart(name)

@@ -37,7 +37,8 @@ def rows(page: Path, title: str) -> dict[str, list[str]]:
 @each_resource
 def test_the_table_of_outputs_is_the_class(resource: type[Any], fields: Sequence[Field]) -> None:
     """Every output that is described in the class, and none that is not there."""
-    annotated = set(resource.__annotations__)
+    properties = {name for name, value in vars(resource).items() if isinstance(value, property)}
+    annotated = {*resource.__annotations__, *properties}
     listed = set(rows(PAGES[resource], "Outputs"))
     assert listed <= annotated
     assert annotated - listed <= {field.name for field in fields}

@@ -65,8 +65,8 @@ def test_a_mark_is_the_beginning_of_two_hashes() -> None:
     """Anybody can compute it who guesses the owner and the URN."""
     owner, urn = "acme/training/dev", "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
     first, second = (hashlib.sha256(text.encode()).hexdigest() for text in (owner, urn))
-    assert str(naming.Mark.of(owner, urn)) == first[:6] + second[:8]
-    example = re.search(r"`(trainer-[0-9a-f]{14}-[0-9a-f]{6}-\d)`", PAGE.read_text())
+    assert str(naming.Mark.of(owner, urn)) == first[:12] + second[:8]
+    example = re.search(r"`(trainer-[0-9a-f]{20}-[0-9a-f]{6}-\d)`", PAGE.read_text())
     assert example
     assert naming.take_apart(example[1])
 

@@ -134,7 +134,7 @@ def test_bad_inputs_are_one_line_each_and_cancel_nothing(tmp_path: Path, cloud: 
     """As the real `pulumi` words them."""
     project = make(tmp_path, cloud)
     (state,) = (tmp_path / "backend").rglob("stacks/proj/dev.json")
-    whole, bid = state.read_text(), cloud.add_bid("trainer-3f9a1c7be02d4d-9c01d2-1")["fid"]
+    whole, bid = state.read_text(), cloud.add_bid("trainer-3f9a1c5d08b67be02d4d-9c01d2-1")["fid"]
     url, key = cloud.url, "could not list the projects of the API key"
 
     def said(*arguments: str, **env: str) -> str:

@@ -434,6 +434,15 @@ def test_the_services_time_is_the_clouds(mithril, client, clock):
     assert client.get("/v2/me").headers["Date"] == "Fri, 15 Jan 2027 13:00:00 GMT"
 
 
+def test_the_date_of_a_faulty_response_is_the_clouds(mithril, client, clock):
+    """Unless the rule says otherwise."""
+    clock.advance(hours=5)
+    mithril.faults.add(path="/v2/me", status=503)
+    mithril.faults.add(path="/v2/me", status=503, headers={"Date": "yesterday"})
+    assert client.get("/v2/me").headers["Date"] == "Fri, 15 Jan 2027 13:00:00 GMT"
+    assert client.get("/v2/me").headers["Date"] == "yesterday"
+
+
 def test_a_body_that_is_too_large_is_refused_in_the_envelope_and_noted(mithril):
     """Fault rules apply to it as to any other request."""
     body = b'"' + b"x" * 2_000_000 + b'"'

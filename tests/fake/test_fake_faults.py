@@ -456,3 +456,39 @@ def test_once_is_once_also_by_chance(mithril, client):
     rule = mithril.faults.add(rate=1.0, times=1)
     assert [client.get("/v2/me").status_code for _ in range(3)] == [500, 200, 200]
     assert rule.fired == 1
+
+
+def test_an_altered_object_has_the_fields_of_the_rule_in_place_of_its_own(mithril, raw):
+    """The request has its effect, and the rest is as it is."""
+    mithril.faults.add(kind="alter", method="POST", path=BIDS, body={"fid": "bid_999999", "region": None})
+    answer = place(raw)
+    (bid,) = mithril.bids
+    assert answer.status_code == 201
+    assert answer.json() == {**bid, "fid": "bid_999999", "region": None}
+
+
+@pytest.mark.parametrize("path", ["/v2/spot/bids", "/v2/volumes"])
+def test_each_row_of_an_altered_list_has_the_fields_of_the_rule(mithril, raw, path):
+    """In a page, and in a list without pages."""
+    mithril.add_bid("one")
+    mithril.add_bid("two")
+    mithril.add_volume("three")
+    mithril.faults.add(kind="alter", method="GET", path=f"{path}$", body={"name": "other"})
+    answer = raw.get(path, params={"project": mithril.project_id}).json()
+    rows = answer["data"] if isinstance(answer, dict) else answer
+    assert {row["name"] for row in rows} == {"other"}
+    assert len({row["fid"] for row in rows}) == len(rows) > 0
+
+
+def test_an_error_is_not_altered(mithril, raw):
+    """It has its own shape."""
+    mithril.faults.add(kind="alter", body={"fid": "bid_999999"})
+    answer = raw.get("/v2/spot/bids/bid_000009")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Bid bid_000009 not found"})
+
+
+@pytest.mark.parametrize("body", [None, [], "text"])
+def test_an_alteration_without_fields_is_refused(mithril, body):
+    """It would change nothing."""
+    with pytest.raises(ValueError, match="body"):
+        mithril.faults.add(kind="alter", body=body)

@@ -26,7 +26,8 @@ def test_the_price_history_has_a_series_for_each_type_and_region(mithril, client
     assert len({(series["instance_type"], series["region"]) for series in everything}) == len(everything) > 60
     (series,) = prices(client, instance_types=f"{A100},", region="us-east1-a")["series"]
     assert set(series["spot_prices"]) == {"$12.00"}
-    assert len(series["timestamps"]) == len(series["spot_prices"]) == 100
+    assert len(series["timestamps"]) == len(series["spot_prices"]) == len(series["reserved_prices"]) == 100
+    assert set(series["reserved_prices"]) == {"$24.00"}
 
 
 def test_the_whole_price_history_is_every_change(cloud, connect):

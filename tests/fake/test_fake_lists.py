@@ -67,6 +67,9 @@ def test_bids_are_filtered(mithril, client):
         ({"name": "train"}, [a, c]),
         ({"name": "tra"}, []),
         ({"status": "Open"}, [b]),
+        ({"status": "Allocated"}, [a, c]),
+        ({"status": "Open,Allocated"}, [a, b, c]),
+        ({"status": ["Open", "Paused"]}, [b]),
         ({"instance_type": "it_RrgkIZz6c9BZu5gi"}, [c]),
         ({"region": "us-central5-a"}, [a, b]),
         ({"project": mithril.project_id, "name": "train", "region": "us-east1-a"}, [c]),
@@ -174,3 +177,26 @@ def test_text_that_cannot_be_stored_is_422(client):
     for name in ("volumes", "ssh_keys"):
         raw = json.dumps(client.bid_body(**{name: ["\ud800"]}))
         assert client.post("/v2/spot/bids", content=raw.encode()).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/v2/spot/bids", "/v2/volumes", "/v2/ssh-keys"])
+def test_a_list_may_lag_behind_what_was_created(cloud, connect, clock, path):
+    """A read by id does not, nor what the console tells."""
+    mithril = cloud(list_lag_seconds=30.0)
+    client = connect(mithril)
+    bid = client.bid()
+    mithril.add_volume("data")
+    mithril.add_ssh_key("key")
+
+    def rows():
+        answer = client.get(path, params={"project": mithril.project_id}).json()
+        return answer["data"] if isinstance(answer, dict) else answer
+
+    assert rows() == []
+    assert client.read(bid)["fid"] == bid["fid"]
+    assert mithril.bids
+    assert mithril.volumes
+    clock.advance(29.0)
+    assert rows() == []
+    clock.advance(1.0)
+    assert len(rows()) == 1

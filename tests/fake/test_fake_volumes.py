@@ -125,7 +125,26 @@ def test_volumes_cannot_be_changed_under_notice(mithril, client):
     volume, bid = client.volume(), client.bid()
     mithril.preempt(bid["fid"], notice_seconds=60)
     answer = client.patch(f"/v2/spot/bids/{bid['fid']}", json={"volumes": [volume["fid"]]})
-    assert (answer.status_code, "being preempted" in answer.json()["detail"]) == (400, True)
+    assert (answer.status_code, "is preempted" in answer.json()["detail"]) == (400, True)
+
+
+def test_volumes_cannot_be_changed_while_a_preempted_bid_waits(mithril, client):
+    """Before its first machines, while it is paused and once it has machines again they can be."""
+    bid = client.bid(limit_price="$1.00")
+    first, second, third = (mithril.add_volume(name)["fid"] for name in ("a", "b", "c"))
+
+    def change(*volumes):
+        return client.patch(f"/v2/spot/bids/{bid['fid']}", json={"volumes": volumes}).status_code
+
+    assert (client.read(bid)["status"], change(first)) == ("Open", 200)
+    client.patch(f"/v2/spot/bids/{bid['fid']}", json={"limit_price": "$50.00"})
+    mithril.preempt(bid["fid"])
+    assert (client.read(bid)["status"], change(second)) == ("Open", 400)
+    assert change(first) == 200  # no change
+    client.patch(f"/v2/spot/bids/{bid['fid']}", json={"paused": True})
+    assert change(second) == 200
+    client.patch(f"/v2/spot/bids/{bid['fid']}", json={"paused": False})
+    assert (client.read(bid)["status"], change(third)) == ("Allocated", 200)
 
 
 def test_volumes_may_need_a_pause(cloud, connect):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import import_module
@@ -392,3 +393,33 @@ def test_without_the_extra_the_cloud_says_what_to_install(asked: str, monkeypatc
     assert done.stderr.splitlines()[-1] == (
         "ImportError: a fake Mithril needs aiohttp: pip install 'flow-resources[testing]'"
     )
+
+
+@pytest.mark.timeout(60)
+def test_a_test_may_stop_the_clocks_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As freezegun does: what the cloud itself waits for goes on, and the mock ends."""
+    with monkeypatch.context() as stopped:
+        for name in ("time", "monotonic", "perf_counter"):
+            stopped.setattr(time, name, lambda at=getattr(time, name)(): at)
+        with mock_mithril() as mithril:
+            mithril.faults.add(kind="slow", seconds=0.01)
+            assert rent().task_id == mithril.live_bids[0]["fid"]
+            at = mithril.clock.now()
+            assert at == mithril.clock.now() == time.time()
+
+
+@pytest.mark.timeout(60)
+def test_freezegun_stops_the_clock_of_the_cloud_and_not_its_server() -> None:
+    """Around a mock, inside it, and as a decorator of the same test."""
+    freeze_time = pytest.importorskip("freezegun").freeze_time
+
+    @freeze_time("2026-05-01 12:00")
+    @mock_mithril
+    def program(mithril: FakeMithril) -> None:
+        assert rent().task_id == mithril.live_bids[0]["fid"]
+        assert mithril.live_bids[0]["created_at"].startswith("2026-05-01T12:00:00")
+
+    program()
+    with mock_mithril() as mithril, freeze_time("2026-05-01 12:00"):
+        rent()
+        mithril.stop()

@@ -24,6 +24,9 @@ EXPORTED = {
     "data": {"flow": "volume/1", "size_gb": 500, "region": "eu-central1-a"},
     "hub": {"flow": "cluster/1"},
     "n": 1,
+    "unreadable": {},
+    "half": {"flow": "volume/1", "volume_id": {}, "region": {}},
+    "ips": {"flow": "cluster/1", "public_ips": ["198.51.100.7", {}]},
 }
 
 
@@ -115,6 +118,26 @@ def test_a_missing_or_wrong_export_fails_with_one_line(read: Callable[[], Any], 
         run(lambda: read().region)
     assert why in str(failed.value)
     assert "to that project's program and run `pulumi up` there" in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("read", "why"),
+    [
+        (
+            lambda: VolumeReference(STACK, "unreadable").region,
+            "'unreadable' of the stack acme/infra/prod is a secret that",
+        ),
+        (lambda: VolumeReference(STACK, "half").size_gb, "is a volume whose volume_id, region is a secret that"),
+        (lambda: ClusterReference(STACK, "ips").region, "is a cluster whose public_ips is a secret that"),
+    ],
+)
+def test_a_secret_under_another_passphrase_is_called_so(read: Callable[[], Any], why: str) -> None:
+    """The engine gives an empty mapping for it, whole or in its parts: neither is a volume without an id."""
+    with pytest.raises(pulumi.RunError) as failed:
+        run(read)
+    assert f"{why} cannot be decrypted with this passphrase" in str(failed.value)
+    assert str(failed.value).endswith("or let the other project export it without a secret")
+    assert "pulumi stack change-secrets-provider" in str(failed.value)
 
 
 def test_an_export_has_the_frozen_shape(mocker: Any) -> None:

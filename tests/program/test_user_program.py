@@ -71,6 +71,42 @@ def test_outputs_can_be_set_by_name(load: Load) -> None:
     )
 
 
+def test_a_paused_cluster_comes_up_paused() -> None:
+    """Without addresses, and with its machines: as the service has it."""
+    pulumi.runtime.set_mocks(FlowMocks(), project="p", stack="s", preview=False)
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        inputs = {"instance_type": "8xa100", "max_price_per_hour": 1.0, "num_instances": 2}
+        hub = flow_resources.GpuCluster("hub", **inputs, paused=True)
+        parts = (hub.status, hub.status_message, hub.public_ips, hub.private_ips, hub.ssh_commands, hub.instances)
+
+        def check_outputs(values: list[Any]) -> None:
+            *words, machines = values
+            assert words == ["paused", "paused", [], [], []]
+            assert [(one["status"], one.get("public_ip")) for one in machines] == [("paused", None)] * 2
+
+        return pulumi.Output.all(*parts).apply(check_outputs)
+
+    program()
+
+
+@pytest.mark.parametrize(
+    ("kind", "output", "id_"), [("GpuCluster", "task_id", "bid_7"), ("Volume", "volume_id", "vol_7")]
+)
+def test_an_id_that_a_test_sets_is_the_resources_id(kind: str, output: str, id_: str) -> None:
+    """Everywhere where the id is used."""
+    pulumi.runtime.set_mocks(FlowMocks({"it": {output: id_}}), project="p", stack="s", preview=False)
+    inputs = {"Volume": {"size_gb": 1}, "GpuCluster": {"instance_type": "8xa100", "max_price_per_hour": 1.0}}[kind]
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        made = getattr(flow_resources, kind)("it", **inputs)
+        return pulumi.Output.all(made.id, getattr(made, output)).apply(lambda ids: _assert_equal(ids, [id_, id_]))
+
+    program()
+
+
 @pytest.mark.parametrize("preview", [True, False])
 def test_get_and_every_order_work_under_the_mocks_of_a_user(preview: bool) -> None:
     """Mocks may reject every call: this package depends on none."""

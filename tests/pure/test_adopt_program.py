@@ -20,7 +20,7 @@ from flow_resources.core.cluster_fields import check_cluster
 from flow_resources.core.models import Bid, InstanceType, StoredVolume
 from flow_resources.core.volume_fields import check_volume
 
-MARKED = "trainer-3f9a1c7be02d4d-9c01d2-1"
+MARKED = "trainer-3f9a1c5d08b67be02d4d-9c01d2-1"
 A100 = InstanceType("it_1", "a100-80gb.sxm.8x", 8, "A100")
 NASTY = (
     '"""',

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flow_resources.core import cluster_fields, volume_fields
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market, RegionSources, check_market, check_regions, drop_hints, resolve_region
-from flow_resources.core.placement_fields import instance_type
+from flow_resources.core.placement_fields import instance_type, ssh_keys, volumes
 
 CLUSTER = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a"}
 VOLUME = {"size_gb": 100.0, "region": "us-central5-a"}
@@ -273,6 +273,13 @@ BAD_CLUSTERS = [
         "volumes[0].volume_id",
         "must be a Volume or the id of one",
         "got 'bid_1'",
+    ),
+    row(
+        "mount-id-undecryptable",
+        {"volumes": [mount({})]},
+        "volumes[0].volume_id",
+        "must be a Volume or the id of one",
+        "got {}: a secret of another stack reads so where its passphrase is another one",
     ),
     row("mount-path-number", {"volumes": [mount(mount_path=5.0)]}, "volumes[0].mount_path", "must be a path", "got 5"),
     row("mount-path-relative", {"volumes": [mount(mount_path="data")]}, "volumes[0].mount_path", _PATH, "got 'data'"),
@@ -677,6 +684,44 @@ def test_a_port_that_stands_twice_is_reported_beside_a_bad_one(market: Market) -
     found = judge_cluster(market, ports=[80.0, 8080.0, 80.0, 8080.0])
     assert [failure.path for failure in found.failures] == ["ports[0]", "ports[2]", "ports[3]"]
     assert "is in the list twice, got 8080" in found.failures[-1].text
+
+
+def test_of_thousands_of_bad_items_the_first_are_reported(market: Market) -> None:
+    """A range that begins too low: the message stays one that a person reads, and says how many more there are."""
+    found = judge_cluster(market, ports=[float(port) for port in range(300)])
+    assert [failure.path for failure in found.failures] == [*(f"ports[{place}]" for place in range(100)), "ports"]
+    assert found.failures[-1].text == "ports has 200 more items that break a rule: correct the first ones"
+
+
+class Compared(str):
+    """A string that counts how often it is compared."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str.__eq__(self, other)
+
+
+@pytest.mark.parametrize(
+    ("rule", "item"), [(ssh_keys, Compared), (volumes, lambda text: mount(Compared(f"vol_{text}"), f"/mnt/{text}"))]
+)
+def test_a_check_of_a_long_list_compares_each_item_a_few_times(rule: Any, item: Any, monkeypatch: Any) -> None:
+    """Not with every other one: 64,000 ports took seconds."""
+    monkeypatch.setattr(Compared, "times", 0)
+    assert len(rule([item(f"key-{number}") for number in range(2_000)])) == 2_000
+    assert Compared.times < 4 * 2_000
+
+
+@pytest.mark.parametrize("paths", [["/mnt/a", "/mnt/a/b/c"], ["/mnt/a/b/c", "/mnt/a"], ["/mnt/a", "/mnt/ab", "/mnt/a"]])
+def test_overlapping_paths_are_found_in_either_order(market: Market, paths: list[str]) -> None:
+    """And a path that only begins with the same letters does not overlap."""
+    mounts = [mount(f"vol_{place}", path) for place, path in enumerate(paths)]
+    (failure,) = cluster_fields.check_cluster({**CLUSTER, "volumes": mounts}).failures
+    assert failure.path == f"volumes[{len(paths) - 1}].mount_path"
+    assert f"overlaps {paths[0]}" in failure.text
 
 
 def test_a_key_that_looks_like_a_path_is_shown_with_its_own_value(market: Market) -> None:

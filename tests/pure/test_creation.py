@@ -10,7 +10,7 @@ from flow.errors import APIError, NetworkError, RateLimitError
 from support.stack import FakeClock
 
 from flow_resources.cloud import RetryBudget
-from flow_resources.cloud.creation import KINDS, NamedKind, create_once
+from flow_resources.cloud.creation import KINDS, Creation, NamedKind, create_once, require_key
 from flow_resources.errors import UnavailableError
 
 TOYS = NamedKind("/v2/toys", lambda _: {}, lambda row: row.get("status") != "broken")
@@ -26,16 +26,22 @@ GONE = {
 class Service:
     """A service that ignores the Idempotency-Key and fails the first requests."""
 
-    def __init__(self, kind: NamedKind, *failures: tuple[bool, Exception]) -> None:
+    def __init__(self, kind: NamedKind, *failures: tuple[bool, Exception | None]) -> None:
         self.kind, self.failures, self.sent, self.listed = kind, list(failures), 0, 0
+        self.answers: list[Any] = []
+        """What the next requests answer, in place of the row that they made."""
+        self.lag = 0.0
         self.rows: list[dict[str, Any]] = []
         self.next_cursor: str | None = None
         self.clock = FakeClock()
+        self.made_at: dict[str, float] = {}
 
     def add(self, **fields: Any) -> dict[str, Any]:
         """Add a row."""
         number = len(self.rows) + 1
-        self.rows.append({"fid": f"id_{number}", "name": BODY["name"], "created_at": f"2026-01-0{number}", **fields})
+        row = {"fid": f"id_{number}", "name": BODY["name"], "created_at": f"2026-01-0{number}", **fields}
+        self.rows.append(row)
+        self.made_at[row["fid"]] = self.clock.now()
         return self.rows[-1]
 
     def send(self) -> dict[str, Any]:
@@ -45,17 +51,28 @@ class Service:
         row = self.add() if effect else {}
         if error:
             raise error
-        return row
+        return self.answers.pop(0) if self.answers else row
 
-    def get(self, path: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer a listing."""
-        assert (path, params["project"], params.get("name", "mine")) == (self.kind.path, "proj_1", "mine")
+    def get(self, path: str, params: Mapping[str, Any]) -> Any:
+        """Answer a listing, which lags, or a read of one, which does not."""
+        if path != self.kind.path:
+            assert self.kind.has_get
+            for row in self.rows:
+                if path == f"{self.kind.path}/{row['fid']}":
+                    return row
+            raise APIError("none", status_code=404)
+        assert (params["project"], params.get("name", "mine")) == ("proj_1", "mine")
         self.listed += 1
-        return {"data": list(self.rows), "next_cursor": self.next_cursor}
+        rows = [row for row in self.rows if self.made_at[row["fid"]] + self.lag <= self.clock.now()]
+        return {"data": rows, "next_cursor": self.next_cursor}
+
+    def create_all(self, seconds: float = 60.0) -> Creation:
+        """Create under the name; return what was made, and what beside it."""
+        return create_once(self.kind, BODY, self.send, self.get, RetryBudget(seconds, clock=self.clock))
 
     def create(self) -> Any:
-        """Create under the name."""
-        return create_once(self.kind, BODY, self.send, self.get, RetryBudget(60.0, clock=self.clock))
+        """Create under the name; return what was made."""
+        return self.create_all().row
 
 
 @pytest.fixture(params=EVERY_KIND, ids=lambda kind: kind.path)
@@ -90,7 +107,8 @@ def test_a_rate_limited_request_is_sent_again_without_a_look_up(kind: NamedKind)
     """Nothing happened."""
     service = Service(kind, (False, RateLimitError("busy")))
     service.create()
-    assert (service.sent, service.listed) == (2, 0 if kind.is_name_new else 1)
+    # A kind that cannot be asked for by its id is listed before, and to see what was made.
+    assert (service.sent, service.listed) == (2, 0 if kind.has_get else 2)
 
 
 def test_what_existed_before_is_not_taken_for_it() -> None:
@@ -106,7 +124,8 @@ def test_the_oldest_of_several_is_taken(kind: NamedKind) -> None:
     service = Service(kind, (True, NetworkError("lost")))
     send = service.send
     service.send = lambda: (service.add(), send())[1]  # type: ignore[method-assign]
-    assert service.create() == service.rows[0]
+    made = service.create_all()
+    assert made.row == service.rows[0]
 
 
 def test_a_refusal_after_a_lost_answer_is_a_refusal(kind: NamedKind) -> None:
@@ -129,3 +148,155 @@ def test_a_listing_that_is_cut_proves_nothing(kind: NamedKind) -> None:
     with pytest.raises(UnavailableError, match="is cut"):
         service.create()
     assert service.sent == (1 if kind.is_name_new else 0)
+
+
+# -- answers that are none, and listings that lag ----------------------------------------------------------------------
+
+NO_ANSWER: dict[str, Any] = {
+    "an empty object": {},
+    "a list": [],
+    "null": None,
+    "text": "created",
+    "a number": 7,
+    "an empty id": {"fid": "", "name": "mine"},
+    "an id that is no text": {"fid": 7, "name": "mine"},
+    "another shape": {"data": {"fid": "id_1", "name": "mine"}},
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWER.values(), ids=NO_ANSWER)
+def test_an_answer_without_an_id_is_a_lost_answer(kind: NamedKind, answer: Any) -> None:
+    """What it created is found by its name."""
+    service = Service(kind)
+    service.answers = [answer]
+    assert service.create() == service.rows[0]
+    assert (service.sent, len(service.rows)) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["mine", "theirs"])
+def test_an_answer_with_the_id_of_something_else_is_a_lost_answer(name: str) -> None:
+    """Whatever name it gives."""
+    service = Service(KINDS["/v2/spot/bids"])
+    theirs = service.add(name="theirs")
+    service.answers = [{**theirs, "name": name}]
+    assert service.create() == service.rows[1]
+    assert service.sent == 1
+
+
+def test_an_answer_with_an_id_that_was_there_before_is_the_answer_of_a_known_key() -> None:
+    """It was renamed since, or deleted; the caller chooses another name."""
+    service = Service(TOYS, (False, None))
+    renamed = service.add(name="renamed")
+    service.answers = [renamed]
+    assert service.create() == renamed
+    assert service.sent == 1
+
+
+def test_an_answer_with_an_id_that_was_there_before_is_not_believed_beside_a_new_thing() -> None:
+    """Also where the listing shows the new one late."""
+    service = Service(TOYS)
+    service.lag = 8.0
+    service.answers = [service.add(name="theirs")]
+    service.clock.sleep(10.0)
+    assert service.create() == service.rows[1]
+
+
+@pytest.mark.parametrize("name", ["mine", "theirs"])
+def test_an_answer_with_an_id_that_nobody_knows_is_a_lost_answer(kind: NamedKind, name: str) -> None:
+    """The listing has the thing under another id."""
+    service = Service(kind)
+    service.answers = [{"fid": "id_999", "name": name}]
+    assert service.create() == service.rows[0]
+    assert service.sent == 1
+
+
+def test_an_answer_that_says_too_little_is_completed(kind: NamedKind) -> None:
+    """By what the service shows under its id."""
+    service = Service(kind)
+    service.answers = [{"fid": "id_1"}]
+    assert service.create() == service.rows[0]
+
+
+def test_an_answer_counts_where_nothing_can_be_asked(kind: NamedKind) -> None:
+    """Its id must not get lost."""
+    service = Service(kind)
+    get = service.get
+
+    def get_before(path: str, params: Mapping[str, Any]) -> Any:
+        if service.rows:
+            raise NetworkError("down")
+        return get(path, params)
+
+    service.get = get_before  # type: ignore[method-assign]
+    assert service.create() == service.rows[0]
+
+
+@pytest.mark.parametrize("lag", [0.5, 3.0, 5.0])
+def test_a_lost_answer_does_not_believe_a_listing_that_lags(kind: NamedKind, lag: float) -> None:
+    """It looks again before it sends again."""
+    service = Service(kind, (True, NetworkError("lost")))
+    service.lag = lag
+    assert service.create() == service.rows[0]
+    assert (service.sent, len(service.rows)) == (1, 1)
+
+
+@pytest.mark.parametrize("lag", [7.0, 9.0])
+def test_what_two_requests_made_is_told_and_the_older_one_counts(kind: NamedKind, lag: float) -> None:
+    """Where the listing lags for longer, and the service ignores the key."""
+    service = Service(kind, (True, NetworkError("lost")))
+    service.lag = lag
+    made = service.create_all()
+    assert service.sent == 2
+    assert made.row == service.rows[0]
+    assert list(made.doubles) == [service.rows[1]]
+
+
+def test_a_name_that_is_taken_after_a_lost_answer_is_taken_by_the_lost_request(kind: NamedKind) -> None:
+    """The listing shows it later."""
+    service = Service(kind, (True, NetworkError("lost")), (False, APIError("name already used", status_code=409)))
+    service.lag = 8.0
+    assert service.create() == service.rows[0]
+    assert (service.sent, len(service.rows)) == (2, 1)
+
+
+def test_nothing_is_sent_again_without_the_time_to_look_again(kind: NamedKind) -> None:
+    """The outcome is not known then."""
+    service = Service(kind, (True, NetworkError("lost")))
+    service.lag = 60.0
+    with pytest.raises(UnavailableError, match="'mine': it may exist"):
+        service.create_all(seconds=3.0)
+    assert service.sent == 1
+
+
+def test_a_listing_that_fails_between_two_looks_costs_no_further_request(kind: NamedKind) -> None:
+    """The looks go on until the time of a lag is over, with a listing that succeeded after it."""
+    service = Service(kind, (False, NetworkError("lost")))
+    get, failures = service.get, iter([False, True, True])
+
+    def sometimes(path: str, params: Mapping[str, Any]) -> Any:
+        if service.sent == 1 and path == kind.path and next(failures, False):
+            raise NetworkError("down")
+        return get(path, params)
+
+    service.get = sometimes  # type: ignore[method-assign]
+    assert service.create() == service.rows[0]
+    assert service.sent == 2
+
+
+KEY = {"project": "proj_1", "name": "flow-auto"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [*NO_ANSWER.values(), {"fid": "key_1", "name": "flow-auto"}, {"fid": "key_1", "name": "x", "private_key": "p"}],
+)
+def test_an_answer_that_is_no_ssh_key_is_told(answer: Any) -> None:
+    """Its private half is told once."""
+    with pytest.raises(UnavailableError, match="no readable answer to the request for the SSH key 'flow-auto'"):
+        require_key(KEY, answer)
+
+
+def test_an_ssh_key_is_one() -> None:
+    """Made by the service, or uploaded: then under whatever name the service has it."""
+    require_key(KEY, {"fid": "key_1", "name": "flow-auto", "private_key": "p"})
+    require_key({**KEY, "public_key": "ssh-ed25519 AAAA"}, {"fid": "key_1", "name": "other"})

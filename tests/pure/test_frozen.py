@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import pickletools
 import re
@@ -17,12 +18,14 @@ import flow_resources
 from flow_resources.cli import main
 from flow_resources.cloud.launch import idempotency_key
 from flow_resources.cloud.settings import resolve
+from flow_resources.cluster import TYPE as TYPE_OF_CLUSTER
 from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
 from flow_resources.core import cluster_fields, exports, naming, volume_fields
 from flow_resources.core.status import STATUSES
 from flow_resources.program import token
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.volume import VolumeProvider
+from flow_resources.volume import TYPE as TYPE_OF_VOLUME
 from flow_resources.volume import Volume
 
 FILE = Path(__file__).parents[1] / "frozen.json"
@@ -62,7 +65,7 @@ def what_is() -> dict[str, Any]:
     text = source()
     return {
         "public names": sorted(flow_resources.__all__),
-        "type tokens": {one.__name__: f"pulumi-python:{one._resource_type_name}" for one in (GpuCluster, Volume)},
+        "type tokens": {"GpuCluster": TYPE_OF_CLUSTER, "Volume": TYPE_OF_VOLUME},
         "provider classes": {
             one.__name__: class_path(provider)
             for one, provider in ((GpuCluster, GpuClusterProvider), (Volume, VolumeProvider))
@@ -73,9 +76,9 @@ def what_is() -> dict[str, Any]:
             "Volume": sorted(one.name for one in volume_fields.FIELDS),
         },
         "outputs": {
-            "GpuCluster": sorted(GpuCluster.__annotations__),
-            "GpuCluster.instances": sorted(name for name, one in vars(Instance).items() if isinstance(one, property)),
-            "Volume": sorted(Volume.__annotations__),
+            "GpuCluster": outputs(GpuCluster),
+            "GpuCluster.instances": outputs(Instance),
+            "Volume": outputs(Volume),
         },
         "hidden properties": sorted(set(re.findall(r'"(__[a-z]\w*)"', text)) - NOT_OURS),
         "exports": {f"{one.word}/{one.version}": sorted(one.shape(dict.fromkeys(one.keys))) for one in exports.KINDS},
@@ -90,6 +93,12 @@ def what_is() -> dict[str, Any]:
         "an idempotency key": idempotency_key(example_name()),
         "exit codes": {"a wrong command line": exit_code("nonsense"), "help": exit_code("--help")},
     }
+
+
+def outputs(resource: type[Any]) -> list[str]:
+    """Return what is annotated, and what is a property."""
+    properties = [name for name, one in vars(resource).items() if isinstance(one, property)]
+    return sorted([*inspect.get_annotations(resource), *properties])
 
 
 def is_heard(variable: str) -> bool:

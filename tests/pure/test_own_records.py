@@ -36,13 +36,11 @@ def hidden(*recorded: RecordedId, known: bool = True, urn: str = URN) -> HiddenI
         (hidden(OWN), {"size_gb": 1}, {}, None, HELD),
         (hidden(known=False), {}, {"__mark": str(MARK), **PINNED}, None, OwnRecord(Answer.YES, None, "eu-north1-a")),
         (hidden(known=False), {}, {}, state(), HELD),
-        (hidden(known=False), {}, {}, state(delete=True), NOTHING),
-        (hidden(known=False), {}, {}, state(pendingReplacement=True), NOTHING),
-        (hidden(known=False), {}, {}, state(outputs={"region": "us-east1-a"}), NOTHING),  # only read
+        (hidden(known=False), {}, {}, state(delete=True), UNSURE),  # of another backend's stack of the name, perhaps
         (hidden(known=False), {}, {}, None, UNSURE),
         (hidden(known=False), {}, {}, {"deployment": "?"}, UNSURE),
         (hidden(OWN, urn="another"), {}, {}, state(), HELD),
-        (hidden(OWN, urn="another"), {}, {}, {"deployment": {}}, NOTHING),
+        (hidden(OWN, urn="another"), {}, {}, {"deployment": {}}, UNSURE),
         (hidden(OWN, urn="another"), {}, {}, None, UNSURE),
     ],
 )
@@ -52,6 +50,24 @@ def test_who_knows(
     """The old inputs, recorded inputs in the program's place, the program, the stored state, in this order."""
     records = OwnRecords(ledger(States(own=stored)))
     records.learn(URN, told, olds, news)
+    assert records.of(URN, Reports()) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({}, HELD),
+        ({"delete": True}, NOTHING),
+        ({"pendingReplacement": True}, NOTHING),
+        ({"outputs": {"region": "us-east1-a"}}, NOTHING),  # only read (`get`)
+    ],
+)
+def test_what_waits_for_its_deletion_is_not_replaced(row: dict[str, Any], expected: OwnRecord) -> None:
+    """The state is this operation's: it holds what the program has read of another resource."""
+    book = ledger(States(own=state(**row)))
+    book.learn(f"{URN}-other", hidden(RecordedId("bid_1"), urn=f"{URN}-other"), None, has_record=False)
+    records = OwnRecords(book)
+    records.learn(URN, hidden(known=False), {}, {})
     assert records.of(URN, Reports()) == expected
 
 

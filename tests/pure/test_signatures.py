@@ -33,7 +33,7 @@ FIELDS = [(resource, field) for resource, fields in DECLARED.items() for field i
 TYPES = {
     "string": r"Input\[(str|WaitFor|Interface|Literal\[.*\])\]",
     "integer": r"Input\[int\]",
-    "number": r"Input\[float\]",
+    "number": r"Input\[float \| Decimal\]",
     "boolean": r"Input\[bool\]",
     "string | list of strings": r"Input\[str\] \| pulumi.Input\[Sequence\[pulumi.Input\[str\]\]\]",
     "mapping of strings": r"Input\[Mapping\[str, pulumi.Input\[str\]\]\]",

@@ -13,7 +13,7 @@ from flow_resources.core.hidden import MARK, OWNER, Identity
 from flow_resources.core.naming import Mark
 from flow_resources.core.spec import ClusterSpec, Mount, VolumeSpec, declared_inputs
 
-MINE = Mark("3f9a1c", "7be02d4d")
+MINE = Mark("3f9a1c5d08b6", "7be02d4d")
 LEAST = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a", MARK: str(MINE)}
 FULL: dict[str, Any] = {
     **LEAST,

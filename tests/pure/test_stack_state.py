@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from flow_resources.core.stack_state import StackState, read_state
+from flow_resources.core.stack_state import (
+    RecordedThing,
+    StackState,
+    has_pending_operations,
+    read_state,
+    recorded_things,
+    with_service,
+)
 
 URN = "urn:pulumi:dev::training::flow:GpuCluster::trainer"
 
@@ -26,10 +33,42 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
     assert read == StackState(
         frozenset({"bid_1"}),
         frozenset({"aaaaaabbbbbbbb"}),
+        {"aaaaaabbbbbbbb": (None,)},
         frozenset({URN}),
         frozenset({("http://x", "proj_1")}),
         {URN: ("bid_1", None)},
     )
+
+
+def test_what_is_recorded_is_read_with_what_tells_it_at_the_service():
+    """Of this package alone, what is still to be deleted included; what is not told, or sealed, is not known."""
+    ours = "pulumi-python:dynamic/flow:GpuCluster"
+    outputs = {"__service": "http://x", "project": "proj_1", "task_name": "a"}
+    rows = [
+        {"urn": "stack", "type": "pulumi:pulumi:Stack"},
+        {"urn": "u1", "type": ours, "id": "bid_1", "outputs": outputs, "delete": True},
+        {"urn": "u2", "type": ours, "id": "bid_2", "outputs": {"task_name": {"ciphertext": "x"}}},
+        {"urn": "u3", "type": "aws:s3:Bucket", "id": "b", "outputs": {"project": "p"}},
+    ]
+    export = state(*rows)
+    assert recorded_things(export) == [
+        RecordedThing("u1", "bid_1", "a", "http://x", "proj_1"),
+        RecordedThing("u2", "bid_2", None, None, None),
+    ]
+    changed = with_service(export, "http://y")
+    assert [row.get("outputs", {}).get("__service") for row in changed["deployment"]["resources"]] == [
+        None,
+        "http://y",
+        None,
+        None,
+    ]
+    assert outputs["__service"] == "http://x"
+
+
+def test_pending_operations_are_seen():
+    """An `up` is under way, or died."""
+    assert not has_pending_operations(state(resource()))
+    assert has_pending_operations(state(pending=[{"type": "updating", "resource": resource()}]))
 
 
 def test_a_stack_that_was_never_updated_records_nothing():
@@ -43,7 +82,8 @@ def test_a_stack_that_was_never_updated_records_nothing():
         ([], "it has no deployment"),
         ({}, "it has no deployment"),
         ({"deployment": None}, "it has no deployment"),
-        ({"deployment": {"resources": {}}}, None),
+        ({"deployment": {"resources": None}}, None),
+        ({"deployment": {"resources": {}}}, "its resources are not a list"),
         ({"deployment": {"resources": "x"}}, "its resources are not a list"),
         ({"deployment": {"resources": [{}]}}, "a resource of it has no URN"),
         ({"deployment": {"resources": ["x"]}}, "a resource of it is not a mapping"),

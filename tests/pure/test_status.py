@@ -155,11 +155,27 @@ def test_a_bid_that_lists_no_machines_has_all_that_are_not_gone() -> None:
     assert sighting.up == 4
 
 
-def test_a_region_that_the_service_does_not_say_is_no_output() -> None:
-    """It is what the program says then, which an empty one would overwrite; all the other outputs are there."""
-    said, unsaid = outputs(ClusterSnapshot(bid(), ())), outputs(ClusterSnapshot(replace(bid(), region=None), ()))
-    assert said["region"] == "us-central5-a"
-    assert unsaid == {name: value for name, value in said.items() if name != "region"}
+@pytest.mark.parametrize(
+    ("unsaid", "without"),
+    [
+        ({"region": None}, {"region"}),
+        ({"project": None}, {"project"}),
+        ({"name": ""}, {"task_name"}),
+        ({"volumes": None}, {"volume_ids"}),
+        ({"created_at": ""}, {"created_at"}),
+        ({"price": None}, {"max_price_per_hour", "max_cost_per_hour"}),
+    ],
+)
+def test_what_the_service_does_not_say_is_none(unsaid: dict[str, Any], without: set[str]) -> None:
+    """It stays what was recorded then, which an empty value would overwrite."""
+    before = outputs(ClusterSnapshot(bid(), ()))
+    assert outputs(ClusterSnapshot(replace(bid(), **unsaid), ())) == before | dict.fromkeys(without)
+
+
+def test_a_bid_of_an_unknown_number_of_machines_is_never_said_to_run() -> None:
+    """Nor to have reached what the program waits for."""
+    sighting = ClusterSnapshot(replace(bid(), quantity=None), (machine(1), machine(2)))
+    assert (sighting.status, sighting.reached("running")) == ("unknown", False)
 
 
 def test_outputs_are_what_the_service_decides() -> None:
@@ -173,6 +189,7 @@ def test_outputs_are_what_the_service_decides() -> None:
         "status_message": "2/2 machines running",
         "region": "us-central5-a",
         "max_price_per_hour": 50.0,
+        "paused": False,
         "max_cost_per_hour": 100.0,
         "instances": [
             {"id": "inst_0", "status": "running", "public_ip": "203.0.113.1", "private_ip": "10.0.0.0", "ssh_port": 22},

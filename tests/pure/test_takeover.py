@@ -17,7 +17,7 @@ from flow_resources.core.naming import Mark, compose
 from flow_resources.core.takeover import Decision, Reason, Wanted, decide
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=timezone.utc)
-MINE, OTHER = Mark("aaaaaa", "bbbbbbbb"), Mark("aaaaaa", "cccccccc")
+MINE, OTHER = Mark("aaaaaaaaaaaa", "bbbbbbbb"), Mark("aaaaaaaaaaaa", "cccccccc")
 SAME, CHANGED = "111111", "222222"
 YES, NO, NOT_KNOWN = Answer.YES, Answer.NO, Answer.NOT_KNOWN
 
@@ -49,7 +49,7 @@ class Facts:
     adopted: Mapping[str, Answer] = field(default_factory=dict)
     another_user: Answer = NO
     owner_is_shared: Answer = NO
-    newest_recorded: str = ""
+    newest_recorded: str | None = ""
     unreadable_age: bool = False
     asked: list[str] = field(default_factory=list)
 
@@ -143,11 +143,11 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
     ),
     "9 same specification": ([bid()], Facts(), "take over bid_1"),
     "9 same specification, not what the program says": ([bid(quantity=2)], Facts(), "refuse bid_1: DIFFERS"),
-    "9 same specification, older than a day": ([bid(minutes=1441)], Facts(), "refuse bid_1: UNSURE"),
+    "9 same specification, older than a day": ([bid(minutes=1441)], Facts(), "refuse bid_1: TOO_OLD"),
     "9 same specification, the owner is shared and another user placed it": (
         [bid()],
         Facts(owner_is_shared=YES, another_user=YES),
-        "refuse bid_1: UNSURE",
+        "refuse bid_1: OTHER_USER",
     ),
     "9 same specification, the owner is shared and we placed it": (
         [bid()],
@@ -158,17 +158,17 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
     "10 another specification, older than an hour": (
         [bid(digest=CHANGED, minutes=61)],
         Facts(),
-        "refuse bid_1: UNSURE",
+        "refuse bid_1: TOO_OLD",
     ),
     "10 another specification, its age is not known": (
         [bid(digest=CHANGED)],
         Facts(unreadable_age=True),
-        "refuse bid_1: UNSURE",
+        "refuse bid_1: AGE_NOT_KNOWN",
     ),
     "10 another specification, the owner is shared": (
         [bid(digest=CHANGED)],
         Facts(owner_is_shared=YES),
-        "refuse bid_1: UNSURE",
+        "refuse bid_1: SHARED_OWNER",
     ),
     "4 beside a recorded one, whether the owner is shared is not known": (
         [bid("bid_0", minutes=60), bid()],
@@ -178,12 +178,58 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
     "9 same specification, neither the owner nor who placed it is certain": (
         [bid()],
         Facts(owner_is_shared=NOT_KNOWN, another_user=YES),
-        "refuse bid_1: UNSURE",
+        "refuse bid_1: OTHER_USER",
     ),
     "10 another specification, whether the owner is shared is not known": (
         [bid(digest=CHANGED)],
         Facts(owner_is_shared=NOT_KNOWN),
-        "refuse bid_1: UNSURE",
+        "refuse bid_1: SHARED_OWNER",
+    ),
+    "1 whether another resource adopts it is not known": (
+        [bid()],
+        Facts(adopted={"bid_1": NOT_KNOWN}),
+        "refuse bid_1: STATE_NOT_KNOWN",
+    ),
+    "2 whether another stack records it is not known": (
+        [bid()],
+        Facts(other_stacks={"bid_1": NOT_KNOWN}),
+        "refuse bid_1: OTHER_STATES_NOT_KNOWN",
+    ),
+    "3 whether the state records it is not known": (
+        [bid()],
+        Facts(recorded={"*": NOT_KNOWN}, own_state={"*": NOT_KNOWN}),
+        "refuse bid_1: STATE_NOT_KNOWN",
+    ),
+    "6 beside a recorded one, whether another stack records it is not known": (
+        [OLD, bid()],
+        Facts(recorded={"bid_0": YES}, other_stacks={"bid_1": NOT_KNOWN}),
+        "leave bid_1: SURPLUS",
+    ),
+    "6 beside a recorded one, its age is not known": (
+        [OLD, bid()],
+        Facts(recorded={"bid_0": YES}, unreadable_age=True),
+        "leave bid_1: SURPLUS",
+    ),
+    "8 when what the state went on from was made is not known": (
+        [bid()],
+        Facts(newest_recorded=None),
+        "refuse bid_1: AGE_NOT_KNOWN",
+    ),
+    "8 older than what the state went on from, whether the state still holds it is not known": (
+        [bid(minutes=60)],
+        Facts(newest_recorded=(NOW - timedelta(minutes=5)).isoformat(), own_state={"*": NOT_KNOWN}),
+        "leave bid_1: SURPLUS",
+    ),
+    "9 same specification, its age is not known": (
+        [bid()],
+        Facts(unreadable_age=True),
+        "refuse bid_1: AGE_NOT_KNOWN",
+    ),
+    "9 same specification, it lies in the future": ([bid(minutes=-90)], Facts(), "refuse bid_1: AGE_NOT_KNOWN"),
+    "9 same specification, the owner is shared and who placed it is not known": (
+        [bid()],
+        Facts(owner_is_shared=YES, another_user=NOT_KNOWN),
+        "refuse bid_1: USER_NOT_KNOWN",
     ),
     "10 a second one of the same specification": (
         [bid(), bid("bid_2", minutes=3)],
@@ -213,7 +259,7 @@ def test_where_the_program_could_not_read_its_state_the_whole_state_is_asked() -
     unread = {"*": NOT_KNOWN}
     assert said(judge([bid()], Facts(recorded=unread))) == "take over bid_1"
     assert said(judge([bid()], Facts(recorded=unread, own_state={"bid_1": YES}))) == "place"
-    assert said(judge([bid()], Facts(recorded=unread, own_state=unread))) == "place"
+    assert said(judge([bid()], Facts(recorded=unread, own_state=unread))) == "refuse bid_1: STATE_NOT_KNOWN"
 
 
 def test_the_generation_counts_past_every_live_name_of_the_specification() -> None:
@@ -266,6 +312,9 @@ def test_a_thing_gets_one_verdict_and_what_a_state_records_is_not_touched(
     assert len(verdicts) == len(set(verdicts))
     if YES in (recorded, other):
         assert not acted
+    settled = own if recorded is NOT_KNOWN else recorded
+    if settled is NOT_KNOWN or (settled is NO and other is NOT_KNOWN):
+        assert decision.refuse
 
 
 @pytest.mark.parametrize("answer", Answer)

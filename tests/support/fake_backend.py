@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.core.stack_state import StackState
@@ -24,6 +26,16 @@ class FakeStack:
     on_read: Callable[[int], None] = lambda _reads: None
     """Called before each read of the state, with how many there were."""
 
+    reads_of_others: int = 0
+    on_read_of_others: Callable[[int], None] = lambda _reads: None
+    """The same for the states of the other stacks, which are read all at once."""
+
+    exported: Any = None
+    """What `pulumi stack export` prints; None for what is never asked."""
+    on_export: Callable[[int], None] = lambda _exports: None
+    """Called before each export, with how many there were."""
+    exports: int = 0
+
     owner = SelectedStack.owner
 
     def config(self) -> dict[str, str]:
@@ -35,7 +47,17 @@ class FakeStack:
         return self.recorded
 
     def other_states(self) -> dict[str, StackState]:
+        self.reads_of_others += 1
+        self.on_read_of_others(self.reads_of_others)
         return self.others
+
+    def export(self) -> Any:
+        self.exports += 1
+        self.on_export(self.exports)
+        return copy.deepcopy(self.exported)
+
+    def store(self, export: Any) -> None:
+        self.exported = copy.deepcopy(export)
 
     def is_being_updated(self) -> bool:
         return self.updated

@@ -13,6 +13,7 @@ from typing import Any
 
 from google.protobuf import json_format
 from pulumi.dynamic import ResourceProvider
+from pulumi.runtime import rpc
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from flow_resources.clock import Clock
@@ -114,17 +115,23 @@ class Declared:
     inputs: dict[str, Any]
     create_first: bool = False
     timeout: float = 0.0
+    ignore_changes: tuple[str, ...] = ()
 
 
-def cluster(*, create_first: bool = False, timeout: float = 0.0, **inputs: Any) -> Declared:
+def cluster(
+    *, create_first: bool = False, timeout: float = 0.0, ignore_changes: tuple[str, ...] = (), **inputs: Any
+) -> Declared:
     """Declare a cluster with the defaults that the resource class fills in."""
     inputs = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a", **inputs}
-    return Declared("GpuCluster", inputs, create_first, timeout)
+    return Declared("GpuCluster", inputs, create_first, timeout, ignore_changes)
 
 
-def volume(*, create_first: bool = True, timeout: float = 0.0, **inputs: Any) -> Declared:
+def volume(
+    *, create_first: bool = True, timeout: float = 0.0, ignore_changes: tuple[str, ...] = (), **inputs: Any
+) -> Declared:
     """Declare a volume."""
-    return Declared("Volume", {"size_gb": 100, "region": "us-central5-a", **inputs}, create_first, timeout)
+    inputs = {"size_gb": 100, "region": "us-central5-a", **inputs}
+    return Declared("Volume", inputs, create_first, timeout, ignore_changes)
 
 
 @dataclass
@@ -141,6 +148,8 @@ class Stack:
     """What `pulumi stack export` would print for each other stack of the backend, by name."""
     index: Index | None = None
     """What the program has read of the state: once per operation, at its first check."""
+    creating: str | None = None
+    """The URN that an `up` creates now: the engine writes it into the stored state before it calls create."""
     init_errors: dict[str, str] = field(default_factory=dict)
     """The reason of each failed initialisation of the last operation, by name."""
 
@@ -156,7 +165,8 @@ class Stack:
             {"urn": self.urn(name, resource.type), "id": resource.id, "outputs": resource.outputs}
             for name, resource in saved
         ]
-        return {"deployment": {"resources": rows}}
+        pending = [{"type": "creating", "resource": {"urn": self.creating}}] if self.creating else []
+        return {"deployment": {"resources": rows, "pending_operations": pending}}
 
     # -- the operations -------------------------------------------------------------------------------------------
 
@@ -207,6 +217,8 @@ class Stack:
             self.index = self._read_index()
         news["__recorded"] = write_recorded(find_in(self.index, self.owner, urn))
         olds = dict(saved.inputs) if saved else {}
+        if saved:
+            news = ignoring(declared.ignore_changes, olds, news)
         result = self._call(declared.type, "Check", urn, lambda provider: provider.check(wire(olds), wire(news)))
         if result.failures:
             raise CheckError({failure.property: failure.reason for failure in result.failures})
@@ -271,12 +283,15 @@ class Stack:
         id_: str = "",
     ) -> None:
         urn = self.urn(name, declared.type)
+        self.creating = urn if method == "Create" else None
         try:
-            result = self._call(declared.type, method, urn, verb, declared.timeout)
+            result = self._call(declared.type, method, urn, verb, declared.timeout, declared.ignore_changes)
         except NotInitialised as partial:
             self.state[name] = Saved(declared.type, partial.id, news, partial.outputs, partial.reason)
             self.init_errors[name] = partial.reason
             return
+        finally:
+            self.creating = None
         outputs = wire({**result.outs, "__provider": news["__provider"]})
         self.state[name] = Saved(declared.type, id_ or result.id, news, outputs)
 
@@ -325,8 +340,16 @@ class Stack:
         urn = self.urn(name, saved.type)
         self._call(saved.type, "Delete", urn, lambda provider: provider.delete(saved.id, wire(saved.outputs)))
 
-    def _call(self, type_: str, method: str, urn: str, verb: Callable[[Any], Any], timeout: float = 0.0) -> Any:
-        request, context = SimpleNamespace(urn=urn, timeout=timeout), Context()
+    def _call(
+        self,
+        type_: str,
+        method: str,
+        urn: str,
+        verb: Callable[[Any], Any],
+        timeout: float = 0.0,
+        ignore_changes: tuple[str, ...] = (),
+    ) -> Any:
+        request, context = SimpleNamespace(urn=urn, timeout=timeout, ignoreChanges=ignore_changes), Context()
         try:
             return _METHODS[method](PROVIDERS[type_](), verb, request, context)
         except Exception as error:
@@ -346,14 +369,11 @@ class ModelBackend:
 
     stack: Stack
 
-    def stack_names(self, report: Any) -> list[str]:
+    def stack_names(self, report: Any) -> list[str] | None:
         return [self.stack.owner, *self.stack.other_states]
 
-    def own_state(self, urn: str, report: Any) -> Any:
-        return self.stack.export()
-
-    def other_states(self, urn: str, report: Any) -> Any:
-        return self.stack.other_states.items()
+    def state(self, stack: str, report: Any) -> Any | None:
+        return self.stack.export() if stack == self.stack.owner else self.stack.other_states[stack]
 
 
 class Reports:
@@ -384,6 +404,20 @@ class NotInitialised(Exception):  # noqa: N818 - what the engine calls it
         self.id = partial.id
         self.outputs = json_format.MessageToDict(partial.properties)
         self.reason = "; ".join(partial.reasons)
+
+
+def ignoring(names: tuple[str, ...], olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the engine sends to check where the program ignores changes: the old inputs of these names.
+
+    With "*" these are all, and what the program passes along unseen does not arrive.
+    """
+    if "*" in names:
+        return dict(olds)
+    return {
+        name: value
+        for name in {**olds, **news}
+        if (value := olds.get(name) if name in names else news.get(name)) is not None
+    }
 
 
 # The methods of the host, which `engine.find_call` looks for by name in the frames above a verb.
@@ -422,6 +456,8 @@ def wire(props: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, (PulumiUnknown, Unknown)) or value is UNKNOWN:
             return PulumiUnknown()
         if isinstance(value, Mapping):
+            if rpc.is_rpc_secret(value):  # the engine keeps the mark; the host gets the value
+                return send(rpc.unwrap_rpc_secret(value))
             return {key: send(element) for key, element in value.items()}
         if isinstance(value, (list, tuple)):
             return [send(element) for element in value]

@@ -1,4 +1,4 @@
-"""What is read from the backend of Pulumi: a stack by its URN, and nothing if the stack is ambiguous."""
+"""What is read from the backend of Pulumi, and what is said where it cannot be."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pulumi import automation
 from pytest_mock import MockerFixture
 from support.stack import Reports
 
 from flow_resources import backend
-
-URN = "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::it"
 
 
 @pytest.fixture
@@ -28,57 +27,48 @@ def workspace(mocker: MockerFixture) -> Any:
     return double
 
 
+def command_error(stderr: str) -> automation.CommandError:
+    return automation.CommandError(automation.CommandResult(stdout="a secret", stderr=stderr, code=255))
+
+
 def stacks(*names: str) -> list[Any]:
     return [SimpleNamespace(name=name) for name in names]
 
 
-def test_the_stack_of_a_urn_is_found_in_every_organization(workspace: Any) -> None:
-    """The URN contains the stack and the project; the backend knows the organization."""
-    workspace.list_stacks.return_value = stacks("acme/training/prod", "acme/training/dev", "acme/infra/dev")
-    assert backend.own_state(URN, Reports())["deployment"]["of"] == "acme/training/dev"
+def test_all_stacks_are_named_in_full(workspace: Any) -> None:
+    """Those of the old backend layout have no project."""
+    workspace.list_stacks.return_value = stacks("acme/training/prod", "dev")
+    assert backend.stack_names(Reports()) == ["acme/training/prod", "dev"]
 
 
-@pytest.mark.parametrize("names", [[], ["acme/infra/dev"], ["acme/training/dev", "other/training/dev"], ["dev"]])
-def test_an_ambiguous_or_unknown_stack_is_not_read(workspace: Any, names: list[str]) -> None:
-    """There is none, or one in each of two organizations."""
-    workspace.list_stacks.return_value = stacks(*names)
-    assert backend.own_state(URN, Reports()) is None
-    assert not workspace.pulumi_command.run.called
+def test_a_state_is_what_pulumi_exports(workspace: Any) -> None:
+    """Of the stack of that name."""
+    assert backend.state("acme/training/dev", Reports())["deployment"]["of"] == "acme/training/dev"
 
 
-def test_without_a_urn_no_stack_is_read(workspace: Any) -> None:
-    """Where the host does not pass it."""
-    assert backend.own_state("", Reports()) is None
+FAILURES = [
+    (OSError("no leave\nhere"), "OSError: no leave here"),
+    (FileNotFoundError("pulumi"), "there is no `pulumi` on PATH"),
+    (command_error("error: \nerror: the state is damaged\n"), "the state is damaged"),
+    (command_error("warning: odd\nerror: no such stack\n"), "no such stack"),
+    (command_error("panic: odd\n"), "panic: odd"),
+    (command_error("warning: odd\nerror: \n=======\nLegacy state is deprecated:\n"), "Legacy state is deprecated:"),
+    (command_error("error:\n"), "it gave no reason"),
+    (command_error(""), "it gave no reason"),
+]
 
 
 @pytest.mark.parametrize("step", ["list", "export"])
-def test_a_failure_of_pulumi_is_reported_and_not_raised(workspace: Any, step: str) -> None:
-    """An unknown state is safe."""
+@pytest.mark.parametrize(("error", "said"), FAILURES)
+def test_a_failure_of_pulumi_is_reported_and_the_answer_is_not_known(
+    workspace: Any, step: str, error: Exception, said: str
+) -> None:
+    """With Pulumi's own complaint, which is never empty."""
     reports = Reports()
-    workspace.list_stacks.return_value = stacks("acme/training/dev")
     failing = workspace.list_stacks if step == "list" else workspace.pulumi_command.run
-    failing.side_effect = OSError("no pulumi\nhere")
-    assert backend.own_state(URN, reports) is None
+    failing.side_effect = error
+    answer = backend.stack_names(reports) if step == "list" else backend.state("acme/training/dev", reports)
+    assert answer is None
+    what = "stacks of the backend could not be listed" if step == "list" else "acme/training/dev could not be read"
     (message,) = reports.kept
-    assert message.endswith(
-        "could not be listed: no pulumi here" if step == "list" else "could not be read: no pulumi here"
-    )
-
-
-def test_the_other_stacks_are_all_but_that_of_the_urn(workspace: Any) -> None:
-    """Also those of the old backend layout, whose names have no project."""
-    workspace.list_stacks.return_value = stacks("x", "acme/infra/dev", "acme/training/dev", "acme/training/prod", "dev")
-    states = backend.other_states(URN, Reports())
-    assert [(name, state["deployment"]["of"]) for name, state in states] == [
-        (name, name)
-        for name in ("acme/training/prod", "x", "acme/infra/dev")  # those of the project first
-    ]
-
-
-def test_another_stack_that_cannot_be_read_is_skipped(workspace: Any) -> None:
-    """And reported."""
-    reports = Reports()
-    workspace.list_stacks.return_value = stacks("acme/training/prod")
-    workspace.pulumi_command.run.side_effect = OSError("no leave")
-    assert list(backend.other_states(URN, reports)) == []
-    assert reports.kept == ["the state of acme/training/prod could not be read: no leave"]
+    assert f"{what}: {said}" in message

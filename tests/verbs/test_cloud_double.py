@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from pytest_mock import MockerFixture
 from support.stack import CheckError, FakeClock, Reports, Stack, VerbError, cluster, volume
 
-from flow_resources.cloud import Cloud, Placed, Project, Settings
+from flow_resources.cloud import Cloud, MadeVolume, Placed, Project, Settings
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid, Instance, InstanceType, Offer, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
@@ -46,7 +47,8 @@ def client(mocker: MockerFixture) -> Any:
     double.live_bids.return_value = {}
     double.bids_named.return_value = []
     double.history.return_value = ("Placed", "Allocated")
-    double.bid.return_value = None
+    double.bid.return_value = double.find_bid.return_value = None
+    double.cancel.return_value = double.delete_volume.return_value = True
     double.quotas.return_value = {}
     double.key_folder_problem.return_value = ""
     double.volumes.return_value = []
@@ -54,7 +56,7 @@ def client(mocker: MockerFixture) -> Any:
     double.recently_allocated.return_value = None
     double.observe_while_waiting.side_effect = lambda *_: ClusterSnapshot(replace(BID, name="trainer"), (MACHINE,))
     double.observe.side_effect = lambda *_: ClusterSnapshot(replace(BID, name="trainer"), (MACHINE,))
-    double.create_volume.side_effect = lambda name, *_: replace(VOLUME, name=name)
+    double.create_volume.side_effect = lambda name, *_: MadeVolume(replace(VOLUME, name=name))
     return double
 
 
@@ -171,7 +173,7 @@ def test_delete_cancels_once_and_reads_until_the_bid_has_ended(stack: Stack, cli
     name = stack.state["trainer"].outputs["task_name"]
     live = replace(BID, name=name)
     client.reset_mock()
-    client.bid.side_effect = [live, live, live, replace(live, status="Terminated")]
+    client.find_bid.side_effect = [live, live, live, replace(live, status="Terminated")]
     stack.destroy()
     assert effects(client) == ["cancel"]
     assert len(clock.slept) == 2
@@ -187,3 +189,31 @@ def test_a_volume_is_looked_for_among_the_deleted_too(stack: Stack, client: Any)
     stack.up({"data": volume()})
     second = client.create_volume.call_args.args[0]
     assert (first[-2:], second[-2:]) == ("-1", "-2")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_volume_that_two_requests_made_is_deleted_where_its_mark_proves_it(
+    stack: Stack, client: Any, capfd: pytest.CaptureFixture[str], named: bool
+) -> None:
+    """A name that the user chose carries no mark: another person can have made that one."""
+    made = list[StoredVolume]()
+
+    def create(name: str, *_: object) -> MadeVolume:
+        first = replace(VOLUME, name=name, created_at="2026-01-01T00:00:00Z")
+        made.extend([first, replace(first, id="vol_2", created_at="2026-01-01T00:00:09Z")])
+        return MadeVolume(first, (made[1],))
+
+    client.create_volume.side_effect = create
+    client.service_now.return_value = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    client.volumes.side_effect = lambda *_, **__: [
+        one for one in made if call.delete_volume(one.id) not in sent(client)
+    ]
+    stack.up({"data": volume(**({"volume_name": "corpus"} if named else {}))})
+    assert stack.state["data"].id == "vol_1"
+    assert ("vol_2" in capfd.readouterr().err) is named
+    assert [one for one in effects(client) if one == "delete_volume"] == ([] if named else ["delete_volume"])
+
+
+def sent(client: Any) -> list[Any]:
+    """Return the calls of the client so far."""
+    return list(client.method_calls)

@@ -36,9 +36,11 @@ def test_help_names_every_command_on_a_plain_install(tmp_path):
     """Each with a word on what it does."""
     done = plain(tmp_path, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "adopt     print the program that takes over what runs" in done.stdout
-    assert "sweep     find what a crash left running" in done.stdout
-    assert "fake      serve a fake Mithril" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "adopt print the program that takes over what runs" in said
+    assert "sweep find what a crash left running" in said
+    assert "change-api-url let a state follow the service to another address" in said
+    assert "fake serve a fake Mithril" in said
 
 
 def test_sweep_runs_on_a_plain_install(tmp_path):
@@ -76,8 +78,10 @@ def test_without_a_command_it_says_which_there_are(capsys):
     with pytest.raises(SystemExit) as exit_:
         main([])
     assert exit_.value.code == 2
-    message = "error: say what to do: flow-resources adopt, flow-resources sweep, flow-resources fake, or --help\n"
-    assert capsys.readouterr().err == message
+    assert capsys.readouterr().err == (
+        "error: say what to do: flow-resources adopt, flow-resources sweep, flow-resources change-api-url, "
+        "flow-resources fake, or --help\n"
+    )
 
 
 def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
@@ -91,7 +95,7 @@ def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("command", ["adopt", "sweep"])
+@pytest.mark.parametrize("command", ["adopt", "change-api-url", "sweep"])
 def test_help_imports_neither_the_sdk_nor_pulumi(command):
     """It answers at once."""
     script = f"import sys; from flow_resources.cli import main\ntry: main(['{command}', '--help'])\n"

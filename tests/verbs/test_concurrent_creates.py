@@ -44,7 +44,7 @@ def test_fifty_concurrent_creates_make_one(stack: Stack, cloud: FakeMithril, dec
 
 
 def create_volume(size_gb: int) -> str:
-    return operation().cloud.create_volume("data-1", size_gb, "file", "us-central5-a", "the-key").id
+    return operation().cloud.create_volume("data-1", size_gb, "file", "us-central5-a", "the-key").volume.id
 
 
 def test_five_requests_with_one_key_make_one_volume(stack: Stack, cloud: FakeMithril) -> None:

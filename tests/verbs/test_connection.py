@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -134,3 +135,32 @@ def test_a_closed_connection_opens_again(connection: Connection, cloud: FakeMith
     connection.close()
     connection.close()
     assert [bid.name for bid in verb.cloud.live_bids(1_000.0).values()] == ["first"]
+
+
+def test_the_service_tells_its_time_with_every_answer(connection: Connection, cloud: FakeMithril) -> None:
+    """Whatever the clock of this machine says; no request is sent for it, and it outlives the SDK's client."""
+    verb = Verb(connection)
+    assert verb.cloud.service_now() is None
+    assert not cloud.requests
+    cloud.clock.advance(hours=5)
+    verb.cloud.project()
+    told = verb.cloud.service_now()
+    assert told is not None
+    assert abs(told.timestamp() - cloud.clock.now()) < 30
+    connection.close()
+    connection.clock.sleep(3600)
+    assert verb.cloud.service_now() == told + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 1970 00:00:00 GMT", "yesterday"])
+def test_a_time_that_is_not_the_services_is_not_believed(connection: Connection, cloud: FakeMithril, date: str) -> None:
+    """An error page can come from a proxy, and a proxy can send a date that nobody can read."""
+    verb = Verb(connection)
+    cloud.faults.add(status=502, times=None, headers={"Date": date})
+    with pytest.raises(UnavailableError):
+        verb.cloud.projects()
+    assert verb.cloud.service_now() is None
+    cloud.faults.clear()
+    cloud.faults.add(path="/v2/projects", status=200, body=[], headers={"Date": "yesterday"})
+    assert verb.cloud.projects() == []
+    assert verb.cloud.service_now() is None

@@ -11,12 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import grpc
-import pulumi
 import pytest
 from google.protobuf import json_format
 from pulumi.dynamic import CreateResult
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2
-from support.stack import Context, Create, Stack, cluster
+from support.stack import CheckError, Context, Create, Stack, cluster, settings_of, volume
 
 from flow_resources import engine, program
 from flow_resources.core.inputs import UNKNOWN
@@ -24,9 +23,7 @@ from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.verbs import Result
 from flow_resources.providers.base import _operation, _record_if_not_ready
 from flow_resources.providers.cluster import GpuClusterProvider
-from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
-from flow_resources.volume import Volume
 
 
 class Listener(engine_pb2_grpc.EngineServicer):
@@ -63,9 +60,9 @@ def clear_engine_caches() -> None:
         cached.cache_clear()
 
 
-def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None) -> Any:
+def in_a_verb(function: Any, *, timeout: float = 0.0, context: Any = None, **fields: Any) -> Any:
     """Call a function with the operation and the call of a verb, as a method of a provider does."""
-    request = SimpleNamespace(urn="urn:pulumi:s::p::t::trainer", timeout=timeout)
+    request = SimpleNamespace(urn="urn:pulumi:s::p::t::trainer", timeout=timeout, **fields)
 
     def verb(_: Any) -> Any:
         with _operation("create") as (op, call):
@@ -127,6 +124,22 @@ def test_without_the_hosts_frame_a_verb_runs_with_the_defaults() -> None:
     """Without a URN and a time limit."""
     with _operation("create") as (op, call):
         assert (op.urn, op.timeout, call) == (None, None, engine.Call())
+
+
+def test_what_the_program_ignores_is_found_in_the_hosts_frame() -> None:
+    """By the path of a property, or all of them; an engine that does not say it ignores nothing."""
+    for paths, ignored in (
+        (("paused",), {"paused"}),
+        (("env.A", "volumes[0]"), {"env", "volumes"}),
+        (("*",), {"env", "paused"}),
+    ):
+        names = in_a_verb(
+            lambda op, _: {name for name in ("env", "paused", "volumes", "volume_name") if op.ignores(name)},
+            ignoreChanges=paths,
+        )
+        assert names >= ignored
+        assert "*" in paths or names == ignored
+    assert in_a_verb(lambda op, _: op.ignore_changes) == ()
 
 
 def test_an_error_is_one_line_with_its_remedy() -> None:
@@ -259,16 +272,6 @@ def test_a_provider_is_serialised_once_per_class(mocker: Any) -> None:
     assert len(program.token(GpuClusterProvider)) <= 128
 
 
-def test_without_the_class_token_the_stock_resource_is_used(mocker: Any) -> None:
-    """As in another version of Pulumi."""
-    stock = mocker.patch.object(pulumi.dynamic.Resource, "__init__", return_value=None)
-    mocker.patch.object(Volume, "_resource_type_name", None)
-    program.declare(Volume.__new__(Volume), VolumeProvider, "x", {"a": 1}, None)
-    _, provider, name, props, _ = stock.call_args.args
-    assert isinstance(provider, VolumeProvider)
-    assert (name, props) == ("x", {"a": 1})
-
-
 def test_unknown_values_are_converted_at_every_depth() -> None:
     """In both directions."""
     from pulumi.output import Unknown
@@ -276,3 +279,47 @@ def test_unknown_values_are_converted_at_every_depth() -> None:
 
     assert engine.unknowns_in({"a": [{"b": Unknown()}], "c": rpc.UNKNOWN}) == {"a": [{"b": UNKNOWN}], "c": UNKNOWN}
     assert engine.unknowns_out({"a": [UNKNOWN]}) == {"a": [rpc.UNKNOWN]}
+
+
+def test_env_leaves_check_as_a_secret_whichever_way_it_came(cloud: FakeMithril) -> None:
+    """Plain from a transform, in parts unknown, or unknown as a whole; nothing else is marked."""
+    from pulumi.output import Unknown
+    from pulumi.runtime import rpc
+
+    stack = Stack(settings_of(cloud))
+    stack.operation()
+    marked = {rpc._special_sig_key: rpc._special_secret_sig}
+    for env, leaves in (
+        ({"TOKEN": "canary"}, marked | {"value": {"TOKEN": "canary"}}),
+        ({"TOKEN": Unknown()}, marked | {"value": {"TOKEN": rpc.UNKNOWN}}),
+        (Unknown(), rpc.UNKNOWN),
+    ):
+        news = {**cluster(env=env, command="echo plain").inputs, "__owner": stack.owner, "__urn": stack.urn("a", "x")}
+        result = GpuClusterProvider().check({}, news)
+        assert (result.inputs["env"], result.failures) == (leaves, [])
+        assert [name for name, value in result.inputs.items() if rpc.is_rpc_secret(value)] == (
+            ["env"] if isinstance(env, dict) else []
+        )
+
+
+def test_a_secret_env_makes_no_difference_to_the_verbs(cloud: FakeMithril) -> None:
+    """They see plain values, and an unchanged program has no change."""
+    stack, program_ = Stack(settings_of(cloud)), {"a": cluster(env={"TOKEN": "canary"})}
+    stack.up(program_)
+    assert stack.preview(program_) == {"a": "same"}
+    stack.refresh()
+    assert stack.preview(program_) == {"a": "same"}
+    assert stack.preview({"a": cluster(env={"TOKEN": "other"})}) == {"a": "replace"}
+    assert stack.state["a"].inputs["env"] == stack.state["a"].outputs["env"] == {"TOKEN": "canary"}
+    (bid,) = cloud.live_bids
+    assert "canary" in str(bid)
+
+
+def test_what_is_deleted_with_another_is_refused_by_check(cloud: FakeMithril) -> None:
+    """Where the program's side has seen it only after the constructor: from the parent, or by a transform."""
+    stack = Stack(settings_of(cloud))
+    for declared in (cluster(__deleted_with=True), volume(__deleted_with=True)):
+        with pytest.raises(CheckError, match="the option deleted_with cannot be used"):
+            stack.up({"a": declared})
+    assert not cloud.bids
+    assert not cloud.volumes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -47,6 +47,44 @@ def test_a_refresh_reads_the_history_of_a_cluster_with_other_instances(stack: St
     assert [saved.outputs["preemptions"] for saved in stack.state.values()] == [0] * 3 + [1] + [0] * 8
     assert "GET /v2/spot/bids/ID/history" not in requests_of(cloud, stack.refresh)
     assert stack.state["c03"].outputs["preemptions"] == 1
+
+
+def used_names(stack: Stack, cloud: FakeMithril, generations: Iterable[int]) -> None:
+    """Leave ended bids behind that had the names of these generations of the cluster, the first one among them."""
+    stack.up({"trainer": cluster()})
+    name = stack.state["trainer"].outputs["task_name"]
+    stack.destroy()
+    for generation in generations:
+        cloud.terminate(cloud.add_bid(f"{name.rpartition('-')[0]}-{generation}")["fid"])
+
+
+def test_the_sixtieth_up_after_as_many_destroys_sends_a_few_requests_more_than_the_first(
+    stack: Stack, cloud: FakeMithril
+) -> None:
+    """The names of ended bids are not tried one by one: twelve tries find the sixtieth."""
+    first = requests_of(cloud, lambda: stack.up({"trainer": cluster()}))
+    stack.destroy()
+    used_names(stack, cloud, range(3, 60))
+    assert len({bid["name"] for bid in cloud.bids}) == 59
+    sixtieth = requests_of(cloud, lambda: stack.up({"trainer": cluster()}))
+    assert stack.state["trainer"].outputs["task_name"].endswith("-60")
+    assert sixtieth["GET /v2/spot/bids"] - first["GET /v2/spot/bids"] <= 12
+    assert sum(sixtieth.values()) - sum(first.values()) <= 12
+
+
+@pytest.mark.parametrize(
+    "used", [[2, 3, 5, 6, 9], [4, 8, 16], [2, 4, 8, 16, 32], [3, 7, 15, 31], [2], [], range(2, 41), [100]], ids=repr
+)
+def test_no_name_is_used_twice_whatever_was_used_in_between(
+    stack: Stack, cloud: FakeMithril, used: Iterable[int]
+) -> None:
+    """Somebody can have taken a later name: the one that is chosen was used by nobody, and each `up` gets another."""
+    used_names(stack, cloud, used)
+    for _ in range(3):
+        stack.up({"trainer": cluster()})
+        stack.destroy()
+    names = [bid["name"] for bid in cloud.bids]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("what", ["preempt", "fail_boot"])
@@ -204,3 +242,9 @@ def test_a_preview_sends_the_same_few_requests_for_any_number(stack: Stack, clou
     assert requests_of(cloud, lambda: stack.preview(MANY)) == few | made
     stack.up(MANY)
     assert requests_of(cloud, lambda: stack.preview(MANY)) == few
+
+
+def test_a_create_sends_three_requests_per_cluster(stack: Stack, cloud: FakeMithril) -> None:
+    """Whether its name is free, the bid, and whether the service shows it under the id of its answer."""
+    found = requests_of(cloud, lambda: stack.up(MANY))
+    assert found["POST /v2/spot/bids"] == found["GET /v2/spot/bids/ID"] == 12

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from support.crashes import crash_after_create
 from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.cloud import Cloud
-from flow_resources.lifecycle import takeover
+from flow_resources.core import models
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
@@ -19,15 +19,15 @@ BIDS, VOLUMES = r"/v2/spot/bids$", r"/v2/volumes$"
 
 @pytest.fixture
 def age_by(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a function that makes everything that exists this many hours older."""
+    """Return a function that makes everything that exists this many hours older, by the service's clock."""
+    service_now = Cloud.service_now
 
     def add_hours(hours: float) -> None:
-        class Later(datetime):
-            @classmethod
-            def now(cls, tz: Any = None) -> datetime:
-                return datetime.now(tz or timezone.utc) + timedelta(hours=hours)
+        def later(cloud: Cloud) -> datetime | None:
+            now = service_now(cloud)
+            return now and now + timedelta(hours=hours)
 
-        monkeypatch.setattr(takeover, "datetime", Later)
+        monkeypatch.setattr(Cloud, "service_now", later)
 
     return add_hours
 
@@ -135,7 +135,7 @@ def test_a_bid_of_unknown_age_is_not_cancelled(
     crash_after_create(stack, cloud, {"trainer": cluster()})
     (existing,) = cloud.live_bids
     if hours is None:
-        monkeypatch.setattr(takeover, "age_of", lambda *_: None)
+        monkeypatch.setattr("flow_resources.lifecycle.takeover.age_of", lambda *_: None)
     else:
         age_by(hours)
     with pytest.raises(VerbError, match=rf"{existing['fid']}.*flow cancel.*adopt_task_id"):
@@ -150,12 +150,11 @@ def test_a_refused_create_has_cancelled_nothing(
     crash_after_create(stack, cloud, {"trainer": cluster()})
     (young,) = cloud.live_bids
     old = cloud.add_bid(young["name"].removesuffix("1") + "2")
-    age_of = takeover.age_of
 
     def age(created_at: str, now: datetime) -> timedelta | None:
-        return timedelta(hours=30) if created_at == old["created_at"] else age_of(created_at, now)
+        return timedelta(hours=30) if created_at == old["created_at"] else models.age_of(created_at, now)
 
-    monkeypatch.setattr(takeover, "age_of", age)
+    monkeypatch.setattr("flow_resources.lifecycle.takeover.age_of", age)
     for spec in ({}, {"command": "sleep 1"}):
         with pytest.raises(VerbError, match=old["fid"]):
             stack.up({"trainer": cluster(**spec)})

@@ -7,6 +7,8 @@ resource exists.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -300,3 +302,123 @@ def test_a_preview_without_answers_of_the_service_succeeds(stack: Stack, cloud: 
     stack.up(PROGRAM)
     cloud.faults.add(kind="reset", when="before", times=None)
     assert set(stack.preview(PROGRAM).values()) == {"same"}
+
+
+# -- a 404 for what is live --------------------------------------------------------------------------------------------
+
+ONE_404: dict[str, Any] = {"path": "/v2/spot/bids/bid_[^/]*$", "status": 404, "body": {"detail": "Bid not found"}}
+
+
+def requests(cloud: FakeMithril) -> list[str]:
+    """Return the requests since the last `clear_requests`, without the ids."""
+    return [re.sub("/(bid|vol)_[^/]*", "/ID", f"{request.method} {request.path}") for request in cloud.requests]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, None])
+@pytest.mark.parametrize("method", ["GET", "DELETE", None])
+def test_a_live_bid_for_which_the_service_answers_404_is_ended(
+    cloud: FakeMithril, clock: FakeClock, method: str | None, times: int | None
+) -> None:
+    """The listing shows it. Where every DELETE answers 404, the destroy fails and the state keeps it."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"cluster": cluster(timeout=120.0)})
+    clock.sleep(120)  # what was read for the create is old
+    cloud.faults.add(**ONE_404, method=method, times=times)
+    if times is None and method != "GET":
+        with pytest.raises(VerbError, match="is not ended yet"):
+            stack.destroy()
+        assert stack.state
+        cloud.faults.clear()
+        return
+    stack.destroy()
+    assert not cloud.live_bids
+    assert not stack.state
+
+
+def test_a_bid_that_no_listing_shows_is_ended_all_the_same(stack: Stack, cloud: FakeMithril) -> None:
+    """Both answers may be wrong: a DELETE is sent unless the bid was seen ended."""
+    stack.up({"cluster": cluster()})
+    cloud.faults.add(**ONE_404, method="GET")
+    cloud.faults.add(method="GET", path="/v2/spot/bids$", status=200, body={"data": []}, times=5)
+    stack.destroy()
+    assert not cloud.live_bids
+
+
+def test_the_delete_of_what_is_gone_costs_one_listing_for_all(stack: Stack, cloud: FakeMithril) -> None:
+    """Beside a GET and a DELETE for each bid."""
+    stack.up({f"c{number}": cluster() for number in range(5)})
+    for saved in stack.state.values():
+        saved.id = f"bid_99999{saved.id[-1]}"
+    cloud.clear_requests()
+    stack.destroy()
+    assert Counter(requests(cloud)) == {
+        "GET /v2/projects": 1,
+        "GET /v2/spot/bids": 5,  # one status that a destroy always asks for, and all four
+        "GET /v2/spot/bids/ID": 5,
+        "DELETE /v2/spot/bids/ID": 5,
+    }
+
+
+@pytest.mark.parametrize(("operation", "listings"), [("refresh", 4), ("up", 2)])
+def test_a_404_for_a_bid_that_moved_while_it_was_listed_is_no_proof(
+    stack: Stack, cloud: FakeMithril, operation: str, listings: int
+) -> None:
+    """It lost its machines after the open bids were listed and before the allocated ones were."""
+    stack.up({"cluster": cluster()})
+    cloud.faults.add(method="GET", path="/v2/spot/bids$", status=200, body={"data": []}, times=listings)
+    cloud.faults.add(**ONE_404)
+    if operation == "refresh":
+        stack.refresh()
+    else:
+        stack.up({"cluster": cluster(max_price_per_hour=51.0)})
+    assert [saved.id for saved in stack.state.values()] == [bid["fid"] for bid in cloud.live_bids]
+    assert len(cloud.bids) == 1
+
+
+@pytest.mark.parametrize("status", ["Paused", "Preempting"])
+def test_a_404_for_a_bid_that_is_neither_open_nor_allocated_is_no_proof(
+    stack: Stack, cloud: FakeMithril, status: str
+) -> None:
+    """An update looks among those two first."""
+    stack.up({"cluster": cluster()})
+    if status == "Paused":
+        cloud.update_bid(stack.state["cluster"].id, paused=True)
+        program = {"cluster": cluster(max_price_per_hour=51.0, paused=True)}
+    else:
+        cloud.set_options(preemption_notice_seconds=300.0)
+        cloud.preempt(stack.state["cluster"].id)
+        program = {"cluster": cluster(max_price_per_hour=51.0, wait_for="placed")}
+    cloud.faults.add(**ONE_404, method="GET")
+    stack.up(program)
+    assert [bid["limit_price"] for bid in cloud.live_bids] == ["$51.00"]
+
+
+def test_a_volume_that_a_listing_lacks_is_deleted_all_the_same(stack: Stack, cloud: FakeMithril) -> None:
+    """No listing says that it was deleted."""
+    stack.up({"volume": volume()})
+    cloud.faults.add(method="GET", path="/v2/volumes$", status=200, body=[], times=2)
+    stack.destroy()
+    assert not cloud.volumes
+
+
+def test_a_volume_that_one_listing_lacks_stays_in_the_state(stack: Stack, cloud: FakeMithril) -> None:
+    """A second one has it."""
+    stack.up({"volume": volume()})
+    cloud.faults.add(method="GET", path="/v2/volumes$", status=200, body=[])
+    stack.refresh()
+    assert [saved.id for saved in stack.state.values()] == [one["fid"] for one in cloud.volumes]
+
+
+def test_the_delete_of_a_volume_that_is_gone_is_cheap(stack: Stack, cloud: FakeMithril) -> None:
+    """Two listings where the second says that it was deleted; one DELETE more where nothing is known of it."""
+    stack.up({"volume": volume()})
+    cloud.delete_volume(stack.state["volume"].id)
+    saved = dict(stack.state)
+    cloud.clear_requests()
+    stack.destroy()
+    assert requests(cloud) == ["GET /v2/projects", "GET /v2/volumes", "GET /v2/volumes"]
+    stack.state = saved
+    stack.state["volume"].id = "vol_999999"
+    cloud.clear_requests()
+    stack.destroy()
+    assert requests(cloud) == ["GET /v2/projects", "GET /v2/volumes", "GET /v2/volumes", "DELETE /v2/volumes/ID"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.crashes import crash_after_create, live, up_with_retain_on_delete
-from support.stack import Declared, Reports, Stack, cluster, volume
+from support.stack import Declared, ModelBackend, Reports, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
@@ -96,17 +96,68 @@ def test_a_resource_that_another_stack_records_is_left_alone(
 
 
 @each_kind
-def test_an_orphan_of_a_crash_is_taken_over_whatever_other_stacks_record(
+def test_an_orphan_of_a_crash_is_taken_over_beside_what_another_stack_records(
     stack: Stack, cloud: FakeMithril, make: Make
 ) -> None:
-    """A state that cannot be read does not matter."""
+    """The other states say that none of them records it."""
     stack.up(make(1))
     moved = move_away(stack)
-    stack.other_states["acme/training/odd"] = {"deployment": {"resources": "?"}}
     orphan = crash_after_create(stack, cloud, make(1))
     stack.up(make(1))
     assert stack.state["it"].id == orphan
     assert live(cloud) == sorted([moved, orphan])
+
+
+@each_kind
+@pytest.mark.parametrize("odd", [None, {"deployment": {"resources": "?"}}], ids=["unreadable", "cut"])
+def test_where_one_other_state_cannot_be_read_nothing_is_taken_over_or_made(
+    stack: Stack, cloud: FakeMithril, make: Make, odd: Any, reports: Reports
+) -> None:
+    """It may record what looks like an orphan of a crash, as after a rename."""
+    stack.other_states["acme/training/odd"] = odd
+    orphan = crash_after_create(stack, cloud, make(1))
+    with pytest.raises(VerbError, match=f"{orphan}.*another stack's state records it could not be found out"):
+        stack.up(make(1))
+    assert live(cloud) == [orphan]
+    assert odd is None or "the state of the stack acme/training/odd could not be read" in "".join(reports.kept)
+
+
+@each_kind
+def test_what_another_stack_records_is_left_where_a_third_state_cannot_be_read(
+    stack: Stack, cloud: FakeMithril, make: Make
+) -> None:
+    """One state that records it is enough to know whose it is."""
+    stack.up(make(1))
+    moved = move_away(stack)
+    stack.other_states["acme/training/odd"] = None
+    stack.up(make(1))
+    assert live(cloud) == sorted([moved, stack.state["it"].id])
+
+
+@each_kind
+@pytest.mark.parametrize("listed", [None, [], ["acme/other/dev"]], ids=["no answer", "none", "another backend"])
+def test_a_listing_without_this_stack_proves_nothing(
+    stack: Stack, cloud: FakeMithril, make: Make, listed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be that of another backend, or cut."""
+    orphan = crash_after_create(stack, cloud, make(1))
+    monkeypatch.setattr(ModelBackend, "stack_names", lambda *_: listed)
+    stack.other_states["acme/other/dev"] = {"deployment": {}}
+    with pytest.raises(VerbError, match=f"{orphan}.*could not be found out"):
+        stack.up(make(1))
+    assert live(cloud) == [orphan]
+
+
+@each_kind
+def test_a_state_of_the_same_name_on_another_backend_proves_nothing(
+    stack: Stack, cloud: FakeMithril, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not hold what this operation is doing: somebody logged in elsewhere meanwhile."""
+    orphan = crash_after_create(stack, cloud, make(1))
+    monkeypatch.setattr(stack, "export", lambda: {"deployment": {"resources": []}})
+    with pytest.raises(VerbError, match=f"{orphan}.*could not be found out"):
+        stack.up(make(1))
+    assert live(cloud) == [orphan]
 
 
 def test_other_stacks_are_read_only_if_a_resource_is_found(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,15 +174,16 @@ def test_other_stacks_are_read_for_at_most_a_minute(
     """Those of the same project come first."""
 
     class Slow(dict[str, Any]):
-        def items(self) -> Any:
-            for number in range(1_000):
-                stack.clock.sleep(25)
-                yield f"acme/project{number}/dev", {"deployment": {}}
+        def __getitem__(self, name: str) -> Any:
+            stack.clock.sleep(25)
+            return super().__getitem__(name)
 
     stack.up(trainer(1))
     move_away(stack)
-    monkeypatch.setattr(stack, "other_states", Slow())
-    stack.up(trainer(1))
+    empty = {f"acme/project{number}/dev": {"deployment": {}} for number in range(1_000)}
+    monkeypatch.setattr(stack, "other_states", Slow(empty))
+    with pytest.raises(VerbError, match="another stack's state records it could not be found out"):
+        stack.up(trainer(1))
     assert [line for line in reports.kept if "other stacks" in line] == [
-        "3 other stacks were read in 60 s, and no more are"
+        "3 of 1000 other stacks were read in 60 s, and no more are"
     ]

@@ -93,12 +93,39 @@ def test_a_broken_file_is_not_quoted(tmp_path: Path, text: str) -> None:
     assert "canary" not in str(failed.value)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan"])
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "nan", "inf", "1e300", "86401"])
 def test_a_bad_time_limit_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """The message names the variable."""
     monkeypatch.setenv("FLOW_RESOURCES_HTTP_SECONDS", value)
     with pytest.raises(ConfigError, match="FLOW_RESOURCES_HTTP_SECONDS"):
         resolve({"flow:apiKey": "a"}.get)
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"),
+    [("200", "200.00"), ("$200", "200.00"), ("200.00", "200.00"), (" $0.5 ", "0.50"), (200, "200.00")],
+)
+def test_a_budget_is_read_as_people_write_dollars(value: object, amount: str) -> None:
+    """With a dollar sign or without, with cents or without."""
+    assert str(resolve({"flow:apiKey": "a", "flow:maxCostPerHour": value}.get).budget()) == amount
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("200,00", "1,200.00", "2e2", "inf", "nan", "-200", "$-200", "$$200", "2_0", "\u0662\u0660\u0660", "200.005"),
+        *("0", "", " ", "$"),
+    ],
+)
+def test_a_budget_that_can_be_read_in_two_ways_is_none(value: str) -> None:
+    """Two hundred dollars to one person, twenty thousand to another; and an empty one is not "no limit"."""
+    settings = resolve({"flow:apiKey": "a", "flow:maxCostPerHour": value}.get)
+    with pytest.raises(ConfigError) as failed:
+        settings.budget()
+    assert str(failed.value) == (
+        f"flow:maxCostPerHour is {value.strip()!r}, which is not a budget: write dollars per hour with a point before "
+        "the cents and no comma: `pulumi config set flow:maxCostPerHour 200.00`"
+    )
 
 
 def test_a_broken_file_is_reported_in_one_line(tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from support.stack import CheckError, Stack, VerbError, cluster, volume
+from flow.adapters.providers.builtin.mithril.domain.script_prep import ScriptPreparationService
+from support.stack import CheckError, Stack, VerbError, cluster, operation, volume
 
+from flow_resources.cloud.launch import Launch, task_config
+from flow_resources.cloud.startup_script import _least_size
 from flow_resources.lifecycle import cluster_check
 from flow_resources.testing import FakeMithril
 
@@ -60,6 +64,47 @@ def test_a_script_that_is_too_large_fails_the_preview_and_the_bid_stays(
     assert "put what is long on a volume or into an image" in str(failed.value)
     assert noise(20_000)[:40] not in str(failed.value)
     assert cloud.live_bids == [before]
+
+
+def test_64000_ports_are_refused_without_writing_the_script(stack: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:
+    """The SDK takes half a minute for that. What the script has to hold is too large alone, and ports are named."""
+    written = []
+    build = ScriptPreparationService.build_and_prepare
+    monkeypatch.setattr(
+        ScriptPreparationService,
+        "build_and_prepare",
+        lambda self, config, **more: written.append(len(config.ports)) or build(self, config, **more),
+    )
+    with pytest.raises(CheckError) as failed:
+        stack.preview({"it": cluster(ports=list(range(1024, 65024)))})
+    assert failed.value.failures == {
+        "ports": "ports makes the start-up script too large (the most are 10,000 characters, compressed), got 64000: "
+        "each port needs a service of its own in it: open fewer"
+    }
+    assert not written
+    with pytest.raises(CheckError, match="ports makes the start-up script too large"):
+        stack.preview({"it": cluster(ports=list(range(1024, 1624)))})
+    assert written == [600]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"ports": tuple(range(1024, 1124))},
+        {"command": "echo one more line\n" * 3_000},
+        {"command": noise(3_000)},
+        {"command": ["python", *("--flag",) * 500], "env": {f"N{n}": noise(40) for n in range(40)}},
+        {"env": {"A": "x" * 9_000}},
+    ],
+    ids=" ".join,
+)
+def test_the_least_size_of_a_script_is_less_than_its_size(stack: Stack, cloud: FakeMithril, inputs: Any) -> None:
+    """Else a script that fits would be refused."""
+    launch = Launch("n-1", "k", "it_1", 1, Decimal(1), "us-central5-a", **{"command": "true", **inputs})
+    stack.operation()
+    with operation().cloud._sdk("write a script") as sdk:
+        script = sdk.scripts.build_and_prepare(task_config(launch)).content
+    assert 0 < _least_size(launch) < len(script) <= 10_000
 
 
 def extra_inputs(stack: Stack, what: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.crashes import crash_after_create, live
-from support.stack import Declared, Stack, cluster, volume
+from support.stack import Declared, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
@@ -44,9 +44,12 @@ def test_a_resource_that_is_being_replaced_is_not_taken_over(
     assert live(cloud) == [stack.state["it"].id] == [orphan]
 
 
-def test_with_an_unknown_state_nothing_is_taken_over(stack: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:
-    """The live resource may be a pending deletion."""
+def test_with_an_unknown_state_nothing_is_taken_over_or_rented(
+    stack: Stack, cloud: FakeMithril, monkeypatch: Any
+) -> None:
+    """The live resource may be a pending deletion, or an orphan: the create names it and what to do."""
     orphan = crash_after_create(stack, cloud, {"it": cluster()})
     monkeypatch.setattr(stack, "export", lambda: None)
-    stack.up({"it": cluster()})
-    assert live(cloud) == sorted([orphan, stack.state["it"].id])
+    with pytest.raises(VerbError, match=rf"{orphan}.*own state records it could not be found out.*adopt_task_id"):
+        stack.up({"it": cluster()})
+    assert live(cloud) == [orphan]

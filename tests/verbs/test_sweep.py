@@ -11,7 +11,7 @@ from support.fake_backend import STACK, FakeStack
 from support.stack import FakeClock
 
 from flow_resources.cli import main
-from flow_resources.cli.stacks import SelectedStack
+from flow_resources.cli.stacks import SelectedStack, StackError
 from flow_resources.clock import Clock
 from flow_resources.cloud import Connection, RetryBudget
 from flow_resources.core.models import Bid
@@ -161,6 +161,44 @@ def test_a_bid_that_an_up_took_over_meanwhile_is_kept(cloud, fake_stack, capsys)
     assert main(["sweep", *NOW]) == 1
     assert f"kept {bid['fid']}: the state records it by now" in capsys.readouterr().out
     assert not cloud.mutations
+
+
+def test_what_another_stack_recorded_meanwhile_is_kept(cloud, fake_stack, capsys):
+    """A stack with the same owner adopted it, or takes it over just now: all states are read again before each end."""
+    adopted, taken, free = (cloud.add_bid(marked_name(name)) for name in ("a", "b", "c"))
+    prod = "acme/training/prod"
+
+    def record(reads: int) -> None:
+        if reads == 2:
+            fake_stack.others = {prod: StackState(ids=frozenset({adopted["fid"]}), making=frozenset({"b"}))}
+
+    fake_stack.on_read_of_others = record
+    assert main(["sweep", *NOW]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    for bid in (adopted, taken):
+        assert f"kept {bid['fid']}: the state of {prod} records it by now" in lines
+    assert {bid["fid"] for bid in cloud.live_bids} == {adopted["fid"], taken["fid"]}
+    assert f"ended {free['fid']}" in lines
+
+
+def test_where_a_state_cannot_be_read_any_more_nothing_further_is_ended(cloud, fake_stack, capsys):
+    """It can record just this one. What was ended before is not denied."""
+    first, second, third = (cloud.add_bid(marked_name(name)) for name in ("a", "b", "c"))
+
+    def fail(reads: int) -> None:
+        if reads == 3:
+            raise StackError("could not read the state of acme/training/prod: it is cut", "nothing was touched")
+
+    fake_stack.on_read_of_others = fail
+    assert main(["sweep", *NOW, "--json"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == (
+        f"error: {second['fid']} and what follows it were left as they are: "
+        "could not read the state of acme/training/prod: it is cut: run the same command again when that can be read\n"
+    )
+    assert {bid["fid"] for bid in cloud.live_bids} == {second["fid"], third["fid"]}
+    outcomes = {bid["id"]: bid["outcome"] for bid in json.loads(printed.out)["bids"]}
+    assert outcomes == {first["fid"]: "ended", second["fid"]: None, third["fid"]: None}
 
 
 def test_a_volume_that_was_renamed_meanwhile_is_kept(cloud, fake_stack, capsys):

@@ -10,6 +10,7 @@ import pytest
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack, StackError
+from flow_resources.core.naming import Mark, compose
 from flow_resources.core.stack_state import StackState
 
 DEV, PROD = "acme/proj/dev", "acme/proj/prod"
@@ -175,6 +176,29 @@ def test_no_secret_of_a_state_is_asked_for(project, pulumi):
     assert stack.state() == StackState()
     assert stack.other_states() == {PROD: StackState(ids=frozenset({"bid_1"}))}
     assert not [command for command in pulumi.commands if "export" in command and "secrets" in command]
+
+
+def test_a_list_of_stacks_without_this_one_proves_nothing(project, pulumi):
+    """Others can be missing from it, too: nobody is said to record nothing."""
+    stack = SelectedStack.open(project)
+    pulumi.answer("stack ls --json --all", json.dumps([{"name": PROD, "current": False}]))
+    pulumi.answer(f"stack export --stack {PROD}", EMPTY)
+    with pytest.raises(StackError, match=f"list of all stacks of the backend does not contain {DEV}") as failed:
+        stack.other_states()
+    assert "`pulumi stack ls --all`" in failed.value.remedy
+
+
+def test_one_state_that_cannot_be_read_is_named_and_ends_nothing(cloud, project, pulumi, capsys, monkeypatch):
+    """Whoever's it is: it can record the bid that looks left over."""
+    for name, value in cloud.environment.items():
+        monkeypatch.setenv(name, value)
+    pulumi.list_stacks({"name": DEV, "current": True}, {"name": PROD}, {"name": "acme/other/dev"})
+    pulumi.answer(f"stack export --stack {PROD}", EMPTY)
+    pulumi.answer("stack export --stack acme/other/dev", '{"version": 3, "depl')
+    cloud.add_bid(compose("trainer", Mark.of(DEV, "trainer"), "9c01d2", 1))
+    assert main(["sweep", "--yes", "--min-age", "0"]) == 2
+    assert line(capsys).startswith("error: could not read the state of acme/other/dev: ")
+    assert not cloud.mutations
 
 
 @pytest.mark.parametrize("updated", [True, False])

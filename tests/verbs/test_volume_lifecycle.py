@@ -6,6 +6,7 @@ import pytest
 from pytest_mock import MockerFixture
 from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
+from flow_resources.core.inputs import UNKNOWN
 from flow_resources.core.naming import Mark, compose
 from flow_resources.testing import FakeMithril
 
@@ -175,3 +176,19 @@ def test_a_replaced_cluster_releases_a_removed_volume_before_it_is_deleted(stack
     stack.up({"a": cluster(create_first=True)})
     assert not cloud.volumes
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["a"].id]
+
+
+def test_a_cluster_that_is_compared_for_its_volume_alone_is_not_called_replaced(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the engine does in `destroy --target VOLUME --target-dependents`, where nothing is declared."""
+    stack.up({"data": volume()})
+    mounts = [{"volume_id": stack.state["data"].id, "mount_path": "/data"}]
+    stack.up({"data": volume(), "trainer": cluster(volumes=mounts)})
+    saved, lost = stack.state["trainer"], "what is on the machines' own disks is lost"
+    unknown = {**saved.inputs, "volumes": [{"volume_id": UNKNOWN, "mount_path": "/data"}]}
+    stack.operation()
+    assert stack._step("trainer", saved, unknown, cluster()) == "replace"
+    assert f"warning: ends with what it depends on (volumes): {lost}" in capsys.readouterr().err
+    stack.preview({"data": volume(), "trainer": cluster(image="an-image", volumes=mounts)})
+    assert f"warning: replaced because of image: {lost}" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flow_resources.testing.service.body import Body
+from flow_resources.testing.service.clock import HORIZON
 from flow_resources.testing.service.errors import BadRequestError, ForbiddenError, NotFoundError, UnauthorizedError
 from flow_resources.testing.service.formats import write_time
 from flow_resources.testing.service.keypair import make_key_pair
@@ -136,11 +137,12 @@ class Accounts:
             for fid, projects in self._colleagues(user).items()
         ]
 
-    def ssh_keys(self, user: User, project: str | None) -> list[dict[str, Any]]:
-        """Return the SSH keys of one project, or of all projects that the user has access to."""
+    def ssh_keys(self, user: User, project: str | None, until: float = HORIZON) -> list[dict[str, Any]]:
+        """Return the SSH keys of one project, or of all that the user has access to, which were created by a time."""
         if project is not None:
             self.require_project(user, project)
-        rows = self._store.rows("SELECT * FROM ssh_keys WHERE coalesce(?, project) = project ORDER BY seq", project)
+        sql = "SELECT * FROM ssh_keys WHERE coalesce(?, project) = project AND created_at <= ? ORDER BY seq"
+        rows = self._store.rows(sql, project, until)
         return [ssh_key_row(row) for row in rows if user.may_see(row["project"])]
 
     def create_ssh_key(self, user: User, raw: object, now: float) -> dict[str, Any]:

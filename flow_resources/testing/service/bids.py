@@ -116,7 +116,7 @@ class Bids:
         else:
             self._lifecycle.terminate(bid, now, user)
 
-    def listing(self, user: User, query: Query) -> dict[str, Any]:
+    def listing(self, user: User, query: Query, now: float) -> dict[str, Any]:
         """Return the response of GET /v2/spot/bids."""
         listing = Listing.read("bids", query, _SORTS, self._options.page_limit)
         project = query.text("project")
@@ -128,8 +128,9 @@ class Bids:
         if name := query.text("name"):
             listing.filter_by_name(name, prefix=self._options.name_filter == "prefix")
         listing.filter_by_query(query, instance_type="instance_type", region="region")
-        if status := query.choice("status", STATUSES):
-            listing.filter_in("status", [status])
+        if statuses := query.text_list("status", STATUSES):
+            listing.filter_in("status", statuses)
+        listing.filter_by_creation(self._options.listed_until(now))
         rows, cursor = listing.page(self._store)
         return {"data": self.wire(rows), "next_cursor": cursor}
 
@@ -151,8 +152,8 @@ class Bids:
         previous = self._volumes.attached_to([fid])[fid]
         if volumes == previous:
             return
-        if bid["status"] == "Preempting":
-            msg = "Volumes cannot be changed while the bid is being preempted"
+        if bid["status"] == "Preempting" or self._is_preempted(bid):
+            msg = "Volumes cannot be changed while the bid is preempted"
             raise BadRequestError(msg)
         if self._options.volumes_need_pause and bid["status"] != "Paused":
             msg = "Volumes can only be changed while the bid is paused"
@@ -165,6 +166,12 @@ class Bids:
         for volume in previous:
             if volume not in volumes:
                 self._events.add(fid, "Volumes Removed", now, user, removed=volume)
+
+    def _is_preempted(self, bid: Row) -> bool:
+        """Return whether an open bid had machines and waits to get some again."""
+        kinds = [event["kind"] for event in self._events.for_order(bid["fid"])]
+        last = next((kind for kind in reversed(kinds) if kind in ("Preempted", "Allocated", "Paused")), None)
+        return bid["status"] == "Open" and last == "Preempted"
 
 
 def bid_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any]:

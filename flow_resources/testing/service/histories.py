@@ -14,6 +14,7 @@ from flow_resources.testing.service.instances import order_of
 from flow_resources.testing.service.listing import Listing
 from flow_resources.testing.service.market import Market, Pool
 from flow_resources.testing.service.query import Query
+from flow_resources.testing.service.reservation_terms import unit_price
 from flow_resources.testing.service.store import Row, Store
 
 _WEEK = 7 * 86_400.0
@@ -125,6 +126,6 @@ def _series(pool: Pool, points: Sequence[tuple[float, int]]) -> dict[str, Any]:
         "region": pool.region,
         "timestamps": [write_time(at) for at, _ in points],
         "spot_prices": prices,
-        "reserved_prices": [],
+        "reserved_prices": [write_price(unit_price(BY_FID[pool.instance_type]))] * len(points),
         "region_disabled": False,
     }

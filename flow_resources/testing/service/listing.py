@@ -49,6 +49,11 @@ class Listing:
         else:
             self.filter_in("name", [name])
 
+    def filter_by_creation(self, until: float) -> None:
+        """Keep the rows that were created by then."""
+        self.where.append("created_at <= ?")
+        self.values.append(until)
+
     def page(self, store: Store) -> tuple[list[Row], str | None]:
         """Return the rows of the page and the cursor of the next page; None on the last page."""
         where, values = list(self.where), list(self.values)

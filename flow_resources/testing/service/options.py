@@ -99,6 +99,8 @@ class Options:
     """The share of the machines that boot into STATUS_ERROR, from 0 to 1; the seed decides which ones."""
     page_limit: int = _option(100, _check_page_limit)
     """The maximum number of rows per page of a list, and the default."""
+    list_lag_seconds: float = _option(0.0, _check_duration)
+    """The time for which the lists of bids, volumes and SSH keys do not show what was created; a read by id does."""
     idempotency: Idempotency = _option("dedupe", _check_literal(Idempotency))
     """The effect of an Idempotency-Key that was used before. dedupe: return the present state of what it created; the
     key is free again once that has ended. terminated: the same, but the key is never free again, so that a terminated
@@ -143,6 +145,10 @@ class Options:
         with self.__dict__.get("_context", nullcontext)():
             self.__dict__[name] = checked
         self.__dict__.get("_explicit", set()).add(name)
+
+    def listed_until(self, now: float) -> float:
+        """Return the time of creation of the newest things that lists show."""
+        return now - self.list_lag_seconds
 
     def wire(self) -> dict[str, Any]:
         """Return all options as JSON values."""

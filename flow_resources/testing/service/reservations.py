@@ -97,8 +97,8 @@ class Reservations:
         listing.filter_in("project", [project])
         listing.filter_in("hidden", [0])
         listing.filter_by_query(query, instance_type="instance_type", region="region")
-        if status := query.choice("status", STATUSES):
-            listing.filter_in("status", [status])
+        if statuses := query.text_list("status", STATUSES):
+            listing.filter_in("status", statuses)
         rows, cursor = listing.page(self._store)
         return {"data": self._wire(rows), "next_cursor": cursor}
 

@@ -8,6 +8,7 @@ from typing import Any
 from flow_resources.testing.service.accounts import Accounts, User
 from flow_resources.testing.service.body import Body
 from flow_resources.testing.service.catalog import check_region
+from flow_resources.testing.service.clock import HORIZON
 from flow_resources.testing.service.errors import (
     ApiError,
     BadRequestError,
@@ -91,13 +92,18 @@ class Volumes:
         self._store.run("UPDATE volumes SET deleted_at = ? WHERE fid = ?", now, fid)
 
     def listing(
-        self, project: str | None = None, region: str | None = None, *, deleted: bool = False
+        self,
+        project: str | None = None,
+        region: str | None = None,
+        *,
+        deleted: bool = False,
+        until: float = HORIZON,
     ) -> list[dict[str, Any]]:
-        """Return volumes in the order of creation. The service does not paginate this list."""
+        """Return volumes created by a time, in that order. The service does not paginate this list."""
         rows = self._store.rows(
             "SELECT * FROM volumes WHERE coalesce(?, project) = project AND coalesce(?, region) = region"
-            " AND (? OR deleted_at IS NULL) ORDER BY seq",
-            *(project, region, deleted),
+            " AND (? OR deleted_at IS NULL) AND created_at <= ? ORDER BY seq",
+            *(project, region, deleted, until),
         )
         return self._wire(rows)
 

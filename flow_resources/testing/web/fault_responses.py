@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+from typing import Any
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from flow_resources.testing.web.routing import Result
 
 _NOT_JSON = b'{"fid": "bid_'
 _PIECES = 5
+_CLIENT_ERROR = 400
 
 
 def replace_response(rule: FaultRule, result: Result | None) -> tuple[int, bytes]:
@@ -21,6 +23,8 @@ def replace_response(rule: FaultRule, result: Result | None) -> tuple[int, bytes
     if rule.kind == "status":
         status = rule.status or 500
         body = {"detail": "Injected fault"} if rule.body is None else rule.body
+    elif rule.kind == "alter" and result is not None:
+        status, body = _alter(rule, *result)
     else:
         status = rule.status or (result[0] if result else 200)
         body = rule.body if rule.body is not None else result[1] if result else {"detail": "Injected fault"}
@@ -29,6 +33,19 @@ def replace_response(rule: FaultRule, result: Result | None) -> tuple[int, bytes
     if isinstance(body, bytes):
         return status, body
     return status, (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
+def _alter(rule: FaultRule, status: int, body: Any) -> Result:
+    """Return a response with the rule's fields in each row of its list, or in the one object that it is."""
+    if status >= _CLIENT_ERROR:
+        return status, body
+    rows = body.get("data") if isinstance(body, dict) else body
+    if isinstance(rows, list):
+        rows = [{**row, **rule.body} if isinstance(row, dict) else row for row in rows]
+        body = {**body, "data": rows} if isinstance(body, dict) else rows
+    elif isinstance(body, dict):
+        body = {**body, **rule.body}
+    return rule.status or status, body
 
 
 async def send_in_pieces(http: web.BaseRequest, response: web.Response, seconds: float) -> web.StreamResponse:

@@ -19,9 +19,9 @@ from flow_resources.testing.service.errors import FieldError
 from flow_resources.testing.service.formats import is_number
 from flow_resources.testing.web.journal import Request
 
-Kind = Literal["status", "reset", "hang", "truncate", "malformed", "slow", "drip", "refuse", "pass"]
+Kind = Literal["status", "reset", "hang", "truncate", "malformed", "alter", "slow", "drip", "refuse", "pass"]
 When = Literal["before", "after"]
-_WITH_EFFECT = ("slow", "drip", "pass")
+_WITH_EFFECT = ("alter", "slow", "drip", "pass")
 
 
 @dataclass(kw_only=True)
@@ -35,6 +35,8 @@ class FaultRule:
     - `hang` does not respond for `seconds` (None: until the rules are cleared or the server stops), then resets.
     - `truncate` sends half of the body that it announced.
     - `malformed` sends a body that is not JSON.
+    - `alter` sends the normal response with the fields in `body` in place of its own: in an object, or in each row of a
+      list. An error is sent as it is.
     - `slow` sends the normal response `seconds` later.
     - `drip` sends the normal response with its body in pieces over `seconds`.
     - `refuse` resets, or with `after` sends the normal response, and then refuses all connections for `seconds`
@@ -42,7 +44,7 @@ class FaultRule:
     - `pass` sends the normal response, for rules with only `then` or `kill`.
 
     when: `before` means that the request has no effect; `after` that it has its effect, and only the response fails.
-    With `slow`, `drip` and `pass` the request always has its effect.
+    With `alter`, `slow`, `drip` and `pass` the request always has its effect.
     """
 
     kind: Kind = "status"
@@ -94,6 +96,7 @@ class FaultRule:
                 "names and values of one line each",
                 all(map(_is_line, (*self.headers, *self.headers.values()))),
             ),
+            ("body", "an object of fields", self.kind != "alter" or isinstance(self.body, Mapping)),
             *((name, "not negative, in seconds", value is None or _is_duration(value)) for name, value in durations),
         ):
             if not is_valid:

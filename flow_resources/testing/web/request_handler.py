@@ -128,12 +128,15 @@ class RequestHandler:
     def _respond(self, request: Request, result: Result) -> web.Response:
         status, body = result
         request.status = status
-        # Clients read the time of the service from Date, so it is that of the cloud's clock.
-        headers = {"Date": formatdate(self._backend.clock.now(), usegmt=True)}
+        headers = self._date()
         if body is None:
             return web.Response(status=status, headers=headers)
         text = json.dumps(body).encode()
         return web.Response(status=status, body=text, headers={**headers, "Content-Type": "application/json"})
+
+    def _date(self) -> dict[str, str]:
+        """Return the Date of a response, from which clients read the service's time: that of the cloud's clock."""
+        return {"Date": formatdate(self._backend.clock.now(), usegmt=True)}
 
     async def _respond_with_fault(
         self, http: web.BaseRequest, request: Request, rule: FaultRule, result: Result | None
@@ -149,7 +152,7 @@ class RequestHandler:
             return web.Response()
         status, body = replace_response(rule, result)
         request.status = status
-        headers = {"Content-Type": "application/json", **rule.headers}
+        headers = {**self._date(), "Content-Type": "application/json", **rule.headers}
         if rule.kind == "truncate":
             return await send_half(http, status, body, headers)
         return web.Response(status=status, body=body, headers=headers)

@@ -16,6 +16,7 @@ except ModuleNotFoundError as error:
     raise ImportError("a fake Mithril needs aiohttp: pip install 'flow-resources[testing]'") from error
 
 from flow_resources.testing.service.backend import Backend
+from flow_resources.testing.service.clock import steady_time
 from flow_resources.testing.web.control import Perform
 from flow_resources.testing.web.faults import Faults
 from flow_resources.testing.web.journal import Journal
@@ -107,6 +108,8 @@ class Server:
 
     def _run(self, started: threading.Event, errors: list[OSError]) -> None:
         loop = asyncio.new_event_loop()
+        with suppress(AttributeError):  # a loop that is not written in Python has a clock that nobody freezes
+            loop.time = steady_time  # type: ignore[method-assign]
         try:
             loop.run_until_complete(self._serve(loop, started, errors))
         finally:

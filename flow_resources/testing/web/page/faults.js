@@ -110,6 +110,7 @@ function effect({ kind, status, seconds }) {
   if (kind === "hang") return `gets no answer${limit && `, and is cut after ${limit}`}`;
   if (kind === "truncate") return "gets half of its answer";
   if (kind === "malformed") return "gets an answer that is not JSON";
+  if (kind === "alter") return "gets its answer with other values in it";
   if (kind === "slow") return `is answered ${limit || "0 s"} late`;
   if (kind === "drip") return `gets its answer in pieces, over ${limit || "0 s"}`;
   return "is answered properly";

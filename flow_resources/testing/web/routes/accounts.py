@@ -52,7 +52,8 @@ def revoke_api_key(call: Call) -> Result:
 @route("GET", "/v2/ssh-keys")
 def list_ssh_keys(call: Call) -> Result:
     """List the SSH keys of a project."""
-    return 200, call.backend.accounts.ssh_keys(call.user, call.project())
+    until = call.backend.options.listed_until(call.now)
+    return 200, call.backend.accounts.ssh_keys(call.user, call.project(), until)
 
 
 @route("POST", "/v2/ssh-keys")

@@ -8,7 +8,7 @@ from flow_resources.testing.web.routing import NO_CONTENT, Call, Result, route
 @route("GET", "/v2/spot/bids")
 def list_bids(call: Call) -> Result:
     """List bids, including terminated ones."""
-    return 200, call.backend.bids.listing(call.user, call.query)
+    return 200, call.backend.bids.listing(call.user, call.query, call.now)
 
 
 @route("POST", "/v2/spot/bids")

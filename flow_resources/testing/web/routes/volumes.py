@@ -8,8 +8,9 @@ from flow_resources.testing.web.routing import NO_CONTENT, Call, Result, route
 @route("GET", "/v2/volumes")
 def list_volumes(call: Call) -> Result:
     """List the volumes of a project; the service does not paginate this list."""
-    deleted = call.query.flag("include_deleted")
-    return 200, call.backend.volumes.listing(call.project(), call.query.text("region"), deleted=deleted)
+    deleted, until = call.query.flag("include_deleted"), call.backend.options.listed_until(call.now)
+    project, region = call.project(), call.query.text("region")
+    return 200, call.backend.volumes.listing(project, region, deleted=deleted, until=until)
 
 
 @route("POST", "/v2/volumes")

@@ -1,0 +1,66 @@
+"""Looking up at a service, for `change-api-url`, what the state of a stack records: by id, and by name as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flow_resources.cli.kind import CommandKind
+from flow_resources.cli.kinds import HOLDERS_FIRST
+from flow_resources.cloud import Project
+from flow_resources.core.stack_state import RecordedThing
+from flow_resources.lifecycle.operation import Operation
+
+FOUND = "found"
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """A recorded thing, and what the service says of it."""
+
+    thing: RecordedThing
+    kind: CommandKind[Any] | None
+    """None for an id of no kind that this version knows."""
+    problem: str = ""
+    """Why it is not proven to be the recorded one; empty where it is."""
+
+
+def look_up(op: Operation, things: Sequence[RecordedThing]) -> list[LookedUp]:
+    """Look up all things in the project of the settings.
+
+    A bid that has ended is found where the service still tells its name. Raises AccountMismatchError where the key does
+    not list the project, and UnavailableError where the service gives no readable answer: nothing is proven then.
+    """
+    project = op.cloud.project()
+    live = {kind: {one.id: one for one in kind.resource.list_all(op)} for kind in HOLDERS_FIRST} if things else {}
+    found = []
+    for thing in things:
+        kind = next((kind for kind in HOLDERS_FIRST if thing.id.startswith(kind.resource.id_prefix)), None)
+        problem = _problem_of_record(thing, project)
+        if kind is None:
+            problem = problem or "its id is of no kind that this version knows"
+        elif not problem:
+            one = live[kind].get(thing.id) or kind.resource.find(op, thing.id)
+            problem = _problem_of_answer(thing, one)
+        found.append(LookedUp(thing, kind, problem))
+    return found
+
+
+def _problem_of_record(thing: RecordedThing, project: Project) -> str:
+    for what, value in (("API URL", thing.service), ("project", thing.project), ("name", thing.name)):
+        if value is None:
+            return f"the state does not tell its {what}"
+    if thing.project != project.id:
+        return f"recorded in project {thing.project}, the settings point at {project.name} ({project.id})"
+    return ""
+
+
+def _problem_of_answer(thing: RecordedThing, one: Any) -> str:
+    if one is None:
+        return "not there"
+    if one.name != thing.name:
+        return f"named {one.name!r} there"
+    if one.project != thing.project:
+        return f"in project {one.project!r} there"
+    return ""

@@ -1,0 +1,461 @@
+"""Every fact that a decision reads, made absent, in every state of the world, for every command.
+
+A cell builds a world with all facts there, takes one fact away, runs one command, and looks at the service: whatever is
+not known, nothing of anybody is ended, taken over, replaced, deleted, forgotten or let through a budget that the facts
+alone could allow, and an error is a line that says what it is about. The oracle knows the truth of the world and not
+what the code should do, so it also holds for code that has not been written yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from support.crashes import crash_after_create, up_with_retain_on_delete
+from support.stack import (
+    CheckError,
+    Declared,
+    ModelBackend,
+    SkippingClock,
+    Stack,
+    VerbError,
+    cluster,
+    settings_of,
+    volume,
+)
+
+from flow_resources.cloud.transport import Transport
+from flow_resources.providers import base
+from flow_resources.testing import FakeMithril
+
+Program = Mapping[str, Declared]
+SHARED, OWNED = "organization/training/dev", "acme/training/dev"
+HIDDEN = ("__owner", "__urn", "__recorded")
+
+# -- facts -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact, and how it is made absent for the verbs that follow."""
+
+    name: str
+    hide: Callable[[LostStack, FakeMithril], None]
+
+
+class LostStack(Stack):
+    """A stack whose engine, state, backend or network does not tell everything."""
+
+    def __init__(self, config: dict[str, Any], owner: str) -> None:
+        super().__init__(config, owner, clock=SkippingClock())
+        self.lost_inputs: tuple[str, ...] = ()
+        self.has_urn = True
+        self.answers: Callable[[str, Any], None] = lambda path, answer: None
+        self.has_date = True
+        self.backend: dict[str, Any] = {}
+        """What the backend answers instead: `names`, `own`, `others`."""
+        self.said: list[str] = []
+        """What the verbs have told the engine."""
+
+    def _call(self, type_: str, method: str, urn: str, verb: Any, timeout: float = 0.0) -> Any:
+        def with_losses(provider: Any) -> Any:
+            return verb(_Losing(provider, self.lost_inputs))
+
+        return super()._call(type_, method, urn if self.has_urn else "", with_losses, timeout)
+
+    def operation(self) -> None:
+        super().operation()
+        if self.backend:
+            base.begin(self.config.get, self.clock, _LosingBackend(self))
+
+
+@dataclass
+class _Losing:
+    """A provider to which some hidden inputs do not arrive."""
+
+    provider: Any
+    lost: tuple[str, ...]
+
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> Any:
+        return self.provider.check(olds, {name: value for name, value in news.items() if name not in self.lost})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.provider, name)
+
+
+@dataclass
+class _LosingBackend(ModelBackend):
+    """A backend that does not tell everything, for both the protocol of today and the one before."""
+
+    stack: LostStack
+
+    def stack_names(self, report: Any) -> Any:
+        return self.stack.backend.get("names", super().stack_names(report))
+
+    def state(self, stack: str, report: Any) -> Any:
+        own = stack == self.stack.owner
+        return self.stack.backend.get("own" if own else "others", super().state(stack, report))
+
+    def own_state(self, urn: str, report: Any) -> Any:
+        names = self.stack_names(report)
+        return self.state(self.stack.owner, report) if names and self.stack.owner in names else None
+
+    def other_states(self, urn: str, report: Any) -> Iterator[tuple[str, Any]]:
+        for name in self.stack_names(report) or ():
+            if name != self.stack.owner and (state := self.state(name, report)) is not None:
+                yield name, state
+
+
+def _lose_inputs(*names: str) -> Callable[[LostStack, FakeMithril], None]:
+    return lambda stack, _: setattr(stack, "lost_inputs", names)
+
+
+def _forget_in_state(*names: str) -> Callable[[LostStack, FakeMithril], None]:
+    def forget(stack: LostStack, _: FakeMithril) -> None:
+        for saved in [*stack.state.values(), *(saved for _, saved in stack.pending_deletes)]:
+            for name in names:
+                saved.outputs.pop(name, None)
+                saved.inputs.pop(name, None)
+
+    return forget
+
+
+def _lose_backend(**answers: Any) -> Callable[[LostStack, FakeMithril], None]:
+    return lambda stack, _: stack.backend.update(answers)
+
+
+def _blank(prefix: str, name: str, value: Any, *, absent: bool = False) -> Callable[[LostStack, FakeMithril], None]:
+    """Blank a field of each row of a kind, in every answer; a dot goes into a part of the row."""
+
+    def blank(row: Any) -> None:
+        part, _, key = name.rpartition(".")
+        target = row.get(part) if part else row
+        if isinstance(target, dict) and key in target:
+            target[key] = value
+            if absent:
+                del target[key]
+
+    def answer(path: str, document: Any) -> None:
+        if not path.startswith(prefix):
+            return
+        rows = document if isinstance(document, list) else document.get("data", [document])
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict) and "fid" in row:
+                blank(row)
+
+    return lambda stack, _: setattr(stack, "answers", answer)
+
+
+def _cut_listing(path_of: str) -> Callable[[LostStack, FakeMithril], None]:
+    def answer(path: str, document: Any) -> None:
+        if path != path_of:
+            return
+        if isinstance(document, dict) and "data" in document:
+            document["data"], document["next_cursor"] = document["data"][:0], "and so on"
+
+    return lambda stack, _: setattr(stack, "answers", answer)
+
+
+_OTHER_SHAPES: dict[str, Any] = {"a damaged state": {"deployment": {"resources": "?"}}, "no state": None}
+BIDS, VOLUMES = "/v2/spot/bids", "/v2/volumes"
+_BID_FIELDS = (
+    "name", "project", "status", "limit_price", "instance_quantity", "instance_type", "region", "instances",
+    "created_at", "created_by", "launch_specification", "launch_specification.volumes", "launch_specification.ssh_keys",
+)  # fmt: skip
+_VOLUME_FIELDS = ("name", "project", "capacity_gb", "interface", "region", "bids", "created_at")
+_STATE = ("__mark", "__owner", "__service", "__create_id", "project", "created_at", "region")
+FACTS = [
+    Fact("everything is there", lambda stack, cloud: None),
+    *(Fact(f"the program's {name} does not arrive", _lose_inputs(name)) for name in HIDDEN),
+    Fact("nothing hidden arrives", _lose_inputs(*HIDDEN)),
+    Fact("the engine does not tell the URN", lambda stack, _: setattr(stack, "has_urn", False)),
+    *(Fact(f"the state has no {name}", _forget_in_state(name)) for name in _STATE),
+    Fact("the state has no name of it", _forget_in_state("task_name", "volume_name")),
+    Fact("the state has nothing hidden", _forget_in_state("__mark", "__owner", "__service", "__create_id")),
+    *(Fact(f"the own stack: {name}", _lose_backend(own=state)) for name, state in _OTHER_SHAPES.items()),
+    *(Fact(f"another stack: {name}", _lose_backend(others=state)) for name, state in _OTHER_SHAPES.items()),
+    Fact("the stacks cannot be listed", _lose_backend(names=None)),
+    Fact("no stack is listed", _lose_backend(names=[])),
+    Fact("this stack is not listed", _lose_backend(names=["acme/other/dev"], others={"deployment": {}})),
+    Fact("this stack is listed twice", _lose_backend(names=[OWNED, "other/training/dev", SHARED], others=None)),
+    Fact("the state is another backend's", _lose_backend(own={"deployment": {"resources": []}})),
+    *(Fact(f"bids: {name} is null", _blank(BIDS, name, None)) for name in _BID_FIELDS),
+    *(Fact(f"bids: {name} is absent", _blank(BIDS, name, None, absent=True)) for name in _BID_FIELDS),
+    Fact("bids: created_at cannot be read", _blank(BIDS, "created_at", "yesterday")),
+    *(Fact(f"volumes: {name} is null", _blank(VOLUMES, name, None)) for name in _VOLUME_FIELDS),
+    *(Fact(f"volumes: {name} is absent", _blank(VOLUMES, name, None, absent=True)) for name in _VOLUME_FIELDS),
+    Fact("volumes: created_at cannot be read", _blank(VOLUMES, "created_at", "yesterday")),
+    Fact("the listing of bids is cut", _cut_listing(BIDS)),
+    Fact("the listing of volumes is cut", _cut_listing(VOLUMES)),
+    Fact("no answer has a Date", lambda stack, _: setattr(stack, "has_date", False)),
+]
+
+
+@contextlib.contextmanager
+def losing_answers(stack: LostStack) -> Iterator[None]:
+    """Let the stack's losses reach the answers of the service."""
+    stock = Transport._parse_json
+
+    def parse(transport: Any, response: Any, *details: Any) -> Any:
+        if not stack.has_date:
+            response.headers.pop("Date", None)
+        answer = stock(transport, response, *details)
+        if isinstance(answer, (dict, list)):
+            stack.answers(response.request.url.path, answer)
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transport, "_parse_json", parse)
+        patch.setattr(
+            "flow_resources.engine._log", lambda _, message, *__, **___: bool(stack.said.append(message)) or True
+        )
+        yield
+
+
+# -- worlds ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Truth:
+    """What is true of a world, whoever can find it out."""
+
+    program: Program
+    ours: set[str] = field(default_factory=set)
+    """What the state records."""
+    orphans: set[str] = field(default_factory=set)
+    """What a crash of ours left: recorded nowhere, and nobody else's."""
+    theirs: set[str] = field(default_factory=set)
+    """What somebody else has: another stack, another person, or who retained it on purpose."""
+    asks_for_end: bool = False
+    """Whether the program asks for the end of what is recorded: a replacement, or a removal."""
+    budget: float | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """A state of the world, built with all facts there."""
+
+    name: str
+    build: Callable[[LostStack, FakeMithril, Any], Truth]
+    owner: str = OWNED
+
+
+def _cluster(version: int = 1, **inputs: Any) -> Declared:
+    return cluster(command=f"echo {version}", **inputs)
+
+
+def _volume(version: int = 1, **inputs: Any) -> Declared:
+    return volume(size_gb=100 * version, allow_replace=version > 1, **inputs)
+
+
+MAKES: dict[str, Callable[..., Declared]] = {"cluster": _cluster, "volume": _volume}
+
+
+def _recorded(stack: LostStack) -> set[str]:
+    return {saved.id for saved in stack.state.values()}
+
+
+def _unchanged(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    stack.up({"it": make()})
+    return Truth({"it": make()}, _recorded(stack))
+
+
+def _edited(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    stack.up({"it": make()})
+    edit = {"max_price_per_hour": 60.0} if make is _cluster else {"volume_name": "renamed"}
+    return Truth({"it": make(**edit)}, _recorded(stack))
+
+
+def _replaced(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    stack.up({"it": make()})
+    return Truth({"it": make(2)}, _recorded(stack), asks_for_end=True)
+
+
+def _removed(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    stack.up({"it": make(), "other": _cluster(7)})
+    (gone, kept) = (stack.state["it"].id, stack.state["other"].id)
+    return Truth({"other": _cluster(7)}, {gone, kept}, asks_for_end=True)
+
+
+def _crashed(version: int) -> Callable[[LostStack, FakeMithril, Any], Truth]:
+    def build(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+        stack.other_states["acme/training/prod"] = {"deployment": {"resources": []}}
+        return Truth({"it": make(version)}, orphans={crash_after_create(stack, cloud, {"it": make()})})
+
+    return build
+
+
+def _moved_away(version: int) -> Callable[[LostStack, FakeMithril, Any], Truth]:
+    def build(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+        stack.up({"it": make()})
+        theirs = _recorded(stack)
+        stack.other_states["acme/training/prod"] = stack.export()
+        stack.state.clear()
+        return Truth({"it": make(version)}, theirs=theirs)
+
+    return build
+
+
+def _other_persons(version: int) -> Callable[[LostStack, FakeMithril, Any], Truth]:
+    """Build the world of a stack of the same names on another person's backend, which nobody here can read."""
+
+    def build(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+        stack.up({"it": make()})
+        outputs = stack.state["it"].outputs
+        stack.destroy()
+        if make is _cluster:
+            return Truth({"it": make(version)}, theirs={cloud.add_bid(outputs["task_name"])["fid"]})
+        data = cloud.add_volume(outputs["volume_name"], region="us-central5-a")["fid"]
+        user = cloud.add_bid("theirs", region="us-central5-a", volumes=[data])["fid"]
+        return Truth({"it": make(version)}, theirs={data, user})
+
+    return build
+
+
+def _retained(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    retained = up_with_retain_on_delete(stack, {"it": make()})
+    up_with_retain_on_delete(stack, {"it": make(2)})
+    return Truth({"it": make(2)}, _recorded(stack), theirs={retained})
+
+
+def _over_budget(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    stack.config["flow:maxCostPerHour"] = "70"
+    return Truth({"one": _cluster(max_price_per_hour=40.0), "two": _cluster(max_price_per_hour=40.0)}, budget=70.0)
+
+
+WORLDS = [
+    World("unchanged", _unchanged),
+    World("edited in place", _edited),
+    World("replaced", _replaced),
+    World("removed from the program", _removed),
+    World("an orphan of a crash", _crashed(1)),
+    World("an orphan of a crash, of another specification", _crashed(2)),
+    World("another stack's, after a rename", _moved_away(1)),
+    World("another stack's, of another specification", _moved_away(2)),
+    World("another person's", _other_persons(1), SHARED),
+    World("another person's, of another specification", _other_persons(2), SHARED),
+    World("retained", _retained),
+    World("over the budget", _over_budget),
+]
+VERBS: dict[str, Callable[[LostStack, Program], Any]] = {
+    "preview": lambda stack, program: stack.preview(program),
+    "up": lambda stack, program: stack.up(program),
+    "up --refresh": lambda stack, program: stack.up(program, refresh=True),
+    "up --replace": lambda stack, program: stack.up(program, force={name for name in program if name in stack.state}),
+    "refresh": lambda stack, program: stack.refresh(),
+    "destroy": lambda stack, program: stack.destroy(),
+}
+_ENDING = ("destroy", "up --replace")
+_GUARDED = ("task_id", "task_name", "volume_id", "volume_name", "project", "region", "size_gb", "interface")
+
+# -- cells -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fact, one world, one kind, one verb."""
+
+    fact: Fact
+    world: World
+    kind: str
+    verb: str
+
+    @property
+    def name(self) -> str:
+        """What it is called in a report."""
+        return f"{self.fact.name} | {self.world.name} | {self.kind} | {self.verb}"
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it is among the few that every test run goes through."""
+        return zlib.crc32(self.name.encode()) % 8 == 0
+
+
+def cells(fact: Fact) -> list[Cell]:
+    """Return the cells of a fact."""
+    return [
+        Cell(fact, world, kind, verb)
+        for world in WORLDS
+        for kind in MAKES
+        for verb in VERBS
+        if kind == "cluster" or world.build is not _over_budget
+    ]
+
+
+def harm(cell: Cell) -> list[str]:
+    """Run a cell; return what went wrong, nothing where nothing did."""
+    with FakeMithril() as cloud:
+        stack = LostStack(settings_of(cloud), cell.world.owner)
+        truth = cell.world.build(stack, cloud, MAKES[cell.kind])
+        before, sent = _live(cloud), len(cloud.mutations)
+        recorded = {saved.id: dict(saved.outputs) for saved in stack.state.values()}
+        cell.fact.hide(stack, cloud)
+        error = ""
+        with losing_answers(stack):
+            try:
+                VERBS[cell.verb](stack, truth.program)
+            except (VerbError, CheckError) as failure:
+                error = str(failure) or " "
+            except Exception as failure:  # noqa: BLE001 - an exception that no host expects is a finding
+                return [f"{type(failure).__name__}: {failure}"]
+            finally:
+                base.current().close()
+        mutations = [request for request in cloud.mutations[sent:] if request.effect]
+        return list(_findings(cell, truth, stack, before, _live(cloud), recorded, error, mutations))
+
+
+def _live(cloud: FakeMithril) -> dict[str, Any]:
+    bids = {bid["fid"]: (bid["name"], bid["limit_price"], bid["status"]) for bid in cloud.live_bids}
+    return {**bids, **{one["fid"]: (one["name"], one["capacity_gb"]) for one in cloud.volumes}}
+
+
+def _findings(
+    cell: Cell,
+    truth: Truth,
+    stack: LostStack,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    recorded: dict[str, dict[str, Any]],
+    error: str,
+    mutations: list[Any],
+) -> Iterator[str]:
+    now = _recorded(stack) | {saved.id for _, saved in stack.pending_deletes}
+    if "internal error" in error:
+        yield error
+    if cell.verb in ("preview", "refresh") and mutations:
+        yield f"a {cell.verb} sent {[f'{one.method} {one.path}' for one in mutations]}"
+    for id_ in sorted(truth.theirs):
+        if after.get(id_) != before[id_]:
+            yield f"{id_}, which is somebody else's, is {after.get(id_, 'ended')}"
+        if id_ in now:
+            yield f"{id_}, which is somebody else's, is in the state"
+    is_end_asked_for = truth.asks_for_end or cell.verb in _ENDING
+    for id_ in sorted(truth.ours):
+        if id_ not in after and not is_end_asked_for:
+            yield f"{id_} was ended, and nobody had asked for it"
+        if id_ in after and id_ not in now and id_ not in error:
+            yield f"{id_} is live and forgotten"
+        if id_ in after and not is_end_asked_for and len(after) > len(before):
+            yield "a second one was made beside a recorded one"
+    for saved in stack.state.values():
+        for name in _GUARDED:
+            known = recorded.get(saved.id, {}).get(name)
+            if known and not saved.outputs.get(name):
+                yield f"{name} was {known!r} and is {saved.outputs.get(name)!r} in the state"
+    for id_ in sorted(truth.orphans & set(after) - now if cell.verb.startswith("up") else ()):
+        if cell.kind == "cluster" and len(after) > len(before):
+            yield f"a second one is paid for beside the orphan {id_}"
+        if not error and not any(id_ in text for text in stack.said):
+            yield f"the orphan {id_} is not named"
+    if error and not error.strip():
+        yield "an error without a word"
+    if truth.budget is not None:
+        cost = sum(float(price.strip("$")) for _, price, _ in (one for one in after.values() if len(one) == 3))
+        if cost > truth.budget:
+            yield f"the budget of {truth.budget} let {cost} pass"
+        if cell.verb in ("preview", "up", "up --refresh") and not error:
+            yield "nothing says that the budget is exceeded"
