@@ -40,8 +40,10 @@ class VolumeMount:
         # Never ask an Output for an attribute: it answers to every name.
         if isinstance(self.volume, pulumi.Output) or not isinstance(self.volume, (Volume, VolumeReference)):
             return {"volume_id": self.volume, **props}
-        # Of a volume that does not exist yet, preview knows these two already.
-        hints = {"__region": self.volume.region, "__interface": self.volume.interface}
+        # Of a volume that does not exist yet, preview knows these already.
+        hints: dict[str, Any] = {"__region": self.volume.region, "__interface": self.volume.interface}
+        if isinstance(self.volume, Volume):
+            hints["__volume"] = self.volume.urn
         return {"volume_id": self.volume.volume_id, **props, **hints}
 
 

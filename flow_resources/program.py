@@ -14,10 +14,11 @@ makes once is kept with it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_type_hints
 
 import pulumi
@@ -26,6 +27,7 @@ from pulumi.dynamic.dynamic import serialize_provider
 
 from flow_resources.core.hidden import (
     DELETED_WITH,
+    MARK,
     OWNER,
     RECORDED,
     TOKEN,
@@ -62,19 +64,32 @@ def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> d
     return {
         OWNER: owner,
         URN: pulumi.Output.from_input(urn.future()),
-        RECORDED: pulumi.Output.from_input(_recorded(owner, urn)),
+        RECORDED: pulumi.Output.from_input(_recorded(owner, urn, _aliases_of(type_token, name, opts))),
     }
 
 
-async def _recorded(owner: str, urn: Any) -> str:
+def _aliases_of(type_token: str, name: str, opts: pulumi.ResourceOptions) -> list[Any]:
+    """Return the other URNs under which the state can hold a resource: its aliases, and those of its parents.
+
+    A Pulumi without this function knows none: what is recorded under an alias then counts as not recorded.
+    """
+    all_aliases = getattr(pulumi.runtime.resource, "all_aliases", None)
+    return list(all_aliases(opts.aliases, name, type_token, opts.parent)) if all_aliases else []
+
+
+async def _recorded(owner: str, urn: Any, aliases: Sequence[Any]) -> str:
     """Return what this stack's state holds for a resource: under its URN, or under a name with its mark."""
-    index, known_urn = await _index(), await urn.future()
-    return write_recorded(None if index is None else find_in(index, owner, known_urn))
+    index = await _index()
+    if index is None:
+        return write_recorded(None)
+    known_urn, *other_urns = [await pulumi.Output.from_input(one).future() for one in (urn, *aliases)]
+    return write_recorded(find_in(index, owner, str(known_urn), map(str, other_urns)))
 
 
-def find_in(index: Index, owner: str, urn: str) -> list[RecordedId]:
+def find_in(index: Index, owner: str, urn: str, aliases: Iterable[str] = ()) -> list[RecordedId]:
     """Look a resource up in the index."""
-    own = [RecordedId(entry.id, entry.created_at, is_own=True) for entry in index.get(urn, [])]
+    entries = [entry for one in dict.fromkeys((urn, *aliases)) for entry in index.get(one, [])]
+    own = [dataclasses.replace(entry, is_own=True) for entry in entries]
     return [*own, *index.get(str(Mark.of(owner, urn)), [])]
 
 
@@ -85,8 +100,10 @@ def index_of(state: Mapping[str, Any]) -> Index:
         outputs = resource.get("outputs") or {}
         id_ = outputs.get("task_id") or outputs.get("volume_id")
         if id_:
-            entry = RecordedId(id_, str(outputs.get("created_at") or ""))
-            index.setdefault(urn, []).append(entry)
+            created_at, region = (str(outputs.get(name) or "") for name in ("created_at", "region"))
+            entry = RecordedId(id_, created_at, region=region)
+            if MARK in outputs:  # what is only read (`get`) is not Pulumi's to replace
+                index.setdefault(urn, []).append(entry)
             if parts := take_apart(str(outputs.get("task_name") or outputs.get("volume_name") or "")):
                 index.setdefault(str(parts.mark), []).append(entry)
     return index

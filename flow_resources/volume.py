@@ -23,7 +23,8 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     """Persistent storage on Mithril, which outlives the machines that mount it.
 
     The service cannot resize, move or convert a volume: a change of `size_gb`, `interface` or `region` makes a new,
-    empty one, and is refused at preview unless `allow_replace=True`. `protect=True` in the options keeps a volume
+    empty one, and is refused at preview unless `allow_replace=True`; so is a replacement that Pulumi is asked for
+    (`pulumi up --replace`, `pulumi state taint`). `protect=True` in the options keeps a volume
     that matters from `pulumi destroy`.
     """
 
@@ -73,12 +74,19 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
             volume_name: The name in the service, 3 to 64 of a-z, 0-9 and -. Default: made from `name`, unique.
                 A change renames in place.
             adopt_volume_id: Take over this existing volume at the first `up` instead of making one.
-            allow_replace: Allow changes that lose the data.
+            allow_replace: Allow replacements, which lose the data: by a change, and those that Pulumi is asked for
+                (`--replace`, a taint, a trigger, `replace_with`).
             opts: Pulumi's resource options. A replacement makes the new volume before it deletes the old one, except
                 where `volume_name` is fixed. To copy data, declare a second volume and delete the first one later.
 
         """
         options = program.guarded_options("Volume", name, opts or pulumi.ResourceOptions())
+        if options.replace_with and (allow_replace is False or allow_replace is None):
+            # The engine deletes it with what it is replaced with, and asks nobody before.
+            raise pulumi.RunError(
+                f"Volume {name!r}: replace_with needs allow_replace=True: the data is lost each time that "
+                f"{', '.join(one.pulumi_resource_name for one in options.replace_with)} is replaced"
+            )
         arguments = {
             "size_gb": size_gb,
             "interface": interface,

@@ -19,14 +19,14 @@ from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key, task_config
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import BIDS, SSH_KEYS, VOLUMES
+from flow_resources.cloud.paths import BIDS, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
-from flow_resources.cloud.sdk import Sdk
+from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.startup_script import mounts_in, too_large
 from flow_resources.core import money
 from flow_resources.core.market import Market
-from flow_resources.core.models import Bid, InstanceType, Offer, StoredVolume
+from flow_resources.core.models import Bid, InstanceType, Offer, Quota, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, UnavailableError
 
@@ -111,12 +111,29 @@ class Cloud:
         stored = self.volumes(begun_after=self._connection.clock.now() - 5) if volumes else []
         return Market(types, offers, regions, {volume.id: volume for volume in stored})
 
+    def quotas(self) -> dict[str, Quota]:
+        """Read what the project may hold, by product: the id of an instance type, or STORAGE."""
+        query = {"project": self.project().id}
+        with self._sdk("read the quotas") as sdk:
+            rows = Page.read(sdk.transport.get(QUOTAS, self.budget, query)).whole("the quotas")
+            return {quota.product: quota for row in rows if (quota := Quota.read(row))}
+
     def ssh_keys(self) -> dict[str, str]:
         """Return the ids of the project's platform keys, by name and by id."""
         query = {"project": self.project().id}
         with self._sdk("list the SSH keys") as sdk:
             rows = sdk.api.list_ssh_keys(query)
             return {str(row.get(field)): str(row["fid"]) for row in rows for field in ("name", "fid")}
+
+    def key_folder_problem(self) -> str:
+        """Say why the SDK cannot keep the key that it makes for a launch that names none; empty where it can.
+
+        Empty also where it has a key already, which it need not write.
+        """
+        with self._sdk("look for the folder of the SSH keys") as sdk:
+            problem = why_not_writable(sdk.ssh_key_folder)
+            local = sdk.keys.local_keys(self.project().id, self.settings.ssh_keys) if problem else set()
+        return "" if not problem or local & self.ssh_keys().keys() else problem
 
     # -- bids: reading ----------------------------------------------------------------------------------------
 

@@ -5,3 +5,4 @@ from __future__ import annotations
 BIDS = "/v2/spot/bids"
 VOLUMES = "/v2/volumes"
 SSH_KEYS = "/v2/ssh-keys"
+QUOTAS = "/v2/quotas"

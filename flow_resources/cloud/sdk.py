@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from flow_resources.cloud.settings import Settings
 if TYPE_CHECKING:
     from flow.sdk.client import Flow
 
+    from flow_resources.cloud.ssh_keys import ExactKeys
     from flow_resources.cloud.transport import Transport
 
 
@@ -43,6 +45,12 @@ class Sdk:
     def ssh_key_folder(self) -> Path:
         """Where it keeps the private halves of the platform keys that it makes."""
         return Path(self.flow.provider.ctx.ssh_key_mgr._key_dir)  # noqa: SLF001 - there is no public name for it
+
+    @property
+    def keys(self) -> ExactKeys:
+        """Our SSH key service."""
+        keys: ExactKeys = self.flow.provider.ctx.ssh_keys_svc
+        return keys
 
     @property
     def regions(self) -> list[str]:
@@ -93,3 +101,13 @@ def open_sdk(settings: Settings, clock: Clock, service_clock: ServiceClock) -> S
             return provider.get_facets()
 
     return Sdk(Flow(config=config, provider_factory=Factory()))
+
+
+def why_not_writable(folder: Path) -> str:
+    """Say why nothing can be written in a folder, or why it cannot be made; empty where it can. Leaves no file."""
+    existing = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return ""
+    except OSError as error:
+        return f"{folder} cannot be written ({error.strerror})"

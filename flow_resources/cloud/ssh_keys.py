@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 from flow.adapters.providers.builtin.mithril.domain.ssh_keys import SSHKeyService
+from flow.utils.ssh_key_identity import get_last_auto_generated_key, get_local_key_private_path
 
 
 class ExactKeys(SSHKeyService):  # type: ignore[misc]  # the SDK has no types for mypy
@@ -30,3 +31,11 @@ class ExactKeys(SSHKeyService):  # type: ignore[misc]  # the SDK has no types fo
             resolved = super().resolve_keys_for_task(config)
             existing = {key.fid for key in self._mgr.list_keys()}
             return [key for key in resolved if key in existing] or [self._mgr.generate_server_key(auto_generated=True)]
+
+    def local_keys(self, project: str, references: tuple[str, ...]) -> set[str]:
+        """Return the ids of the platform keys that this machine has the private half of, of those that a launch uses.
+
+        `references`: the keys of the settings; a launch that names no keys uses them, else the last one it made.
+        """
+        known = [get_last_auto_generated_key(project), *map(self._mgr.find_platform_key_id, references)]
+        return {key for key in known if key and get_local_key_private_path(key)}

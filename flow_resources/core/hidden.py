@@ -52,10 +52,12 @@ class RecordedId:
     created_at: str = ""
     """The service's time; empty where the state does not record it."""
     is_own: bool = False
-    """Whether it is recorded under the resource's own URN, and not only under a name with its mark."""
+    """Whether Pulumi owns it under the resource's own URN, and it has not only a name with its mark."""
+    region: str = ""
+    """Its region; empty where it is not known."""
 
     def __str__(self) -> str:
-        return f"{self.id}@{self.created_at}{'@own' if self.is_own else ''}"
+        return f"{self.id}@{self.created_at}{f'@own@{self.region}' if self.is_own else ''}"
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ def refuse_deleted_with() -> str:
 def _read_recorded(text: Any) -> tuple[RecordedId, ...] | None:
     if not isinstance(text, str) or text == NOT_KNOWN:
         return None
-    entries = [f"{entry}@@".split("@") for entry in text.split(",") if entry]
-    return tuple(RecordedId(id_, created_at, own == "own") for id_, created_at, own, *_ in entries)
+    entries = [f"{entry}@@@".split("@") for entry in text.split(",") if entry]
+    return tuple(RecordedId(id_, created_at, own == "own", region) for id_, created_at, own, region, *_ in entries)
 
 
 def read_identity(props: Mapping[str, Any]) -> Identity | None:

@@ -74,37 +74,54 @@ def near(spelling: str, known: Sequence[str]) -> str:
 # -- the region --------------------------------------------------------------------------------------------------------
 
 
-def previously_resolved_region(olds: Mapping[str, Any], inputs: Mapping[str, Any]) -> str | None:
-    """Return the region that an earlier check resolved, where the program still names none."""
-    return str(olds["region"]) if olds.get("region") and not inputs.get("region") else None
+@dataclass(frozen=True)
+class RegionSources:
+    """Where the region of a resource comes from, as long as the program names none."""
+
+    settled: str | None = None
+    """What an earlier `up` has resolved, also of what this one replaces."""
+    default: str | None = None
+    """The setting. None also where it is not known what an earlier `up` has resolved: it can be another one."""
+    missing: str = "is not set"
+    """What a failure says."""
 
 
-def resolve_region(
-    checked: Checked, previously_resolved: str | None, default: str | None, market: Market | None
-) -> None:
+def region_sources(olds: Mapping[str, Any], exists: Answer, recorded: str | None, default: str | None) -> RegionSources:
+    """Return the sources; `exists` and `recorded`: whether the state holds the resource, and its region there."""
+    settled = olds.get("region") or recorded
+    if settled or (exists is Answer.NO and not olds):
+        return RegionSources(str(settled) if settled else None, default)
+    return RegionSources(missing="is not set, and it could not be found out where an earlier `up` has put it")
+
+
+def resolve_region(checked: Checked, sources: RegionSources, market: Market | None, *, may_move: bool) -> None:
     """Set the region where the program has none: the one resolved before, the default, or that of the volumes.
 
+    A cluster goes with its volumes where it may move: where all that are known are in another region than it was.
     The region is unknown, and no failure, as long as an unknown volume can determine it.
     """
     if "region" in checked.inputs:
         return
     volumes = checked.inputs.get("volumes") or []
     mounts = volumes if isinstance(volumes, list) else [volumes]
-    of_volumes = next((region for mount in mounts if (region := _region_of(mount, market))), None)
-    region = previously_resolved or default or of_volumes
+    of_volumes = [region for mount in mounts if (region := _region_of(mount, market))]
+    settled = sources.settled
+    if may_move and of_volumes and settled not in of_volumes:
+        settled = None
+    region = settled or (None if sources.settled else sources.default) or next(iter(of_volumes), None)
     if not region and mounts and (market is None or any(map(_has_unknown_volume, mounts))):
         checked.inputs["region"] = UNKNOWN
     else:
-        set_region(checked, region, market.regions if market else ())
+        set_region(checked, region, market.regions if market else (), sources.missing)
 
 
-def set_region(checked: Checked, region: str | None, regions: Sequence[str]) -> None:
+def set_region(checked: Checked, region: str | None, regions: Sequence[str], missing: str = "is not set") -> None:
     """Set the region, or add the failure that there is none, with the regions to choose from."""
     if region:
         checked.inputs["region"] = region
         return
     known = f": one of {', '.join(regions)}" if regions else ""
-    checked.fail("region", "is not set", remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
+    checked.fail("region", missing, remedy=f"pass region=..., or `pulumi config set flow:region ...`{known}")
 
 
 def check_regions(checked: Checked, regions: Sequence[str]) -> None:
@@ -188,5 +205,5 @@ def drop_hints(inputs: dict[str, Any]) -> None:
     mounts = inputs.get("volumes")
     for mount in mounts if isinstance(mounts, list) else []:
         if isinstance(mount, dict):
-            for hint in ("__region", "__interface"):
+            for hint in ("__region", "__interface", "__volume"):
                 mount.pop(hint, None)

@@ -29,6 +29,7 @@ LIVE_INSTANCES = (
     "paused",
     "error",
 )
+STORAGE = "storage"
 _GONE_INSTANCES = {"terminated", "preempted", "replaced", "stopped"}
 
 
@@ -196,6 +197,32 @@ class Offer:
     def read(cls, row: Mapping[str, Any]) -> Offer:
         """Return an AuctionModel as an Offer."""
         return cls(str(row["instance_type"]), str(row["region"]), money.from_wire(row.get("last_instance_price")))
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How much of something a project may hold. None: the service does not say."""
+
+    product: str
+    """The id of the instance type, `it_...`, or STORAGE."""
+    total: int | None
+    used: int | None
+    units: str
+    """"instances", "GB"."""
+
+    @property
+    def free(self) -> int | None:
+        """What is left of it."""
+        return None if self.total is None or self.used is None else self.total - self.used
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Quota | None:
+        """Return a QuotaModel as a Quota; None for a product that nothing here uses."""
+        kind, instance_type = str(row.get("product_type") or "").lower(), row.get("instance_type")
+        if kind != ("spot" if instance_type else STORAGE):
+            return None
+        total, used = (_integer(row.get(name)) for name in ("total_quantity", "used_quantity"))
+        return cls(str(instance_type or STORAGE), total, used, str(row.get("units") or ""))
 
 
 def _id(row: Mapping[str, Any]) -> str:

@@ -32,6 +32,8 @@ class StackState:
     """The URNs that an `up` is creating, or was creating when it died."""
     places: frozenset[tuple[str, str]] = frozenset()
     """API URL and project of its resources."""
+    owned: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
+    """By URN, id and region of what the stack owns of this package, but for what is deleted or waits for it."""
 
     def may_record(self, thing: Named) -> bool:
         """Whether it records a bid or volume, or its stack may be creating it."""
@@ -56,6 +58,7 @@ def read_state(export: Any) -> StackState:
     interrupted = [(_resource(operation.get("resource")), operation.get("type")) for operation in pending]
     ids, places = set[str](), set[tuple[str, str]]()
     created_at: dict[str, tuple[str | None, ...]] = {}
+    owned: dict[str, tuple[str, str | None]] = {}
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         ids |= {str(id_) for id_ in (resource.get("id"), outputs.get("task_id"), outputs.get("volume_id")) if id_}
@@ -64,8 +67,10 @@ def read_state(export: Any) -> StackState:
             created_at[mark] = (*created_at.get(mark, ()), outputs.get("created_at"))
         if outputs.get(SERVICE):
             places.add((str(outputs[SERVICE]), str(outputs.get("project") or "")))
+        if outputs.get(MARK) and not (resource.get("delete") or resource.get("pendingReplacement")):
+            owned[str(resource["urn"])] = (str(resource.get("id") or ""), outputs.get("region") or None)
     making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
-    return StackState(frozenset(ids), frozenset(created_at), created_at, frozenset(making), frozenset(places))
+    return StackState(frozenset(ids), frozenset(created_at), created_at, frozenset(making), frozenset(places), owned)
 
 
 @dataclass(frozen=True)

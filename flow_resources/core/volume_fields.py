@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flow_resources.core.answer import Answer
 from flow_resources.core.inputs import (
     Change,
     Checked,
@@ -20,7 +21,7 @@ from flow_resources.core.inputs import (
     show,
     string,
 )
-from flow_resources.core.market import set_region
+from flow_resources.core.market import RegionSources, set_region
 
 MAX_SIZE_GB = 16_384  # flow.domain.models.volume.VolumeSpec.size_gb
 # What both the SDK and the service accept (the SDK alone accepts a leading digit, the service answers 422).
@@ -78,12 +79,10 @@ def check_volume(news: Mapping[str, Any]) -> Checked:
     return check(FIELDS, news)
 
 
-def resolve_region(
-    checked: Checked, previously_resolved: str | None, default: str | None, regions: Sequence[str]
-) -> None:
+def resolve_region(checked: Checked, sources: RegionSources, regions: Sequence[str]) -> None:
     """Set the region where the program has none: the one that was resolved before, else the default."""
     if "region" not in checked.inputs:
-        set_region(checked, previously_resolved or default, regions)
+        set_region(checked, sources.settled or sources.default, regions, sources.missing)
 
 
 def guard_data(checked: Checked, olds: Mapping[str, Any]) -> None:
@@ -104,3 +103,29 @@ def guard_data(checked: Checked, olds: Mapping[str, Any]) -> None:
             value,
             "change it back, or set allow_replace=True on the volume",
         )
+
+
+def guard_forced_replacement(checked: Checked, exists: Answer, id_: str | None) -> None:
+    """Refuse a replacement that Pulumi is asked for, unless the program allows it: no diff is asked about it.
+
+    `exists`: whether the state holds a volume that a create would replace, where the engine says that there is none.
+    """
+    allowed = checked.inputs.get("allow_replace")
+    if exists is Answer.NO or allowed is True or isinstance(allowed, Unknown):
+        return
+    if exists is Answer.YES:
+        checked.fail(
+            "allow_replace",
+            f"must be True for a replacement that Pulumi is asked for, which loses the data on {id_ or 'the volume'}",
+            allowed,
+            "set it, or take back what asks for it: --replace, a taint (`pulumi state untaint`), a trigger, "
+            "replace_on_changes, replace_with",
+        )
+        return
+    checked.fail(
+        "allow_replace",
+        "must be True where it cannot be found out whether the state holds this volume already: a new one would "
+        "replace it, which loses the data",
+        allowed,
+        "where `pulumi stack export` shows no such volume, set it for this `up` alone",
+    )

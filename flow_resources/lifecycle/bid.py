@@ -22,6 +22,7 @@ from flow_resources.errors import (
     RejectedError,
     TerminatedError,
 )
+from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Update
 
@@ -33,6 +34,7 @@ _AWAITED = frozenset({"paused", "wait_for"})
 
 def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
+    _wait_for_block_volumes(op, spec)
     name = _unused_name(op, spec, generation)
     launch = _launch(op.cloud, name, spec)
     op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region)}")
@@ -40,6 +42,27 @@ def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
     for key in placed.new_keys:
         op.report.progress(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True)
     return placed
+
+
+def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
+    """Wait until nothing holds the block volumes: the service releases one some time after its bid has ended.
+
+    Raises NotReadyError at the limit, saying what holds them; nothing is placed then.
+    """
+    if not spec.volumes:
+        return
+    market, held = op.cloud.market(volumes=True), ""
+    block = {mount.volume_id for mount in spec.volumes if market.interface(mount.volume_id) == "block"}
+    if not any(market.volumes[id_].bids for id_ in block):
+        return
+    for volumes in op.deadline.watch(op.cloud.volumes):
+        holders = {volume.id: volume.bids for volume in volumes if volume.id in block and volume.bids}
+        if not holders:
+            return
+        described = (f"{id_} by {describe_holders(op, bids, own=spec.mark)}" for id_, bids in holders.items())
+        held = f"a block volume attaches to one machine, and is held: {', '.join(described)}"
+        op.report.progress(f"waiting: {held}")
+    raise NotReadyError(f"nothing was placed: {held}", "end what holds it, then run the same command again")
 
 
 def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:

@@ -18,6 +18,7 @@ from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle.cluster_check import check_cluster, find_adoptable
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.quota import Claim
 from flow_resources.lifecycle.resource import Resource, Update, Words
 
 _UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a cluster that is not ready
@@ -98,6 +99,15 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
     def describe_cost(self, thing: Bid) -> str:
         """Return what a bid can cost at most."""
         return "at an unknown price" if thing.max_cost is None else f"up to {money.usd(thing.max_cost)}/h"
+
+    def claim(self, op: Operation, spec: ClusterSpec) -> Claim | None:
+        """Return its machines, of the type that it would get."""
+        offer = op.cloud.market().offer(spec.instance_type, spec.region or "")
+        return Claim(offer.instance_type, spec.num_instances, "num_instances", spec.instance_type) if offer else None
+
+    def holding(self, thing: Bid) -> tuple[str, int | None]:
+        """Return its machines, also those that it waits for."""
+        return thing.instance_type, thing.quantity
 
     def list_all(self, op: Operation) -> Sequence[Bid]:
         """List the live bids twice.

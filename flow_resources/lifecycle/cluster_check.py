@@ -8,29 +8,30 @@ from typing import Any
 
 from flow_resources.core import cluster_fields, money
 from flow_resources.core.hidden import MARK, Identity
-from flow_resources.core.inputs import Checked
+from flow_resources.core.inputs import Checked, changed
 from flow_resources.core.market import (
     Market,
     check_market,
     drop_hints,
     named,
-    previously_resolved_region,
     resolve_region,
 )
 from flow_resources.core.models import Bid
-from flow_resources.core.naming import Mark
+from flow_resources.core.naming import Mark, logical_name
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.adoption import Launched, launch_differences
 from flow_resources.lifecycle.bid import describe_bid, launch_of
 from flow_resources.lifecycle.budget import charge
-from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.holders import describe_holders
+from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.spelling import keep_spellings
 from flow_resources.lifecycle.takeover import may_adopt
 
 # Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
 # any takes 4,400 of the 10,000 characters, an image 1,800. Building a script takes 20 ms, so small ones are not built.
 SHORT, FEW = 500, 3
+_MOUNTS = [one for one in cluster_fields.FIELDS if one.name == "volumes"]
 _ADOPTION_REMEDY = "make the program say the same, or remove it"
 
 
@@ -40,10 +41,12 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
     with op.collecting_failures(found):
         region, budget = op.settings.region, op.settings.budget()
         market = _read_market(op, found)
-    resolve_region(found, previously_resolved_region(olds, found.inputs), region, market)
+    may_move = not olds or any(changed(_MOUNTS, olds, found.inputs))
+    resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
     keep_spellings(op, found, olds, market, identity.mark)
     if market:
         with op.collecting_failures(found):
+            _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
             _check_against_service(op, found, market, olds, identity.mark)
     drop_hints(found.inputs)
     _check_costs(op, found, market, budget)
@@ -62,6 +65,8 @@ def _check_against_service(op: Operation, found: Checked, market: Market, olds: 
     check_market(found, market, runs=runs)
     if not runs:
         _check_script(op, found, mark, market)
+        if not olds and "ssh_keys" not in found.inputs:
+            _check_key_folder(op, found)
     if keys := found.known("ssh_keys"):
         ids = op.cloud.ssh_keys()
         for place, key in enumerate(keys):
@@ -90,6 +95,40 @@ def _check_script(op: Operation, found: Checked, mark: Mark, market: Market) -> 
         else:
             remedy = "put what is long on a volume or into an image, and call it from there"
             found.fail("command", problem, remedy=remedy)
+
+
+def _check_key_folder(op: Operation, found: Checked) -> None:
+    """Check that the SDK can keep the key that it makes for machines of which the program names no keys."""
+    if problem := op.deployment.once("the folder of the SSH keys", op.cloud.key_folder_problem):
+        found.fail(
+            "ssh_keys",
+            f"is not set, and the Flow SDK cannot keep the key that it makes then: {problem}",
+            remedy="make it writable, set FLOW_DIR to a folder that is, or name platform keys",
+        )
+
+
+def _check_block_mounts(op: Operation, found: Checked, market: Market, mark: Mark, *, is_made: bool) -> None:
+    """Fail where two clusters of the program mount one block volume; tell of a wait for one that is held."""
+    mounts = found.inputs.get("volumes")
+    for index, mount in enumerate(mounts if isinstance(mounts, list) else []):
+        if not isinstance(mount, Mapping):
+            continue
+        id_, urn = mount.get("volume_id"), mount.get("__volume")
+        volume = market.volumes.get(id_) if isinstance(id_, str) else None
+        if (volume.interface if volume else mount.get("__interface")) != "block" or not op.urn:
+            continue
+        known = op.deployment.block_mounts
+        mounting = {known.setdefault(key, op.urn) for key in (id_, urn) if isinstance(key, str)}
+        for other in sorted(mounting - {op.urn}):
+            found.fail(
+                f"volumes[{index}].volume_id",
+                f"is a block volume, which attaches to one machine: the cluster {logical_name(op.urn)!r} mounts it, "
+                f"and the cluster {logical_name(other)!r}",
+                remedy="make it with interface='file', which attaches to many, or give each cluster a volume",
+            )
+        if volume and is_made and (holders := set(volume.bids or ()) - {op.own_record.id}):
+            held_by = describe_holders(op, sorted(holders), own=mark)
+            op.warn_once(f"the block volume {volume.id} is held by {held_by}: an `up` waits until it is released")
 
 
 def _check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -> bool:

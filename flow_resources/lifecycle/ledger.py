@@ -142,6 +142,11 @@ class Ledger:
         with self._lock:
             return id_ in self._deleted
 
+    def is_missing(self, id_: str) -> bool:
+        """Whether a refresh of this operation found it gone."""
+        with self._lock:
+            return id_ in self._missing
+
     def newest_recorded(self, mark: Mark, urn: str | None, report: Report) -> str | None:
         """Return when the youngest was made that the state held for a resource as the operation began.
 
@@ -181,6 +186,13 @@ class Ledger:
         if id_ in state.ids:
             return Answer.YES
         return Answer.NO if is_preview or self._is_certain(state, urn) else Answer.NOT_KNOWN
+
+    def own_record(self, urn: str | None, report: Report) -> tuple[Answer, str | None, str | None]:
+        """Return whether the stored state holds what a create under a URN would replace, and its id and region."""
+        state = self.stored.own(urn, report)
+        if state and urn and urn in state.owned:
+            return (Answer.YES, *state.owned[urn])
+        return (Answer.NO if state and self._is_certain(state, urn) else Answer.NOT_KNOWN, None, None)
 
     def find_other_stack(
         self, thing: Named, urn: str | None, report: Report, *, is_preview: bool = False

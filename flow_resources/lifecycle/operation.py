@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from flow_resources.clock import Clock
 from flow_resources.cloud import Cloud, Connection, RetryBudget, Settings
 from flow_resources.cloud.settings import resolve
 from flow_resources.core.inputs import Checked, Failure
+from flow_resources.core.market import RegionSources, region_sources
 from flow_resources.errors import FlowResourcesError, UnavailableError
 from flow_resources.lifecycle.budget import Spending
 from flow_resources.lifecycle.ledger import Ledger
+from flow_resources.lifecycle.own_records import OwnRecord, OwnRecords
+from flow_resources.lifecycle.quota import Claims
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.stored_states import Backend, StoredStates
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS, Deadline
 from flow_resources.redaction import Redactor
 
+R = TypeVar("R")
 CHECK = "check"
 _CHECK_SECONDS = 5.0
 """For how long a check, or a step of a command, retries: a preview reports an unreachable service soon and goes on."""
@@ -58,17 +62,22 @@ class Deployment:
     def __init__(self, config: Callable[[str], Any], backend: Backend, clock: Clock | None = None) -> None:
         self.config, self.clock = config, clock or Clock()
         self.ledger = Ledger(StoredStates(backend, self.clock))
+        self.own_records = OwnRecords(self.ledger)
         self.spending = Spending()
+        self.claims = Claims()
         self.breaker = CircuitBreaker(self.clock)
         self.redactor = Redactor()
         self.checked_urns: set[str | None] = set()
         """The resources that the program declares, as far as it has run; none in a destroy."""
         self.bid_names: dict[str, str] = {}
         """How the bids that hold a volume are called, by id (see `holders`)."""
+        self.block_mounts: dict[str, str] = {}
+        """Which cluster of the program mounts a block volume: its URN, by the volume's id and by the volume's URN."""
         self._lock = threading.Lock()
         self._settings: Settings | None = None
         self._connection: Connection | None = None
         self._warned: set[tuple[str, str]] = set()
+        self._once: dict[str, tuple[threading.Lock, list[Any]]] = {}
 
     def settings(self) -> Settings:
         """Return the settings of the stack; raises ConfigError where there is no API key."""
@@ -85,6 +94,16 @@ class Deployment:
             if self._connection is None:
                 self._connection = Connection(settings, self.clock, self.redactor)
             return self._connection
+
+    def once(self, what: str, read: Callable[[], R]) -> R:
+        """Return what is read once for all checks; what could not be read is asked for again."""
+        with self._lock:
+            reading, answers = self._once.setdefault(what, (threading.Lock(), []))
+        with reading:
+            if not answers:
+                answers.append(read())
+            answer: R = answers[0]
+            return answer
 
     def is_first_warning(self, about: str, message: str) -> bool:
         """Whether this is the first such warning: check runs twice for a replacement."""
@@ -140,6 +159,11 @@ class Operation:
         return self.deployment.ledger
 
     @property
+    def own_record(self) -> OwnRecord:
+        """What the state holds under the resource's own URN; the stored state is read where no check was told."""
+        return self.deployment.own_records.of(self.urn, self.report)
+
+    @property
     def settings(self) -> Settings:
         """The settings of the stack; raises ConfigError where there is no API key."""
         return self.deployment.settings()
@@ -173,9 +197,9 @@ class Operation:
         seconds = self.settings.retry_seconds
         return min(seconds, _CHECK_SECONDS) if self.verb in (CHECK, None) else seconds
 
-    def warn_once(self, message: str, *, about: str | None = None) -> None:
-        """Warn, once per resource and deployment."""
-        if self.deployment.is_first_warning(self.urn or "" if about is None else about, message):
+    def warn_once(self, message: str, *, about: str | None = None, kind: str = "") -> None:
+        """Warn, once per resource and deployment; of one kind the first message alone."""
+        if self.deployment.is_first_warning(self.urn or "" if about is None else about, kind or message):
             self.report.warn(message)
 
     @contextlib.contextmanager
@@ -188,3 +212,10 @@ class Operation:
             self.warn_once(f"the inputs are checked without the service: {error.message}", about="the service")
         except FlowResourcesError as error:
             found.failures.append(Failure("", str(error)))
+
+
+def region_sources_of(op: Operation, found: Checked, olds: Mapping[str, Any], default: str | None) -> RegionSources:
+    """Return where a resource's region comes from; the state is asked only where the program names none."""
+    if "region" in found.inputs:
+        return RegionSources()
+    return region_sources(olds, op.own_record.exists, op.own_record.region, default)

@@ -19,6 +19,7 @@ from flow_resources.core.spec import Spec
 from flow_resources.core.takeover import Wanted
 from flow_resources.errors import TerminatedError
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.quota import Claim
 
 S = TypeVar("S", bound=Spec)
 T = TypeVar("T", bound=Named)
@@ -125,6 +126,14 @@ class Resource(ABC, Generic[S, T, V]):
     @abstractmethod
     def describe_cost(self, thing: T) -> str:
         """Return what one costs, or how large it is."""
+
+    def claim(self, op: Operation, spec: S) -> Claim | None:  # noqa: ARG002
+        """Return what a create needs of the project's quotas."""
+        return None
+
+    def holding(self, thing: T) -> tuple[str, int | None]:  # noqa: ARG002
+        """Return the product of a quota that one uses, and how much of it; None where the service does not say."""
+        return "", 0
 
     # -- what is there ------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flow_resources.core.answer import Answer
@@ -10,7 +10,7 @@ from flow_resources.core.hidden import Identity
 from flow_resources.core.models import Named, age_of
 from flow_resources.core.naming import Mark, take_apart
 from flow_resources.core.spec import Spec
-from flow_resources.core.takeover import Finding, Reason, decide, marked_with
+from flow_resources.core.takeover import Decision, Finding, Reason, decide, marked_with
 from flow_resources.errors import OwnershipError, RejectedError
 from flow_resources.lifecycle.ledger import ResourceView
 from flow_resources.lifecycle.operation import CHECK, Operation
@@ -53,11 +53,11 @@ def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) ->
     with op.ledger.turn(spec.mark):
         listed = resource.list_before_create(op)
         live = [thing for thing in listed if resource.is_live(thing)]
-        decision = decide(live, resource.want(op, spec), _view(op, resource, spec))
+        decision = judge(op, resource, spec, live)
         for finding in decision.leave:
             _name(op, resource, finding, spec)
         if decision.refuse:
-            raise _refusal(resource, decision.refuse)
+            raise refusal(resource, decision.refuse)
         for thing in decision.cancel:
             op.report.progress(
                 f"ending {thing.name} ({thing.id}), which an earlier, interrupted `up` left running", keep=True
@@ -69,6 +69,11 @@ def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) ->
         placed = resource.place(op, spec, decision.generation, listed)
         op.ledger.add_placed(placed.id)
         return placed
+
+
+def judge(op: Operation, resource: Resource[S, T, Any], spec: S, live: Sequence[T]) -> Decision[T]:
+    """Judge what is live for a resource that is about to be made."""
+    return decide(live, resource.want(op, spec), _view(op, resource, spec))
 
 
 def warn_of_surplus(
@@ -123,7 +128,8 @@ def _warn_of_one(op: Operation, resource: Resource[Any, T, Any], thing: T, ident
     )
 
 
-def _refusal(resource: Resource[Any, T, Any], finding: Finding[T]) -> OwnershipError:
+def refusal(resource: Resource[Any, T, Any], finding: Finding[T]) -> OwnershipError:
+    """Return the error of a create that refuses because of something."""
     thing, words = finding.thing, resource.words
     remedy = words.conflict_remedy.format(id=thing.id)
     if finding.reason is Reason.DIFFERS:

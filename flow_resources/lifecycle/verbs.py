@@ -36,6 +36,7 @@ from flow_resources.core.spec import Spec, declared_inputs
 from flow_resources.errors import FlowResourcesError, TerminatedError, one_line
 from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.outlook import REPLACEMENT, foresee_create
 from flow_resources.lifecycle.resource import Resource, Update
 from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
 
@@ -86,6 +87,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     hidden = read_hidden_inputs(news)
     op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
     op.deployment.checked_urns.add(op.urn)
+    op.deployment.own_records.learn(op.urn, hidden, olds, news)
     # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.
     pinned = read_identity(olds) or read_identity(news)
     identity = op.ledger.learn(op.urn, hidden, pinned, has_record=bool(olds) or pinned is not None)
@@ -96,6 +98,8 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
         found.failures.append(Failure("", _OWNER_NOT_KNOWN))
     else:
         resource.check(op, found, olds, identity)
+    if not olds and identity and not found.failures:
+        foresee_create(op, resource, found, identity)
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
     failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]
@@ -113,7 +117,7 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
         return Diff(changes=True)
     if change.replaces:
         require_account(record, f"the {resource.words.managed} {id_} is not replaced")
-        op.warn_once(f"{_describe_end(op, change)}: {resource.words.lost_by_replacement}")
+        op.warn_once(f"{_describe_end(op, change)}: {resource.words.lost_by_replacement}", kind=REPLACEMENT)
     else:
         resource.warn_of_update(op, _update(op, resource, olds, news, record), news)
     return change

@@ -11,8 +11,8 @@ from flow_resources.core import naming, volume_fields
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import NAMED, Identity, Record, recorded_inputs
 from flow_resources.core.inputs import Checked, show
-from flow_resources.core.market import check_regions, previously_resolved_region
-from flow_resources.core.models import StoredVolume
+from flow_resources.core.market import check_regions
+from flow_resources.core.models import STORAGE, StoredVolume
 from flow_resources.core.spec import VolumeSpec
 from flow_resources.errors import (
     FlowResourcesError,
@@ -24,7 +24,8 @@ from flow_resources.errors import (
 )
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.holders import describe_holders
-from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.operation import Operation, region_sources_of
+from flow_resources.lifecycle.quota import Claim
 from flow_resources.lifecycle.resource import Resource, Update, Words
 from flow_resources.lifecycle.takeover import may_adopt
 
@@ -56,9 +57,11 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
             default = op.settings.region
             op.cloud.project()
             regions = list(op.cloud.market().regions)
-        volume_fields.resolve_region(found, previously_resolved_region(olds, found.inputs), default, regions)
+        volume_fields.resolve_region(found, region_sources_of(op, found, olds, default), regions)
         check_regions(found, regions)
         volume_fields.guard_data(found, olds)
+        if not olds and found.inputs.get("allow_replace") is not True:
+            volume_fields.guard_forced_replacement(found, op.own_record.exists, op.own_record.id)
         with op.collecting_failures(found):
             self._check_adoption(op, found, identity)
 
@@ -108,6 +111,14 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
     def describe_cost(self, thing: StoredVolume) -> str:
         """Return how large it is."""
         return "of unknown size" if thing.size_gb is None else f"{thing.size_gb:,} GB"
+
+    def claim(self, op: Operation, spec: VolumeSpec) -> Claim:  # noqa: ARG002
+        """Return its size."""
+        return Claim(STORAGE, spec.size_gb, "size_gb", "storage")
+
+    def holding(self, thing: StoredVolume) -> tuple[str, int | None]:
+        """Return its size."""
+        return STORAGE, thing.size_gb
 
     def holders(self, thing: StoredVolume) -> Sequence[str]:
         """Return the bids that mount it, as far as the service says."""

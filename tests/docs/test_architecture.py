@@ -13,6 +13,7 @@ from pure.test_takeover import CASES
 from support.stack import Stack, cluster
 
 import flow_resources
+from flow_resources.providers import base
 
 PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
 PACKAGE = Path(flow_resources.__file__).parent
@@ -38,7 +39,9 @@ def test_a_create_takes_the_ten_steps(stack: Stack) -> None:
     def note(frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
         if event == "call" and code.co_filename.startswith(str(PACKAGE)) and "/testing/" not in code.co_filename:
-            called.append(code.co_name)
+            called.append(
+                "the verb" if code.co_filename == base.__file__ and code.co_name == "create" else code.co_name
+            )
 
     previous = sys.getprofile()
     sys.setprofile(note)
@@ -46,7 +49,10 @@ def test_a_create_takes_the_ten_steps(stack: Stack) -> None:
         stack.up({"it": cluster()})
     finally:
         sys.setprofile(previous)
-    called = called[called.index("create") :]
+    called = [
+        "create",
+        *called[called.index("the verb") + 1 :],
+    ]  # a check comes before, and the SDK creates things, too
     places = [called.index(name) for name in expected]
     assert places == sorted(places), list(zip(expected, places, strict=True))
     assert len(expected) >= 9

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flow_resources.core import cluster_fields, volume_fields
 from flow_resources.core.inputs import Checked
-from flow_resources.core.market import Market, check_market, check_regions, drop_hints, resolve_region
+from flow_resources.core.market import Market, RegionSources, check_market, check_regions, drop_hints, resolve_region
 from flow_resources.core.placement_fields import instance_type, ssh_keys, volumes
 
 CLUSTER = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a"}
@@ -30,7 +30,7 @@ def said(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def judge_cluster(market: Market, /, **changes: Any) -> Checked:
     """Check a cluster as the preview does, with a good program but for the changes."""
     found = cluster_fields.check_cluster(said(CLUSTER, changes))
-    resolve_region(found, None, None, market)
+    resolve_region(found, RegionSources(), market, may_move=True)
     check_market(found, market)
     drop_hints(found.inputs)
     return found
@@ -39,7 +39,7 @@ def judge_cluster(market: Market, /, **changes: Any) -> Checked:
 def judge_volume(market: Market, olds: dict[str, Any] | None = None, /, **changes: Any) -> Checked:
     """Check a volume as the preview does."""
     found = volume_fields.check_volume(said(VOLUME, changes))
-    volume_fields.resolve_region(found, None, None, market.regions)
+    volume_fields.resolve_region(found, RegionSources(), market.regions)
     check_regions(found, market.regions)
     volume_fields.guard_data(found, olds or {})
     return found

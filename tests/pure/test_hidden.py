@@ -55,7 +55,13 @@ def test_a_resource_that_is_only_read_has_no_identity() -> None:
 
 @pytest.mark.parametrize(
     "recorded",
-    [(), (RecordedId("bid_1"),), (RecordedId("bid_1", "2026-01-01T00:00:00Z", is_own=True), RecordedId("bid_2")), None],
+    [
+        (),
+        (RecordedId("bid_1"),),
+        (RecordedId("bid_1", "2026-01-01T00:00:00Z", is_own=True), RecordedId("bid_2")),
+        (RecordedId("bid_1", is_own=True, region="us-east1-a"), RecordedId("bid_2", "2026-01-01T00:00:00Z")),
+        None,
+    ],
 )
 def test_what_the_state_records_travels_as_text(recorded: tuple[RecordedId, ...] | None) -> None:
     """None is not known, and an empty text is nothing recorded."""

@@ -8,7 +8,16 @@ import pytest
 
 from flow_resources.core import cluster_fields, volume_fields
 from flow_resources.core.inputs import UNKNOWN, Checked
-from flow_resources.core.market import Market, check_market, check_regions, drop_hints, named, near, resolve_region
+from flow_resources.core.market import (
+    Market,
+    RegionSources,
+    check_market,
+    check_regions,
+    drop_hints,
+    named,
+    near,
+    resolve_region,
+)
 from flow_resources.core.models import InstanceType, Offer
 
 CENTRAL, EAST, NORTH = "us-central5-a", "us-east1-a", "eu-north1-a"
@@ -32,11 +41,17 @@ def mount(volume_id: Any = "vol_a", path: str = "/data", **hints: str) -> dict[s
 
 
 def settled(
-    market: Market, mounts: Any = None, pinned: str | None = None, default: str | None = None, **said: Any
+    market: Market,
+    mounts: Any = None,
+    pinned: str | None = None,
+    default: str | None = None,
+    *,
+    may_move: bool = False,
+    **said: Any,
 ) -> Checked:
     news = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "volumes": mounts, **said}
     found = cluster_fields.check_cluster(news)
-    resolve_region(found, pinned, default, market)
+    resolve_region(found, RegionSources(pinned, default), market, may_move=may_move)
     return found
 
 
@@ -107,12 +122,12 @@ def test_a_volumes_region_is_settled_and_checked_alike(market: Market) -> None:
         ({}, None, CENTRAL, CENTRAL),
     ):
         found = volume_fields.check_volume({"size_gb": 1.0, **news})
-        volume_fields.resolve_region(found, pinned, default, market.regions)
+        volume_fields.resolve_region(found, RegionSources(pinned, default), market.regions)
         check_regions(found, market.regions)
         assert not found.failures
         assert found.inputs["region"] == region
     found = volume_fields.check_volume({"size_gb": 1.0})
-    volume_fields.resolve_region(found, None, None, market.regions)
+    volume_fields.resolve_region(found, RegionSources(), market.regions)
     assert lines(found)["region"].endswith(": one of us-central5-a, us-east1-a, eu-north1-a")
 
 

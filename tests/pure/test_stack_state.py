@@ -36,6 +36,7 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
         {"aaaaaabbbbbbbb": (None,)},
         frozenset({URN}),
         frozenset({("http://x", "proj_1")}),
+        {URN: ("bid_1", None)},
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from flow_resources.core import cluster_fields, volume_fields
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.inputs import UNKNOWN, Checked, changed, has_unknown
-from flow_resources.core.market import Market, check_market, check_regions, drop_hints, resolve_region
+from flow_resources.core.market import Market, RegionSources, check_market, check_regions, drop_hints, resolve_region
 
 REGION = "us-central5-a"
 CLUSTER = {
@@ -56,7 +56,7 @@ NESTED = [
 
 def judge_cluster(market: Market | None, news: dict[str, Any], *, default: str | None = None) -> Checked:
     found = cluster_fields.check_cluster(news)
-    resolve_region(found, None, default, market)
+    resolve_region(found, RegionSources(None, default), market, may_move=True)
     if market:
         check_market(found, market)
     drop_hints(found.inputs)
@@ -66,7 +66,7 @@ def judge_cluster(market: Market | None, news: dict[str, Any], *, default: str |
 def judge_volume(market: Market | None, olds: dict[str, Any], news: dict[str, Any]) -> Checked:
     regions = market.regions if market else []
     found = volume_fields.check_volume(news)
-    volume_fields.resolve_region(found, None, None, regions)
+    volume_fields.resolve_region(found, RegionSources(), regions)
     check_regions(found, regions)
     volume_fields.guard_data(found, olds)
     return found
@@ -170,7 +170,7 @@ def test_a_pinned_region_stays_when_the_volumes_become_unknown(market: Market) -
     """A volume that is replaced makes no new region."""
     news = {name: value for name, value in CLUSTER.items() if name != "region"} | {"volumes": UNKNOWN}
     found = cluster_fields.check_cluster(news)
-    resolve_region(found, "us-east1-a", REGION, market)
+    resolve_region(found, RegionSources("us-east1-a", REGION), market, may_move=True)
     assert found.inputs["region"] == "us-east1-a"
 
 
@@ -260,7 +260,7 @@ def test_no_sprinkling_of_unknowns_makes_a_good_cluster_fail(data: Any) -> None:
     """Whatever is unknown, in whatever company, nothing fails and nothing known is lost."""
     news = {name: data.draw(_sprinkled(value)) for name, value in CLUSTER.items()}
     found = cluster_fields.check_cluster(news)
-    resolve_region(found, None, None, None)
+    resolve_region(found, RegionSources(), None, may_move=True)
     drop_hints(found.inputs)
     assert not found.failures
     assert found.inputs == news

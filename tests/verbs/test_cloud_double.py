@@ -49,6 +49,8 @@ def client(mocker: MockerFixture) -> Any:
     double.history.return_value = ("Placed", "Allocated")
     double.bid.return_value = double.find_bid.return_value = None
     double.cancel.return_value = double.delete_volume.return_value = True
+    double.quotas.return_value = {}
+    double.key_folder_problem.return_value = ""
     double.volumes.return_value = []
     double.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name))
     double.recently_allocated.return_value = None
@@ -132,7 +134,10 @@ def test_a_new_platform_key_is_reported_with_the_path_of_its_private_half(
 def test_preview_reads_at_most_four_things_whatever_the_number(stack: Stack, client: Any) -> None:
     """The client shares its readings; the verbs read nothing else and write nothing."""
     stack.preview({f"c{number}": cluster() for number in range(20)})
-    assert {name for name, *_ in client.method_calls} <= {"market", "project", "ssh_keys"}
+    shared, once = {"market", "project", "ssh_keys"}, {"live_bids", "quotas", "key_folder_problem"}
+    called = [name for name, *_ in client.method_calls]
+    assert set(called) <= shared | once
+    assert all(called.count(name) <= 1 for name in once)
 
 
 def test_an_unreachable_service_warns_once_and_passes(
@@ -178,7 +183,8 @@ def test_a_volume_is_looked_for_among_the_deleted_too(stack: Stack, client: Any)
     """No name is used twice."""
     stack.up({"data": volume()})
     first = client.create_volume.call_args.args[0]
-    client.volumes.return_value = [replace(VOLUME, id="vol_0", name=first, deleted=True)]
+    deleted = replace(VOLUME, id="vol_0", name=first, deleted=True)
+    client.volumes.side_effect = lambda *_, with_deleted=False: [deleted] if with_deleted else []
     stack.state.clear()
     stack.up({"data": volume()})
     second = client.create_volume.call_args.args[0]

@@ -236,12 +236,12 @@ def test_instances_without_a_private_address_are_as_recorded_too(stack: Stack, c
 
 
 def test_a_preview_sends_the_same_few_requests_for_any_number(stack: Stack, cloud: FakeMithril) -> None:
-    """The project, the catalogue and the market."""
-    assert requests_of(cloud, lambda: stack.preview(MANY)) == {
-        "GET /v2/projects": 1,
-        "GET /v2/instance-types": 1,
-        "GET /v2/spot/availability": 1,
-    }
+    """The project, the catalogue and the market; the live bids and the quotas where something is made."""
+    few = {"GET /v2/projects": 1, "GET /v2/instance-types": 1, "GET /v2/spot/availability": 1}
+    made = {"GET /v2/spot/bids": 4, "GET /v2/quotas": 1}
+    assert requests_of(cloud, lambda: stack.preview(MANY)) == few | made
+    stack.up(MANY)
+    assert requests_of(cloud, lambda: stack.preview(MANY)) == few
 
 
 def test_a_create_sends_three_requests_per_cluster(stack: Stack, cloud: FakeMithril) -> None:

@@ -136,9 +136,9 @@ def test_an_orphan_of_a_first_create_is_taken_over_with_create_first(stack: Stac
 
 def test_a_forced_replacement_of_a_volume_makes_another_volume(stack: Stack, cloud: FakeMithril) -> None:
     """The new volume first, then the deletion of the old one."""
-    stack.up({"data": volume()})
+    stack.up({"data": volume(allow_replace=True)})
     first = stack.state["data"].id
-    stack.up({"data": volume()}, force={"data"})
+    stack.up({"data": volume(allow_replace=True)}, force={"data"})
     assert [volume["fid"] for volume in cloud.volumes] == [stack.state["data"].id] != [first]
 
 
@@ -194,12 +194,12 @@ def test_two_owners_with_the_same_names_never_change_each_others_resources(
     stack: Stack, cloud: FakeMithril, other_owner: str
 ) -> None:
     """The same program and account: every operation of one owner leaves the resources of the other unchanged."""
-    other, program = Stack(stack.config, owner=other_owner), {"data": volume(), "trainer": cluster()}
+    other, program = Stack(stack.config, owner=other_owner), {"data": volume(allow_replace=True), "trainer": cluster()}
     other.up(program)
     foreign_ids = {saved.id for saved in other.state.values()}
     for action in (
         lambda: stack.up(program),
-        lambda: stack.up({"data": volume(), "trainer": cluster(num_instances=2)}),
+        lambda: stack.up({"data": volume(allow_replace=True), "trainer": cluster(num_instances=2)}),
         lambda: stack.up(program, force={"data", "trainer"}),
         lambda: stack.up(program, refresh=True),
         stack.destroy,

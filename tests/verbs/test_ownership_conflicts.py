@@ -65,7 +65,7 @@ def test_a_replayed_answer_is_not_taken_for_a_new_volume(stack: Stack, cloud: Fa
     stack.up({"data": volume()})
     stack.up({"data": volume(volume_name="corpus")})
     first = stack.state["data"].id
-    stack.up({"data": volume()}, force={"data"})
+    stack.up({"data": volume(allow_replace=True)}, force={"data"})
     assert [volume["fid"] for volume in cloud.volumes] == [stack.state["data"].id] != [first]
 
 
