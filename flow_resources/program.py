@@ -155,7 +155,11 @@ def declare(
     called it.
     """
     props[TOKEN] = token(provider)
+    vars(resource)[_ADDITIONAL] = frozenset(opts.additional_secret_outputs or ())
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
+
+
+_ADDITIONAL = "_additional_secret_outputs"
 
 
 def inherit_output_types(cls: type[R], root: type[R]) -> None:
@@ -175,7 +179,9 @@ def id_as_output(resource: pulumi.CustomResource, name: str) -> pulumi.Output[st
     """
     output: pulumi.Output[str] = vars(resource)[name]
     value: Any = resource.id.future()
-    return pulumi.Output(resource.id.resources(), value, resource.id.is_known(), output.is_secret())
+    id_ = pulumi.Output(resource.id.resources(), value, resource.id.is_known(), output.is_secret())
+    # A preview does not tell of an unknown output whether it is secret; the program's options do.
+    return pulumi.Output.secret(id_) if name in vars(resource)[_ADDITIONAL] else id_
 
 
 def guarded_options(kind: str, name: str, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:

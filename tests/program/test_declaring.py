@@ -220,3 +220,15 @@ def test_an_id_is_secret_where_its_output_is() -> None:
         assert await plain.volume_id.resources() == {plain}
 
     run(program, Secret())
+
+
+def test_an_id_that_the_program_declares_secret_is_secret_in_a_preview() -> None:
+    """Where its output is unknown, and does not say so."""
+
+    async def program() -> None:
+        options = pulumi.ResourceOptions(additional_secret_outputs=["volume_id"])
+        secret, plain = Volume("secret", size_gb=1, opts=options), Volume("plain", size_gb=1)
+        assert [await one.volume_id.is_secret() for one in (secret, plain)] == [True, False]
+        assert [await one.volume_id.is_known() for one in (secret, plain)] == [True, True]
+
+    run(program, Update(), preview=True)

@@ -7,6 +7,8 @@ there; they report an ignore that they do not need, so that a line which is acce
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
 
 import pulumi
@@ -135,6 +137,20 @@ def variables_and_awaitables(names: list[str], ports: list[int], env: dict[str, 
     one = {"instance_type": "8xa100"}
     GpuCluster("trainer", instance_type=one["instance_type"], max_price_per_hour=1, command=names, ports=ports, env=env)
     GpuCluster("tuple", instance_type=later, max_price_per_hour=1, ssh_keys=tuple(names), image=later)
+
+
+class TeamCluster(GpuCluster):
+    """A subclass, as teams make them."""
+
+
+def exact_and_other_sequences(price: pulumi.Output[Decimal], data: Volume) -> None:
+    """Whatever is a sequence, a mapping or a price; a path; a subclass."""
+    mount: VolumeMountDict = {"volume_id": data.volume_id, "mount_path": PurePosixPath("/mnt/b")}
+    mounts = (VolumeMount(data, PurePosixPath("/data")), mount)
+    TeamCluster("a", instance_type="8xa100", max_price_per_hour=Decimal("12.34"), ports=range(8000, 8003))
+    team = TeamCluster("b", instance_type="8xa100", max_price_per_hour=price, volumes=mounts)
+    assert_type(team.num_instances, pulumi.Output[int])
+    assert_type(team.task_id, pulumi.Output[str])
 
 
 def every_form_of_a_mount(data: Volume, stack: pulumi.StackReference, later: Awaitable[str]) -> None:
