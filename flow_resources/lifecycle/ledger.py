@@ -147,7 +147,7 @@ class Ledger:
         with self._lock:
             return id_ in self._missing
 
-    def newest_recorded(self, mark: Mark, urn: str | None, report: Report) -> str | None:
+    def newest_recorded(self, mark: Mark, urn: str | None, report: Report, *, is_preview: bool = False) -> str | None:
         """Return when the youngest was made that the state held for a resource as the operation began.
 
         Empty where it held nothing, None where that is not known. What this operation has deleted counts: the state
@@ -157,8 +157,8 @@ class Ledger:
             recorded = self._recorded.get(mark)
             if recorded is not None:
                 return latest(self._created_at.get(id_) for id_ in recorded)
-        state = self.stored.own(urn, report)
-        return latest(state.created_at.get(str(mark), ())) if state and self._is_certain(state, urn) else None
+        state = self._state_for(urn, report, is_preview=is_preview)
+        return latest(state.created_at.get(str(mark), ())) if state else None
 
     def is_adopted_by_another(self, id_: str, mark: Mark) -> Answer:
         """Whether another resource, which was checked before, adopts it."""
@@ -176,16 +176,15 @@ class Ledger:
             return id_ in self._declared and self._declared[id_] != create_id
 
     def is_in_own_state(self, id_: str, urn: str | None, report: Report, *, is_preview: bool = False) -> Answer:
-        """Whether the whole stored state of the stack held it when it was first read.
+        """Whether the whole stored state of the stack held it when it was read.
 
         A preview, which decides nothing, takes a state of the stack's name for the stack's.
         """
         state = self.stored.own(urn, report)
-        if state is None:
-            return Answer.NOT_KNOWN
-        if id_ in state.ids:
+        if state and id_ in state.ids:
             return Answer.YES
-        return Answer.NO if is_preview or self._is_certain(state, urn) else Answer.NOT_KNOWN
+        state = self._state_for(urn, report, is_preview=is_preview)
+        return Answer.of(id_ in state.ids if state else None)
 
     def own_record(self, urn: str | None, report: Report) -> tuple[Answer, str | None, str | None]:
         """Return whether the stored state holds what a create under a URN would replace, and its id and region."""
@@ -203,10 +202,23 @@ class Ledger:
         and they are certainly those of this operation's backend.
         """
         answer, stack = self.stored.others(urn, report).find(thing)
-        if answer is Answer.NO and not is_preview:
-            own = self.stored.own(urn, report)
-            answer = Answer.of(False if own and self._is_certain(own, urn) else None)
+        if answer is Answer.NO and not self._state_for(urn, report, is_preview=is_preview):
+            answer = Answer.NOT_KNOWN
         return answer, stack
+
+    def _state_for(self, urn: str | None, report: Report, *, is_preview: bool) -> StackState | None:
+        """Return the stored state where it is certainly that of this operation, which is creating the resource.
+
+        A preview, which decides nothing, takes a state of the stack's name for it. A check may have read it before the
+        engine wrote down that the create is pending: then it is read once more.
+        """
+        if is_preview:
+            return self.stored.own(urn, report)
+        for read in (self.stored.own, self.stored.read_own_anew):
+            state = read(urn, report)
+            if state is None or self._is_certain(state, urn):
+                return state
+        return None
 
     def _is_certain(self, state: StackState, urn: str | None) -> bool:
         with self._lock:
@@ -237,7 +249,7 @@ class ResourceView:
     @property
     def newest_recorded(self) -> str | None:
         """When the youngest was made of all that the state held for the resource; None where that is not known."""
-        return self.ledger.newest_recorded(self.identity.mark, self.urn, self.report)
+        return self.ledger.newest_recorded(self.identity.mark, self.urn, self.report, is_preview=self.is_preview)
 
     def is_recorded(self, id_: str) -> Answer:
         """Whether the state holds it for this resource, as the program read the state.

@@ -59,12 +59,21 @@ class StoredStates:
     _names: list[list[str] | None] = field(default_factory=list)
     """The names of all stacks, once they were asked for (one entry)."""
     _own: list[StackState | None] = field(default_factory=list)
-    """The state of this stack, as it was when it was first asked for (one entry)."""
+    """The state of this stack, as it was when it was last read (one entry)."""
+    _read_anew_for: set[str] = field(default_factory=set)
     _others: list[OtherStates] = field(default_factory=list)
 
     def own(self, urn: str | None, report: Report) -> StackState | None:
-        """Return the stored state of the stack of a URN, as it was first read; None where it cannot be read."""
+        """Return the stored state of the stack of a URN, as it was last read; None where it cannot be read."""
         with self._reading:
+            return self._read_own(urn, report)
+
+    def read_own_anew(self, urn: str | None, report: Report) -> StackState | None:
+        """Read the stored state of the stack of a URN anew, once for each URN; return it as `own` does from now on."""
+        with self._reading:
+            if urn and urn not in self._read_anew_for:
+                self._read_anew_for.add(urn)
+                self._own.clear()
             return self._read_own(urn, report)
 
     def others(self, urn: str | None, report: Report) -> OtherStates:

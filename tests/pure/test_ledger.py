@@ -327,6 +327,21 @@ def test_that_no_other_stack_records_something_is_proven_by_a_whole_listing_of_t
     assert book.find_other_stack(Thing(), URN, Reports())[0] is answer
 
 
+def test_a_state_that_a_check_has_read_is_read_again_by_the_create_once() -> None:
+    """The engine writes down what it is creating between the two."""
+    states = States(export("bid_1", making=None))
+    book, report = ledger(states), Reports()
+    learn(book)
+    assert book.is_in_own_state("bid_2", URN, report, is_preview=True) is Answer.NO
+    assert book.is_in_own_state("bid_2", URN, report) is Answer.NOT_KNOWN
+    assert book.is_in_own_state("bid_2", URN, report) is Answer.NOT_KNOWN
+    assert states.reads == 2
+    states.states[OWNER] = export("bid_1", "bid_2", making=f"{URN}-two")
+    assert book.is_in_own_state("bid_3", f"{URN}-two", report) is Answer.NO
+    assert book.is_in_own_state("bid_2", f"{URN}-two", report) is Answer.YES
+    assert states.reads == 3
+
+
 def test_in_the_old_layout_of_a_backend_a_stack_has_no_project() -> None:
     """Its state is this operation's where it holds what that is doing."""
     states = States()

@@ -19,7 +19,7 @@ def program_cannot_read_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("support.stack.write_recorded", lambda *_: "?")
 
 
-@pytest.mark.parametrize("declared", [cluster(), volume()], ids=["cluster", "volume"])
+@pytest.mark.parametrize("declared", [cluster(), volume(allow_replace=True)], ids=["cluster", "volume"])
 def test_an_orphan_of_a_crash_is_taken_over(stack: Stack, cloud: FakeMithril, declared: Declared) -> None:
     """Next to another resource, which the state records."""
     stack.up({"other": declared})
