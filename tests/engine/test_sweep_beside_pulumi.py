@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from support.engine import Project, Result, end_session, kill, plugin_pids
+from support.engine import Project, Result, killed_after_acceptance
 
 from flow_resources.testing import FakeMithril
 
@@ -43,28 +40,6 @@ def make(root: Path, cloud: FakeMithril) -> Project:
     project.run("config", "set", "--secret", "flow:apiKey", KEY).ok()
     project.run("config", "set", "flow:owner", "ada").ok()
     return project
-
-
-@contextmanager
-def killed_after_acceptance(project: Project, cloud: FakeMithril, victim: str) -> Iterator[None]:
-    """Run an `up` whose plugin or engine dies when the service has accepted the bid."""
-    running: list[subprocess.Popen[str]] = []
-    started = threading.Event()
-
-    def strike(_request: object) -> None:
-        started.wait(30)
-        engine = running[0].pid
-        kill(*(plugin_pids(engine) if victim == "plugin" else [engine]))
-
-    cloud.faults.add(method="POST", path=r"/v2/spot/bids$", when="after", kind="reset", then=strike)
-    running.append(project.start("up", "--yes", "--skip-preview"))
-    started.set()
-    try:
-        output, _ = running[0].communicate(timeout=600)
-    finally:
-        end_session(running[0])
-    assert running[0].returncode != 0, output
-    yield
 
 
 def test_what_a_dead_plugin_left_is_found_after_a_destroy_and_ended(tmp_path: Path, cloud: FakeMithril) -> None:

@@ -10,10 +10,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import flow_resources
 from flow_resources.testing import FakeMithril
 
 STACK_CONFIGS = {"05-production": ("Pulumi.dev.yaml", "Pulumi.prod.yaml")}
@@ -161,7 +165,8 @@ def environment(root: Path, cloud: FakeMithril) -> dict[str, str]:
         "PULUMI_HOME": str(root / "home"),
         "PULUMI_CONFIG_PASSPHRASE": "open sesame",
         "PULUMI_SKIP_UPDATE_CHECK": "1",
-        "PYTHONPATH": QUICK_PIP,
+        # The code of this checkout, also where another one is installed.
+        "PYTHONPATH": os.pathsep.join([QUICK_PIP, str(Path(flow_resources.__file__).parents[1])]),
     }
 
 
@@ -180,6 +185,28 @@ def plugin_pids(ancestor: int) -> list[int]:
             if "pulumi.dynamic" in args[child] or "dynamic" in args[child]:
                 found.append(child)
     return found
+
+
+@contextmanager
+def killed_after_acceptance(project: Project, cloud: FakeMithril, victim: str) -> Iterator[None]:
+    """Run an `up` whose plugin or engine dies when the service has accepted the bid."""
+    running: list[subprocess.Popen[str]] = []
+    started = threading.Event()
+
+    def strike(_request: object) -> None:
+        started.wait(30)
+        engine = running[0].pid
+        kill(*(plugin_pids(engine) if victim == "plugin" else [engine]))
+
+    cloud.faults.add(method="POST", path=r"/v2/spot/bids$", when="after", kind="reset", then=strike)
+    running.append(project.start("up", "--yes", "--skip-preview"))
+    started.set()
+    try:
+        output, _ = running[0].communicate(timeout=600)
+    finally:
+        end_session(running[0])
+    assert running[0].returncode != 0, output
+    yield
 
 
 def peak_memory(pid: int) -> int:

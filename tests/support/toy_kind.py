@@ -14,6 +14,7 @@ from flow_resources.core.hidden import Record
 from flow_resources.core.inputs import Change, Field, integer, string
 from flow_resources.core.models import StoredVolume
 from flow_resources.core.spec import Spec, declared_inputs, read_identity
+from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource, Words
 from flow_resources.providers.base import FlowProvider
@@ -47,7 +48,10 @@ class Scratch(Resource[ScratchSpec, StoredVolume, StoredVolume]):
 
     def place(self, op: Operation, spec: ScratchSpec, generation: int, listed: Sequence[StoredVolume]) -> StoredVolume:
         name = naming.compose("scratch", spec.mark, spec.digest(op.settings.api_key), generation)
-        return op.cloud.create_volume(name, spec.size_gb, "file", "us-central5-a", name).volume
+        begun = op.cloud.service_now()
+        made = op.cloud.create_volume(name, spec.size_gb, "file", "us-central5-a", name)
+        end_doubles(op, self, spec, made.doubles, begun)
+        return made.volume
 
     def describe_cost(self, thing: StoredVolume) -> str:
         return f"{thing.size_gb} GB"
