@@ -61,11 +61,11 @@ class LostStack(Stack):
         self.said: list[str] = []
         """What the verbs have told the engine."""
 
-    def _call(self, type_: str, method: str, urn: str, verb: Any, timeout: float = 0.0) -> Any:
+    def _call(self, type_: str, method: str, urn: str, verb: Any, *more: Any) -> Any:
         def with_losses(provider: Any) -> Any:
             return verb(_Losing(provider, self.lost_inputs))
 
-        return super()._call(type_, method, urn if self.has_urn else "", with_losses, timeout)
+        return super()._call(type_, method, urn if self.has_urn else "", with_losses, *more)
 
     def operation(self) -> None:
         super().operation()
