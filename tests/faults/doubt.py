@@ -61,11 +61,19 @@ class LostStack(Stack):
         self.said: list[str] = []
         """What the verbs have told the engine."""
 
-    def _call(self, type_: str, method: str, urn: str, verb: Any, timeout: float = 0.0) -> Any:
+    def _call(
+        self,
+        type_: str,
+        method: str,
+        urn: str,
+        verb: Any,
+        timeout: float = 0.0,
+        ignore_changes: tuple[str, ...] = (),
+    ) -> Any:
         def with_losses(provider: Any) -> Any:
             return verb(_Losing(provider, self.lost_inputs))
 
-        return super()._call(type_, method, urn if self.has_urn else "", with_losses, timeout)
+        return super()._call(type_, method, urn if self.has_urn else "", with_losses, timeout, ignore_changes)
 
     def operation(self) -> None:
         super().operation()
@@ -98,7 +106,8 @@ class _LosingBackend(ModelBackend):
 
     def state(self, stack: str, report: Any) -> Any:
         own = stack == self.stack.owner
-        return self.stack.backend.get("own" if own else "others", super().state(stack, report))
+        answers, key = self.stack.backend, "own" if own else "others"
+        return answers[key] if key in answers else super().state(stack, report)
 
     def own_state(self, urn: str, report: Any) -> Any:
         names = self.stack_names(report)
