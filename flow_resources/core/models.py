@@ -42,6 +42,8 @@ class Named(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def created_at(self) -> str: ...  # noqa: D102
+    @property
+    def name_is_known(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Bid:
     ssh_keys: tuple[str, ...] | None = ()
     created_by: str = ""
     """The user whose key placed it."""
+    name_is_known: bool = True
 
     @property
     def max_cost(self) -> Decimal | None:
@@ -93,6 +96,7 @@ class Bid:
             created_at=str(row.get("created_at") or ""),
             ssh_keys=_ids(launch.get("ssh_keys")),
             created_by=str(row.get("created_by") or ""),
+            name_is_known=row.get("name") is not None,
         )
 
 
@@ -147,6 +151,7 @@ class StoredVolume:
     """The bids that hold it."""
     created_at: str
     deleted: bool
+    name_is_known: bool = True
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> StoredVolume:
@@ -161,6 +166,7 @@ class StoredVolume:
             bids=_ids(row.get("bids")),
             created_at=str(row.get("created_at") or ""),
             deleted=bool(row.get("deleted_at")),
+            name_is_known=row.get("name") is not None,
         )
 
 

@@ -71,7 +71,7 @@ def _list(op: Operation, resource: AnyResource) -> _Live:
 
 def _tell_decision(op: Operation, resource: AnyResource, live: _Live, spec: Any) -> Decision[Any] | None:
     """Tell what a create would take over, end, or refuse because of; None where nothing carries the mark."""
-    if spec.mark not in live.by_mark:
+    if spec.mark not in live.by_mark and all(thing.name_is_known for thing in live.things):
         return None
     decision = judge(op, resource, spec, live.things)
     if decision.refuse:
