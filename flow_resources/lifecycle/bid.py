@@ -204,12 +204,12 @@ def with_history(cloud: Cloud, seen: ClusterSnapshot, record: Record) -> Cluster
 
 
 def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec: ClusterSpec) -> str:
-    running = seen.up if seen else 0
+    running, quantity = seen.up if seen else 0, "?" if bid.quantity is None else bid.quantity
     market = ""
     with contextlib.suppress(FlowResourcesError):  # without the market the message is still useful
         offer = cloud.market().offer(spec.instance_type, bid.region or "")
         market = f", market {money.usd(offer.price)}" if offer and offer.price else ""
-    return f"{running}/{bid.quantity} machines running, bid {money.usd(spec.max_price_per_hour)}{market}"
+    return f"{running}/{quantity} machines running, bid {money.usd(spec.max_price_per_hour)}{market}"
 
 
 def cancel(op: Operation, bid_id: str, *, is_seen: bool = True) -> None:
