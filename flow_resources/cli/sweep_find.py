@@ -6,7 +6,7 @@ In this order what an `up` makes and records in between is not taken for an orph
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from flow_resources.cli.kind import CommandKind
@@ -33,10 +33,11 @@ def find(op: Operation, stack: SelectedStack, owner: str, min_age: timedelta, *,
     live: Live = {kind: kind.resource.list_all(op) for kind in HOLDERS_FIRST}
     own = stack.state()
     if everyone:
-        found = _find_marked({stack.name: own, **stack.other_states()}, live)
+        found = _find_marked({stack.name: own, **stack.other_states()}, live, op.cloud.service_now())
     else:
         guard_recorded_account(op.cloud, own)
-        found = _find_orphans(stack, Owners.of(owner, stack.name, own), own, live, min_age)
+        owners = Owners.of(owner, stack.name, own)
+        found = _find_orphans(stack, owners, own, live, op.cloud.service_now(), min_age)
     return Report(
         found=found,
         statuses={
@@ -54,9 +55,10 @@ def find(op: Operation, stack: SelectedStack, owner: str, min_age: timedelta, *,
     )
 
 
-def _find_orphans(stack: SelectedStack, owners: Owners, own: StackState, live: Live, min_age: timedelta) -> Found:
+def _find_orphans(
+    stack: SelectedStack, owners: Owners, own: StackState, live: Live, now: datetime | None, min_age: timedelta
+) -> Found:
     """Return what no state records. The states of other stacks are read only where the own one leaves something."""
-    now = datetime.now(timezone.utc)
 
     def orphans(others: Sequence[StackState]) -> Found:
         return Found({kind: find_orphans(things, owners, own, others, now, min_age) for kind, things in live.items()})
@@ -64,6 +66,5 @@ def _find_orphans(stack: SelectedStack, owners: Owners, own: StackState, live: L
     return orphans(list(stack.other_states().values())) if orphans(()) else Found()
 
 
-def _find_marked(states: Mapping[str, StackState], live: Live) -> Found:
-    now = datetime.now(timezone.utc)
+def _find_marked(states: Mapping[str, StackState], live: Live, now: datetime | None) -> Found:
     return Found({kind: find_marked(things, states, now) for kind, things in live.items()})

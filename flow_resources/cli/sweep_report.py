@@ -13,7 +13,7 @@ from flow_resources.cli.kind import CommandKind
 from flow_resources.cli.kinds import HOLDERS_FIRST, KINDS
 from flow_resources.core import money
 from flow_resources.core.models import Named
-from flow_resources.core.orphans import OTHER_OWNER, TOO_YOUNG, Orphan
+from flow_resources.core.orphans import AGE_NOT_KNOWN, OTHER_OWNER, TOO_YOUNG, Orphan
 
 _RIGHT_ALIGNED = {"AGE", *(title for kind in KINDS for title in kind.number_titles)}
 
@@ -154,6 +154,8 @@ class Report:
             yield "What was made under another owner --yes leaves alone: `flow cancel ID` ends a bid that is yours."
         if TOO_YOUNG in notes:
             yield "What is too young --yes leaves alone, since an `up` may be making it: wait, or add `--min-age 0`."
+        if AGE_NOT_KNOWN in notes:
+            yield "What has no known age --yes leaves alone: `flow cancel ID` ends a bid that is yours."
         if self.yes:
             return
         for kind in HOLDERS_FIRST:

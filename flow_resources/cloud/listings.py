@@ -66,7 +66,7 @@ class Listings:
 
     def instances(self, bid: Bid, begun_after: float, budget: RetryBudget) -> tuple[Instance, ...]:
         """Return the instances of a bid."""
-        if not bid.instances or bid.ended:
+        if bid.instances == () or bid.ended:
             return ()
         return tuple(self._instances.get(self._since(bid.id, begun_after), budget).get(bid.id, ()))
 

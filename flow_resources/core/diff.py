@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flow_resources.core.hidden import recorded_inputs
-from flow_resources.core.inputs import Change, Field, changed
+from flow_resources.core.inputs import Change, Field, changed, is_recorded
 
 _REPLACING = (Change.REPLACE, Change.GUARDED)
 
@@ -18,6 +18,8 @@ class Diff:
 
     changes: bool
     replaces: tuple[str, ...] = ()
+    not_recorded: tuple[str, ...] = ()
+    """The inputs that would force one, but are missing in the state, which learns them from the program."""
 
 
 def diff_inputs(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Diff:
@@ -27,7 +29,8 @@ def diff_inputs(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[
     """
     effective = [field for field in changed(fields, recorded_inputs(olds), news) if _has_effect(field, news)]
     replacing = [field for field in changed(effective, olds, news) if field.change in _REPLACING]
-    return Diff(bool(effective), tuple(field.name for field in replacing))
+    missing = tuple(field.name for field in replacing if not is_recorded(field, olds))
+    return Diff(bool(effective), tuple(field.name for field in replacing if field.name not in missing), missing)
 
 
 def fields_to_update(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> set[str]:

@@ -73,6 +73,8 @@ class Field:
     """Its value is secret in the state always, whichever way it came into the resource."""
     unordered: bool = False
     """Its value is a list whose order has no meaning."""
+    resolved: bool = False
+    """Where the program leaves it out, check finds a value for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,6 +227,11 @@ def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str,
         before, after = olds.get(field.name, field.default), news.get(field.name, field.default)
         if has_unknown(after) or normalised(field, before) != normalised(field, after):
             yield field
+
+
+def is_recorded(field: Field, olds: Mapping[str, Any]) -> bool:
+    """Whether a state has what each state has; where it is missing, whether the program has changed it is not known."""
+    return bool(olds.get(field.name)) or not (field.required or field.resolved)
 
 
 def normalised(field: Field, value: Any) -> Any:

@@ -1,8 +1,8 @@
 """The service's JSON as typed values.
 
-Reading is tolerant: a key or a status that the service adds later does not fail a refresh, and what a row does not say
-is None, or an empty string where that can be mistaken for nothing else. Only a row without an id is none. Field names
-follow the OpenAPI document inside the flow-compute wheel.
+Reading is tolerant: a key or a status that the service adds later does not fail a refresh, and what a row does not say,
+or says in another type, is None, or an empty string where that can be mistaken for nothing else. Only a row without an
+id is none. Field names follow the OpenAPI document inside the flow-compute wheel.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Named(Protocol):
     def name(self) -> str: ...  # noqa: D102
     @property
     def created_at(self) -> str: ...  # noqa: D102
+    @property
+    def name_is_known(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,13 @@ class Bid:
     instance_type: str
     """The service's id of the type, `it_...`."""
     region: str | None
-    instances: tuple[str, ...]
+    instances: tuple[str, ...] | None
     volumes: tuple[str, ...] | None
     created_at: str
     ssh_keys: tuple[str, ...] | None = ()
     created_by: str = ""
     """The user whose key placed it."""
+    name_is_known: bool = True
 
     @property
     def max_cost(self) -> Decimal | None:
@@ -78,21 +81,23 @@ class Bid:
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Bid:
         """Return a BidModel as a Bid."""
-        launch = row.get("launch_specification") or {}
+        launch = row.get("launch_specification")
+        launch = launch if isinstance(launch, Mapping) else {}
         return cls(
             id=_id(row),
-            name=str(row.get("name") or ""),
-            project=row.get("project") or None,
+            name=_text(row.get("name")) or "",
+            project=_text(row.get("project")),
             status=str(row.get("status") or ""),
             price=money.from_wire(row.get("limit_price")),
             quantity=_integer(row.get("instance_quantity")),
-            instance_type=str(row.get("instance_type") or ""),
-            region=row.get("region") or None,
-            instances=tuple(row.get("instances") or ()),
+            instance_type=_text(row.get("instance_type")) or "",
+            region=_text(row.get("region")),
+            instances=_ids(row.get("instances")),
             volumes=_ids(launch.get("volumes")),
-            created_at=str(row.get("created_at") or ""),
+            created_at=_text(row.get("created_at")) or "",
             ssh_keys=_ids(launch.get("ssh_keys")),
-            created_by=str(row.get("created_by") or ""),
+            created_by=_text(row.get("created_by")) or "",
+            name_is_known=isinstance(row.get("name"), str),
         )
 
 
@@ -147,20 +152,22 @@ class StoredVolume:
     """The bids that hold it."""
     created_at: str
     deleted: bool
+    name_is_known: bool = True
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> StoredVolume:
         """Return a VolumeModel as a StoredVolume."""
         return cls(
             id=_id(row),
-            name=str(row.get("name") or ""),
-            project=row.get("project") or None,
+            name=_text(row.get("name")) or "",
+            project=_text(row.get("project")),
             size_gb=_integer(row.get("capacity_gb")),
-            interface=str(row.get("interface") or "").lower() or None,
-            region=row.get("region") or None,
+            interface=(_text(row.get("interface")) or "").lower() or None,
+            region=_text(row.get("region")),
             bids=_ids(row.get("bids")),
-            created_at=str(row.get("created_at") or ""),
+            created_at=_text(row.get("created_at")) or "",
             deleted=bool(row.get("deleted_at")),
+            name_is_known=isinstance(row.get("name"), str),
         )
 
 
@@ -232,12 +239,21 @@ def _id(row: Mapping[str, Any]) -> str:
     return str(row["fid"])
 
 
+def _text(value: Any) -> str | None:
+    """Return a text; None for one that is empty, and for what is none."""
+    return value if isinstance(value, str) and value else None
+
+
 def _integer(value: Any) -> int | None:
-    return None if value is None else int(value)
+    """Return a whole number; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
+        return None
+    return int(value)
 
 
 def _ids(value: Any) -> tuple[str, ...] | None:
-    return None if value is None else tuple(map(str, value))
+    """Return a list of ids; None for what is none."""
+    return tuple(map(str, value)) if isinstance(value, list) else None
 
 
 def age_of(created_at: str | None, now: datetime | None) -> timedelta | None:

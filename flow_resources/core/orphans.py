@@ -18,6 +18,8 @@ from flow_resources.core.stack_state import StackState, recorded_by
 
 T = TypeVar("T", bound=Named)
 OTHER_OWNER, TOO_YOUNG = "made under another owner", "too young"
+AGE_NOT_KNOWN = "its age is not known"
+_GRAIN = timedelta(seconds=2)  # of the service's time, which its answers tell in whole seconds
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,23 @@ class Orphan(Generic[T]):
 
     thing: T
     age: timedelta | None
-    """None where the service's time cannot be read."""
+    """By the service's clock. None where its own time, or the service's, cannot be read."""
     note: str = ""
     """Why it must not be cancelled or deleted; empty where it may be."""
 
 
 def find_orphans(
-    live: Iterable[T], owners: Owners, own: StackState, others: Sequence[StackState], now: datetime, min_age: timedelta
+    live: Iterable[T],
+    owners: Owners,
+    own: StackState,
+    others: Sequence[StackState],
+    now: datetime | None,
+    min_age: timedelta,
 ) -> list[Orphan[T]]:
     """Return the live things with a mark of the owners that no state records, oldest first.
 
     `own` is the state of the swept stack: what it was creating when an `up` died is an orphan. What another stack is
-    creating is that stack's.
+    creating is that stack's. `now` is the service's time; None: not known.
     """
     orphans = []
     for thing in live:
@@ -68,7 +75,7 @@ def find_orphans(
     return _oldest_first(orphans)
 
 
-def find_marked(live: Iterable[T], states: Mapping[str, StackState], now: datetime) -> list[Orphan[T]]:
+def find_marked(live: Iterable[T], states: Mapping[str, StackState], now: datetime | None) -> list[Orphan[T]]:
     """Return the live things with any mark of this package, oldest first, with the stack whose state records each."""
     marked = []
     for thing in live:
@@ -82,9 +89,9 @@ def find_marked(live: Iterable[T], states: Mapping[str, StackState], now: dateti
 def _note(name: MarkedName, age: timedelta | None, owners: Owners, min_age: timedelta) -> str:
     if name.mark.owner != owners.now:
         return OTHER_OWNER
-    if age is None or age < min_age:
-        return TOO_YOUNG
-    return ""
+    if age is None:
+        return AGE_NOT_KNOWN
+    return TOO_YOUNG if age + _GRAIN < min_age else ""
 
 
 def _oldest_first(orphans: list[Orphan[T]]) -> list[Orphan[T]]:

@@ -111,7 +111,7 @@ PLACE: tuple[Field, ...] = (
         "A change restarts nothing.",
     ),
     Field(
-        "region", "string", string, Change.REPLACE,
+        "region", "string", string, Change.REPLACE, resolved=True,
         doc="The region. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes. "
         "It is resolved once: a default that changes later has no effect.",
     ),

@@ -61,14 +61,15 @@ def read_state(export: Any) -> StackState:
     owned: dict[str, tuple[str, str | None]] = {}
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
-        ids |= {str(id_) for id_ in (resource.get("id"), outputs.get("task_id"), outputs.get("volume_id")) if id_}
-        if outputs.get(MARK):
-            mark = str(outputs[MARK])
-            created_at[mark] = (*created_at.get(mark, ()), outputs.get("created_at"))
-        if outputs.get(SERVICE):
-            places.add((str(outputs[SERVICE]), str(outputs.get("project") or "")))
-        if outputs.get(MARK) and not (resource.get("delete") or resource.get("pendingReplacement")):
-            owned[str(resource["urn"])] = (str(resource.get("id") or ""), outputs.get("region") or None)
+        known = (_text(resource, "id"), _text(outputs, "task_id"), _text(outputs, "volume_id"))
+        ids |= {id_ for id_ in known if id_}
+        mark = _text(outputs, MARK)
+        if mark:
+            created_at[mark] = (*created_at.get(mark, ()), _text(outputs, "created_at"))
+        if service := _text(outputs, SERVICE):
+            places.add((service, _text(outputs, "project") or ""))
+        if mark and not (resource.get("delete") or resource.get("pendingReplacement")):
+            owned[str(resource["urn"])] = (_text(resource, "id") or "", _text(outputs, "region"))
     making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
     return StackState(frozenset(ids), frozenset(created_at), created_at, frozenset(making), frozenset(places), owned)
 
@@ -114,14 +115,8 @@ def _is_ours(row: Mapping[str, Any]) -> bool:
 
 def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:
     outputs = row.get("outputs") or {}
-
-    def text(*names: str) -> str | None:
-        values = [outputs.get(name) for name in names]
-        return next((value for value in values if isinstance(value, str) and value), None)  # one can be a sealed secret
-
-    return RecordedThing(
-        str(row["urn"]), str(row["id"]), text("task_name", "volume_name"), text(SERVICE), text("project")
-    )
+    name = _text(outputs, "task_name") or _text(outputs, "volume_name")
+    return RecordedThing(str(row["urn"]), str(row["id"]), name, _text(outputs, SERVICE), _text(outputs, "project"))
 
 
 def _rows(deployment: dict[str, Any], name: str) -> list[Any]:
@@ -138,6 +133,12 @@ def _resource(row: Any) -> dict[str, Any]:
     if not resource.get("urn"):
         raise ValueError("a resource of it has no URN")
     return resource
+
+
+def _text(props: Mapping[str, Any], name: str) -> str | None:
+    """Return a text; None where there is none: it can be a secret, which is sealed."""
+    value = props.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def _mapping(row: Any, what: str) -> dict[str, Any]:

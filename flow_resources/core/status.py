@@ -43,7 +43,7 @@ class ClusterSnapshot:
     @property
     def present(self) -> tuple[Instance, ...]:
         """The instances that the bid holds, in the bid's order, without those that are gone for good."""
-        order = {id_: index for index, id_ in enumerate(self.bid.instances)}
+        order = {id_: index for index, id_ in enumerate(self.bid.instances or ())}
         held = (instance for instance in self.instances if not instance.gone and (not order or instance.id in order))
         return tuple(sorted(held, key=lambda instance: (order.get(instance.id, len(order)), instance.id)))
 

@@ -90,6 +90,7 @@ class Reason(Enum):
     TOO_OLD = "it is older than what an interrupted `up` leaves behind"
     OTHER_USER = "its owner can be another person's, and another user placed it or uses it"
     SHARED_OWNER = "its owner can be another person's"
+    NAME_NOT_KNOWN = "the service does not say its name, so that it can be what an interrupted `up` left"
     STATE_NOT_KNOWN = "whether this stack's own state records it could not be found out"
     OTHER_STATES_NOT_KNOWN = "whether another stack's state records it could not be found out"
     AGE_NOT_KNOWN = "its age by the service's clock could not be found out"
@@ -124,6 +125,8 @@ def decide(live: Iterable[T], wanted: Wanted[T], view: View[T]) -> Decision[T]:
     marked = marked_with(things, wanted.mark)
     # All of them count, whosever they are by now: their names are taken.
     generation = 1 + max((name.generation for name, _ in marked if name.spec == wanted.digest), default=0)
+    if nameless := next((thing for thing in things if not thing.name_is_known and not _has_owner(thing, view)), None):
+        return Decision(generation, refuse=Finding(nameless, Reason.NAME_NOT_KNOWN))
     ours = [pair for pair in marked if view.is_adopted_by_another(pair[1].id) is not Answer.YES]
     ours.sort(key=lambda pair: (pair[1].created_at or "", pair[1].id))
     recorded = {thing.id: _is_recorded(thing.id, view) for _, thing in ours}
@@ -222,6 +225,13 @@ def _doubt_in_cancelling(thing: T, view: View[T]) -> Reason | None:
     if (too_old := _is_older_than(CANCEL_WITHIN, thing, view)) is not Answer.NO:
         return Reason.TOO_OLD if too_old is Answer.YES else Reason.AGE_NOT_KNOWN
     return None if view.owner_is_shared is Answer.NO else Reason.SHARED_OWNER
+
+
+def _has_owner(thing: T, view: View[T]) -> bool:
+    """Whether a resource of this stack, or another stack, certainly has something: then its name does not matter."""
+    if Answer.YES in (view.is_recorded(thing.id), view.is_adopted_by_another(thing.id)):
+        return True
+    return view.is_in_own_state(thing.id) is Answer.YES or view.is_in_other_stack(thing) is Answer.YES
 
 
 def _is_recorded(id_: str, view: View[T]) -> Answer:

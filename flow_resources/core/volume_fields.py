@@ -17,6 +17,7 @@ from flow_resources.core.inputs import (
     changed,
     check,
     integer,
+    is_recorded,
     one_of,
     show,
     string,
@@ -52,7 +53,7 @@ FIELDS: tuple[Field, ...] = (
         doc="`file` attaches to many machines, `block` to one.",
     ),
     Field(
-        "region", "string", string, Change.GUARDED,
+        "region", "string", string, Change.GUARDED, resolved=True,
         doc="The region; only machines there can mount it. Default: `flow:region`, else the Flow SDK's own setting. "
         "It is resolved once: a default that changes later has no effect.",
     ),
@@ -95,8 +96,8 @@ def guard_data(checked: Checked, olds: Mapping[str, Any]) -> None:
         return
     for field in changed(SPEC, olds, checked.inputs):
         value = checked.known(field.name)
-        if value is None:
-            continue  # unknown, or its own rule has failed already
+        if value is None or not is_recorded(field, olds):
+            continue  # unknown, or its own rule has failed already; or it is not known whether it has changed
         checked.fail(
             field.name,
             f"cannot change from {show(olds.get(field.name))} without a new volume, which loses the data",

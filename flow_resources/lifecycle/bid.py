@@ -53,8 +53,16 @@ def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
         return
     market, held = op.cloud.market(volumes=True), ""
     block = {mount.volume_id for mount in spec.volumes if market.interface(mount.volume_id) == "block"}
-    if not any(market.volumes[id_].bids for id_ in block):
+    holding = {bid: id_ for id_ in sorted(block) for bid in market.volumes[id_].bids or ()}
+    if not holding:
         return
+    for bid_id, id_ in holding.items():
+        if op.ledger.is_recorded(bid_id, spec.mark) is Answer.YES:
+            raise RejectedError(
+                f"nothing was placed: the block volume {id_} attaches to one machine, that of {bid_id}, which this "
+                "replacement ends only afterwards",
+                "leave delete_before_replace=False out, or make a volume with interface='file'",
+            )
     for volumes in op.deadline.watch(op.cloud.volumes):
         holders = {volume.id: volume.bids for volume in volumes if volume.id in block and volume.bids}
         if not holders:
@@ -204,12 +212,12 @@ def with_history(cloud: Cloud, seen: ClusterSnapshot, record: Record) -> Cluster
 
 
 def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec: ClusterSpec) -> str:
-    running = seen.up if seen else 0
+    running, quantity = seen.up if seen else 0, "?" if bid.quantity is None else bid.quantity
     market = ""
     with contextlib.suppress(FlowResourcesError):  # without the market the message is still useful
         offer = cloud.market().offer(spec.instance_type, bid.region or "")
         market = f", market {money.usd(offer.price)}" if offer and offer.price else ""
-    return f"{running}/{bid.quantity} machines running, bid {money.usd(spec.max_price_per_hour)}{market}"
+    return f"{running}/{quantity} machines running, bid {money.usd(spec.max_price_per_hour)}{market}"
 
 
 def cancel(op: Operation, bid_id: str, *, is_seen: bool = True) -> None:

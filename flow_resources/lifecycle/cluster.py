@@ -19,7 +19,7 @@ from flow_resources.lifecycle.cluster_check import check_cluster, find_adoptable
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.quota import Claim
-from flow_resources.lifecycle.resource import Resource, Update, Words
+from flow_resources.lifecycle.resource import Resource, Update, Words, require_name
 
 _UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a cluster that is not ready
 
@@ -191,6 +191,8 @@ class GpuCluster(Resource[ClusterSpec, Bid, ClusterSnapshot]):
         bid = op.cloud.recently_allocated(id_) or op.cloud.find_bid(id_, op.fresh_since)
         if bid and bid.ended:
             return
+        if bid:
+            require_name(bid, self.words)
         if bid and bid.name != record.name:
             raise OwnershipError(
                 f"the bid {id_} is named {bid.name!r} but the state records {record.name!r}",

@@ -38,14 +38,15 @@ def foresee_create(op: Operation, resource: AnyResource, found: Checked, identit
     with op.collecting_failures(found):
         live = op.deployment.once(resource.name, lambda: _list(op, resource))
         if any(map(has_unknown, found.inputs.values())):
-            if not is_replacement:
+            if not (is_replacement and _is_own_live(op, live)):
                 _name_undecided(op, resource, live, identity.mark)
             return
         spec = resource.parse({**found.inputs, **write_identity(identity)})
         adopted = resource.adopted_id(spec)
         if adopted and may_adopt(op, adopted, spec.mark):
             return
-        decision = None if is_replacement else _tell_decision(op, resource, live, spec)
+        # Beside a live one, what happens depends on the order of the replacement, of which the engine tells nothing.
+        decision = None if is_replacement and _is_own_live(op, live) else _tell_decision(op, resource, live, spec)
         if decision and decision.take_over:
             return
         released = decision.cancel if decision else [thing for thing in live.things if thing.id == op.own_record.id]
@@ -69,9 +70,15 @@ def _list(op: Operation, resource: AnyResource) -> _Live:
     return _Live(things, dict(by_mark))
 
 
+def _is_own_live(op: Operation, live: _Live) -> bool:
+    """Whether what the state records is live, or may be: an interrupted replacement has ended it before."""
+    id_ = op.own_record.id
+    return id_ is None or any(thing.id == id_ for thing in live.things)
+
+
 def _tell_decision(op: Operation, resource: AnyResource, live: _Live, spec: Any) -> Decision[Any] | None:
     """Tell what a create would take over, end, or refuse because of; None where nothing carries the mark."""
-    if spec.mark not in live.by_mark:
+    if spec.mark not in live.by_mark and all(thing.name_is_known for thing in live.things):
         return None
     decision = judge(op, resource, spec, live.things)
     if decision.refuse:

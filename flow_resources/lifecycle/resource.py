@@ -17,7 +17,7 @@ from flow_resources.core.inputs import Checked, Field
 from flow_resources.core.models import Named
 from flow_resources.core.spec import Spec
 from flow_resources.core.takeover import Wanted
-from flow_resources.errors import TerminatedError
+from flow_resources.errors import OwnershipError, TerminatedError
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.quota import Claim
 
@@ -44,6 +44,16 @@ class Words:
     """What to do about one whose owner is in doubt, the safer way first; `{id}` is its id."""
     lost_by_replacement: str
     """What a replacement loses."""
+
+
+def require_name(thing: Named, words: Words) -> None:
+    """Raise OwnershipError where the service does not say the name of something that is to be deleted."""
+    if not thing.name_is_known:
+        raise OwnershipError(
+            f"the service does not say the name of the {words.noun} {thing.id}, which is compared with the recorded "
+            "one before it is deleted: nothing was touched",
+            "run the same command again",
+        )
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,11 @@ def refusal(resource: Resource[Any, T, Any], finding: Finding[T]) -> OwnershipEr
         return OwnershipError(
             f"the {words.noun} {thing.id} has our name {thing.name!r} but is not what the program says", remedy
         )
+    if finding.reason is Reason.NAME_NOT_KNOWN:
+        return OwnershipError(
+            f"a {words.noun} is live, {thing.id}, and {finding.reason.value}: nothing was touched",
+            "run the same command again",
+        )
     return OwnershipError(
         f"the {words.noun} {thing.id} ({thing.name}, of {thing.created_at or 'an unknown time'}) carries this "
         f"resource's mark, but this stack's state does not record it, and {finding.reason.value}: nothing was touched"

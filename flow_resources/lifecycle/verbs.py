@@ -113,6 +113,11 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
     guard_preview(op.cloud, record)
     op.ledger.declare(id_, record.create_id)
     change = diff_inputs(resource.fields, olds, news)
+    if change.not_recorded:
+        op.warn_once(
+            f"the state does not record {', '.join(change.not_recorded)} of {id_}: it is taken from the program, and "
+            "nothing is replaced because of that"
+        )
     if record.is_unready and not change.changes:
         return Diff(changes=True)
     if change.replaces:

@@ -26,7 +26,7 @@ from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.quota import Claim
-from flow_resources.lifecycle.resource import Resource, Update, Words
+from flow_resources.lifecycle.resource import Resource, Update, Words, require_name
 from flow_resources.lifecycle.takeover import may_adopt
 
 _ATTACHED = (400, 409, 422)  # what the service may answer while something holds a volume
@@ -315,6 +315,8 @@ def _delete(op: Operation, id_: str, record: Record, describe: Callable[[Sequenc
         volume = _find_with_deleted(op.cloud, id_, op.clock.now())
     if volume and volume.deleted:
         return ""
+    if volume:
+        require_name(volume, VOLUME.words)
     if volume and volume.name != record.name:
         raise OwnershipError(
             f"the volume {id_} is named {volume.name!r} but the state records {record.name!r}",

@@ -98,7 +98,8 @@ class _LosingBackend(ModelBackend):
 
     def state(self, stack: str, report: Any) -> Any:
         own = stack == self.stack.owner
-        return self.stack.backend.get("own" if own else "others", super().state(stack, report))
+        answers, key = self.stack.backend, "own" if own else "others"
+        return answers[key] if key in answers else super().state(stack, report)
 
     def own_state(self, urn: str, report: Any) -> Any:
         names = self.stack_names(report)
@@ -372,7 +373,7 @@ class Cell:
     @property
     def is_sample(self) -> bool:
         """Whether it is among the few that every test run goes through."""
-        return zlib.crc32(self.name.encode()) % 8 == 0
+        return zlib.crc32(self.name.encode()) % 16 == 0
 
 
 def cells(fact: Fact) -> list[Cell]:

@@ -7,7 +7,7 @@ import pytest
 
 from flow_resources.core import cluster_fields, placement_fields, volume_fields
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
-from flow_resources.core.inputs import Change, changed, check
+from flow_resources.core.inputs import Change, changed, check, is_recorded
 
 CLUSTER = {
     "instance_type": "8xa100",
@@ -98,6 +98,10 @@ def test_a_cluster_takes_every_placement_field_in_the_order_of_failures() -> Non
     assert [one for one in cluster_fields.FIELDS if one in placement_fields.FIELDS] == list(placement_fields.FIELDS)
 
 
+ABSENT = [row for row in MATRIX if any(one.name == row[1] and is_recorded(one, {}) for one in FIELDS[row[0]])]
+"""The inputs that a state can be without."""
+
+
 @pytest.mark.parametrize(("kind", "name", "value", "does"), MATRIX, ids=lambda value: str(value)[:20])
 def test_a_change_does_what_the_matrix_says(kind: str, name: str, value: Any, does: str) -> None:
     """Alone, it is the only input that forces a replacement or that an update carries out."""
@@ -109,7 +113,7 @@ def test_a_change_does_what_the_matrix_says(kind: str, name: str, value: Any, do
         assert effect(kind, news, olds) == outcome
 
 
-@pytest.mark.parametrize(("kind", "name", "value", "does"), MATRIX, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("kind", "name", "value", "does"), ABSENT, ids=lambda value: str(value)[:20])
 def test_putting_an_input_in_does_what_a_change_does(kind: str, name: str, value: Any, does: str) -> None:
     """From the default to a value is a change like any other."""
     for beside, outcome in cases(does):
@@ -309,3 +313,19 @@ def test_changed_yields_the_fields_of_the_table() -> None:
     news = {**VOLUME, "region": "x", "size_gb": 1}
     assert [one.name for one in changed(FIELDS["volume"], VOLUME, news)] == ["size_gb", "region"]
     assert all(one.change is Change.GUARDED for one in changed(FIELDS["volume"], VOLUME, news))
+
+
+@pytest.mark.parametrize("missing", [None, "", 0])
+@pytest.mark.parametrize(("kind", "name"), [("cluster", "region"), ("volume", "region"), ("volume", "size_gb")])
+def test_what_the_state_does_not_record_replaces_nothing(kind: str, name: str, missing: Any) -> None:
+    """Each state has these: where one is missing, whether the program has changed it is not known."""
+    olds = {**OLDS[kind], name: missing}
+    news = {**OLDS[kind], **({"allow_replace": True} if kind == "volume" else {})}
+    assert diff_inputs(FIELDS[kind], olds, news) == Diff(changes=True, not_recorded=(name,))
+
+
+def test_a_volume_whose_state_has_no_size_is_no_failure() -> None:
+    """A check without `allow_replace` compares the same."""
+    found = check(volume_fields.FIELDS, VOLUME)
+    volume_fields.guard_data(found, {"interface": "file", "region": "us-central5-a"})
+    assert not found.failures

@@ -113,6 +113,15 @@ def test_any_one_key_may_be_missing_or_null(read: Any, row: Any, needed: Any) ->
         assert read({key: value for key, value in row.items() if key != name}) == read({**row, name: None})
 
 
+@pytest.mark.parametrize("odd", ["", "four", -7.5, True, ["x"], {"a": 1}], ids=repr)
+@pytest.mark.parametrize(("read", "row"), [(Bid.read, BID), (StoredVolume.read, VOLUME)], ids=["bid", "volume"])
+def test_a_value_of_another_type_is_not_known(read: Any, row: Any, odd: Any) -> None:
+    """A row is read all the same: what exists is recorded, whatever the service says of it."""
+    for name in set(row) - {"fid", "status", "deleted_at"}:
+        if type(odd) is not type(row[name]):
+            assert read({**row, name: odd}) == read({**row, name: None})
+
+
 @pytest.mark.parametrize(("read", "row", "needed"), READERS)
 def test_keys_that_the_service_adds_later_change_nothing(read: Any, row: Any, needed: Any) -> None:
     """Of any shape."""

@@ -107,7 +107,7 @@ def test_a_young_one_is_noted():
     """Younger than asked for; one whose age nobody can read counts as young."""
     young, ripe, odd = bid(hours=0.2), bid("bid_2", hours=0.25), Bid(**{**vars(bid("bid_3")), "created_at": "noon"})
     assert dict(notes(orphans(young, ripe, odd))) == {
-        "bid_1": "too young", "bid_2": "", "bid_3": "too young"
+        "bid_1": "too young", "bid_2": "", "bid_3": "its age is not known"
     }  # fmt: skip
 
 

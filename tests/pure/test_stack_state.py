@@ -40,6 +40,18 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
     )
 
 
+def test_what_is_sealed_is_not_known():
+    """A program can have any output secret: its cipher text is no region, no time and no id."""
+    sealed = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:x"}
+    names = ("task_id", "region", "created_at", "project")
+    outputs = {"__mark": "aaaaaabbbbbbbb", "__service": "http://x", **dict.fromkeys(names, sealed)}
+    read = read_state(state(resource(id="bid_1", outputs=outputs)))
+    assert read.ids == {"bid_1"}
+    assert read.owned == {URN: ("bid_1", None)}
+    assert read.created_at == {"aaaaaabbbbbbbb": (None,)}
+    assert read.places == {("http://x", "")}
+
+
 def test_what_is_recorded_is_read_with_what_tells_it_at_the_service():
     """Of this package alone, what is still to be deleted included; what is not told, or sealed, is not known."""
     ours = "pulumi-python:dynamic/flow:GpuCluster"

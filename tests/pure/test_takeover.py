@@ -91,6 +91,7 @@ def said(decision: Decision[Bid]) -> str:
 
 
 OLD = bid("bid_0", minutes=60)
+NAMELESS = Bid(**{**vars(bid()), "name": "", "name_is_known": False})
 CASES: dict[str, tuple[list[Bid], Facts, str]] = {
     "nothing with our mark": ([], Facts(), "place"),
     "1 another resource of the program adopts it": ([bid()], Facts(adopted={"bid_1": YES}), "place"),
@@ -219,6 +220,17 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
         [bid(minutes=60)],
         Facts(newest_recorded=(NOW - timedelta(minutes=5)).isoformat(), own_state={"*": NOT_KNOWN}),
         "leave bid_1: SURPLUS",
+    ),
+    "0 the service does not say its name": ([NAMELESS], Facts(), "refuse bid_1: NAME_NOT_KNOWN"),
+    "0 the service does not say its name, the state records it for another resource": (
+        [NAMELESS],
+        Facts(own_state={"bid_1": YES}),
+        "place",
+    ),
+    "0 the service does not say its name, another stack records it": (
+        [NAMELESS],
+        Facts(other_stacks={"bid_1": YES}),
+        "place",
     ),
     "9 same specification, its age is not known": (
         [bid()],

@@ -110,6 +110,23 @@ def test_a_block_volume_that_stays_held_fails_the_create_with_the_holder(cloud: 
     assert sum(clock.slept) >= 30 * 60
 
 
+def test_a_create_first_replacement_does_not_wait_for_what_it_ends_afterwards(
+    cloud: FakeMithril, clock: FakeClock
+) -> None:
+    """The old machines would hold their block volume until the time limit."""
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up({"data": volume(interface="block")})
+    program = {"data": volume(interface="block"), "it": mounting(stack.state["data"].id, create_first=True)}
+    stack.up(program)
+    old = stack.state["it"].id
+    clock.slept.clear()
+    program["it"] = mounting(stack.state["data"].id, create_first=True, command="echo 2")
+    with pytest.raises(VerbError, match=rf"that of {old}, which this replacement ends only afterwards: leave delete_"):
+        stack.up(program)
+    assert sum(clock.slept) < 60
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["it"].id] == [old]
+
+
 def test_a_preview_says_that_an_up_will_wait(
     stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
 ) -> None:

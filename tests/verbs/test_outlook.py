@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.crashes import live
+from support.crashes import crash_after_create, live
 from support.stack import CheckError, Declared, Reports, Stack, cluster, volume
 
 from flow_resources.core.inputs import UNKNOWN
@@ -76,6 +76,26 @@ def test_with_inputs_that_are_not_known_yet_it_is_named_all_the_same(stack: Stac
     warned = printed()
     assert f"({retained}, up to $50.00/h) carries this resource's mark" in warned
     assert "depends on inputs that are not known yet" in warned
+
+
+@pytest.mark.parametrize(("command", "words"), [("2", "an `up` takes over it-"), ("3", "an `up` ends it-")])
+def test_what_an_interrupted_replacement_left_is_named(
+    stack: Stack, cloud: FakeMithril, printed: Printed, reports: Reports, command: str, words: str
+) -> None:
+    """It has ended the old one, which the state still records; the engine then checks twice."""
+    stack.up({"it": cluster()})
+    orphan = crash_after_create(stack, cloud, {"it": cluster(command="2")})
+    reports.kept.clear()
+    printed()
+    declared = cluster(command=command)
+    stack.operation()
+    stack.check("it", declared, stack.state["it"])
+    stack.check("it", declared, None)
+    said = [*printed().splitlines(), *reports.kept]
+    assert [line for line in said if words in line and f"({orphan}, " in line]
+    stack.up({"it": declared})
+    assert live(cloud) == [stack.state["it"].id]
+    assert (stack.state["it"].id == orphan) is (command == "2")
 
 
 def test_a_replacement_tells_nothing_of_what_the_state_records(

@@ -422,3 +422,38 @@ def test_the_delete_of_a_volume_that_is_gone_is_cheap(stack: Stack, cloud: FakeM
     cloud.clear_requests()
     stack.destroy()
     assert requests(cloud) == ["GET /v2/projects", "GET /v2/volumes", "GET /v2/volumes", "DELETE /v2/volumes/ID"]
+
+
+@pytest.mark.parametrize("name", ["volume", "cluster"])
+@pytest.mark.parametrize("said", [None, 5])
+def test_what_has_no_name_now_is_not_deleted_and_not_to_be_forgotten(
+    stack: Stack, cloud: FakeMithril, name: str, said: Any
+) -> None:
+    """It is compared with the recorded one; that the next answer has it is likelier than a stranger."""
+    stack.up({name: PROGRAM[name]})
+    cloud.faults.add(method="GET", path="/v2/(spot/bids|volumes)", kind="alter", body={"name": said}, times=None)
+    with pytest.raises(VerbError, match=r"the service does not say the name of the .*: run the same command again$"):
+        stack.destroy()
+    assert list(stack.state) == [name]
+    assert len([*cloud.live_bids, *cloud.volumes]) == 1
+    cloud.faults.clear()
+    stack.destroy()
+
+
+@pytest.mark.parametrize(
+    "odd", [{"instance_quantity": "one"}, {"launch_specification": "?"}, {"instances": 1}], ids=str
+)
+def test_what_an_odd_answer_is_about_is_recorded(stack: Stack, cloud: FakeMithril, odd: dict[str, Any]) -> None:
+    """The bid exists: its id is in the state, whatever else the service says of it."""
+    cloud.faults.add(path="/v2/spot/bids", kind="alter", body=odd, times=None)
+    stack.up({"cluster": cluster(wait_for="placed")})
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["cluster"].id]
+
+
+def test_a_list_of_instances_that_is_missing_loses_no_addresses(stack: Stack, cloud: FakeMithril) -> None:
+    """The listing of the instances says of which bid each is."""
+    stack.up({"cluster": cluster()})
+    before = dict(stack.state["cluster"].outputs)
+    cloud.faults.add(path="/v2/spot/bids", kind="alter", body={"instances": None}, times=None)
+    stack.refresh()
+    assert stack.state["cluster"].outputs == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, compose
 from flow_resources.core.stack_state import StackState
 from flow_resources.testing import MANUAL, FakeMithril
+from flow_resources.testing import Clock as ServiceTime
 
 OWNER = STACK
 NOW = ("--yes", "--min-age", "0")
@@ -146,6 +148,29 @@ def test_a_young_one_is_left_alone(cloud, fake_stack, capsys):
     bid = cloud.add_bid(marked_name())
     assert main(["sweep", "--yes"]) == 1
     assert f"kept {bid['fid']}: too young" in capsys.readouterr().out
+    assert not cloud.mutations
+
+
+def test_the_age_is_by_the_services_clock(clean_environment, fake_stack, capsys):
+    """The clock of this machine is hours ahead: what an `up` makes just now is young all the same."""
+    with FakeMithril(clock=ServiceTime(time.time() - 5 * 3600)) as cloud:
+        fake_stack.settings |= {"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project}
+        bid = cloud.add_bid(marked_name())
+        assert main(["sweep", "--yes"]) == 1
+        assert f"kept {bid['fid']}: too young" in capsys.readouterr().out
+        assert not cloud.mutations
+        assert main(["sweep", *NOW]) == 1
+        assert not cloud.live_bids
+
+
+def test_what_has_no_age_is_left_alone_and_said(cloud, fake_stack, capsys):
+    """No waiting makes it old enough."""
+    bid = cloud.add_bid(marked_name())
+    cloud.faults.add(method="GET", path="/v2/spot/bids", kind="alter", body={"created_at": "soon"}, times=None)
+    assert main(["sweep", *NOW]) == 1
+    printed = capsys.readouterr().out
+    assert f"kept {bid['fid']}: its age is not known" in printed
+    assert "What has no known age --yes leaves alone" in printed
     assert not cloud.mutations
 
 
