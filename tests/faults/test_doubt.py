@@ -31,6 +31,6 @@ def test_code_that_reads_not_known_as_no_does_harm(monkeypatch: pytest.MonkeyPat
     """The control: these cells can tell the difference."""
     naive = staticmethod(lambda fact: Answer.YES if fact else Answer.NO)
     monkeypatch.setattr(Answer, "of", naive)
-    telling = ("another stack: no state", "the state is another backend's", "the program's __owner does not arrive")
+    telling = ("another stack: no state", "the stacks cannot be listed", "no stack is listed")
     chosen = [cell for fact in FACTS if fact.name in telling for cell in cells(fact) if cell.verb == "up"]
-    assert len(findings(chosen)) > 3
+    assert len(findings(chosen)) > 5
