@@ -18,8 +18,12 @@ _HOUR = 3600.0
 _A100S = ("it_Sg1nDx1I8NFep60J", "it_RrgkIZz6c9BZu5gi")
 
 
-def _ids(prefix: str, count: int) -> list[str]:
-    return [f"{prefix}_{number:06d}" for number in range(1, count + 1)]
+KEY_TAG = "0123abcd"
+"""What a fake has in the ids of its SSH keys: each has another one."""
+
+
+def _ids(prefix: str, count: int, tag: str = "") -> list[str]:
+    return [f"{prefix}_{tag}{number:06d}" for number in range(1, count + 1)]
 
 
 def _times(*hours: float) -> list[str]:
@@ -45,7 +49,7 @@ _USEFUL = {
     "size_gb": _one(1, 500),
     "memory_gb": _one(1, 500),
     "volumes": _some(_ids("vol", 6)),
-    "ssh_keys": _some(_ids("sshkey", 3)),
+    "ssh_keys": _some(_ids("sshkey", 3, KEY_TAG)),
     "public_key": _one("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO6 me", None),
     "expires_at": _one(*_times(1, 24)),
     "start_time": _one(*_times(0, 1)),
@@ -60,7 +64,7 @@ _USEFUL = {
     "bid_fid": _one(*_ids("bid", 4)),
     "reservation_fid": _one(*_ids("res", 4)),
     "volume_fid": _one(*_ids("vol", 6)),
-    "ssh_key_fid": _one(*_ids("sshkey", 3)),
+    "ssh_key_fid": _one(*_ids("sshkey", 3, KEY_TAG)),
     "instance_fid": _one(*_ids("inst", 6)),
     "key_fid": _one(*_ids("apikey", 3)),
     "user_fid": _one("user_000001", "user_console"),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from contract import Contract
-from generated_requests import START, askable, seed
+from generated_requests import KEY_TAG, START, askable, seed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +56,8 @@ def busy_cloud(clock):
     """Start a cloud with something of everything, and give what sends it a made-up request."""
     import requests
 
-    with FakeMithril(clock=clock) as mithril, requests.Session() as session:
+    with pytest.MonkeyPatch.context() as patch, FakeMithril(clock=clock) as mithril, requests.Session() as session:
+        patch.setattr("flow_resources.testing.service.accounts.Accounts._key_tag", lambda _: KEY_TAG)
         headers = {"Authorization": f"Bearer {mithril.key}"}
         with httpx.Client(base_url=mithril.url, headers=headers, trust_env=False) as client:
             seed(mithril, client)

@@ -61,19 +61,11 @@ class LostStack(Stack):
         self.said: list[str] = []
         """What the verbs have told the engine."""
 
-    def _call(
-        self,
-        type_: str,
-        method: str,
-        urn: str,
-        verb: Any,
-        timeout: float = 0.0,
-        ignore_changes: tuple[str, ...] = (),
-    ) -> Any:
+    def _call(self, type_: str, method: str, urn: str, verb: Any, *more: Any) -> Any:
         def with_losses(provider: Any) -> Any:
             return verb(_Losing(provider, self.lost_inputs))
 
-        return super()._call(type_, method, urn if self.has_urn else "", with_losses, timeout, ignore_changes)
+        return super()._call(type_, method, urn if self.has_urn else "", with_losses, *more)
 
     def operation(self) -> None:
         super().operation()
@@ -381,7 +373,7 @@ class Cell:
     @property
     def is_sample(self) -> bool:
         """Whether it is among the few that every test run goes through."""
-        return zlib.crc32(self.name.encode()) % 8 == 0
+        return zlib.crc32(self.name.encode()) % 16 == 0
 
 
 def cells(fact: Fact) -> list[Cell]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime
 
 import pytest
 from faults.matrix import CRASHES, FAULTS
@@ -29,7 +28,6 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from flow_resources.lifecycle import takeover
 from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
@@ -189,18 +187,9 @@ class StackMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def run_sequences(clean_environment, monkeypatch):
+def run_sequences(clean_environment):
     """Run this many sequences of this many steps, all on one server."""
     with FakeMithril(clock=Clock(speed=0)) as cloud:
-
-        class ServiceTime(datetime):
-            """The time of the service, which the sequences advance by hours: ages are told by it."""
-
-            @classmethod
-            def now(cls, tz=None):
-                return datetime.fromtimestamp(cloud.clock.now(), tz)
-
-        monkeypatch.setattr(takeover, "datetime", ServiceTime)
 
         def run(sequences, steps, seeded=None):
             class Machine(StackMachine):
