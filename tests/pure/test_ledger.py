@@ -70,6 +70,7 @@ class Thing:
     """Something live with our mark."""
 
     id, name, created_at = "bid_1", compose("it", MARK, "111111", 1), EARLY
+    name_is_known = True
 
 
 def test_what_the_program_read_is_recorded() -> None:
