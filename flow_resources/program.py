@@ -30,6 +30,7 @@ from flow_resources.core.hidden import (
     MARK,
     OWNER,
     RECORDED,
+    REPLACED_WITH,
     TOKEN,
     URN,
     RecordedId,
@@ -62,6 +63,7 @@ def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> d
     owner = owner_of(pulumi.Config("flow").get("owner"), stack_name())
     # Not the URN's Output itself: it depends on the parent, and a child's input must not.
     return {
+        **({REPLACED_WITH: True} if opts.replace_with else {}),
         OWNER: owner,
         URN: pulumi.Output.from_input(urn.future()),
         RECORDED: pulumi.Output.from_input(_recorded(owner, urn, _aliases_of(type_token, name, opts))),

@@ -15,7 +15,8 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.naming import Mark
 
 # From the program to check.
-OWNER, URN, RECORDED, DELETED_WITH = "__owner", "__urn", "__recorded", "__deleted_with"
+OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"
+DELETED_WITH, REPLACED_WITH = "__deleted_with", "__replaced_with"
 # In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
 # program chose a volume's name; the id of the create that recorded it; the inputs of which the outputs tell another
 # value.
@@ -71,6 +72,8 @@ class HiddenInputs:
     """What the stack's state holds for the resource; None: not known."""
     is_deleted_with_another: bool = False
     """Whether its options say that it is deleted with another resource."""
+    is_replaced_with_another: bool = False
+    """Whether they say that it is replaced with another one."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,9 @@ def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
     """Read what the program passed along."""
     owner, urn = (str(props[name]) if props.get(name) else None for name in (OWNER, URN))
     recorded = _read_recorded(props.get(RECORDED))
-    return HiddenInputs(None if owner == PRIVATE else owner, urn, recorded, DELETED_WITH in props)
+    return HiddenInputs(
+        None if owner == PRIVATE else owner, urn, recorded, DELETED_WITH in props, REPLACED_WITH in props
+    )
 
 
 def refuse_deleted_with() -> str:

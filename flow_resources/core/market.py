@@ -14,6 +14,8 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.inputs import UNKNOWN, Checked, Unknown
 from flow_resources.core.models import InstanceType, Offer, StoredVolume
 
+NO_INTERFACE = "is a volume of which the service does not say now whether it is a file or a block volume"
+
 
 @dataclass(frozen=True)
 class Market:
@@ -191,6 +193,8 @@ def _check_mount(checked: Checked, path: str, mount: Mapping[str, Any], market: 
         checked.fail(
             path, f"is a volume in {volume_region}, the cluster is in {region}", remedy="both must be in one region"
         )
+    if volume and volume.interface is None:
+        checked.fail(path, NO_INTERFACE, id_, "run the same command again")
     count = checked.known("num_instances") or 1
     if interface == "block" and count > 1:
         checked.fail(

@@ -130,3 +130,20 @@ def guard_forced_replacement(checked: Checked, exists: Answer, id_: str | None) 
         allowed,
         "where `pulumi stack export` shows no such volume, set it for this `up` alone",
     )
+
+
+def guard_replace_with(checked: Checked) -> None:
+    """Refuse the option replace_with, unless the program allows replacements.
+
+    The engine deletes a volume together with what it is replaced with, before it checks the volume. So it is refused
+    before the state has the option, at the first `up`.
+    """
+    allowed = checked.inputs.get("allow_replace")
+    if allowed is not True and not isinstance(allowed, Unknown):
+        checked.fail(
+            "allow_replace",
+            "must be True with the option replace_with, which loses the data each time that the other resource is "
+            "replaced",
+            allowed,
+            "set it, or remove the option",
+        )

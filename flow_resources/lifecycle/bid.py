@@ -11,7 +11,7 @@ from flow_resources.cloud import Cloud, Launch, Placed
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Record
-from flow_resources.core.market import Market
+from flow_resources.core.market import NO_INTERFACE, Market
 from flow_resources.core.models import Bid, Offer
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.core.status import ClusterSnapshot
@@ -52,6 +52,10 @@ def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
     if not spec.volumes:
         return
     market, held = op.cloud.market(volumes=True), ""
+    for mount in spec.volumes:
+        volume = market.volumes.get(mount.volume_id)
+        if volume and volume.interface is None:
+            raise RejectedError(f"nothing was placed: {volume.id} {NO_INTERFACE}", "run the same command again")
     block = {mount.volume_id for mount in spec.volumes if market.interface(mount.volume_id) == "block"}
     holding = {bid: id_ for id_ in sorted(block) for bid in market.volumes[id_].bids or ()}
     if not holding:

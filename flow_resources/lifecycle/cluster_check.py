@@ -49,7 +49,7 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
             _check_against_service(op, found, market, olds, identity.mark)
     drop_hints(found.inputs)
-    _check_costs(op, found, market, budget)
+    _check_costs(op, found, market, budget, op.urn or str(identity.mark))
 
 
 def _read_market(op: Operation, found: Checked) -> Market:
@@ -186,13 +186,13 @@ def _differences(
     return " and ".join(problems)
 
 
-def _check_costs(op: Operation, found: Checked, market: Market | None, budget: Decimal | None) -> None:
-    """Enter the cluster into the budget, and show on its row what it can cost."""
+def _check_costs(op: Operation, found: Checked, market: Market | None, budget: Decimal | None, key: str) -> None:
+    """Enter the cluster into the budget, under a key of its own, and show on its row what it can cost."""
     price, count, region = found.known("max_price_per_hour"), found.known("num_instances"), found.known("region")
     if price is None or count is None:
         return
     bid, paused = money.price(price), found.inputs.get("paused") is True
-    charge(found, op.deployment.spending, op.urn or "", Decimal(0) if paused else bid * count, budget)
+    charge(found, op.deployment.spending, key, Decimal(0) if paused else bid * count, budget)
     instance_type = found.known("instance_type")
     offer = market.offer(instance_type, region) if market and region and instance_type else None
     going = offer.price if offer else None

@@ -123,9 +123,10 @@ def _check_quota(op: Operation, resource: AnyResource, found: Checked, spec: Any
     if claim is None:
         return
     quotas = op.deployment.once("quotas", lambda: _read_quotas(op))
-    held = [amount for product, amount in map(resource.holding, released) if product == claim.product]
+    holdings = map(resource.holding, released)  # of a product that is not said, it can be this one
+    held = [amount if product else None for product, amount in holdings if product in ("", claim.product)]
     given_back = sum(amount or 0 for amount in held)
-    claimed = op.deployment.claims.add(op.urn or "", claim.product, claim.amount - given_back)
+    claimed = op.deployment.claims.add(op.urn or str(spec.mark), claim.product, claim.amount - given_back)
     quota = quotas.get(claim.product)
     if quota and quota.free is None:
         op.warn_once(

@@ -81,6 +81,9 @@ class Resource(ABC, Generic[S, T, V]):
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check what the fields' own rules cannot: against the account, the market, the recorded inputs."""
 
+    def check_replaced_with(self, found: Checked) -> None:
+        """Check a resource that is replaced whenever another one is (`replace_with`)."""
+
     def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
         """Warn of what an update in place loses."""
 

@@ -94,6 +94,8 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     found = check_fields(resource.fields, visible(news))
     if hidden.is_deleted_with_another:
         found.failures.append(Failure("", refuse_deleted_with()))
+    if hidden.is_replaced_with_another:
+        resource.check_replaced_with(found)
     if identity is None:
         found.failures.append(Failure("", _OWNER_NOT_KNOWN))
     else:

@@ -65,6 +65,10 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         with op.collecting_failures(found):
             self._check_adoption(op, found, identity)
 
+    def check_replaced_with(self, found: Checked) -> None:
+        """Refuse it, unless the program allows that the data is lost."""
+        volume_fields.guard_replace_with(found)
+
     def parse(self, props: Mapping[str, Any]) -> VolumeSpec:
         """Parse the inputs."""
         return VolumeSpec.parse(props)

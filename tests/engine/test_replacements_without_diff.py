@@ -63,3 +63,24 @@ def test_whatever_asks_for_it(tmp_path: Path, cloud: FakeMithril) -> None:
     assert "replaced because Pulumi is asked for it: the data on it is lost" in text
     assert project.id_of("data") != data
     assert {volume["fid"] for volume in cloud.volumes} == {project.id_of("data"), ignoring}
+
+
+LATE = """
+    import pulumi
+    from flow_resources import GpuCluster, Volume
+
+    trainer = GpuCluster(
+        "trainer", instance_type="8xa100", max_price_per_hour=20.0, region="us-central5-a", wait_for="placed"
+    )
+    Volume(
+        "data", size_gb=100, region="us-central5-a", allow_replace=pulumi.Output.from_input(False),
+        opts=pulumi.ResourceOptions(replace_with=[trainer]),
+    )
+"""
+
+
+def test_replace_with_a_permission_that_is_known_later_is_refused_by_check(tmp_path: Path, cloud: FakeMithril) -> None:
+    """Before the state has the option: after that the engine deletes without a check."""
+    project = Project.make(tmp_path, cloud, LATE)
+    assert "allow_replace must be True with the option replace_with" in project.up().failed().text
+    assert not cloud.volumes

@@ -164,3 +164,16 @@ def test_two_clusters_on_one_file_volume_or_on_two_block_volumes_pass(stack: Sta
     """Two volumes that are yet to be made are two."""
     stack.preview({name: mounting(UNKNOWN, interface="file", volume=stack.urn("data", "Volume")) for name in "ab"})
     stack.preview({name: mounting(UNKNOWN, interface="block", volume=stack.urn(name, "Volume")) for name in "ab"})
+
+
+def test_a_volume_that_is_not_known_to_be_a_file_volume_is_not_mounted_as_one(stack: Stack, cloud: FakeMithril) -> None:
+    """A preview fails before the old machines end, and a create that learns it then places nothing."""
+    stack.up({"data": volume(interface="block")})
+    id_ = stack.state["data"].id
+    program = {"data": volume(interface="block"), "it": mounting(id_)}
+    stack.up(program)
+    old = stack.state["it"].id
+    cloud.faults.add(method="GET", path="/v2/volumes", kind="alter", body={"interface": None}, times=None)
+    with pytest.raises(CheckError, match="whether it is a file or a block volume, got 'vol_000001': run the same"):
+        stack.up({**program, "it": mounting(id_, command="echo 2")})
+    assert [bid["fid"] for bid in cloud.live_bids] == [old]

@@ -42,6 +42,16 @@ def test_a_paused_cluster_counts_zero(limited: Stack) -> None:
     limited.up({"a": cluster(num_instances=6, paused=True), "b": cluster(num_instances=6)})
 
 
+def test_clusters_of_which_no_urn_is_told_count_each(limited: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the host tells none, and `ignore_changes=["*"]` strips the program's."""
+    program = {name: cluster(num_instances=2, ignore_changes=("*",)) for name in ("a", "b", "c")}
+    limited.up(program)
+    limited.config["flow:maxCostPerHour"] = "250"
+    monkeypatch.setattr(engine, "find_call", engine.Call)
+    with pytest.raises(CheckError, match="exceeds the stack's budget"):
+        limited.preview(program)
+
+
 def test_a_replacement_is_not_counted_twice(limited: Stack) -> None:
     """Check runs twice for it."""
     limited.up({"a": cluster(num_instances=6)})

@@ -315,6 +315,15 @@ def test_a_secret_env_makes_no_difference_to_the_verbs(cloud: FakeMithril) -> No
     assert "canary" in str(bid)
 
 
+def test_a_volume_that_is_replaced_with_another_is_refused_by_check(stack: Stack, cloud: FakeMithril) -> None:
+    """Before the state has the option: the engine deletes it then without a check. A cluster holds no data."""
+    with pytest.raises(CheckError, match="allow_replace must be True with the option replace_with") as failed:
+        stack.up({"it": volume(__replaced_with=True)})
+    assert set(failed.value.failures) == {"allow_replace"}
+    assert not cloud.volumes
+    stack.up({"it": volume(__replaced_with=True, allow_replace=True), "trainer": cluster(__replaced_with=True)})
+
+
 def test_what_is_deleted_with_another_is_refused_by_check(cloud: FakeMithril) -> None:
     """Where the program's side has seen it only after the constructor: from the parent, or by a transform."""
     stack = Stack(settings_of(cloud))

@@ -164,6 +164,17 @@ def test_what_a_replacement_gives_back_does_not_count(stack: Stack, cloud: FakeM
     assert live(cloud) == before
 
 
+def test_what_gives_back_a_type_that_is_not_said_is_a_warning(
+    stack: Stack, cloud: FakeMithril, printed: Printed
+) -> None:
+    """It can be all that is needed; the service still refuses what is too much."""
+    stack.up({"it": cluster(num_instances=2)})
+    cloud.set_quota("8xa100", 2)
+    cloud.faults.add(method="GET", path="/v2/spot/bids", kind="alter", body={"instance_type": None}, times=None)
+    stack.up({"it": cluster(num_instances=2, command="echo 2")})
+    assert "unless what it gives back is enough, which could not be found out" in printed()
+
+
 def test_what_is_taken_over_needs_nothing(stack: Stack, cloud: FakeMithril) -> None:
     """It is in use already."""
     orphan = let_go(stack, cluster())
