@@ -127,10 +127,6 @@ class _Creator:
     """How many requests may have taken effect."""
     existing: dict[str, str] = field(default_factory=dict)
     """By id, the names of what was there before the first request."""
-    began: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.began = self._now()
 
     def note_existing(self) -> None:
         """Note what is there before the first request, where its name may be in use."""
@@ -262,11 +258,9 @@ class _Creator:
         """
         found, pause = self._list_new(), _PAUSE
         while len(found) < enough and (left := since + seconds - self._now()) > 0:
-            pause = min(pause, left)
-            if not self.budget.may_retry(self.began, pause):
-                raise self.unknown_outcome()
             self.budget.report(f"looking whether {self._name!r} exists: no readable answer came")
-            self.budget.clock.sleep(pause)
+            if not self.budget.wait(min(pause, left)):
+                raise self.unknown_outcome()
             found, pause = self._list_new(), _LAG
         return found
 

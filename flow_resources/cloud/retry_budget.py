@@ -27,6 +27,14 @@ class RetryBudget:
         now = self.clock.now()
         return self.spent + (now - began) + pause <= self.seconds and now + pause < self.until
 
+    def wait(self, pause: float) -> bool:
+        """Wait for what the service shows later, which is no retry and spends nothing; False where no time is left."""
+        if self.clock.now() + pause >= self.until or self.seconds <= 0:
+            return False
+        self.clock.sleep(pause)
+        self.seconds += pause
+        return True
+
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
         """Allow no retries within: the answer is not worth waiting for."""
