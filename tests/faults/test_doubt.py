@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import pytest
 from faults.doubt import FACTS, Cell, Fact, cells, harm
 
@@ -16,6 +19,10 @@ def findings(chosen: list[Cell]) -> list[str]:
     return [f"{cell.name}: {finding}" for cell in chosen for finding in harm(cell)]
 
 
+def findings_of(name: str) -> list[str]:
+    return findings([cell for fact in FACTS if fact.name == name for cell in cells(fact)])
+
+
 @each_fact
 def test_a_fact_that_is_absent_harms_nobody(fact: Fact) -> None:
     """A sample of the cells."""
@@ -25,8 +32,9 @@ def test_a_fact_that_is_absent_harms_nobody(fact: Fact) -> None:
 @pytest.mark.faults
 @each_fact
 def test_a_fact_that_is_absent_harms_nobody_anywhere(fact: Fact) -> None:
-    """All the cells."""
-    assert findings(cells(fact)) == []
+    """All the cells, in a process of its own: the SDK keeps each client that was closed, a megabyte for a cell."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        assert process.submit(findings_of, fact.name).result() == []
 
 
 def test_code_that_reads_not_known_as_no_does_harm(monkeypatch: pytest.MonkeyPatch) -> None:
