@@ -27,6 +27,7 @@ from pulumi.dynamic.dynamic import serialize_provider
 
 from flow_resources.core.hidden import (
     DELETED_WITH,
+    DELETED_WITH_REFUSED,
     MARK,
     OWNER,
     RECORDED,
@@ -34,7 +35,6 @@ from flow_resources.core.hidden import (
     TOKEN,
     URN,
     RecordedId,
-    refuse_deleted_with,
     write_recorded,
 )
 from flow_resources.core.naming import Mark, take_apart
@@ -192,7 +192,7 @@ def guarded_options(kind: str, name: str, opts: pulumi.ResourceOptions) -> pulum
     Raises pulumi.RunError where it is to be deleted with another one: Pulumi would forget it and never end it.
     """
     if opts.deleted_with is not None:
-        raise pulumi.RunError(f"{kind} {name!r}: {refuse_deleted_with()}")
+        raise pulumi.RunError(f"{kind} {name!r}: {DELETED_WITH_REFUSED}")
     root = pulumi.runtime.settings.get_root_resource()
     others = opts.parent or opts.transforms or opts.transformations or getattr(root, "_transformations", None)
     if not others or is_mocked():

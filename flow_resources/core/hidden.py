@@ -26,6 +26,11 @@ TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
 
+DELETED_WITH_REFUSED = (
+    "the option deleted_with cannot be used: when the other resource is deleted, Pulumi forgets this one without "
+    "deleting it, and it goes on costing money in no state: remove the option, also from the parent and from "
+    "transforms (depends_on keeps the order)"
+)
 PRIVATE = "private"
 """Stands in the state for an owner that no other stack has: `flow:owner` can be set as a secret."""
 _SELF_MANAGED = "organization/"  # the organization of every self-managed backend
@@ -114,15 +119,6 @@ def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
     recorded = _read_recorded(props.get(RECORDED))
     return HiddenInputs(
         None if owner == PRIVATE else owner, urn, recorded, DELETED_WITH in props, REPLACED_WITH in props
-    )
-
-
-def refuse_deleted_with() -> str:
-    """Return why a resource cannot be deleted with another one, and what to do."""
-    return (
-        "the option deleted_with cannot be used: when the other resource is deleted, Pulumi forgets this one without "
-        "deleting it, and it goes on costing money in no state: remove the option, also from the parent and from "
-        "transforms (depends_on keeps the order)"
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
 
+TIME_GRAIN = timedelta(seconds=2)  # of the service's time, which its answers tell in whole seconds
 ENDED = "Terminated"
 LIVE_STATUSES = ("Open", "Allocated", "Preempting", "Paused")
 LIVE_INSTANCES = (

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from flow_resources.core.models import Named, age_of
+from flow_resources.core.models import TIME_GRAIN, Named, age_of
 from flow_resources.core.naming import Mark, MarkedName, take_apart
 from flow_resources.core.stack_state import StackState, recorded_by
 
 T = TypeVar("T", bound=Named)
 OTHER_OWNER, TOO_YOUNG = "made under another owner", "too young"
 AGE_NOT_KNOWN = "its age is not known"
-_GRAIN = timedelta(seconds=2)  # of the service's time, which its answers tell in whole seconds
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def _note(name: MarkedName, age: timedelta | None, owners: Owners, min_age: time
         return OTHER_OWNER
     if age is None:
         return AGE_NOT_KNOWN
-    return TOO_YOUNG if age + _GRAIN < min_age else ""
+    return TOO_YOUNG if age + TIME_GRAIN < min_age else ""
 
 
 def _oldest_first(orphans: list[Orphan[T]]) -> list[Orphan[T]]:

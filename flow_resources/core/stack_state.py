@@ -24,8 +24,6 @@ class StackState:
 
     ids: frozenset[str] = frozenset()
     """The ids of all its resources, including those that are still to be deleted."""
-    marks: frozenset[str] = frozenset()
-    """The marks in the names of its resources."""
     created_at: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     """When what carries each mark was created; None where the state does not say."""
     making: frozenset[str] = frozenset()
@@ -34,6 +32,11 @@ class StackState:
     """API URL and project of its resources."""
     owned: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     """By URN, id and region of what the stack owns of this package, but for what is deleted or waits for it."""
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """The marks in the names of its resources."""
+        return frozenset(self.created_at)
 
     def may_record(self, thing: Named) -> bool:
         """Whether it records a bid or volume, or its stack may be creating it."""
@@ -71,7 +74,7 @@ def read_state(export: Any) -> StackState:
         if mark and not (resource.get("delete") or resource.get("pendingReplacement")):
             owned[str(resource["urn"])] = (_text(resource, "id") or "", _text(outputs, "region"))
     making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
-    return StackState(frozenset(ids), frozenset(created_at), created_at, frozenset(making), frozenset(places), owned)
+    return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Reason(Enum):
     NAME_NOT_KNOWN = "the service does not say its name, so that it can be what an interrupted `up` left"
     STATE_NOT_KNOWN = "whether this stack's own state records it could not be found out"
     OTHER_STATES_NOT_KNOWN = "whether another stack's state records it could not be found out"
-    AGE_NOT_KNOWN = "its age by the service's clock could not be found out"
+    AGE_NOT_KNOWN = "how old it is, by the service's clock or beside what the state recorded, could not be found out"
     USER_NOT_KNOWN = "its owner can be another person's, and who placed it could not be found out"
 
 

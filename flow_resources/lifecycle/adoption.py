@@ -14,10 +14,9 @@ from typing import Any
 from flow_resources.core.inputs import UNKNOWN, Checked, Unknown
 from flow_resources.core.models import Bid
 from flow_resources.core.spec import ClusterSpec
-from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.operation import LISTING_SECONDS, Operation
 
 _NOT_SHOWN = "does not show its {}, which therefore cannot be compared with the program's"
-_LISTING_SECONDS = 5.0  # how old a listing may be that is compared with
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def _differing_volumes(op: Operation, bid: Bid, volumes: Sequence[str | Unknown]
     live, unknown = list(bid.volumes), len(volumes) - len(said)
     if not unknown and set(live) == set(said):
         return ""
-    project = {volume.id for volume in op.cloud.volumes(op.begun - _LISTING_SECONDS)}
+    project = {volume.id for volume in op.cloud.volumes(op.begun - LISTING_SECONDS)}
     live = [volume for volume in live if volume in project or volume in said]
     others = set(live) - set(said)
     if len(others) == unknown and set(said) <= set(live):

@@ -26,13 +26,12 @@ from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.spelling import keep_spellings
-from flow_resources.lifecycle.takeover import may_adopt
+from flow_resources.lifecycle.takeover import ADOPTION_REMEDY, may_adopt
 
 # Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
 # any takes 4,400 of the 10,000 characters, an image 1,800. Building a script takes 20 ms, so small ones are not built.
 SHORT, FEW = 500, 3
 _MOUNTS = [one for one in cluster_fields.FIELDS if one.name == "volumes"]
-_ADOPTION_REMEDY = "make the program say the same, or remove it"
 
 
 def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
@@ -143,7 +142,7 @@ def _check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -
     known = (found.known(name) for name in ("instance_type", "num_instances", "region"))
     problem = _differences(op, bid, market, Launched.of_check(found), *known)
     if problem:
-        found.fail("adopt_task_id", f"names a task that {problem}", id_, _ADOPTION_REMEDY)
+        found.fail("adopt_task_id", f"names a task that {problem}", id_, ADOPTION_REMEDY)
     return not problem
 
 
@@ -154,7 +153,7 @@ def find_adoptable(op: Operation, spec: ClusterSpec, id_: str) -> Bid:
         raise RejectedError(f"adopt_task_id: there is no task {id_}", "remove it to place a new bid")
     place = (spec.instance_type, spec.num_instances, spec.region)
     if problem := _differences(op, bid, op.cloud.market(), Launched.of_spec(spec), *place):
-        raise RejectedError(f"adopt_task_id: the task {id_} {problem}", _ADOPTION_REMEDY)
+        raise RejectedError(f"adopt_task_id: the task {id_} {problem}", ADOPTION_REMEDY)
     return bid
 
 

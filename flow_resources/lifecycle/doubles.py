@@ -7,17 +7,15 @@ older one counts. The younger is ended only where it is proven to be this create
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from flow_resources.core.answer import Answer
-from flow_resources.core.models import age_of
+from flow_resources.core.models import TIME_GRAIN, age_of
 from flow_resources.core.naming import take_apart
 from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource, S, T
-
-_GRAIN = timedelta(seconds=2)  # of the service's time, which its answers tell in whole seconds
 
 
 def end_doubles(
@@ -53,7 +51,7 @@ def _is_own(op: Operation, resource: Resource[S, T, Any], spec: S, double: T, be
     if not (name and name.mark == spec.mark and spec.identity and spec.identity.owner_is_shared is Answer.NO):
         return False
     age = None if begun is None else age_of(double.created_at, begun)
-    if age is None or age > _GRAIN:
+    if age is None or age > TIME_GRAIN:
         return False
     try:
         another = resource.is_of_another_user(op, double)

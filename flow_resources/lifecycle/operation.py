@@ -30,6 +30,8 @@ from flow_resources.redaction import Redactor
 
 R = TypeVar("R")
 CHECK = "check"
+LISTING_SECONDS = 5.0
+"""How old a listing may be that a check looks into."""
 _CHECK_SECONDS = 5.0
 """For how long a check, or a step of a command, retries: a preview reports an unreachable service soon and goes on."""
 _WAIT_TIMES = 5

@@ -13,10 +13,9 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.inputs import Checked, show
 from flow_resources.core.market import Market, is_same_type, named
 from flow_resources.core.models import Bid
-from flow_resources.core.naming import Mark, take_apart
-from flow_resources.lifecycle.operation import Operation
-
-_LISTING_SECONDS = 5.0  # how old a listing may be that a preview looks into
+from flow_resources.core.naming import Mark
+from flow_resources.core.takeover import marked_with
+from flow_resources.lifecycle.operation import LISTING_SECONDS, Operation
 
 
 def keep_spellings(op: Operation, found: Checked, olds: Mapping[str, Any], market: Market | None, mark: Mark) -> None:
@@ -72,10 +71,7 @@ def _are_same_keys(op: Operation, recorded: Sequence[str], said: Sequence[str], 
 
 def _live_bid(op: Operation, mark: Mark) -> Bid | None:
     """Return the live bid of a resource; None where there is none, or several that it could be."""
-    own = [
-        bid
-        for bid in op.cloud.live_bids(op.begun - _LISTING_SECONDS).values()
-        if op.ledger.is_recorded(bid.id, mark) is Answer.YES
-        or ((name := take_apart(bid.name)) is not None and name.mark == mark)
-    ]
+    bids = op.cloud.live_bids(op.begun - LISTING_SECONDS).values()
+    marked = [bid for _, bid in marked_with(bids, mark)]
+    own = [bid for bid in bids if bid in marked or op.ledger.is_recorded(bid.id, mark) is Answer.YES]
     return own[0] if len(own) == 1 else None

@@ -16,6 +16,8 @@ from flow_resources.lifecycle.ledger import ResourceView
 from flow_resources.lifecycle.operation import CHECK, Operation
 from flow_resources.lifecycle.resource import Resource, S, T
 
+ADOPTION_REMEDY = "make the program say the same, or remove it"
+
 
 def find_adopted(op: Operation, resource: Resource[S, T, Any], spec: S) -> T | None:
     """Return what the program wants adopted; the first create alone asks for it."""

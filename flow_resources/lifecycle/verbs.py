@@ -18,6 +18,7 @@ from typing import Any
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.hidden import (
     CREATE_ID,
+    DELETED_WITH_REFUSED,
     SERVICE,
     UNREADY,
     Record,
@@ -25,7 +26,6 @@ from flow_resources.core.hidden import (
     read_identity,
     read_record,
     recorded_inputs,
-    refuse_deleted_with,
     visible,
     write_identity,
     write_inputs,
@@ -35,8 +35,8 @@ from flow_resources.core.inputs import check as check_fields
 from flow_resources.core.spec import Spec, declared_inputs
 from flow_resources.errors import FlowResourcesError, TerminatedError, one_line
 from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
+from flow_resources.lifecycle.create_preview import REPLACEMENT, preview_create
 from flow_resources.lifecycle.operation import Operation
-from flow_resources.lifecycle.outlook import REPLACEMENT, foresee_create
 from flow_resources.lifecycle.resource import Resource, Update
 from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
 
@@ -93,7 +93,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     identity = op.ledger.learn(op.urn, hidden, pinned, has_record=bool(olds) or pinned is not None)
     found = check_fields(resource.fields, visible(news))
     if hidden.is_deleted_with_another:
-        found.failures.append(Failure("", refuse_deleted_with()))
+        found.failures.append(Failure("", DELETED_WITH_REFUSED))
     if hidden.is_replaced_with_another:
         resource.check_replaced_with(found)
     if identity is None:
@@ -101,7 +101,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     else:
         resource.check(op, found, olds, identity)
     if not olds and identity and not found.failures:
-        foresee_create(op, resource, found, identity)
+        preview_create(op, resource, found, identity)
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
     failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]

@@ -24,14 +24,12 @@ from flow_resources.errors import (
 )
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.holders import describe_holders
-from flow_resources.lifecycle.operation import Operation, region_sources_of
+from flow_resources.lifecycle.operation import LISTING_SECONDS, Operation, region_sources_of
 from flow_resources.lifecycle.quota import Claim
 from flow_resources.lifecycle.resource import Resource, Update, Words, require_name
-from flow_resources.lifecycle.takeover import may_adopt
+from flow_resources.lifecycle.takeover import ADOPTION_REMEDY, may_adopt
 
 _ATTACHED = (400, 409, 422)  # what the service may answer while something holds a volume
-_ADOPTION_REMEDY = "make the program say the same, or remove it"
-_CHECK_SECONDS = 5.0  # how old a listing may be that a preview looks into
 
 
 class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
@@ -82,7 +80,7 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         volume = _find(op.cloud, id_, op.clock.now())
         problem = _differences(volume, size_gb=spec.size_gb, interface=spec.interface, region=spec.region)
         if volume is None or problem:
-            raise RejectedError(f"adopt_volume_id: {id_} {problem}", _ADOPTION_REMEDY)
+            raise RejectedError(f"adopt_volume_id: {id_} {problem}", ADOPTION_REMEDY)
         return volume
 
     def list_live(self, op: Operation, begun_after: float) -> Sequence[StoredVolume]:
@@ -201,10 +199,10 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         id_ = found.known("adopt_volume_id")
         if not id_ or found.failures or not may_adopt(op, id_, identity.mark):
             return
-        volume = _find(op.cloud, id_, op.begun - _CHECK_SECONDS)
+        volume = _find(op.cloud, id_, op.begun - LISTING_SECONDS)
         known = {name: found.known(name) for name in ("size_gb", "interface", "region")}
         if problem := _differences(volume, **known):
-            found.fail("adopt_volume_id", problem, id_, _ADOPTION_REMEDY)
+            found.fail("adopt_volume_id", problem, id_, ADOPTION_REMEDY)
 
 
 def _find(cloud: Cloud, id_: str, begun_after: float) -> StoredVolume | None:

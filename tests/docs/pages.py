@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
 import re
@@ -151,3 +152,10 @@ def assert_messages_are_in_the_source(table: list[list[str]], shortest: int = 5)
         unknown = [piece for piece in pieces if not any(piece in string for string in strings)]
         assert not unknown, f"{message!r}: nothing in the source contains {unknown}"
         assert max(map(len, pieces)) > shortest, f"{message!r} would match anything"
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    """Return the options of a parser, as a page's table has them: each with what it takes."""
+    return {
+        f"{option} {one.metavar}" if one.metavar else option for one in parser._actions for option in one.option_strings
+    }

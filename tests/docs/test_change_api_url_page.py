@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from docs.pages import ROOT, assert_messages_are_in_the_source, blocks, section, tables, ticked
+from docs.pages import ROOT, assert_messages_are_in_the_source, blocks, options_of, section, tables, ticked
 
 from flow_resources.cli import change_api_url
 from flow_resources.cli.change_api_url import Change, _document, _lines
@@ -25,12 +25,7 @@ def parser() -> argparse.ArgumentParser:
 def test_the_table_of_options_is_the_parsers() -> None:
     """All of them, each with what it takes."""
     told = {word for row in OPTIONS[1:] for word in ticked(row[0])}
-    known = {
-        f"{option} {one.metavar}" if one.metavar else option
-        for one in parser()._actions
-        for option in one.option_strings
-    }
-    assert told == known
+    assert told == options_of(parser())
 
 
 def test_the_exit_codes_are_those_of_the_help() -> None:

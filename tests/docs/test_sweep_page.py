@@ -18,6 +18,7 @@ from docs.pages import (
     assert_messages_are_in_the_source,
     blocks,
     missing,
+    options_of,
     section,
     tables,
     ticked,
@@ -67,12 +68,7 @@ def test_the_transcript_is_what_the_terminal_prints(tmp_path: Path, cloud: FakeM
 def test_the_table_of_options_is_the_parsers() -> None:
     """All of them, each with what it takes."""
     told = {word for row in OPTIONS[1:] for word in ticked(row[0])}
-    known = {
-        f"{option} {one.metavar}" if one.metavar else option
-        for one in parser()._actions
-        for option in one.option_strings
-    }
-    assert told == known
+    assert told == options_of(parser())
 
 
 def test_the_ages_of_the_page_are_read() -> None:

@@ -113,7 +113,7 @@ def test_a_young_one_is_noted():
 
 def test_what_was_made_under_an_earlier_owner_is_listed_and_noted():
     """The stack's name before `flow:owner` was set, and what the state's own marks say; nobody else's."""
-    own = StackState(marks=frozenset({str(Mark.of("before the rename", URN))}))
+    own = StackState(created_at={str(Mark.of("before the rename", URN)): (None,)})
     earlier = orphans(
         bid("bid_1", name(STACK)), bid("bid_2", name("before the rename")), bid("bid_3", name("bob")), own=own
     )

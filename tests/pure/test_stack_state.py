@@ -32,12 +32,12 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
     )
     assert read == StackState(
         frozenset({"bid_1"}),
-        frozenset({"aaaaaabbbbbbbb"}),
         {"aaaaaabbbbbbbb": (None,)},
         frozenset({URN}),
         frozenset({("http://x", "proj_1")}),
         {URN: ("bid_1", None)},
     )
+    assert read.marks == {"aaaaaabbbbbbbb"}
 
 
 def test_what_is_sealed_is_not_known():

@@ -19,17 +19,16 @@ from flow_resources.core.models import Quota
 from flow_resources.core.naming import Mark, take_apart
 from flow_resources.core.takeover import Decision
 from flow_resources.errors import FlowResourcesError
-from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.operation import LISTING_SECONDS, Operation
 from flow_resources.lifecycle.quota import excess
 from flow_resources.lifecycle.resource import Resource
 from flow_resources.lifecycle.takeover import judge, may_adopt, refusal
 
 AnyResource = Resource[Any, Any, Any]
 REPLACEMENT = "a replacement"
-_LISTING_SECONDS = 5.0  # how old a listing may be that a preview looks into
 
 
-def foresee_create(op: Operation, resource: AnyResource, found: Checked, identity: Identity) -> None:
+def preview_create(op: Operation, resource: AnyResource, found: Checked, identity: Identity) -> None:
     """Tell on the row what a create would do besides making one; add what would stop it to the failures."""
     is_replacement = op.own_record.exists is Answer.YES
     if is_replacement:  # of one that an input forces the diff has warned, and says why
@@ -62,7 +61,7 @@ class _Live:
 
 
 def _list(op: Operation, resource: AnyResource) -> _Live:
-    things = resource.list_live(op, op.clock.now() - _LISTING_SECONDS)
+    things = resource.list_live(op, op.clock.now() - LISTING_SECONDS)
     by_mark: dict[Mark, list[Any]] = defaultdict(list)
     for thing in things:
         if name := take_apart(thing.name):
