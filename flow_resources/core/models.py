@@ -103,6 +103,21 @@ class Bid:
 
 
 @dataclass(frozen=True)
+class BidEvent:
+    """An event of a bid's history."""
+
+    type: str
+    """The service's word: "Allocated", "Preempted", "Terminated", ..."""
+    at: str | None
+    """When it was; None where the service does not say."""
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> BidEvent:
+        """Return an event of the history as a BidEvent."""
+        return cls(str(row["event_type"]), _text(row.get("timestamp")))
+
+
+@dataclass(frozen=True)
 class Instance:
     """One instance of a bid."""
 
