@@ -68,6 +68,11 @@ class NotReadyError(FlowResourcesError):
 class JobFailedError(FlowResourcesError):
     """The work of a job failed, which an `up` tells once."""
 
+    def __init__(self, message: str, remedy: str, snapshot: object) -> None:
+        super().__init__(message, remedy)
+        self.snapshot = snapshot
+        """The job as it was seen, which is recorded."""
+
 
 def one_line(text: str, limit: int = 600) -> str:
     """Fold white space and cut: an error is a line, not a page."""

@@ -60,7 +60,8 @@ def triggers(value: Any) -> Any:
     """Any values: a change of one runs the job again."""
     if isinstance(value, Mapping) and PROBLEM in value:
         raise Invalid(
-            str(value[PROBLEM]), "a trigger is shown in previews and is part of a public name: pass a version, or a hash"
+            str(value[PROBLEM]),
+            "previews show triggers, and a public name is made of them: pass a version, or a hash",
         )
     if not isinstance(value, (Mapping, list)):
         raise Invalid("must be a mapping or a list", "put the value into brackets")
@@ -83,9 +84,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "script", "string", script, Change.REPLACE, sensitive=True,
-        doc="A local file, whose text the machines run instead of `command`, by its `#!` line; without one a `.py` runs "
-        "with `python3`, a `.sh` with `bash`. In Python the path of the file, relative to the program's folder; the "
-        "state holds the text. A change of the text runs the job again.",
+        doc="A local file, whose text the machines run instead of `command`, by its `#!` line; without one, `python3` "
+        "runs a `.py`, and `bash` a `.sh`. In Python the path of the file, relative to the program's folder; the state "
+        "holds the text. A change of the text runs the job again.",
     ),
     Field(
         "args", "list of strings", args, Change.REPLACE, sensitive=True,
@@ -105,9 +106,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "wait_for", "string", one_of(*WAIT_FOR), Change.UPDATE, default="placed",
-        doc="What `up` waits for: `placed` (the service has accepted the bid), `allocated` (the bid has won), `running` "
-        "(every machine runs and has an address) or `ended`; an `up` that waits for the end fails, once, where the job "
-        "failed. The limit is `custom_timeouts`, else 30 minutes; the next `up` goes on waiting.",
+        doc="What `up` waits for: `placed` (the service has accepted the bid), `allocated` (the bid has won), "
+        "`running` (every machine runs and has an address) or `ended`: the `up` fails, once, where the job failed. The "
+        "limit is `custom_timeouts`, else 30 minutes; the next `up` goes on waiting.",
     ),
     Field(
         "triggers", "mapping | list", triggers, Change.REPLACE,
@@ -116,8 +117,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "machine_api_key", "string", api_key, Change.STATE, sensitive=True, secret=True,
         doc="An API key of the service with which the machine ends the job's bid, instead of one that is made for it "
-        "(`flow:allowJobKeys`). It is never revoked or renewed. Always secret in the state; whoever can read the bids of "
-        "the project can read it there. A change reaches the next placement alone.",
+        "(`flow:allowJobKeys`). It is never revoked or renewed. It is always secret in the state; whoever can read the "
+        "bids of the project can read it there. A change reaches the next placement alone.",
     ),
     *NAME,
 )  # fmt: skip
@@ -141,4 +142,3 @@ def check_together(found: Checked) -> None:
         found.fail("script", "cannot be set beside command", remedy="remove one of the two")
     if "args" in inputs and "script" not in inputs:
         found.fail("args", "needs a script", remedy="write the arguments of a command into the command")
-

@@ -160,7 +160,8 @@ class JobSpec(PlacementSpec):
         end = f"END_{hashlib.sha256(self.script.encode()).hexdigest()[:12]}"  # no line of a text has its own hash
         arguments = "".join(f" {shlex.quote(one)}" for one in self.args)
         text = self.script if self.script.endswith("\n") else f"{self.script}\n"
-        return f"f=$(mktemp -d)/job && cat >\"$f\" <<'{end}' && chmod 700 \"$f\" && exec \"$f\"{arguments}\n{text}{end}\n"
+        write = f'f=$(mktemp -d)/job && cat >"$f" <<\'{end}\' && chmod 700 "$f" && exec "$f"{arguments}'
+        return f"{write}\n{text}{end}\n"
 
     @property
     def max_run_seconds(self) -> int | None:
