@@ -10,7 +10,7 @@ from typing import Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import ENDED, JOB_KEY, Record
-from flow_resources.core.job_outcome import Outcome, is_mark, told
+from flow_resources.core.job_outcome import Outcome, told
 from flow_resources.core.models import ENDED as BID_STATUS_ENDED
 from flow_resources.core.models import Bid, BidEvent
 from flow_resources.core.status import ClusterSnapshot
@@ -92,7 +92,7 @@ class JobSnapshot(ClusterSnapshot):
     @property
     def has_told_price(self) -> bool:
         """Whether the price is no price that anybody bids: the machine's mark, or what an ended bid has left."""
-        return self.has_ended or (self.bid.price is not None and is_mark(self.placed_price, self.bid.price))
+        return self.has_ended or self.outcome is not None
 
     def reached(self, goal: str) -> bool:
         """Whether it has reached a goal of `wait_for`; the end is past all of them."""

@@ -365,12 +365,11 @@ def _problem_of_price(placed: Decimal | None, price: Decimal) -> tuple[str, str]
     """Say that a price would tell an outcome of a job, and what to write; None where it does not."""
     if placed is None or not is_mark(placed, price):
         return None
-    lower, upper = map(money.usd, nearest_prices(placed))
     rule = (
         f"would say that the job has ended: it was placed at {money.usd(placed)}, and its machine tells the end by one "
         "or two cents less"
     )
-    return rule, f"write {upper} or {lower}"
+    return rule, f"write {' or '.join(map(money.usd, nearest_prices(placed)))}"
 
 
 def _failure(seen: JobSnapshot) -> JobFailedError:
