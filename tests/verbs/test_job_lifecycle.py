@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -546,8 +545,3 @@ def test_a_job_that_is_only_read_has_ended_too(stack: Stack, cloud: FakeMithril)
     assert "__job_key" not in found.outputs
     with pytest.raises(TerminatedError, match="there is no live job bid_999999"):
         verbs.read(operation("read"), JOB, "bid_999999", {})
-
-
-@pytest.fixture(autouse=True)
-def placed_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_resources.cloud.client.placed_price_in", lambda _: Decimal("50.00"))

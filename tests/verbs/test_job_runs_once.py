@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -169,8 +168,3 @@ def test_the_run_of_another_person_is_neither_recorded_nor_run_again(
     with pytest.raises(VerbError, match="nothing was placed"):
         killable.up({"it": job()})
     assert not cloud.live_bids
-
-
-@pytest.fixture(autouse=True)
-def placed_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_resources.cloud.client.placed_price_in", lambda _: Decimal("50.00"))
