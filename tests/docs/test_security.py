@@ -75,7 +75,7 @@ def test_a_key_makes_another_one_that_outlives_it(cloud: FakeMithril) -> None:
 
 def test_everybody_in_the_project_reads_the_scripts_of_its_bids(cloud: FakeMithril, stack: Stack) -> None:
     """Another user, with another key; some of it is compressed, which hides nothing."""
-    stack.up({"trainer": cluster(command="echo canary-9f3b")})
+    stack.up({"trainer": cluster(env={"TOKEN": "canary-9f3b"})})
     cloud.add_key("colleague", [cloud.project])
     bid = call(cloud, "colleague", "GET", f"/v2/spot/bids/{stack.state['trainer'].id}").json()
     texts = list[str]()
