@@ -27,6 +27,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     """The kind; `CLUSTER` is its one instance."""
 
     name = "GpuCluster"
+    called = "cluster"
     fields = cluster_fields.FIELDS
     words = Words(
         noun="bid",
@@ -105,13 +106,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
 
     def report_drift(self, op: Operation, seen: ClusterSnapshot, record: Record) -> None:
         """Tell of detached volumes, which replace nothing by themselves, and of a new status."""
-        mounts = (record.outputs or {}).get("volumes") or []
-        mounted = {str(mount.get("volume_id")) for mount in mounts}
-        attached = mounted if seen.bid.volumes is None else set(seen.bid.volumes)
-        for detached in sorted(mounted - attached):
-            op.warn_once(
-                f"the volume {detached} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
-            )
+        bids.warn_of_detached(op, seen, record)
         status = record.text("status")
         if status not in (None, seen.status):
             op.report.progress(f"was {status}, now {seen.message}", keep=True)
