@@ -11,7 +11,6 @@ from flow_resources.core.inputs import (
     Field,
     Invalid,
     boolean,
-    changed,
     check,
     each,
     one_of,
@@ -82,8 +81,3 @@ SPEC = tuple(field for field in REPLACING if field.name != "name_prefix")
 def check_cluster(news: Mapping[str, Any]) -> Checked:
     """Check all that needs no service. The hints of a VolumeMount stay in the mounts until `market.drop_hints`."""
     return check(FIELDS, news)
-
-
-def is_unchanged(checked: Checked, olds: Mapping[str, Any]) -> bool:
-    """Whether a cluster exists and is not replaced: then the market, which moves on, is not checked."""
-    return bool(olds) and not any(changed(REPLACING, olds, checked.inputs))

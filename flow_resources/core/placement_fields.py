@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flow_resources.core import money
-from flow_resources.core.inputs import Change, Field, Invalid, InvalidParts, Unknown, each, integer, string
+from flow_resources.core.inputs import (
+    Change,
+    Checked,
+    Field,
+    Invalid,
+    InvalidParts,
+    Unknown,
+    changed,
+    each,
+    integer,
+    string,
+)
 
 MAX_INSTANCES = 100  # flow.sdk.models.task_config.TaskConfig.num_instances
 # Where the service mounts (flow.utils.mounts.targets.validate_volume_mount_target).
@@ -146,6 +157,12 @@ NAME: tuple[Field, ...] = (
     ),
 )  # fmt: skip
 FIELDS = (*PLACE, *SETUP, *NAME)
+
+
+def is_unchanged(fields: Sequence[Field], checked: Checked, olds: Mapping[str, Any]) -> bool:
+    """Whether a bid exists and is not replaced: then the market, which moves on, is not checked."""
+    replacing = [field for field in fields if field.change is Change.REPLACE]
+    return bool(olds) and not any(changed(replacing, olds, checked.inputs))
 
 
 # -- volume mounts -----------------------------------------------------------------------------------------------------

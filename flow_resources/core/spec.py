@@ -54,17 +54,15 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class ClusterSpec(Spec):
-    """What a program wants of a cluster."""
+class PlacementSpec(Spec):
+    """What a program wants of a resource that is a bid: where it is placed, and what its machines are set up with."""
 
-    digest_fields = cluster_fields.SPEC
     instance_type: str = ""
     num_instances: int = 1
     max_price_per_hour: Decimal = Decimal(0)
     """The bid, in USD per instance-hour."""
     region: str | None = None
     """None where it could not be resolved while the service was out of reach."""
-    command: str | tuple[str, ...] = field(default="sleep infinity", repr=False)
     image: str | None = None
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: tuple[int, ...] = ()
@@ -72,8 +70,26 @@ class ClusterSpec(Spec):
     ssh_keys: tuple[str, ...] = ()
     """Names or ids of platform keys; empty for the Flow SDK's default key."""
     paused: bool = False
-    wait_for: str = "running"
+    wait_for: str = "placed"
     name_prefix: str | None = None
+
+    @property
+    def launch_command(self) -> str | tuple[str, ...]:
+        """The command that the machines run: a shell line, or a list of arguments."""
+        raise NotImplementedError
+
+    @property
+    def max_cost(self) -> Decimal:
+        """The most that it can cost, in USD per hour: the bid times the instances."""
+        return self.max_price_per_hour * self.num_instances
+
+
+@dataclass(frozen=True)
+class ClusterSpec(PlacementSpec):
+    """What a program wants of a cluster."""
+
+    digest_fields = cluster_fields.SPEC
+    command: str | tuple[str, ...] = field(default="sleep infinity", repr=False)
     adopt_task_id: str | None = None
 
     @classmethod
@@ -85,28 +101,17 @@ class ClusterSpec(Spec):
         return cls(
             identity=read_identity(props),
             inputs=inputs,
-            instance_type=str(known["instance_type"]),
-            num_instances=int(known["num_instances"]),
-            max_price_per_hour=money.price(known["max_price_per_hour"]),
-            region=known.get("region"),
-            command=command if isinstance(command, str) else tuple(command),
-            image=known.get("image"),
-            env=dict(known.get("env") or {}),
+            **_placement(known),
             ports=tuple(int(port) for port in known.get("ports") or ()),
-            volumes=tuple(
-                Mount(str(mount["volume_id"]), str(mount["mount_path"])) for mount in known.get("volumes") or ()
-            ),
-            ssh_keys=tuple(map(str, known.get("ssh_keys") or ())),
+            command=command if isinstance(command, str) else tuple(command),
             paused=bool(known["paused"]),
-            wait_for=str(known["wait_for"]),
-            name_prefix=known.get("name_prefix"),
             adopt_task_id=known.get("adopt_task_id"),
         )
 
     @property
-    def max_cost(self) -> Decimal:
-        """The most that it can cost, in USD per hour: the bid times the instances."""
-        return self.max_price_per_hour * self.num_instances
+    def launch_command(self) -> str | tuple[str, ...]:
+        """Return `command`."""
+        return self.command
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,24 @@ class VolumeSpec(Spec):
 def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs among the properties, as they are; empty for a resource that is only read."""
     return {one.name: props[one.name] for one in fields if props.get(one.name) is not None}
+
+
+def _placement(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs that every bid has, as values of a PlacementSpec."""
+    return {
+        "instance_type": str(known["instance_type"]),
+        "num_instances": int(known["num_instances"]),
+        "max_price_per_hour": money.price(known["max_price_per_hour"]),
+        "region": known.get("region"),
+        "image": known.get("image"),
+        "env": dict(known.get("env") or {}),
+        "volumes": tuple(
+            Mount(str(mount["volume_id"]), str(mount["mount_path"])) for mount in known.get("volumes") or ()
+        ),
+        "ssh_keys": tuple(map(str, known.get("ssh_keys") or ())),
+        "wait_for": str(known["wait_for"]),
+        "name_prefix": known.get("name_prefix"),
+    }
 
 
 def _with_defaults(fields: Sequence[Field], inputs: Mapping[str, Any]) -> dict[str, Any]:

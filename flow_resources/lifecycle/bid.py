@@ -1,4 +1,4 @@
-"""The bid behind a cluster: placed, brought to what the program says, waited for, cancelled."""
+"""The bid behind a resource: placed, brought to what the program says, waited for, cancelled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Record
 from flow_resources.core.market import NO_INTERFACE, Market
 from flow_resources.core.models import Bid, Offer
-from flow_resources.core.spec import ClusterSpec
+from flow_resources.core.spec import PlacementSpec
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import (
     FlowResourcesError,
@@ -32,7 +32,7 @@ _AWAITED = frozenset({"paused", "wait_for"})
 """The inputs whose change is waited for. A price alone is set, and the auction takes its course."""
 
 
-def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
+def place(op: Operation, spec: PlacementSpec, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
     _wait_for_block_volumes(op, spec)
     name = _unused_name(op, spec, generation)
@@ -44,7 +44,7 @@ def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
     return placed
 
 
-def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
+def _wait_for_block_volumes(op: Operation, spec: PlacementSpec) -> None:
     """Wait until nothing holds the block volumes: the service releases one some time after its bid has ended.
 
     Raises NotReadyError at the limit, saying what holds them; nothing is placed then.
@@ -77,7 +77,7 @@ def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
     raise NotReadyError(f"nothing was placed: {held}", "end what holds it, then run the same command again")
 
 
-def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:
+def _unused_name(op: Operation, spec: PlacementSpec, generation: int) -> str:
     prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
     digest = spec.digest(op.settings.api_key)
 
@@ -111,7 +111,7 @@ def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:
     return unused
 
 
-def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:
+def _launch(cloud: Cloud, name: str, spec: PlacementSpec) -> Launch:
     market = cloud.market(volumes=bool(spec.volumes))
     offer = market.offer(spec.instance_type, spec.region or "")
     if offer is None:
@@ -121,7 +121,7 @@ def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:
     return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, _key_ids(cloud, spec))
 
 
-def _key_ids(cloud: Cloud, spec: ClusterSpec) -> tuple[str, ...]:
+def _key_ids(cloud: Cloud, spec: PlacementSpec) -> tuple[str, ...]:
     """Return the ids of the keys that the program names, each once. Raises RejectedError where one is none."""
     ids = cloud.ssh_keys() if spec.ssh_keys else {}
     if missing := [key for key in spec.ssh_keys if key not in ids]:
@@ -132,9 +132,10 @@ def _key_ids(cloud: Cloud, spec: ClusterSpec) -> tuple[str, ...]:
 
 
 def launch_of(
-    name: str, key: str, spec: ClusterSpec, offer: Offer, market: Market, ssh_keys: tuple[str, ...] = ()
+    name: str, key: str, spec: PlacementSpec, offer: Offer, market: Market, ssh_keys: tuple[str, ...] = ()
 ) -> Launch:
     """Return what the SDK needs for a bid."""
+    command = spec.launch_command
     return Launch(
         name=name,
         key=key,
@@ -142,7 +143,7 @@ def launch_of(
         num_instances=spec.num_instances,
         price=spec.max_price_per_hour,
         region=spec.region or "",
-        command=spec.command if isinstance(spec.command, str) else list(spec.command),
+        command=command if isinstance(command, str) else list(command),
         image=spec.image,
         env=spec.env,
         ports=spec.ports,
@@ -152,7 +153,7 @@ def launch_of(
 
 
 def converge(
-    op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, update: Update | None
+    op: Operation, seen: ClusterSnapshot, spec: PlacementSpec, record: Record, update: Update | None
 ) -> ClusterSnapshot:
     """Set price and pause, as far as the update carries them out and they differ, then wait as `wait_for` asks.
 
@@ -179,7 +180,7 @@ def converge(
     return with_history(op.cloud, seen, record)
 
 
-def _wait(op: Operation, bid: Bid, spec: ClusterSpec) -> ClusterSnapshot:
+def _wait(op: Operation, bid: Bid, spec: PlacementSpec) -> ClusterSnapshot:
     seen: ClusterSnapshot | None = None
     never_preempted, first = op.ledger.is_placed_here(bid.id), list[str]()
     for seen in op.deadline.watch(lambda moment: _poll(op.cloud, bid, moment)):
@@ -215,7 +216,7 @@ def with_history(cloud: Cloud, seen: ClusterSnapshot, record: Record) -> Cluster
     return replace(seen, history=cloud.history(seen.bid.id))
 
 
-def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec: ClusterSpec) -> str:
+def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec: PlacementSpec) -> str:
     running, quantity = seen.up if seen else 0, "?" if bid.quantity is None else bid.quantity
     market = ""
     with contextlib.suppress(FlowResourcesError):  # without the market the message is still useful

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core import cluster_fields, placement_fields, volume_fields
 from flow_resources.core.inputs import UNKNOWN, Checked
 from flow_resources.core.market import (
     Market,
@@ -27,7 +27,7 @@ GOOD = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": CENTRAL
 def judged(market: Market, olds: Any = None, /, **changes: Any) -> Checked:
     """Judge as check does: a cluster that stays as it is, is not judged again."""
     found = cluster_fields.check_cluster({**GOOD, **changes})
-    if not cluster_fields.is_unchanged(found, olds or {}):
+    if not placement_fields.is_unchanged(cluster_fields.FIELDS, found, olds or {}):
         check_market(found, market)
     return found
 
