@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import lzma
 
 import pytest
 from flow.utils.compressed_script import encode_script, payload_block
@@ -172,16 +173,26 @@ def wrapped(script):
     return f"COMPRESSED_SCRIPT=$(cat << 'EOF_COMPRESSED_SCRIPT'\n{lines.strip()}\nEOF_COMPRESSED_SCRIPT\n)"
 
 
-@pytest.mark.parametrize("write", [carried, wrapped, lambda script: carried(carried(script))])
-def test_a_compressed_script_is_read_as_the_sdk_wrote_it(write):
-    """On one line, wrapped, and within another one."""
+def packed(script):
+    """Return a bootstrap with another compression."""
+    payload = base64.b85encode(lzma.compress(script.encode())).decode()
+    return f"#!/bin/bash\npython3 -c 'import lzma' >script <<'E'\n{payload}\nE\nexec bash script\n"
+
+
+@pytest.mark.parametrize("write", [carried, wrapped, packed, lambda script: carried(packed(script))])
+def test_a_compressed_script_is_read_as_it_was_written(write):
+    """By the Flow SDK, on one line or wrapped; by others; and within another one."""
     script = f"echo {'ü' * 300}\n{WITH_UNIT}"
     assert script in expand(write(script))
 
 
+def encoded(content):
+    """Return base64."""
+    return base64.b64encode(content).decode()
+
+
 @pytest.mark.parametrize(
-    "payload",
-    ["", "AAAA", "A", base64.b64encode(b"no gzip").decode(), base64.b64encode(gzip.compress(b"\xff")).decode()],
+    "payload", ["", "two words", "AAAA", "A", encoded(b"no gzip"), encoded(gzip.compress(b"\xff"))]
 )
 def test_a_payload_that_is_none_stays_text(payload):
     """A bid may carry any text."""
@@ -192,7 +203,16 @@ def test_a_payload_that_is_none_stays_text(payload):
 
 def test_a_payload_is_not_expanded_without_limit():
     """A gzip of a few kilobytes may hold gigabytes."""
-    assert len(expand(carried("a" * 50_000_000))) < 1_200_000
+    for write in (carried, packed):
+        assert len(expand(write("a" * 20_000_000))) < 1_200_000
+
+
+SETUP = """cat >/etc/systemd/system/setup.service <<EOF
+[Unit]
+ConditionPathExists=!/etc/systemd/system/a.service
+EOF
+systemctl enable setup.service
+"""
 
 
 @pytest.mark.parametrize(
@@ -202,6 +222,11 @@ def test_a_payload_is_not_expanded_without_limit():
         ("systemctl --quiet enable a.service || true", ["a.service"]),
         ("cat > /etc/systemd/system/a.service\nsystemctl enable a", ["a.service"]),
         ("systemctl enable docker", []),
+        ("ln -sf ../a.service /etc/systemd/system/multi-user.target.wants/", ["a.service"]),
+        ("ln -s /etc/systemd/system/b.path ../a.timer /etc/systemd/system/x.target.wants", ["b.path", "a.timer"]),
+        ("ln -sf a.service /etc/systemd/system/b.service", []),
+        (SETUP + "ln -sf ../a.service /etc/systemd/system/multi-user.target.wants/", ["a.service"]),
+        (SETUP, ["setup.service"]),
         ("# systemctl enable a.service", []),
         ("systemctl disable a.service", []),
         ("systemctl daemon-reload; systemctl enable a.service; systemctl enable a.service", ["a.service"]),

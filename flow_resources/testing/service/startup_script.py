@@ -1,7 +1,7 @@
 """What a start-up script installs, read from its text. Nothing runs it: a fake has no machines.
 
-The Flow SDK sends a long script as a bootstrap that carries the script compressed: gzip in base64 in a heredoc, on one
-line or wrapped. The bootstrap may be carried by another one.
+A long script is sent as a bootstrap that carries it compressed in a heredoc: gzip in base64, as the Flow SDK does, or
+another common pair. The script that is carried may carry another one.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
+import lzma
 import re
 import zlib
+from collections.abc import Callable
+from typing import Any
 
-_PAYLOAD = re.compile(
-    r"COMPRESSED_SCRIPT=\$\(cat << 'EOF_COMPRESSED_SCRIPT'\n([A-Za-z0-9+/=\n]*)\nEOF_COMPRESSED_SCRIPT\n\)"
-)
-_UNREADABLE = (binascii.Error, zlib.error, UnicodeDecodeError)
+_HEREDOC = re.compile(r"<<-? ?'?(\w+)'?[^\n]*\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
+_UNREADABLE = (binascii.Error, zlib.error, lzma.LZMAError, EOFError, ValueError)
+_DECODERS: tuple[Callable[[str], bytes], ...] = (base64.b64decode, base64.b85decode)
+_DECOMPRESSORS = (lambda: zlib.decompressobj(wbits=32 + zlib.MAX_WBITS), lzma.LZMADecompressor)
 _SIZE_MAX = 1_000_000
 """The most bytes that a payload is expanded to: a bid may carry any text."""
 _PAYLOADS_MAX = 8
-_ENABLE = re.compile(r"^[^#\n]*?\bsystemctl((?:\s+-\S+)*)\s+enable\s+([^\n;&|>#)]+)", re.MULTILINE)
+_ENABLE = re.compile(r"^[^#\n]*?\bsystemctl(?:\s+-\S+)*\s+enable\s+([^\n;&|>#)]+)", re.MULTILINE)
+_LINK = re.compile(r"^[^#\n]*?\bln\s+-\S+\s+([^\n;&|]+?)\s+/etc/systemd/system/\S+\.wants/?\s*$", re.MULTILINE)
 _UNIT = re.compile(r"[\w.@\\:-]+")
 _SUFFIXES = (".service", ".path", ".timer", ".socket", ".target", ".mount")
 
@@ -28,25 +32,40 @@ def expand(script: str) -> str:
     """Return the script with the script of each compressed payload after it. A payload that is none stays as it is."""
     texts = [script]
     for text in itertools.islice(texts, _PAYLOADS_MAX):
-        expanded = [_decompress(payload) for payload in _PAYLOAD.findall(text)]
-        texts += [inner for inner in expanded if inner]
+        texts += filter(None, (_decompress(payload) for _, payload in _HEREDOC.findall(text)))
     return "\n".join(texts)
 
 
 def installed_units(script: str) -> list[str]:
-    """Return the systemd units that a script enables, which run at each later boot, in the order of the script.
+    """Return the systemd units that a script installs and that run at each later boot, in the order of the script.
 
-    A unit of the machine's own image, which the script names without a suffix and writes no file of, is not counted.
+    Not counted are a unit of the machine's own image, which the script names without a suffix and writes no file of,
+    and one that runs only while another one of the script is not there yet.
     """
     text = expand(script)
-    names = [word for match in _ENABLE.finditer(text) for word in match[2].split() if _UNIT.fullmatch(word)]
-    units = [name if name.endswith(_SUFFIXES) else f"{name}.service" for name in names]
-    return list(dict.fromkeys(unit for name, unit in zip(names, units, strict=True) if name == unit or unit in text))
+    named = [word for match in _ENABLE.finditer(text) for word in match[1].split() if _UNIT.fullmatch(word)]
+    enabled = [name for name in named if name.endswith(_SUFFIXES) or f"{name}.service" in text]
+    linked = [word.rpartition("/")[2] for match in _LINK.finditer(text) for word in match[1].split()]
+    units = dict.fromkeys(name if name.endswith(_SUFFIXES) else f"{name}.service" for name in (*enabled, *linked))
+    return [unit for unit in units if not _waits_for_one_of(units, text, unit)]
 
 
-def _decompress(payload: str) -> str | None:
+def _waits_for_one_of(units: dict[str, None], text: str, unit: str) -> bool:
+    """Whether a unit has the condition that the file of another one is not there."""
+    written = re.search(rf"/{re.escape(unit)} ?<<-? ?'?(\w+)'?\n(.*?)\n\1$", text, re.MULTILINE | re.DOTALL)
+    conditions = re.findall(r"^ConditionPathExists=!.*/(\S+)$", written[2], re.MULTILINE) if written else []
+    return any(name in units for name in conditions)
+
+
+def _decompress(payload: str) -> str:
+    """Return the text of a payload; empty for one that is none."""
+    attempts = (_attempt(decode, decompressor(), payload) for decode in _DECODERS for decompressor in _DECOMPRESSORS)
+    return next(filter(None, attempts), "")
+
+
+def _attempt(decode: Callable[[str], bytes], decompressor: Any, payload: str) -> str:
     try:
-        stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        return stream.decompress(base64.b64decode(payload), _SIZE_MAX).decode()
+        text: str = decompressor.decompress(decode(payload.strip()), _SIZE_MAX).decode()
     except _UNREADABLE:
-        return None
+        return ""
+    return text
