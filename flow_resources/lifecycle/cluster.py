@@ -46,7 +46,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
         """Warn of a pause."""
         if "paused" in update.inputs and news.get("paused"):
-            op.warn_once("pausing loses what is in memory and on /mnt/local; boot disks and volumes are kept")
+            op.warn_once("pausing loses what is in memory, and may lose /mnt/local; boot disks and volumes are kept")
 
     def parse(self, props: Mapping[str, Any]) -> ClusterSpec:
         """Parse the inputs."""

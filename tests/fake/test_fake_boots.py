@@ -198,7 +198,7 @@ def test_a_payload_that_is_none_stays_text(payload):
     """A bid may carry any text."""
     script = f"COMPRESSED_SCRIPT=$(cat << 'EOF_COMPRESSED_SCRIPT'\n{payload}\nEOF_COMPRESSED_SCRIPT\n)"
     assert expand(script) == script
-    assert installed_units(script) == []
+    assert installed_units(script) == ()
 
 
 def test_a_payload_is_not_expanded_without_limit():
@@ -235,4 +235,4 @@ systemctl enable setup.service
 )
 def test_the_units_of_a_script_are_those_that_it_enables(script, units):
     """A unit of the image that it only names is not its own."""
-    assert installed_units(script) == units
+    assert list(installed_units(script)) == units

@@ -87,7 +87,7 @@ class Boots:
         if number == 1:
             return [STARTUP_SCRIPT]
         again = [STARTUP_SCRIPT] if self._options.startup_script_runs == "every_boot" else []
-        return again + installed_units(script)
+        return [*again, *installed_units(script)]
 
     def _phases(self, orders: Sequence[str]) -> list[Row]:
         sql = (

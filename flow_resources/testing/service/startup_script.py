@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import itertools
 import lzma
 import re
@@ -36,7 +37,8 @@ def expand(script: str) -> str:
     return "\n".join(texts)
 
 
-def installed_units(script: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)
+def installed_units(script: str) -> tuple[str, ...]:
     """Return the systemd units that a script installs and that run at each later boot, in the order of the script.
 
     Not counted are a unit of the machine's own image, which the script names without a suffix and writes no file of,
@@ -47,7 +49,7 @@ def installed_units(script: str) -> list[str]:
     enabled = [name for name in named if name.endswith(_SUFFIXES) or f"{name}.service" in text]
     linked = [word.rpartition("/")[2] for match in _LINK.finditer(text) for word in match[1].split()]
     units = dict.fromkeys(name if name.endswith(_SUFFIXES) else f"{name}.service" for name in (*enabled, *linked))
-    return [unit for unit in units if not _waits_for_one_of(units, text, unit)]
+    return tuple(unit for unit in units if not _waits_for_one_of(units, text, unit))
 
 
 def _waits_for_one_of(units: dict[str, None], text: str, unit: str) -> bool:
