@@ -8,10 +8,10 @@ id is none. Field names follow the OpenAPI document inside the flow-compute whee
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
@@ -35,7 +35,7 @@ _GONE_INSTANCES = {"terminated", "preempted", "replaced", "stopped"}
 
 
 class Named(Protocol):
-    """A bid or a volume."""
+    """A bid, a volume or the API key of a job."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -170,6 +170,41 @@ class StoredVolume:
             deleted=bool(row.get("deleted_at")),
             name_is_known=isinstance(row.get("name"), str),
         )
+
+
+@dataclass(frozen=True)
+class JobKey:
+    """An API key of a job. It is never pickled: states and logs are made of pickles."""
+
+    id: str
+    name: str
+    secret: str | None = field(default=None, repr=False)
+    """The key itself, which the service tells once, to whoever makes it."""
+    expires_at: datetime | None = None
+    """None: not known."""
+    created_at: str = ""
+    is_revoked: bool = False
+    name_is_known: bool = True
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an API key is not pickled")
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> JobKey:
+        """Return an ApiKeyModel, or the answer to its creation, as a JobKey."""
+        return cls(
+            id=_id(row),
+            name=_text(row.get("name")) or "",
+            secret=_text(row.get("secret")),
+            expires_at=_moment(_text(row.get("expires_at"))),
+            created_at=_text(row.get("created_at")) or "",
+            is_revoked=bool(row.get("deactivated_at")),
+            name_is_known=isinstance(row.get("name"), str),
+        )
+
+    def is_expired(self, now: datetime | None) -> Answer:
+        """Whether it has expired by a time of the service; not known where either time is not."""
+        return Answer.of(None if self.expires_at is None or now is None else self.expires_at <= now)
 
 
 @dataclass(frozen=True)
