@@ -15,8 +15,19 @@ resources does not pay for it.
 
 from flow_resources.cloud.client import Cloud, MadeVolume, Placed
 from flow_resources.cloud.connection import Connection, Project
-from flow_resources.cloud.launch import Launch
+from flow_resources.cloud.launch import Boot, JobEnd, Launch
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 
-__all__ = ["Cloud", "Connection", "Launch", "MadeVolume", "Placed", "Project", "RetryBudget", "Settings"]
+__all__ = [
+    "Boot",
+    "Cloud",
+    "Connection",
+    "JobEnd",
+    "Launch",
+    "MadeVolume",
+    "Placed",
+    "Project",
+    "RetryBudget",
+    "Settings",
+]

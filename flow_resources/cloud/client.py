@@ -23,11 +23,11 @@ from flow_resources.cloud.paths import API_KEYS, BIDS, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
-from flow_resources.cloud.startup_script import mounts_in, too_large
+from flow_resources.cloud.startup_script import mounts_in, placed_price_in, too_large
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.market import Market
-from flow_resources.core.models import Bid, InstanceType, JobKey, Offer, Quota, StoredVolume
+from flow_resources.core.models import Bid, BidEvent, InstanceType, JobKey, Offer, Quota, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, UnavailableError
 
@@ -208,14 +208,28 @@ class Cloud:
 
             return [bid for bid in map(Bid.read, rows_of_all_pages(list_page, query)) if bid.name == name]
 
+    def placed_price(self, bid_id: str) -> Decimal | None:
+        """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
+        try:
+            with self._sdk(f"read bid {bid_id}") as sdk:
+                launch = sdk.api.get_bid(bid_id).get("launch_specification") or {}
+        except NotFoundError:
+            return None
+        return placed_price_in(str(launch.get("startup_script") or ""))
+
     def history(self, bid_id: str) -> tuple[str, ...] | None:
         """Return the types of a bid's events, oldest first; None where they cannot be read."""
+        events = self.events(bid_id)
+        return None if events is None else tuple(event.type for event in events)
+
+    def events(self, bid_id: str) -> tuple[BidEvent, ...] | None:
+        """Return a bid's events, oldest first; None where they cannot be read."""
         try:
             with self._sdk(f"read the history of bid {bid_id}") as sdk:
                 answer = sdk.transport.get(f"{BIDS}/{bid_id}/history", self.budget)
-                return tuple(str(event["event_type"]) for event in answer["events"])
+                return tuple(map(BidEvent.read, answer["events"]))
         except FlowResourcesError:
-            return None  # it only counts preemptions; nothing is decided by it
+            return None  # it only counts preemptions, and dates them; nothing is decided by it
 
     # -- bids: writing ----------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import hashlib
 import re
 import zlib
 from collections import defaultdict
+from decimal import Decimal
 from typing import Any
 
 from flow_resources.cloud.launch import Launch, task_config
@@ -23,6 +24,8 @@ _MOUNTS = (
         r'^VOL_ID=(?P<volume>vol_[\w-]+)$(?:(?!^VOL_ID=).)*?"\$mnt" = (?P<path>/[\w/-]+) \]', re.MULTILINE | re.DOTALL
     ),
 )
+
+_PLACED = re.compile(r'"placed_cents": ?([0-9]+)')
 
 # Stands for the variables that the SDK adds to the environment when it sends a launch: a little more than those, and
 # hardly compressible.
@@ -58,11 +61,26 @@ def _least_size(launch: Launch) -> int:
     return len(zlib.compress(held.encode(errors="replace"), level=9))
 
 
+def placed_price_in(script: str) -> Decimal | None:
+    """Return the price that a job's start-up script holds as the one at which its bid was placed; None for another."""
+    prices = {cents for text in _plain_texts(script) for cents in _PLACED.findall(text)}
+    return Decimal(prices.pop()).scaleb(-2) if len(prices) == 1 else None
+
+
 def mounts_in(script: str) -> dict[str, str]:
     """Return the mount paths in a start-up script by volume id, without volumes that it mounts at none or several.
 
     The script can be anybody's: another version of the SDK, another tool or a person may have written it.
     """
+    paths: dict[str, set[str]] = defaultdict(set)
+    for text in _plain_texts(script):
+        for pattern in _MOUNTS:
+            for mount in pattern.finditer(text):
+                paths[mount["volume"]].add(mount["path"])
+    return {volume: path for volume, (path, *others) in paths.items() if not others}
+
+
+def _plain_texts(script: str) -> list[str]:
     from flow.utils.compressed_script import transform_plain_text
 
     texts: list[str] = []
@@ -72,9 +90,4 @@ def mounts_in(script: str) -> dict[str, str]:
         return ""
 
     transform_plain_text(script, collect)
-    paths: dict[str, set[str]] = defaultdict(set)
-    for text in texts:
-        for pattern in _MOUNTS:
-            for mount in pattern.finditer(text):
-                paths[mount["volume"]].add(mount["path"])
-    return {volume: path for volume, (path, *others) in paths.items() if not others}
+    return texts

@@ -26,11 +26,12 @@ def command(value: Any) -> str | list[str]:
     if isinstance(value, list):
         if not value:
             raise Invalid("must have at least one argument", "leave it out for 'sleep infinity'")
-        return each(value, _argument, "strings")
+        return each(value, argument, "strings")
     return string(value)
 
 
-def _argument(value: Any) -> str:
+def argument(value: Any) -> str:
+    """One argument of a command."""
     if not isinstance(value, str):
         raise Invalid("must be a string", "put it in quotes")
     return value

@@ -103,6 +103,21 @@ class Bid:
 
 
 @dataclass(frozen=True)
+class BidEvent:
+    """An event of a bid's history."""
+
+    type: str
+    """The service's word: "Allocated", "Preempted", "Terminated", ..."""
+    at: str | None
+    """When it was; None where the service does not say."""
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> BidEvent:
+        """Return an event of the history as a BidEvent."""
+        return cls(str(row["event_type"]), _text(row.get("timestamp")))
+
+
+@dataclass(frozen=True)
 class Instance:
     """One instance of a bid."""
 
@@ -196,7 +211,7 @@ class JobKey:
             id=_id(row),
             name=_text(row.get("name")) or "",
             secret=_text(row.get("secret")),
-            expires_at=_moment(_text(row.get("expires_at"))),
+            expires_at=moment_of(_text(row.get("expires_at"))),
             created_at=_text(row.get("created_at")) or "",
             is_revoked=bool(row.get("deactivated_at")),
             name_is_known=isinstance(row.get("name"), str),
@@ -294,25 +309,25 @@ def _ids(value: Any) -> tuple[str, ...] | None:
 
 def age_of(created_at: str | None, now: datetime | None) -> timedelta | None:
     """Return the age of something, by its `created_at`; None where that cannot be read, or the time is not known."""
-    moment = _moment(created_at)
+    moment = moment_of(created_at)
     return None if moment is None or now is None else now - moment
 
 
 def is_older(created_at: str | None, other: str | None) -> Answer:
     """Whether a `created_at` is earlier than another one; not known where either cannot be read."""
-    moment, other_moment = _moment(created_at), _moment(other)
+    moment, other_moment = moment_of(created_at), moment_of(other)
     return Answer.of(None if moment is None or other_moment is None else moment < other_moment)
 
 
 def latest(times: Iterable[str | None]) -> str | None:
     """Return the latest of several `created_at`: empty for none at all, None where one of them cannot be read."""
-    known = {time: _moment(time) for time in times}
+    known = {time: moment_of(time) for time in times}
     if any(moment is None for moment in known.values()):
         return None
     return max(known, key=lambda time: known[time], default="")  # type: ignore[arg-type,return-value]
 
 
-def _moment(created_at: str | None) -> datetime | None:
+def moment_of(created_at: str | None) -> datetime | None:
     """Parse a time of the service. As text, times do not compare: the fraction of a second is optional."""
     if not created_at:
         return None

@@ -35,6 +35,7 @@ _FULL_NAME = re.compile(r"^[a-z][a-z0-9]*(?:[-._][a-z0-9]+)*\.[0-9]+x$")
 _TYPE_ID = re.compile(r"^it_[A-Za-z0-9_]+$")
 _FAMILY = re.compile(r"^[a-z][a-z0-9-]*$")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 _PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
@@ -99,6 +100,13 @@ def volumes(value: Any) -> list[dict[str, Any]]:
     return _each_and_all(value, _mount, "VolumeMount", _collisions)
 
 
+def preemption_signal(value: Any) -> str:
+    """The name of a signal that a process can catch."""
+    if value not in _SIGNALS:
+        raise Invalid("must be a signal that a process can catch", f"it can be {', '.join(_SIGNALS)}")
+    return str(value)
+
+
 def name_prefix(value: Any) -> str:
     """The start of a task's name."""
     if not isinstance(value, str) or not _PREFIX.fullmatch(value):
@@ -148,6 +156,13 @@ SETUP: tuple[Field, ...] = (
         "ssh_keys", "list of strings", ssh_keys, Change.REPLACE, unordered=True,
         doc="Names or ids of platform SSH keys; exactly these are put on the machines. "
         "Default: the Flow SDK's own key.",
+    ),
+)  # fmt: skip
+NOTICE: tuple[Field, ...] = (
+    Field(
+        "preemption_signal", "string", preemption_signal, Change.REPLACE,
+        doc="The signal, such as `SIGUSR1`, as which the notice of a preemption reaches the command, so that it can "
+        "save. Default: none.",
     ),
 )  # fmt: skip
 NAME: tuple[Field, ...] = (

@@ -5,12 +5,14 @@ A verb parses its inputs at its start and hands the value down. Nothing below it
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from flow_resources.core import cluster_fields, money, naming, volume_fields
+from flow_resources.core import cluster_fields, job_fields, money, naming, volume_fields
 from flow_resources.core.hidden import Identity, read_identity
 from flow_resources.core.inputs import Field, normalised
 from flow_resources.core.naming import Mark
@@ -112,6 +114,59 @@ class ClusterSpec(PlacementSpec):
     def launch_command(self) -> str | tuple[str, ...]:
         """Return `command`."""
         return self.command
+
+
+@dataclass(frozen=True)
+class JobSpec(PlacementSpec):
+    """What a program wants of a job."""
+
+    digest_fields = job_fields.SPEC
+    command: str | tuple[str, ...] | None = field(default=None, repr=False)
+    script: str | None = field(default=None, repr=False)
+    """The text of a script, which says in its first line what runs it."""
+    args: tuple[str, ...] = field(default=(), repr=False)
+    preemption_signal: str | None = None
+    max_run_time_hours: float | None = None
+    on_failure: str = "release"
+    machine_api_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, props: Mapping[str, Any]) -> JobSpec:
+        """Parse the inputs of a job, which check has accepted."""
+        inputs = declared_inputs(job_fields.FIELDS, props)
+        known = _with_defaults(job_fields.FIELDS, inputs)
+        command, hours = known["command"], known["max_run_time_hours"]
+        return cls(
+            identity=read_identity(props),
+            inputs=inputs,
+            **_placement(known),
+            command=tuple(command) if isinstance(command, list) else command,
+            script=known["script"],
+            args=tuple(known["args"] or ()),
+            preemption_signal=known["preemption_signal"],
+            max_run_time_hours=None if hours is None else float(hours),
+            on_failure=str(known["on_failure"]),
+            machine_api_key=known["machine_api_key"],
+        )
+
+    @property
+    def launch_command(self) -> str | tuple[str, ...]:
+        """Return `command`; or a shell command that writes the script to a file of its own, and becomes it.
+
+        A container has no files of ours, so that the text is part of its command.
+        """
+        if self.script is None:
+            return self.command or ""
+        end = f"END_{hashlib.sha256(self.script.encode()).hexdigest()[:12]}"  # no line of a text has its own hash
+        arguments = "".join(f" {shlex.quote(one)}" for one in self.args)
+        text = self.script if self.script.endswith("\n") else f"{self.script}\n"
+        write = f'f=$(mktemp -d)/job && cat >"$f" <<\'{end}\' && chmod 700 "$f" && exec "$f"{arguments}'
+        return f"{write}\n{text}{end}\n"
+
+    @property
+    def max_run_seconds(self) -> int | None:
+        """The time limit in seconds, at least one; None for none."""
+        return None if self.max_run_time_hours is None else max(1, round(self.max_run_time_hours * 3600))
 
 
 @dataclass(frozen=True)

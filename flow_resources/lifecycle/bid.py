@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from flow_resources.cloud import Cloud, Launch, Placed
@@ -32,11 +32,29 @@ _AWAITED = frozenset({"paused", "wait_for"})
 """The inputs whose change is waited for. A price alone is set, and the auction takes its course."""
 
 
+@dataclass(frozen=True)
+class FreeName:
+    """A name that no bid ever had, and what had the one before it."""
+
+    name: str
+    generation: int
+    before: tuple[Bid, ...] = ()
+    """The bids of the generation before, if it was looked at."""
+
+
 def place(op: Operation, spec: PlacementSpec, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
+    return send(op, spec, prepare(op, spec, find_free_name(op, spec, generation).name))
+
+
+def prepare(op: Operation, spec: PlacementSpec, name: str) -> Launch:
+    """Return what is needed to place a bid, once nothing holds its block volumes any more."""
     _wait_for_block_volumes(op, spec)
-    name = _unused_name(op, spec, generation)
-    launch = _launch(op.cloud, name, spec)
+    return _launch(op.cloud, name, spec)
+
+
+def send(op: Operation, spec: PlacementSpec, launch: Launch) -> Placed:
+    """Place a bid."""
     op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region)}")
     placed = op.cloud.place(launch)
     for key in placed.new_keys:
@@ -77,15 +95,17 @@ def _wait_for_block_volumes(op: Operation, spec: PlacementSpec) -> None:
     raise NotReadyError(f"nothing was placed: {held}", "end what holds it, then run the same command again")
 
 
-def _unused_name(op: Operation, spec: PlacementSpec, generation: int) -> str:
+def find_free_name(op: Operation, spec: PlacementSpec, generation: int) -> FreeName:
+    """Find a name that no bid ever had, from this generation on. Raises OwnershipError where a stranger has it now."""
     prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
-    digest = spec.digest(op.settings.api_key)
+    digest, looked_at = spec.digest(op.settings.api_key), dict[int, tuple[Bid, ...]]()
 
     def name_of(generation: int) -> str:
         return naming.compose(prefix, spec.mark, digest, generation)
 
     def is_used(generation: int) -> bool:
-        for bid in (namesakes := op.cloud.bids_named(name_of(generation))):
+        looked_at[generation] = tuple(op.cloud.bids_named(name_of(generation)))
+        for bid in (namesakes := looked_at[generation]):
             if not bid.ended and op.ledger.is_recorded(bid.id, spec.mark) is not Answer.YES:
                 raise OwnershipError(
                     f"the bid {bid.id} has the name {bid.name!r} already and is not ours",
@@ -93,7 +113,8 @@ def _unused_name(op: Operation, spec: PlacementSpec, generation: int) -> str:
                 )
         return bool(namesakes)
 
-    return name_of(_first_unused(generation, is_used))
+    unused = _first_unused(generation, is_used)
+    return FreeName(name_of(unused), unused, looked_at.get(unused - 1, ()))
 
 
 def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:
@@ -246,6 +267,17 @@ def cancel(op: Operation, bid_id: str, *, is_seen: bool = True) -> None:
             return
         op.report.progress(f"ending: the service still calls it {now.status}")
     raise NotReadyError(f"the bid {bid_id} was cancelled but is not ended yet", "run the same command again to go on")
+
+
+def warn_of_detached(op: Operation, seen: ClusterSnapshot, record: Record) -> None:
+    """Warn of volumes that the state records and the bid does not have."""
+    mounts = (record.outputs or {}).get("volumes") or []
+    mounted = {str(mount.get("volume_id")) for mount in mounts}
+    attached = mounted if seen.bid.volumes is None else set(seen.bid.volumes)
+    for detached in sorted(mounted - attached):
+        op.warn_once(
+            f"the volume {detached} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
+        )
 
 
 def describe_bid(price: Decimal, instances: int, region: str | None, market: Decimal | None = None) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from flow_resources.cloud import Launch
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Identity, Record
@@ -32,10 +33,22 @@ class BidKind(Resource[P, Bid, V]):
     """A kind of resource that is one bid. Its instance holds nothing."""
 
     id_prefix = "bid_"
+    called: ClassVar[str]
+    """How messages call one: "cluster"."""
+    has_long_script: ClassVar[bool] = False
+    """Whether its start-up script is long also where the program's part in it is short."""
 
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check against the market, the account and the budget; resolve and pin the region."""
         check_placement(op, self, found, olds, identity)
+
+    def may_cost(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether it can cost anything, or has ended for good."""
+        return True
+
+    def fitted(self, op: Operation, launch: Launch, spec: P) -> Launch:  # noqa: ARG002
+        """Return a launch with all that its start-up script will hold, for its size."""
+        return launch
 
     def check_running(self, op: Operation, found: Checked, mark: Mark, market: Market) -> bool:  # noqa: ARG002
         """Check what the program adopts; return whether its machines run already, so that none have to be on offer."""
@@ -110,10 +123,14 @@ class BidKind(Resource[P, Bid, V]):
         }
 
     def delete(self, op: Operation, id_: str, record: Record) -> None:
-        """Cancel the bid and see it ended. Only a bid that was seen ended gets no request to end."""
+        """Cancel the bid and see it ended."""
+        self._end(op, id_, record)
+
+    def _end(self, op: Operation, id_: str, record: Record) -> Bid | None:
+        """Cancel the bid and see it ended; return it as it was. Only one that was seen ended gets no request to end."""
         bid = op.cloud.recently_allocated(id_) or op.cloud.find_bid(id_, op.fresh_since)
         if bid and bid.ended:
-            return
+            return bid
         if bid:
             require_name(bid, self.words)
         if bid and bid.name != record.name:
@@ -122,3 +139,4 @@ class BidKind(Resource[P, Bid, V]):
                 f"it is not ours to cancel: `pulumi state delete` forgets it, `flow cancel {id_}` ends it",
             )
         bids.cancel(op, id_, is_seen=bid is not None)
+        return bid

@@ -28,6 +28,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     """The kind; `CLUSTER` is its one instance."""
 
     name = "GpuCluster"
+    called = "cluster"
     fields = cluster_fields.FIELDS
     words = Words(
         noun="bid",
@@ -106,13 +107,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
 
     def report_drift(self, op: Operation, seen: ClusterSnapshot, record: Record) -> None:
         """Tell of detached volumes, which replace nothing by themselves, of a new status, and what runs again."""
-        mounts = (record.outputs or {}).get("volumes") or []
-        mounted = {str(mount.get("volume_id")) for mount in mounts}
-        attached = mounted if seen.bid.volumes is None else set(seen.bid.volumes)
-        for detached in sorted(mounted - attached):
-            op.warn_once(
-                f"the volume {detached} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
-            )
+        bids.warn_of_detached(op, seen, record)
         if change := describe_change(record.outputs or {}, seen):
             op.report.progress(change, keep=True)
 

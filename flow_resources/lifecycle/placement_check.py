@@ -50,7 +50,8 @@ def check_placement(
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
             _check_against_service(op, kind, found, market, olds, identity.mark)
     drop_hints(found.inputs)
-    _check_costs(op, found, market, budget, op.urn or str(identity.mark))
+    if kind.may_cost(op, found, olds):
+        _check_costs(op, kind, found, market, budget, op.urn or str(identity.mark))
 
 
 def _read_market(op: Operation, found: Checked) -> Market:
@@ -90,14 +91,16 @@ def _check_script(op: Operation, kind: AnyBidKind, found: Checked, mark: Mark, m
     words = [spec.launch_command] if isinstance(spec.launch_command, str) else spec.launch_command
     size = sum(len(word.encode()) for word in (*words, *spec.env, *spec.env.values()))
     offer = market.offer(spec.instance_type, spec.region or "")
-    if offer is None or (size <= SHORT and len(spec.volumes) + len(spec.ports) <= FEW):
+    is_short = size <= SHORT and len(spec.volumes) + len(spec.ports) <= FEW
+    if offer is None or (is_short and not kind.has_long_script):
         return
-    if problem := op.cloud.too_large(launch_of(f"{mark}-000000-1", str(mark), spec, offer, market)):
+    launch = kind.fitted(op, launch_of(f"{mark}-000000-1", str(mark), spec, offer, market), spec)
+    if problem := op.cloud.too_large(launch):
         if size <= SHORT and len(spec.ports) > FEW:
             found.fail("ports", problem, len(spec.ports), "each port needs a service of its own in it: open fewer")
         else:
             remedy = "put what is long on a volume or into an image, and call it from there"
-            found.fail("command", problem, remedy=remedy)
+            found.fail("script" if "script" in found.inputs else "command", problem, remedy=remedy)
 
 
 def _check_key_folder(op: Operation, found: Checked) -> None:
@@ -134,13 +137,15 @@ def _check_block_mounts(op: Operation, found: Checked, market: Market, mark: Mar
             op.warn_once(f"the block volume {volume.id} is held by {held_by}: an `up` waits until it is released")
 
 
-def _check_costs(op: Operation, found: Checked, market: Market | None, budget: Decimal | None, key: str) -> None:
+def _check_costs(
+    op: Operation, kind: AnyBidKind, found: Checked, market: Market | None, budget: Decimal | None, key: str
+) -> None:
     """Enter the bid into the budget, under a key of its own, and show on its row what it can cost."""
     price, count, region = found.known("max_price_per_hour"), found.known("num_instances"), found.known("region")
     if price is None or count is None:
         return
     bid, paused = money.price(price), found.inputs.get("paused") is True
-    charge(found, op.deployment.spending, key, Decimal(0) if paused else bid * count, budget)
+    charge(found, op.deployment.spending, key, Decimal(0) if paused else bid * count, budget, kind.called)
     instance_type = found.known("instance_type")
     offer = market.offer(instance_type, region) if market and region and instance_type else None
     going = offer.price if offer else None
@@ -149,7 +154,7 @@ def _check_costs(op: Operation, found: Checked, market: Market | None, budget: D
     if going is not None and bid < going and not paused:
         op.warn_once(
             f"the bid {money.usd(bid)}/h is under the market {money.usd(going)}/h: machines that run are preempted, "
-            "and the cluster waits in the auction until the price falls"
+            f"and the {kind.called} waits in the auction until the price falls"
         )
     if paused:
         op.report.progress(f"{line}; paused, after it may have run for moments")
