@@ -81,7 +81,7 @@ class FakeMithril(Console):
             detach_seconds: time that volumes stay attached to a bid after it has terminated.
             boot_failure_rate: share of the machines that boot into STATUS_ERROR, from 0 to 1.
             page_limit: the maximum and default number of rows per page of a list.
-            list_lag_seconds: time for which the lists of bids, volumes and SSH keys do not show what was created.
+            list_lag_seconds: time for which the lists of bids, volumes and keys do not show what was created.
             idempotency: the effect of an Idempotency-Key that was used before. "dedupe": return the present state of
                 what it created; the key is free again once that has ended. "terminated": the same, but the key is never
                 free again. "ignore": keys are not read.

@@ -65,6 +65,7 @@ def registered(cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (kinds, sweep_find, sweep_report, adopt_read, adopt_program):
         monkeypatch.setattr(module, "KINDS", table, raising=False)
         monkeypatch.setattr(module, "HOLDERS_FIRST", table[::-1], raising=False)
+        monkeypatch.setattr(module, "SWEPT", table[::-1], raising=False)
         monkeypatch.setattr(module, "BY_NAME", {kind.resource.name: kind for kind in table}, raising=False)
     stack = FakeStack({"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project})
     monkeypatch.setattr(SelectedStack, "open", lambda *_: stack)

@@ -101,7 +101,7 @@ class Options:
     page_limit: int = _option(100, _check_page_limit)
     """The maximum number of rows per page of a list, and the default."""
     list_lag_seconds: float = _option(0.0, _check_duration)
-    """The time for which the lists of bids, volumes and SSH keys do not show what was created; a read by id does."""
+    """The time for which the lists of bids, volumes and keys do not show what was created; a read by id does."""
     idempotency: Idempotency = _option("dedupe", _check_literal(Idempotency))
     """The effect of an Idempotency-Key that was used before. dedupe: return the present state of what it created; the
     key is free again once that has ended. terminated: the same, but the key is never free again, so that a terminated
