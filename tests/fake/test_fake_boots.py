@@ -179,7 +179,16 @@ def packed(script):
     return f"#!/bin/bash\npython3 -c 'import lzma' >script <<'E'\n{payload}\nE\nexec bash script\n"
 
 
-@pytest.mark.parametrize("write", [carried, wrapped, packed, lambda script: carried(packed(script))])
+def numbered(script):
+    """Return a bootstrap whose payload is a number of printable characters."""
+    number, digits = int.from_bytes(lzma.compress(script.encode(), lzma.FORMAT_ALONE), "big"), ""
+    while number:
+        number, digit = divmod(number, 94)
+        digits = chr(33 + digit) + digits
+    return f"#!/bin/bash\nunpack >script <<'E'\n{digits}\nE\nexec bash script\n"
+
+
+@pytest.mark.parametrize("write", [carried, wrapped, packed, numbered, lambda script: carried(packed(script))])
 def test_a_compressed_script_is_read_as_it_was_written(write):
     """By the Flow SDK, on one line or wrapped; by others; and within another one."""
     script = f"echo {'ü' * 300}\n{WITH_UNIT}"

@@ -18,11 +18,11 @@ from typing import Any
 
 _HEREDOC = re.compile(r"<<-? ?'?(\w+)'?[^\n]*\n(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 _UNREADABLE = (binascii.Error, zlib.error, lzma.LZMAError, EOFError, ValueError)
-_DECODERS: tuple[Callable[[str], bytes], ...] = (base64.b64decode, base64.b85decode)
 _DECOMPRESSORS = (lambda: zlib.decompressobj(wbits=32 + zlib.MAX_WBITS), lzma.LZMADecompressor)
 _SIZE_MAX = 1_000_000
 """The most bytes that a payload is expanded to: a bid may carry any text."""
 _PAYLOADS_MAX = 8
+_DIGITS, _DIGITS_MAX = re.compile(r"[!-~]+"), 20_000
 _ENABLE = re.compile(r"^[^#\n]*?\bsystemctl(?:\s+-\S+)*\s+enable\s+([^\n;&|>#)]+)", re.MULTILINE)
 _LINK = re.compile(r"^[^#\n]*?\bln\s+-\S+\s+([^\n;&|]+?)\s+/etc/systemd/system/\S+\.wants/?\s*$", re.MULTILINE)
 _UNIT = re.compile(r"[\w.@\\:-]+")
@@ -35,6 +35,14 @@ def expand(script: str) -> str:
     for text in itertools.islice(texts, _PAYLOADS_MAX):
         texts += filter(None, (_decompress(payload) for _, payload in _HEREDOC.findall(text)))
     return "\n".join(texts)
+
+
+def _decode_number(digits: str) -> bytes:
+    """Return the bytes of a number in the printable characters of ASCII: "!" is 0, and the first digit the highest."""
+    if len(digits) > _DIGITS_MAX or not _DIGITS.fullmatch(digits):
+        raise ValueError
+    number = functools.reduce(lambda high, digit: high * 94 + digit - 33, digits.encode(), 0)
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -57,6 +65,9 @@ def _waits_for_one_of(units: dict[str, None], text: str, unit: str) -> bool:
     written = re.search(rf"/{re.escape(unit)} ?<<-? ?'?(\w+)'?\n(.*?)\n\1$", text, re.MULTILINE | re.DOTALL)
     conditions = re.findall(r"^ConditionPathExists=!.*/(\S+)$", written[2], re.MULTILINE) if written else []
     return any(name in units for name in conditions)
+
+
+_DECODERS: tuple[Callable[[str], bytes], ...] = (base64.b64decode, base64.b85decode, _decode_number)
 
 
 def _decompress(payload: str) -> str:
