@@ -17,7 +17,7 @@ corpus = Volume(
     opts=pulumi.ResourceOptions(retain_on_delete=keep_data),
 )
 
-# Infrastructure: has to stay. The bid is high, so that it is rarely preempted, and the command comes back with the machine.
+# Infrastructure: has to stay. The bid is high, so that it is rarely preempted; the command comes back with the machine.
 server = GpuCluster(
     "server",
     instance_type="8xa100",
