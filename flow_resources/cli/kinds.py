@@ -10,7 +10,7 @@ from flow_resources.cli.kind import CommandKind, SweptKind
 from flow_resources.cli.volume import VOLUMES
 
 KINDS: tuple[CommandKind[Any], ...] = (VOLUMES, CLUSTERS)
-"""In the order in which a program declares them, as in `lifecycle.kinds`."""
+"""In the order in which a program declares them, as in `lifecycle.kinds`. The bid of a job is one of the clusters'."""
 BY_NAME = {kind.resource.name: kind for kind in KINDS}
 HOLDERS_FIRST = KINDS[::-1]
 """In the order in which they are listed and deleted: what holds something before what it holds."""
