@@ -6,7 +6,7 @@
 * `retries` retries within a `retry_budget`; `creation` creates once, also where an answer is lost.
 * `service_clock` knows the service's time, by the `Date` of its answers.
 * `listings` and `single_flight` let all threads share one reading.
-* `launch` is what a new bid needs; `startup_script` reads what the SDK writes for it.
+* `launch` is what a new bid needs; `machine` is what runs on its machines; `startup_script` reads what they are sent.
 * `errors` translates whatever the SDK raises; `footprint` keeps the process small.
 
 No type of the SDK leaves this package. The SDK is imported with the first request: a program that only declares

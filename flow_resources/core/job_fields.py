@@ -136,7 +136,7 @@ def check_job(news: Mapping[str, Any]) -> Checked:
 def check_together(found: Checked) -> None:
     """Check the inputs that depend on each other."""
     inputs = found.inputs
-    if "command" not in inputs and "script" not in inputs:
+    if not {"command", "script"} & set(inputs) and not found.has_failed("command") and not found.has_failed("script"):
         found.fail("command", "is required, or script", remedy="a job needs one of the two")
     if "command" in inputs and "script" in inputs:
         found.fail("script", "cannot be set beside command", remedy="remove one of the two")

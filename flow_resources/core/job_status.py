@@ -33,7 +33,7 @@ BID_ENDED, BID_KEPT = "ended", "kept"
 """How the bid of a job that has ended is: it has ended, too, or is paused with the machines' disks."""
 _STATUS_OF_CLUSTER = {"preempting": "running", "failed": "unknown"}
 _NOT_OF_A_JOB = ("paused", "private_ips")
-_PREEMPTED = ", preempted {} times"
+_PREEMPTED = ", preempted {} time{}"
 _ENDINGS = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -87,7 +87,8 @@ class JobSnapshot(ClusterSnapshot):
             kept = "; its bid is paused, with the machines' disks" if self.kept else ""
             return f"{_ENDINGS[self.status]}{kept}"
         since = f" since {self.running_since}" if self.running_since and self.status == "running" else ""
-        return f"{super().message}{since}{_PREEMPTED.format(self.preemptions) if self.preemptions else ''}"
+        count = self.preemptions or 0
+        return f"{super().message}{since}{_PREEMPTED.format(count, 's' if count > 1 else '') if count else ''}"
 
     @property
     def has_told_price(self) -> bool:

@@ -45,7 +45,8 @@ class Spec:
 
     def digest(self, api_key: str) -> str:
         """Return the digest of what only a replacement can change; sensitive values enter as a keyed hash."""
-        values = [(input_, self.inputs.get(input_.name)) for input_ in self.digest_fields]
+        set_inputs = ((input_, self.inputs.get(input_.name)) for input_ in self.digest_fields)
+        values = [(input_, value) for input_, value in set_inputs if input_.enters_digest(value)]
         public = {input_.name: normalised(input_, value) for input_, value in values if not input_.sensitive}
         secret = {
             input_.name: value
@@ -71,6 +72,8 @@ class PlacementSpec(Spec):
     volumes: tuple[Mount, ...] = ()
     ssh_keys: tuple[str, ...] = ()
     """Names or ids of platform keys; empty for the Flow SDK's default key."""
+    restart: str = "never"
+    preemption_signal: str | None = None
     paused: bool = False
     wait_for: str = "placed"
     name_prefix: str | None = None
@@ -78,6 +81,11 @@ class PlacementSpec(Spec):
     @property
     def launch_command(self) -> str | tuple[str, ...]:
         """The command that the machines run: a shell line, or a list of arguments."""
+        raise NotImplementedError
+
+    @property
+    def runs_at_every_boot(self) -> bool:
+        """Whether the machines run anything at every boot."""
         raise NotImplementedError
 
     @property
@@ -91,7 +99,9 @@ class ClusterSpec(PlacementSpec):
     """What a program wants of a cluster."""
 
     digest_fields = cluster_fields.SPEC
-    command: str | tuple[str, ...] = field(default="sleep infinity", repr=False)
+    command: str | tuple[str, ...] = field(default=cluster_fields.DEFAULT_COMMAND, repr=False)
+    run_on: str = "first_boot"
+    """"every_boot" or "first_boot": when the command runs."""
     adopt_task_id: str | None = None
 
     @classmethod
@@ -106,6 +116,9 @@ class ClusterSpec(PlacementSpec):
             **_placement(known),
             ports=tuple(int(port) for port in known.get("ports") or ()),
             command=command if isinstance(command, str) else tuple(command),
+            run_on=str(known["run_on"]),
+            restart=str(known["restart"]),
+            preemption_signal=known.get("preemption_signal"),
             paused=bool(known["paused"]),
             adopt_task_id=known.get("adopt_task_id"),
         )
@@ -114,6 +127,12 @@ class ClusterSpec(PlacementSpec):
     def launch_command(self) -> str | tuple[str, ...]:
         """Return `command`."""
         return self.command
+
+    @property
+    def runs_at_every_boot(self) -> bool:
+        """Whether `run_on` says so, and there is a command, or a container."""
+        has_work = self.command != cluster_fields.DEFAULT_COMMAND or self.image is not None
+        return self.run_on == "every_boot" and has_work
 
 
 @dataclass(frozen=True)
@@ -125,7 +144,6 @@ class JobSpec(PlacementSpec):
     script: str | None = field(default=None, repr=False)
     """The text of a script, which says in its first line what runs it."""
     args: tuple[str, ...] = field(default=(), repr=False)
-    preemption_signal: str | None = None
     max_run_time_hours: float | None = None
     on_failure: str = "release"
     machine_api_key: str | None = field(default=None, repr=False)
@@ -162,6 +180,11 @@ class JobSpec(PlacementSpec):
         text = self.script if self.script.endswith("\n") else f"{self.script}\n"
         write = f'f=$(mktemp -d)/job && cat >"$f" <<\'{end}\' && chmod 700 "$f" && exec "$f"{arguments}'
         return f"{write}\n{text}{end}\n"
+
+    @property
+    def runs_at_every_boot(self) -> bool:
+        """Always, until it has ended."""
+        return True
 
     @property
     def max_run_seconds(self) -> int | None:
@@ -220,4 +243,4 @@ def _placement(known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_defaults(fields: Sequence[Field], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {one.name: inputs.get(one.name, one.default) for one in fields}
+    return {one.name: inputs.get(one.name, one.unset) for one in fields}

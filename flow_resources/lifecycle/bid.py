@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from flow_resources.cloud import Cloud, Launch, Placed
+from flow_resources.cloud import Boot, Cloud, Launch, Placed
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Record
@@ -170,7 +170,13 @@ def launch_of(
         ports=spec.ports,
         volumes=tuple((mount.volume_id, mount.path, market.interface(mount.volume_id)) for mount in spec.volumes),
         ssh_keys=ssh_keys,
+        boot=_boot(spec),
     )
+
+
+def _boot(spec: PlacementSpec) -> Boot | None:
+    """Return how the command runs at every boot; None where it does not."""
+    return Boot(spec.restart, spec.preemption_signal) if spec.runs_at_every_boot else None
 
 
 def converge(

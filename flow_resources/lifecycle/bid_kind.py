@@ -42,6 +42,9 @@ class BidKind(Resource[P, Bid, V]):
         """Check against the market, the account and the budget; resolve and pin the region."""
         check_placement(op, self, found, olds, identity)
 
+    def pin_inputs(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
+        """Put recorded inputs in the place of the program's, where they mean what stands already."""
+
     def may_cost(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> bool:  # noqa: ARG002
         """Whether it can cost anything, or has ended for good."""
         return True

@@ -7,7 +7,7 @@ from typing import Any
 
 from flow_resources.core import cluster_fields
 from flow_resources.core.boots import describe_change
-from flow_resources.core.hidden import Record
+from flow_resources.core.hidden import Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
@@ -17,7 +17,7 @@ from flow_resources.core.status import ClusterSnapshot, outputs
 from flow_resources.errors import TerminatedError
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle.bid_kind import BidKind
-from flow_resources.lifecycle.cluster_check import check_adoption, find_adoptable
+from flow_resources.lifecycle.cluster_check import check_adoption, find_adoptable, pin_run_on
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Update, Words
 
@@ -39,6 +39,15 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         conflict_remedy="`flow cancel {id}` ends it; adopt_task_id='{id}' takes it over",
         lost_by_replacement="what is on the machines' own disks is lost",
     )
+
+    def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
+        """Check also what only a command that runs at every boot can have."""
+        cluster_fields.check_boots(found)
+        super().check(op, found, olds, identity)
+
+    def pin_inputs(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
+        """Keep `run_on` as the machines were placed."""
+        pin_run_on(op, found, olds)
 
     def check_running(self, op: Operation, found: Checked, mark: Mark, market: Market) -> bool:
         """Check the task that the program adopts; return whether there is one, and it is what the program says."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from flow_resources.core import cluster_fields
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market, named
 from flow_resources.core.models import Bid
@@ -11,6 +15,17 @@ from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.adoption import Launched, launch_differences
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.takeover import ADOPTION_REMEDY, may_adopt
+
+_FIRST_BOOT_ALONE = (
+    "{}: its machines run the command at their first boot alone, and come back from a preemption without it; "
+    "`pulumi up --replace URN` places it anew"
+)
+
+
+def pin_run_on(op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
+    """Keep a cluster that was placed before `run_on` existed as it is, and warn of what its machines do."""
+    if cluster_fields.pin_run_on(found, olds) and cluster_fields.has_work(found):
+        op.warn_once(_FIRST_BOOT_ALONE.format("this cluster was placed before `run_on` existed, or adopted"))
 
 
 def check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from flow_resources.cloud import Boot, JobEnd, Launch
+from flow_resources.cloud import JobEnd, Launch
 from flow_resources.core import job_fields, job_status, money
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import JOB_KEY, Identity, Record
@@ -97,7 +97,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             on_failure=spec.on_failure,
             max_run_seconds=spec.max_run_seconds,
         )
-        return _launch_of(launch, spec, end)
+        return dataclasses.replace(launch, job_end=end)
 
     def warn_of_record(self, op: Operation, record: Record) -> None:
         """Warn of a job that has failed."""
@@ -119,13 +119,13 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         launch = bids.prepare(op, spec, free.name)
         if spec.machine_api_key:
             end = job_keys.end_of_users_key(op, spec, spec.machine_api_key)
-            placed = bids.send(op, spec, _launch_of(launch, spec, end))
+            placed = bids.send(op, spec, dataclasses.replace(launch, job_end=end))
         else:
             name = take_apart(free.name)
             if name is None:
                 raise ValueError(f"{free.name!r} carries no mark")
             placed = job_keys.place_with_key(
-                op, spec, name, lambda end: bids.send(op, spec, _launch_of(launch, spec, end))
+                op, spec, name, lambda end: bids.send(op, spec, dataclasses.replace(launch, job_end=end))
             )
         end_doubles(op, self, spec, placed.doubles, begun)
         return placed.bid
@@ -339,10 +339,6 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
 
 JOB = Job()
-
-
-def _launch_of(launch: Launch, spec: JobSpec, end: JobEnd) -> Launch:
-    return dataclasses.replace(launch, boot=Boot("never", spec.preemption_signal), job_end=end)
 
 
 def _key(record: Record) -> Answer:

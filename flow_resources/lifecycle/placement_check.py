@@ -45,6 +45,7 @@ def check_placement(
     may_move = not olds or any(changed(_MOUNTS, olds, found.inputs))
     resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
     keep_spellings(op, found, olds, market, identity.mark)
+    kind.pin_inputs(op, found, olds)
     if market:
         with op.collecting_failures(found):
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
