@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.machines import NoMachinesError, Room, base_image, machines
+from support.machines import Follower, NoMachinesError, Room, base_image, machines
+
+from flow_resources.testing import MANUAL, FakeMithril
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,11 @@ def room(image: Path, tmp_path: Path) -> Iterator[Room]:
     """An empty room of machines."""
     with machines(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def follower(image: Path, cloud: FakeMithril, tmp_path: Path) -> Iterator[Follower]:
+    """Machines for the bids of the fake cloud, which they reach; a notice lasts until the test ends it."""
+    cloud.set_options(preemption_notice_seconds=MANUAL)
+    with machines(tmp_path, reach=(cloud.port,)) as made, Follower(cloud, made, tmp_path / "volumes") as following:
+        yield following

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.machines import Room, cache_root, machines
+from support.machines import CACHE, Room, machines
 
 COUNT = "#!/bin/bash\necho boot >>/var/log/boots\n"
 
@@ -188,7 +188,7 @@ def test_nothing_is_left_of_a_test_that_is_stopped(image: Path, tmp_path: Path, 
     until(lambda: not processes_of(name))
     until(lambda: not control_groups(name))
     assert name not in Path("/proc/self/mounts").read_text()
-    assert list((cache_root() / "room").iterdir()) == []
+    assert list((CACHE / "room").iterdir()) == []
 
 
 def test_what_a_killed_room_leaves_the_next_one_removes(image: Path, tmp_path: Path):

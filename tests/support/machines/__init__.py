@@ -9,8 +9,9 @@ r"""Machines that boot, for tests: a systemd of its own in a container, with a d
 Needs Linux, root, and Debian's packages systemd-container and mmdebstrap; `machines` says what is missing.
 """
 
-from support.machines.base_image import NoMachinesError, base_image, cache_root, check_machine
+from support.machines.base_image import CACHE, NoMachinesError, base_image, check_machine
+from support.machines.follow import Follower
 from support.machines.machine import Machine
 from support.machines.room import Room, machines
 
-__all__ = ["Machine", "NoMachinesError", "Room", "base_image", "cache_root", "check_machine", "machines"]
+__all__ = ["CACHE", "Follower", "Machine", "NoMachinesError", "Room", "base_image", "check_machine", "machines"]

@@ -71,7 +71,7 @@ def base_image(say: Callable[[str], None] | None = None) -> Path:
     """
     check_machine()
     digest = hashlib.sha256(repr((SUITE, RECIPE)).encode()).hexdigest()[:12]
-    target = cache_root() / f"machine-{digest}"
+    target = CACHE / f"machine-{digest}"
     tell = say or _say
     if not target.exists():
         with _only_one(target, tell):
@@ -97,12 +97,15 @@ def check_machine() -> None:
         raise NoMachinesError(f"this system gives no namespaces to root: {_last_line(probe.stderr)}")
 
 
-def cache_root() -> Path:
-    """Return the folder of this machine that outlives a checkout, as tools/pulumi_cli.py does."""
+def _cache_root() -> Path:
     if own := os.environ.get("FLOW_RESOURCES_CACHE"):
         return Path(own).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base).absolute() if base else Path.home() / ".cache") / "flow-resources"
+
+
+CACHE = _cache_root()
+"""The folder of this machine that outlives a checkout, as in tools/pulumi_cli.py; tests change HOME later."""
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from support.machines.base_image import base_image, cache_root
+from support.machines.base_image import CACHE, base_image
 from support.machines.machine import PATIENCE, STARTUP_SCRIPT, Machine
 from support.machines.relay import Relay
 
@@ -49,10 +49,10 @@ class Room:
         self._relays: dict[str, list[Relay]] = {}
         self._count = 0
         image = base_image()
-        self.place = cache_root() / "room"
+        self.place = CACHE / "room"
         self.place.mkdir(parents=True, exist_ok=True)
         self.name = f"machines-{uuid.uuid4().hex[:8]}"
-        arguments = (image, HERE / "rootfs", self.place, self.name, cache_root() / "room.lock")
+        arguments = (image, HERE / "rootfs", self.place, self.name, CACHE / "room.lock")
         self._first = subprocess.Popen(
             ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--mount-proc", "bash", HERE / "room.sh", *arguments],
             stdin=subprocess.PIPE,  # its end is the end of the room
