@@ -14,6 +14,8 @@ from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
 from flow_resources.providers.cluster import GpuClusterProvider
 
+RunOn = Literal["every_boot", "first_boot"]
+Restart = Literal["never", "on_failure", "always"]
 WaitFor = Literal["placed", "allocated", "running"]
 
 
@@ -138,6 +140,9 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         ports: pulumi.Input[Sequence[pulumi.Input[int]]] | None = None,
         volumes: pulumi.Input[Sequence[pulumi.Input[VolumeMount | VolumeMountDict]]] | None = None,
         ssh_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        run_on: pulumi.Input[RunOn] = "every_boot",
+        restart: pulumi.Input[Restart] = "never",
+        preemption_signal: pulumi.Input[str] | None = None,
         paused: pulumi.Input[bool] = False,
         wait_for: pulumi.Input[WaitFor] = "running",
         on_preemption: pulumi.Input[Literal["keep"]] = "keep",
@@ -163,6 +168,12 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             volumes: What to mount where; all volumes in the cluster's region.
             ssh_keys: Names or ids of platform keys: exactly these are put on the machines. Default: the Flow SDK's
                 own key.
+            run_on: "every_boot": the command runs once at every boot of a machine, so also when it comes back from a
+                preemption. "first_boot": what the service does by itself, the machines come back without the command.
+            restart: Whether the command runs again after it has ended, while the machine stays up: "never",
+                "on_failure" or "always".
+            preemption_signal: "SIGUSR1", for example: tells the command of a coming preemption, so that it can save
+                its work. Default: no signal is sent.
             paused: Give the machines back but keep the bid.
             wait_for: When `up` is content: "running" (every machine runs and has an address), "allocated" (the bid
                 has won) or "placed". The limit is `custom_timeouts`, else 30 minutes; the next `up` goes on.
@@ -186,6 +197,9 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             "ports": ports,
             "volumes": mount_props(volumes),
             "ssh_keys": ssh_keys,
+            "run_on": run_on,
+            "restart": restart,
+            "preemption_signal": preemption_signal,
             "paused": paused,
             "wait_for": wait_for,
             "on_preemption": on_preemption,

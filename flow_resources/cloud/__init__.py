@@ -6,7 +6,7 @@
 * `retries` retries within a `retry_budget`; `creation` creates once, also where an answer is lost.
 * `service_clock` knows the service's time, by the `Date` of its answers.
 * `listings` and `single_flight` let all threads share one reading.
-* `launch` is what a new bid needs; `startup_script` reads what the SDK writes for it.
+* `launch` is what a new bid needs; `machine` is what runs on its machines; `startup_script` reads what they are sent.
 * `errors` translates whatever the SDK raises; `footprint` keeps the process small.
 
 No type of the SDK leaves this package. The SDK is imported with the first request: a program that only declares
@@ -15,8 +15,19 @@ resources does not pay for it.
 
 from flow_resources.cloud.client import Cloud, MadeVolume, Placed
 from flow_resources.cloud.connection import Connection, Project
-from flow_resources.cloud.launch import Launch
+from flow_resources.cloud.launch import Boot, JobEnd, Launch
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 
-__all__ = ["Cloud", "Connection", "Launch", "MadeVolume", "Placed", "Project", "RetryBudget", "Settings"]
+__all__ = [
+    "Boot",
+    "Cloud",
+    "Connection",
+    "JobEnd",
+    "Launch",
+    "MadeVolume",
+    "Placed",
+    "Project",
+    "RetryBudget",
+    "Settings",
+]

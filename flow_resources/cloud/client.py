@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
-from flow_resources.cloud.launch import Launch, idempotency_key, task_config
+from flow_resources.cloud.launch import Launch, idempotency_key
 from flow_resources.cloud.listings import Page
 from flow_resources.cloud.paths import BIDS, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
@@ -226,7 +226,7 @@ class Cloud:
         created: list[Created] = []
         try:
             with self._sdk(f"place the bid {launch.name!r}", created) as sdk:
-                sdk.flow.run(task_config(launch))
+                sdk.place(launch)
         except Exception:
             # The SDK can fail after the service has accepted the bid; it then cancels the bid, or tries to.
             if not any(one.path == BIDS for one in created) or self._ends_soon(str(_last(created, BIDS).row["fid"])):
@@ -244,7 +244,7 @@ class Cloud:
         The SDK writes the script, and compresses it where that helps. Nothing is sent.
         """
         with self._sdk("write the start-up script") as sdk:
-            return too_large(sdk.scripts, launch)
+            return too_large(sdk.write_script, launch)
 
     def _ends_soon(self, bid_id: str) -> bool:
         """Whether a bid that the SDK may be cancelling ends within moments; False also where nobody can say.

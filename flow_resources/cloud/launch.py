@@ -9,6 +9,35 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Boot:
+    """How the command runs at every boot; a launch without it runs its command at the first boot alone."""
+
+    restart: str = "never"
+    """"never", "on_failure" or "always": while the machine stays up."""
+    preemption_signal: str | None = None
+    """"SIGUSR1", for example; None: no notice reaches the command."""
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """What a machine needs to end the bid of its job itself."""
+
+    key: str = field(repr=False)
+    """An API key of the service."""
+    key_id: str | None
+    """`apikey_...`; None for a key of the user's own, which is never renewed and never revoked."""
+    key_name: str | None
+    key_expires_at: float | None
+    """Epoch seconds."""
+    api_url: str
+    project: str
+    """Its id."""
+    on_failure: str
+    """"release" or "keep"."""
+    max_run_seconds: int | None
+
+
+@dataclass(frozen=True)
 class Launch:
     """Everything that a new bid needs."""
 
@@ -29,6 +58,10 @@ class Launch:
     """(volume id, mount path, interface)"""
     ssh_keys: tuple[str, ...] = ()
     """Ids of platform keys, no others are used; empty for the SDK's default key."""
+    boot: Boot | None = None
+    """None: the service runs the command at the first boot alone."""
+    job_end: JobEnd | None = None
+    """Of a job, which has a `boot` too."""
 
 
 def task_config(launch: Launch) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.clock import Clock
+from flow_resources.cloud.launch import Launch, task_config
 from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
 
@@ -37,11 +38,6 @@ class Sdk:
         return transport
 
     @property
-    def scripts(self) -> Any:
-        """What writes the start-up script of a launch."""
-        return self.flow.provider.ctx.script_prep
-
-    @property
     def ssh_key_folder(self) -> Path:
         """Where it keeps the private halves of the platform keys that it makes."""
         return Path(self.flow.provider.ctx.ssh_key_mgr._key_dir)  # noqa: SLF001 - there is no public name for it
@@ -59,6 +55,23 @@ class Sdk:
 
         return list(BASE_VALID_REGIONS)
 
+    def place(self, launch: Launch) -> None:
+        """Place a bid."""
+        from flow_resources.cloud.machine.sections import writing_for
+
+        with writing_for(launch):
+            self.flow.run(task_config(launch))
+
+    def write_script(self, launch: Launch) -> str:
+        """Return the start-up script of a launch, as it is sent.
+
+        Raises flow's ScriptTooLargeError where the service would not take it.
+        """
+        from flow_resources.cloud.machine.sections import writing_for
+
+        with writing_for(launch):
+            return str(self.flow.provider.ctx.script_prep.build_and_prepare(task_config(launch)).content)
+
     def select_project(self, project_id: str) -> None:
         """Use a project for everything from now on."""
         self.flow.provider.ctx.select_project(project_id)
@@ -73,6 +86,7 @@ def open_sdk(settings: Settings, clock: Clock, service_clock: ServiceClock) -> S
     from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
     from flow.application.config.config import Config
 
+    from flow_resources.cloud.machine.sections import install as install_sections
     from flow_resources.cloud.ssh_keys import ExactKeys
     from flow_resources.cloud.transport import Transport
 
@@ -95,6 +109,7 @@ def open_sdk(settings: Settings, clock: Clock, service_clock: ServiceClock) -> S
             provider = MithrilProvider(config, http_client=transport)
             context = provider.ctx
             context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)
+            install_sections(context)
             return provider
 
         def get_facets(self, provider: MithrilProvider) -> Any:

@@ -12,9 +12,11 @@ import hashlib
 import re
 import zlib
 from collections import defaultdict
-from typing import Any
+from collections.abc import Callable
+from decimal import Decimal
 
-from flow_resources.cloud.launch import Launch, task_config
+from flow_resources.cloud.launch import Launch
+from flow_resources.cloud.machine.wire import unpack
 
 # As flow.adapters.providers.builtin.mithril.volume_operations writes them, for a file share and for a disk.
 _MOUNTS = (
@@ -24,27 +26,38 @@ _MOUNTS = (
     ),
 )
 
+# As flow_resources.cloud.machine.sections writes it, before anything of the user's.
+_JOB = re.compile(r"^cat >job\.json <<'E+'\n\{.*\"placed_cents\":(?P<cents>[0-9]+)", re.MULTILINE)
+
 # Stands for the variables that the SDK adds to the environment when it sends a launch: a little more than those, and
 # hardly compressible.
 _ADDED = {"FLOW_ADDED": base64.b64encode(hashlib.shake_256(b"added").digest(150)).decode()}
 
 
-_TOO_LARGE = "makes the start-up script too large (the most are {:,} characters, compressed)"
+_TOO_LARGE = "makes the start-up script too large (the most are {:,} characters, compressed{})"
+_ROOM = "; without `command` and `env` it takes {:,}"
 
 
-def too_large(scripts: Any, launch: Launch) -> str:
-    """Return the reason why a launch's script is too large, worded like a failed rule; empty where it is not."""
+def too_large(write: Callable[[Launch], str], launch: Launch) -> str:
+    """Return the reason why a launch's script is too large, worded like a failed rule; empty where it is not.
+
+    `write` writes a script.
+    """
     from flow.adapters.providers.builtin.mithril.config import MithrilScriptSizeConfig
     from flow.adapters.providers.builtin.mithril.runtime.script_size import ScriptTooLargeError
 
     most = MithrilScriptSizeConfig.from_env().max_script_size
     if _least_size(launch) > most:  # the SDK takes 24 s for a script with 64,000 ports
-        return _TOO_LARGE.format(most)
-    largest = dataclasses.replace(launch, env={**launch.env, **_ADDED})
+        return _TOO_LARGE.format(most, "")
     try:
-        scripts.build_and_prepare(task_config(largest))
+        write(dataclasses.replace(launch, env={**launch.env, **_ADDED}))
     except ScriptTooLargeError as error:
-        return _TOO_LARGE.format(error.max_size)
+        shortest = dataclasses.replace(launch, command=":", env=_ADDED)
+        try:
+            rest = _ROOM.format(len(write(shortest)))
+        except ScriptTooLargeError:
+            rest = ""
+        return _TOO_LARGE.format(error.max_size, rest)
     return ""
 
 
@@ -63,6 +76,27 @@ def mounts_in(script: str) -> dict[str, str]:
 
     The script can be anybody's: another version of the SDK, another tool or a person may have written it.
     """
+    paths: dict[str, set[str]] = defaultdict(set)
+    for text in _texts(script):
+        for pattern in _MOUNTS:
+            for mount in pattern.finditer(text):
+                paths[mount["volume"]].add(mount["path"])
+    return {volume: path for volume, (path, *others) in paths.items() if not others}
+
+
+def has_command_unit(script: str) -> bool:
+    """Whether the machines of a script run their command at every boot."""
+    return unpack(script) is not None
+
+
+def placed_price_in(script: str) -> Decimal | None:
+    """Return the price at which a job's bid was placed, which its marks are relative to; None where it is not known."""
+    match = _JOB.search(unpack(script) or "")
+    return Decimal(match["cents"]) / 100 if match else None
+
+
+def _texts(script: str) -> list[str]:
+    """Return what a script holds, unpacked."""
     from flow.utils.compressed_script import transform_plain_text
 
     texts: list[str] = []
@@ -71,10 +105,5 @@ def mounts_in(script: str) -> dict[str, str]:
         texts.append(text)
         return ""
 
-    transform_plain_text(script, collect)
-    paths: dict[str, set[str]] = defaultdict(set)
-    for text in texts:
-        for pattern in _MOUNTS:
-            for mount in pattern.finditer(text):
-                paths[mount["volume"]].add(mount["path"])
-    return {volume: path for volume, (path, *others) in paths.items() if not others}
+    transform_plain_text(unpack(script) or script, collect)
+    return texts

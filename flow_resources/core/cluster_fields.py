@@ -17,7 +17,7 @@ from flow_resources.core.inputs import (
     one_of,
     string,
 )
-from flow_resources.core.placement_fields import NAME, PLACE, SETUP
+from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP
 
 WAIT_FOR = ("placed", "allocated", "running")  # weakest first
 
@@ -37,6 +37,9 @@ def _argument(value: Any) -> str:
     return value
 
 
+DEFAULT_COMMAND = "sleep infinity"
+
+
 def bid_id(value: Any) -> str:
     """The id of a task, which is a bid."""
     if not isinstance(value, str) or not value.startswith("bid_"):
@@ -47,11 +50,24 @@ def bid_id(value: Any) -> str:
 FIELDS: tuple[Field, ...] = (
     *PLACE,
     Field(
-        "command", "string | list of strings", command, Change.REPLACE, default="sleep infinity", sensitive=True,
+        "command", "string | list of strings", command, Change.REPLACE, default=DEFAULT_COMMAND, sensitive=True,
         doc="What the machines run: a shell command, or a list of arguments. The start-up script that contains it, "
         "`env` and the mounts has at most 10,000 characters, compressed.",
     ),
     *SETUP,
+    Field(
+        "run_on", "string", one_of("every_boot", "first_boot"), Change.REPLACE,
+        default="every_boot", absent="first_boot",
+        doc="When the command runs. `every_boot`: once at every boot, so also after a preemption, a pause or a move. "
+        "`first_boot`: what the service does by itself; the machines come back without the command. A cluster that was "
+        "placed before this input existed stays as it is, until something else replaces it.",
+    ),
+    Field(
+        "restart", "string", one_of("never", "on_failure", "always"), Change.REPLACE, default="never", absent="never",
+        doc="Whether the command runs again after it has ended, while the machine stays up: `never`, `on_failure` (an "
+        "exit code other than 0) or `always`; after five seconds.",
+    ),
+    *NOTICE,
     Field(
         "paused", "boolean", boolean, Change.UPDATE, default=False,
         doc="Whether to give the machines back but keep the bid. A pause loses what is on the machines' own disks.",
@@ -81,7 +97,44 @@ SPEC = tuple(field for field in REPLACING if field.name != "name_prefix")
 
 def check_cluster(news: Mapping[str, Any]) -> Checked:
     """Check all that needs no service. The hints of a VolumeMount stay in the mounts until `market.drop_hints`."""
-    return check(FIELDS, news)
+    found = check(FIELDS, news)
+    check_boots(found)
+    return found
+
+
+def check_boots(found: Checked) -> None:
+    """Fail for what only a command that runs at every boot can have."""
+    if found.inputs.get("run_on") == "first_boot":
+        problem, remedy = "needs run_on='every_boot'", "leave one of the two out"
+    elif found.inputs.get("command", DEFAULT_COMMAND) == DEFAULT_COMMAND:
+        problem, remedy = "needs a command", "the default does nothing: set command, or leave it out"
+    else:
+        return
+    for name in ("restart", "preemption_signal"):
+        if (value := found.known(name)) not in (None, "never"):
+            found.fail(name, problem, value, remedy)
+
+
+def has_work(found: Checked) -> bool:
+    """Whether the machines run anything of the program's: a command, or a container."""
+    return found.inputs.get("command", DEFAULT_COMMAND) != DEFAULT_COMMAND or "image" in found.inputs
+
+
+def pin_run_on(found: Checked, olds: Mapping[str, Any]) -> bool:
+    """Keep `run_on` absent where the state has none and nothing else replaces the cluster; return whether it does.
+
+    Such a cluster was placed before this input existed, or adopted: its machines run their command at the first boot
+    alone. In every other case the inputs say what the machines do.
+    """
+    is_pinned = (
+        bool(olds)
+        and "run_on" not in olds
+        and found.inputs.get("run_on") == "every_boot"
+        and not any(changed([field for field in REPLACING if field.name != "run_on"], olds, found.inputs))
+    )
+    if is_pinned:
+        del found.inputs["run_on"]
+    return is_pinned
 
 
 def is_unchanged(checked: Checked, olds: Mapping[str, Any]) -> bool:

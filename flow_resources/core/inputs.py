@@ -21,7 +21,12 @@ class Unknown:
         return "UNKNOWN"
 
 
+class AsDefault:
+    """The default of an input."""
+
+
 UNKNOWN: Final = Unknown()
+AS_DEFAULT: Final = AsDefault()
 _MOST_PARTS = 100
 """How many parts of one input are reported: a range of ports that begins too low has thousands."""
 _NO_VALUE: Final = object()  # there is no value to show; None is a value inside a list
@@ -66,6 +71,9 @@ class Field:
     doc: str
     """What it means, with unit and limits; and its default, where that is not a value."""
     default: Any = None
+    absent: Any = AS_DEFAULT
+    """What it is where a state does not have it. Set for an input that came after states were written: this value is
+    what such a state stands for, and does not enter the digest, which that state's name has already."""
     required: bool = False
     sensitive: bool = False
     """Its values can be secret: no message shows them, and a name contains only a keyed hash of them."""
@@ -75,6 +83,15 @@ class Field:
     """Its value is a list whose order has no meaning."""
     resolved: bool = False
     """Where the program leaves it out, check finds a value for it."""
+
+    @property
+    def unset(self) -> Any:
+        """What it is where it is not recorded."""
+        return self.default if isinstance(self.absent, AsDefault) else self.absent
+
+    def enters_digest(self, value: Any) -> bool:
+        """Whether a value enters the digest in the name."""
+        return isinstance(self.absent, AsDefault) or value not in (None, self.absent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +241,7 @@ def has_unknown(value: Any) -> bool:
 def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Iterator[Field]:
     """Yield the fields whose value changes. An unknown value counts as a change."""
     for field in fields:
-        before, after = olds.get(field.name, field.default), news.get(field.name, field.default)
+        before, after = olds.get(field.name, field.unset), news.get(field.name, field.unset)
         if has_unknown(after) or normalised(field, before) != normalised(field, after):
             yield field
 

@@ -14,6 +14,7 @@ from flow_resources.core import money
 from flow_resources.core.inputs import Change, Field, Invalid, InvalidParts, Unknown, each, integer, string
 
 MAX_INSTANCES = 100  # flow.sdk.models.task_config.TaskConfig.num_instances
+SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGWINCH", "SIGURG")
 # Where the service mounts (flow.utils.mounts.targets.validate_volume_mount_target).
 _MOUNT = re.compile(r"^/(volumes/|mnt/|data[0-9]*(/|$)|opt/|var/)")
 _MOUNT_CHARACTERS = re.compile(r"/[A-Za-z0-9/_-]+")
@@ -88,6 +89,13 @@ def volumes(value: Any) -> list[dict[str, Any]]:
     return _each_and_all(value, _mount, "VolumeMount", _collisions)
 
 
+def preemption_signal(value: Any) -> str:
+    """The name of a signal that a program can catch, and that means nothing else to it or to the machine."""
+    if value not in SIGNALS:
+        raise Invalid(f"must be one of {', '.join(SIGNALS)}")
+    return str(value)
+
+
 def name_prefix(value: Any) -> str:
     """The start of a task's name."""
     if not isinstance(value, str) or not _PREFIX.fullmatch(value):
@@ -95,7 +103,7 @@ def name_prefix(value: Any) -> str:
     return value
 
 
-# In three groups, because a resource puts inputs of its own between them; their order is the order of failures.
+# In four groups, because a resource puts inputs of its own between them; their order is the order of failures.
 PLACE: tuple[Field, ...] = (
     Field(
         "instance_type", "string", instance_type, Change.REPLACE, required=True,
@@ -139,13 +147,22 @@ SETUP: tuple[Field, ...] = (
         "Default: the Flow SDK's own key.",
     ),
 )  # fmt: skip
+NOTICE: tuple[Field, ...] = (
+    Field(
+        "preemption_signal", "string", preemption_signal, Change.REPLACE, absent=None,
+        doc="The signal by which the command learns that its machines will be preempted or moved, so that it can save "
+        "its work: `SIGUSR1`, `SIGUSR2`, `SIGTERM`, `SIGINT`, ... It is sent once per notice of the service, which "
+        "comes five minutes before, as the vendor's documentation says; to the topmost processes of the command that "
+        "catch it, and to no others. Default: none is sent.",
+    ),
+)  # fmt: skip
 NAME: tuple[Field, ...] = (
     Field(
         "name_prefix", "string", name_prefix, Change.REPLACE,
         doc="The start of the task's name: at most 30 of a-z, 0-9 and -. Default: made from the resource's name.",
     ),
 )  # fmt: skip
-FIELDS = (*PLACE, *SETUP, *NAME)
+FIELDS = (*PLACE, *SETUP, *NOTICE, *NAME)
 
 
 # -- volume mounts -----------------------------------------------------------------------------------------------------

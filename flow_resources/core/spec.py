@@ -43,7 +43,8 @@ class Spec:
 
     def digest(self, api_key: str) -> str:
         """Return the digest of what only a replacement can change; sensitive values enter as a keyed hash."""
-        values = [(input_, self.inputs.get(input_.name)) for input_ in self.digest_fields]
+        set_inputs = ((input_, self.inputs.get(input_.name)) for input_ in self.digest_fields)
+        values = [(input_, value) for input_, value in set_inputs if input_.enters_digest(value)]
         public = {input_.name: normalised(input_, value) for input_, value in values if not input_.sensitive}
         secret = {
             input_.name: value
@@ -71,6 +72,10 @@ class ClusterSpec(Spec):
     volumes: tuple[Mount, ...] = ()
     ssh_keys: tuple[str, ...] = ()
     """Names or ids of platform keys; empty for the Flow SDK's default key."""
+    run_on: str = "first_boot"
+    """"every_boot" or "first_boot": when the command runs."""
+    restart: str = "never"
+    preemption_signal: str | None = None
     paused: bool = False
     wait_for: str = "running"
     name_prefix: str | None = None
@@ -97,6 +102,9 @@ class ClusterSpec(Spec):
                 Mount(str(mount["volume_id"]), str(mount["mount_path"])) for mount in known.get("volumes") or ()
             ),
             ssh_keys=tuple(map(str, known.get("ssh_keys") or ())),
+            run_on=str(known["run_on"]),
+            restart=str(known["restart"]),
+            preemption_signal=known.get("preemption_signal"),
             paused=bool(known["paused"]),
             wait_for=str(known["wait_for"]),
             name_prefix=known.get("name_prefix"),
@@ -142,4 +150,4 @@ def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[s
 
 
 def _with_defaults(fields: Sequence[Field], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {one.name: inputs.get(one.name, one.default) for one in fields}
+    return {one.name: inputs.get(one.name, one.unset) for one in fields}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
-from flow_resources.cloud import Cloud, Launch, Placed
-from flow_resources.core import money, naming
+from flow_resources.cloud import Boot, Cloud, Launch, Placed
+from flow_resources.core import cluster_fields, money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Record
 from flow_resources.core.market import NO_INTERFACE, Market
@@ -148,7 +148,15 @@ def launch_of(
         ports=spec.ports,
         volumes=tuple((mount.volume_id, mount.path, market.interface(mount.volume_id)) for mount in spec.volumes),
         ssh_keys=ssh_keys,
+        boot=_boot(spec),
     )
+
+
+def _boot(spec: ClusterSpec) -> Boot | None:
+    """Return how the command runs at every boot; None where it does not, or there is none, in no container either."""
+    if spec.run_on != "every_boot" or (spec.command == cluster_fields.DEFAULT_COMMAND and spec.image is None):
+        return None
+    return Boot(spec.restart, spec.preemption_signal)
 
 
 def converge(

@@ -34,8 +34,15 @@ SHORT, FEW = 500, 3
 _MOUNTS = [one for one in cluster_fields.FIELDS if one.name == "volumes"]
 
 
+_FIRST_BOOT_ALONE = (
+    "{}: its machines run the command at their first boot alone, and come back from a preemption without it; "
+    "`pulumi up --replace URN` places it anew"
+)
+
+
 def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
     """Check against the market, the account and the budget; resolve and pin the region."""
+    cluster_fields.check_boots(found)
     region, market, budget = None, None, None
     with op.collecting_failures(found):
         region, budget = op.settings.region, op.settings.budget()
@@ -43,6 +50,8 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
     may_move = not olds or any(changed(_MOUNTS, olds, found.inputs))
     resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
     keep_spellings(op, found, olds, market, identity.mark)
+    if cluster_fields.pin_run_on(found, olds) and cluster_fields.has_work(found):
+        op.warn_once(_FIRST_BOOT_ALONE.format("this cluster was placed before `run_on` existed, or adopted"))
     if market:
         with op.collecting_failures(found):
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)

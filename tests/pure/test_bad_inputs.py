@@ -571,6 +571,8 @@ def test_a_good_program_has_no_failure_and_comes_back_in_its_normal_form(market:
         "ports": [8080],
         "volumes": [mount(), mount("vol_b", "/data2")],
         "env": {"TOKEN": CANARY},
+        "run_on": "every_boot",
+        "restart": "never",
         "paused": False,
         "wait_for": "running",
         "on_preemption": "keep",

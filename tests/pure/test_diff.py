@@ -20,6 +20,9 @@ CLUSTER = {
     "ports": [8080, 9090],
     "volumes": [{"volume_id": "vol_a", "mount_path": "/data"}, {"volume_id": "vol_b", "mount_path": "/mnt/b"}],
     "ssh_keys": ["me"],
+    "run_on": "every_boot",
+    "restart": "never",
+    "preemption_signal": "SIGUSR1",
     "paused": False,
     "wait_for": "running",
     "on_preemption": "keep",
@@ -53,6 +56,9 @@ MATRIX = [
     ("cluster", "ports", [8080], REPLACE),
     ("cluster", "volumes", [{"volume_id": "vol_a", "mount_path": "/data2"}], REPLACE),
     ("cluster", "ssh_keys", ["me", "you"], REPLACE),
+    ("cluster", "run_on", "first_boot", REPLACE),
+    ("cluster", "restart", "always", REPLACE),
+    ("cluster", "preemption_signal", "SIGUSR2", REPLACE),
     ("cluster", "name_prefix", "other", REPLACE),
     ("cluster", "adopt_task_id", "bid_2", NOTHING),
     ("volume", "volume_name", "models", IN_PLACE),
@@ -66,7 +72,12 @@ OPTIONAL = [row for row in MATRIX if row[1] not in ("max_price_per_hour", "insta
 # What taking an input out of the program does, where that is not what its row says.
 TAKEN_OUT = {("cluster", "on_preemption"): NOTHING, ("cluster", "paused"): NOTHING, ("cluster", "wait_for"): NOTHING}
 TAKEN_OUT |= {("cluster", "command"): NOTHING, ("volume", "interface"): NOTHING, ("volume", "allow_replace"): NOTHING}
+TAKEN_OUT |= {("cluster", "restart"): NOTHING}
 TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
+
+
+# What putting one into a program and a state without it does, where that is not what its row says.
+PUT_IN = {("cluster", "run_on"): NOTHING}
 
 
 def effect(kind: str, olds: dict[str, Any], news: dict[str, Any]) -> str:
@@ -116,9 +127,17 @@ def test_a_change_does_what_the_matrix_says(kind: str, name: str, value: Any, do
 @pytest.mark.parametrize(("kind", "name", "value", "does"), ABSENT, ids=lambda value: str(value)[:20])
 def test_putting_an_input_in_does_what_a_change_does(kind: str, name: str, value: Any, does: str) -> None:
     """From the default to a value is a change like any other."""
-    for beside, outcome in cases(does):
+    for beside, outcome in cases(PUT_IN.get((kind, name), does)):
         olds = {key: one for key, one in {**OLDS[kind], **beside}.items() if key != name}
         assert effect(kind, olds, {**olds, name: value}) == outcome
+
+
+def test_a_cluster_of_an_older_version_runs_its_command_at_the_first_boot_alone() -> None:
+    """A state without run_on means what its machines do, so that only the other value is a change."""
+    olds = {key: one for key, one in CLUSTER.items() if key != "run_on"}
+    assert effect("cluster", olds, olds) == NOTHING
+    assert effect("cluster", olds, {**olds, "run_on": "first_boot"}) == NOTHING
+    assert effect("cluster", olds, {**olds, "run_on": "every_boot"}) == REPLACE
 
 
 @pytest.mark.parametrize(("kind", "name", "value", "does"), OPTIONAL, ids=lambda value: str(value)[:20])
@@ -161,7 +180,8 @@ def test_an_input_left_out_and_its_default_are_the_same(kind: str) -> None:
     full = check(
         FIELDS[kind], {"instance_type": "8xa100", "max_price_per_hour": 5} if kind == "cluster" else {"size_gb": 1}
     )
-    bare = {one.name: full.inputs[one.name] for one in FIELDS[kind] if one.required}
+    # What a state without run_on stands for is not its default.
+    bare = {one.name: full.inputs[one.name] for one in FIELDS[kind] if one.required or one.name == "run_on"}
     assert len(full.inputs) > len(bare)
     assert effect(kind, full.inputs, bare) == effect(kind, bare, full.inputs) == NOTHING
 

@@ -27,6 +27,7 @@ GOOD = {"instance_type": "8xa100", "max_price_per_hour": 50.0, "region": CENTRAL
 def judged(market: Market, olds: Any = None, /, **changes: Any) -> Checked:
     """Judge as check does: a cluster that stays as it is, is not judged again."""
     found = cluster_fields.check_cluster({**GOOD, **changes})
+    cluster_fields.pin_run_on(found, olds or {})
     if not cluster_fields.is_unchanged(found, olds or {}):
         check_market(found, market)
     return found

@@ -71,7 +71,7 @@ def test_without_a_mark_nothing_is_made() -> None:
 def test_the_digest_is_the_one_that_names_always_had() -> None:
     """It is written into the service: over the replacing inputs, with secrets as a keyed hash."""
     public = dict.fromkeys(("instance_type", "num_instances", "region", "image", "ports", "volumes", "ssh_keys"))
-    least = check_cluster({**LEAST}).inputs
+    least = check_cluster({**LEAST, "run_on": "first_boot"}).inputs
     expected = {**public, "instance_type": "8xa100", "num_instances": 1, "region": "us-central5-a"}
     assert ClusterSpec.parse({**least, MARK: str(MINE)}).digest("key") == naming.spec_digest(expected, {}, "key")
     full = {
@@ -84,6 +84,16 @@ def test_the_digest_is_the_one_that_names_always_had() -> None:
     }
     secret = {"command": ["python", "train.py"], "env": {"TOKEN": "canary-token"}}
     assert ClusterSpec.parse(FULL).digest("key") == naming.spec_digest(full, secret, "key")
+    boots = {"run_on": "every_boot", "restart": "always", "preemption_signal": "SIGUSR1"}
+    assert ClusterSpec.parse({**FULL, **boots}).digest("key") == naming.spec_digest({**full, **boots}, secret, "key")
+
+
+def test_what_an_older_version_placed_is_not_what_runs_at_every_boot() -> None:
+    """A bid that it left is not taken over for one: its machines run the command at the first boot alone."""
+    old = ClusterSpec.parse(FULL)
+    assert ClusterSpec.parse({**FULL, "run_on": "first_boot", "restart": "never"}).digest("key") == old.digest("key")
+    assert ClusterSpec.parse({**FULL, "run_on": "every_boot"}).digest("key") != old.digest("key")
+    assert old.run_on == "first_boot"
 
 
 @pytest.mark.parametrize(

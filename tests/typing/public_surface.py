@@ -56,6 +56,9 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         ports=[8080],
         volumes=[VolumeMount(data, "/data"), {"volume_id": "vol_2", "mount_path": "/mnt/models"}],
         ssh_keys=["laptop"],
+        run_on="every_boot",
+        restart="on_failure",
+        preemption_signal="SIGUSR1",
         paused=False,
         wait_for="allocated",
         on_preemption="keep",
@@ -280,6 +283,9 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     GpuCluster("a", instance_type=number, max_price_per_hour=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, num_instances=1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, wait_for="ready")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, run_on="reboot")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, restart="on-failure")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, preemption_signal=10)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, on_preemption="restart")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, env={"DEBUG": 1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, ports=["8080"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,12 @@
+"""What runs on the machines: the texts that a start-up script installs there, and how they get into it.
+
+The service runs a start-up script at a machine's first boot alone, and keeps the boot disk until the bid ends. So the
+script installs a unit, `flow-command.service`, which runs the command at every boot; all that it needs lies in
+`/var/lib/flow-command/`, which only root can read.
+
+* `first_boot.sh`, `environment.sh`, `install.sh`, `command.service`, `job.service`: parts of the script, and the units;
+* `run_command.py`: runs the command, on the machine; `end_job.py`: ends the bid of a job from its machine. Both need
+  Python 3.10 and nothing else, and are never imported here;
+* `texts.py`: the files as they go over the wire;
+* `sections.py`: our sections in the Flow SDK's script builder, the one module that knows how a script is made.
+"""

@@ -1,0 +1,170 @@
+#!/bin/bash
+# Runs the command of this machine; flow-command.service starts it at every boot.
+#
+#     run_command.sh [SIGNAL]      SIGNAL, "SIGUSR1" for example, tells the command of a preemption
+#
+# The command has the same user, folder, environment and mounts at every boot. The installation writes into its folder:
+#
+#     environment  the exported variables of the first boot
+#     nodes        of several machines: computes the variables by which they know each other; else empty
+#     mounts       the folders that were mounted at the first boot, one a line
+#     command      what is run, an executable file; or
+#     container    creates the container "main", which is started again until the variables of `nodes` change
+#     job.json     of a job: the command runs at each boot until it has ended by itself; end_job.py then ends the bid
+#
+# The exit code is the command's. A power-off is no end of it: SIGTERM is passed on, and nothing is noted.
+cd "${FLOW_COMMAND_DIR:-/var/lib/flow-command}" || exit
+signal=$1
+notice_file=/opt/mithril/MITHRIL_SIGNAL.yml
+
+# Print when the notice that stands ends, in seconds; nothing where none stands. The file of an earlier boot can be there
+# still: its end has passed. Without a readable end a notice stands for ten minutes, twice as long as the service's do.
+notice() {
+    grep -qsE 'instance_status.*STATUS_(PREEMPTING|RELOCATING)' $notice_file || return
+    end=$(sed -n "s/.*end_time[\"' ]*: *[\"']*\([^\"']*\).*/\1/p" $notice_file)
+    end=$(date -d "${end:-none}" +%s 2>/dev/null) || end=$(($(stat -c %Y $notice_file) + 600))
+    if ((end > $(date +%s))); then echo $end; fi
+}
+
+# Print the processes that a process has started.
+children() {
+    cat /proc/$1/task/*/children
+}
+
+# Send a signal to the topmost processes that catch it, from a process downwards; it would kill any other. Fail where
+# none does.
+tell() {
+    if ((0x$(awk '/^SigCgt/{print $2}' /proc/$2/status) >> $1 - 1 & 1)); then
+        kill -$1 $2
+        return
+    fi
+    local child untold=1
+    for child in $(children $2); do
+        if tell $1 $child; then untold=0; fi
+    done
+    return $untold
+}
+
+# Tell the command of each notice, once; again of one that was withdrawn and came back. A command that does not catch
+# the signal yet is told later.
+watch() {
+    told=
+    while sleep 0.5; do
+        now=
+        if [ -e $notice_file ]; then now=$(notice); fi
+        if [ -z "$now" ]; then
+            told=
+        elif [ $now != "$told" ] && tell $(kill -l $signal) $(main_process); then
+            told=$now
+            echo "[flow-command] notice of a preemption: $signal sent"
+        fi
+    done
+}
+
+# Print the process at the top of the command.
+main_process() {
+    if [ -e container ]; then docker inspect -f '{{.State.Pid}}' main; else echo $process; fi
+}
+
+# Ask a process to end, and all that it has started.
+end_all() {
+    local child
+    for child in $(children $1); do end_all $child; done
+    kill $1
+}
+
+# Wait for the process that is the command, or waits for its container; `code` is its exit code. A signal to this shell
+# interrupts `wait`.
+await() {
+    process=$1
+    if [ "$signal" ]; then watch & fi
+    watcher=$!
+    wait $process
+    code=$?
+    while kill -0 $process; do
+        wait $process
+        code=$?
+    done
+    if [ "$signal" ]; then kill $watcher && wait $watcher; fi
+    process=
+} 2>/dev/null
+
+# Become the command, which is the file $1.
+become() {
+    . ./environment
+    . ./nodes
+    cd /workspace && exec "$1"
+}
+
+# Start the container; make it anew where it is missing, or the machines know each other by other variables.
+start_container() {
+    until docker info >/dev/null 2>&1; do sleep 2; done
+    if ! docker container inspect main >/dev/null 2>&1 || ! cmp -s variables made; then
+        docker logs main 2>/dev/null
+        docker rm -f main >/dev/null 2>&1
+        (. ./environment; . ./nodes; . ./container) >/dev/null && cp variables made
+    fi
+    docker start main >/dev/null
+}
+
+# Run the container to its end. Where docker is down or restarts, its command has not ended by itself.
+run_container() {
+    attempts=0
+    until [ "$is_stopping" ] || [[ $code =~ ^[0-9]+$ && $(systemctl is-active docker) != *activating ]]; do
+        until start_container; do
+            if ((++attempts > 60)); then code=126; return; fi
+            sleep 5
+        done
+        docker wait main >code &
+        await $!
+        read -r code <code
+    done
+}
+
+# Let end_job.py do its work, again where it failed; the command does not run again meanwhile.
+end_job() {
+    pause=5
+    until python3 end_job.py "$@"; do
+        sleep $pause
+        ((pause *= 2))
+    done
+    exit
+}
+
+# The machine is shut down, or the unit is stopped: ask the command to end.
+stop() {
+    is_stopping=1
+    if [ -z "$process" ]; then exit 0; fi
+    if [ -e container ]; then docker stop -t 60 main; else end_all $process; fi
+} >/dev/null 2>&1
+
+trap stop TERM
+if [ -e job-exit ]; then end_job report; fi
+while read -r folder; do
+    until mountpoint -q $folder || mount $folder; do sleep 5; done
+done <mounts
+if [ -e /usr/bin/nvidia-smi ]; then
+    for _ in {1..24}; do nvidia-smi -L >/dev/null && break; sleep 5; done
+fi
+until (. ./environment; . ./nodes; echo ${NODE_RANK:-0} >rank; echo "$HEAD_NODE $HEAD_NODE_IP $NUM_NODES $NODE_RANK $GPU_COUNT $MASTER_ADDR $MASTER_PORT" >variables); do sleep 5; done
+while :; do
+    while [ "$(notice)" ]; do sleep 1; done
+    rm -f /var/lib/flow/workload-exit
+    code=
+    if [ -e container ]; then
+        run_container
+    else
+        become $PWD/command &
+        echo $! >/var/run/flow-user-workload.pid
+        await $!
+    fi
+    if [ "$is_stopping" ]; then exit 0; fi
+    printf "EXIT_CODE=$code\nEXITED_AT=$(date -u +%FT%TZ)\n" >/var/lib/flow/workload-exit
+    echo "[flow-command] the command ended with exit code $code"
+    if [ ! -e job.json ]; then exit $code; fi
+    # A job that ends while a notice stands has not ended: it saved its work, and runs again.
+    if [ -z "$(notice)" ]; then
+        if [ $(<rank) != 0 ]; then exit 0; fi
+        end_job exited $code
+    fi
+done
