@@ -8,8 +8,8 @@
     import infra  # the program
 
 Clusters are running, or paused where the program says so; jobs are running, or have succeeded where the program waits
-for their end; volumes exist at once. The outputs have the same types as the real ones. Inputs are not checked and nothing is
-rented: to test the effect of a change or of the market, use the fake cloud.
+for their end; volumes exist at once. The outputs have the same types as the real ones. Inputs are not checked and nothing
+is rented: to test the effect of a change or of the market, use the fake cloud.
 """
 
 from __future__ import annotations
