@@ -71,7 +71,8 @@ FIELDS: tuple[Field, ...] = (
     *NOTICE,
     Field(
         "paused", "boolean", boolean, Change.UPDATE, default=False,
-        doc="Whether to give the machines back but keep the bid. A pause loses what is on the machines' own disks.",
+        doc="Whether to give the machines back but keep the bid. A pause loses what is in memory, and may "
+        "lose `/mnt/local`; boot disks and volumes are kept.",
     ),
     Field(
         "wait_for", "string", one_of(*WAIT_FOR), Change.UPDATE, default="running",

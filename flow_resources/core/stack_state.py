@@ -16,6 +16,7 @@ from typing import Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import MARK, SERVICE
+from flow_resources.core.job_status import is_finished
 from flow_resources.core.models import Named, moment_of
 from flow_resources.core.naming import Mark, take_apart
 
@@ -131,6 +132,13 @@ class RecordedThing:
     name: str | None
     service: str | None
     project: str | None
+    has_ended: bool = False
+    """Whether it is recorded as ended for good, as a job is: the service may have forgotten it."""
+
+    @property
+    def kind(self) -> str:
+        """The name of its class, the last part of its type token; empty where the URN has none."""
+        return "".join(self.urn.split("::")[2:3]).rpartition(":")[2]
 
 
 def recorded_things(export: Any) -> list[RecordedThing]:
@@ -164,7 +172,14 @@ def _is_ours(row: Mapping[str, Any]) -> bool:
 def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:
     outputs = row.get("outputs") or {}
     name = _text(outputs, "task_name") or _text(outputs, "volume_name")
-    return RecordedThing(str(row["urn"]), str(row["id"]), name, _text(outputs, SERVICE), _text(outputs, "project"))
+    return RecordedThing(
+        str(row["urn"]),
+        str(row["id"]),
+        name,
+        _text(outputs, SERVICE),
+        _text(outputs, "project"),
+        has_ended=is_finished(outputs),
+    )
 
 
 def _rows(deployment: dict[str, Any], name: str) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_resources.core import cluster_fields
+from flow_resources.core.boots import describe_change
 from flow_resources.core.hidden import Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
@@ -55,7 +56,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
         """Warn of a pause."""
         if "paused" in update.inputs and news.get("paused"):
-            op.warn_once("pausing loses what is on the machines' own disks")
+            op.warn_once("pausing loses what is in memory, and may lose /mnt/local; boot disks and volumes are kept")
 
     def parse(self, props: Mapping[str, Any]) -> ClusterSpec:
         """Parse the inputs."""
@@ -114,11 +115,10 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         return {name: live.get(name, value) for name, value in inputs.items()}
 
     def report_drift(self, op: Operation, seen: ClusterSnapshot, record: Record) -> None:
-        """Tell of detached volumes, which replace nothing by themselves, and of a new status."""
+        """Tell of detached volumes, which replace nothing by themselves, of a new status, and what runs again."""
         bids.warn_of_detached(op, seen, record)
-        status = record.text("status")
-        if status not in (None, seen.status):
-            op.report.progress(f"was {status}, now {seen.message}", keep=True)
+        if change := describe_change(record.outputs or {}, seen):
+            op.report.progress(change, keep=True)
 
 
 CLUSTER = GpuCluster()

@@ -7,9 +7,9 @@
 
     import infra  # the program
 
-Clusters are running, or paused where the program says so; jobs are running, or have succeeded where the program waits
-for their end; volumes exist at once. The outputs have the same types as the real ones. Inputs are not checked and nothing
-is rented: to test the effect of a change or of the market, use the fake cloud.
+Clusters and jobs are running, or paused where the program says so, a job that the program waits for to its end has
+succeeded, and volumes exist at once, with outputs of the same types as the real ones. Inputs are not checked, and
+nothing is rented: to test the effect of a change or of the market, use the fake cloud.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynami
 JOB = "pulumi-python:dynamic/flow:Job"
 STACK = "pulumi:pulumi:StackReference"
 PROJECT, REGION = "proj_mocked", "us-central5-a"
-CREATED_AT = "2026-01-01T00:00:00+00:00"
+CREATED_AT, ENDED_AT = "2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00+00:00"
 
 
 class FlowMocks(pulumi.runtime.Mocks):
-    """`pulumi.runtime.Mocks` for programs with GpuCluster, Job and Volume; subclass it to mock other providers.
+    """`pulumi.runtime.Mocks` for programs with resources of this package; subclass it to mock those of other providers.
 
     `resources` lists what the program registered, as (type, name, inputs).
 
@@ -107,14 +107,12 @@ def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _job(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    has_ended = inputs.get("wait_for") == "ended"
-    cluster = _cluster(name, id_, inputs)
-    outputs = {key: value for key, value in cluster.items() if key != "private_ips"}
-    outputs |= {"started_at": CREATED_AT}
-    if has_ended:
-        outputs |= {"status": "succeeded", "status_message": "succeeded", "exit_code": 0, "ended_at": CREATED_AT}
-        outputs |= {key: [] for key in ("instances", "public_ips", "ssh_commands")}
-    return outputs
+    running = {**_cluster(name, id_, inputs), "started_at": CREATED_AT}
+    del running["private_ips"]
+    if inputs.get("wait_for") != "ended":
+        return running
+    ended = {"status": "succeeded", "status_message": "succeeded", "exit_code": 0, "ended_at": ENDED_AT}
+    return {**running, **ended, "instances": [], "public_ips": [], "ssh_commands": []}
 
 
 def _volume(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -301,3 +301,23 @@ def test_a_key_without_an_id_is_no_key() -> None:
     """It could not be revoked."""
     with pytest.raises(ValueError, match="no id"):
         JobKey.read({"name": NAME})
+
+
+# -- a listing that lags -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lag", [3.0, 8.0])
+def test_a_lost_key_that_is_listed_late_is_revoked_too(clean_environment: None, lag: float) -> None:
+    """Before the next one is made, or after it."""
+    service_time = Clock(datetime.now(timezone.utc).timestamp())
+    with FakeMithril(list_lag_seconds=lag, clock=service_time) as cloud:
+        clock = SkippingClock()
+        sleep = clock.sleep
+        clock.sleep = lambda seconds: (sleep(seconds), service_time.advance(seconds=seconds))[0]  # type: ignore[method-assign]
+        stack = Stack({"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url}, clock=clock)
+        stack.operation()
+        cloud.faults.add(method="POST", path=KEYS, kind="reset", when="after")
+        key = operation("create").cloud.mint_job_key(NAME, in_days())
+        service_time.advance(seconds=lag)
+        assert live(cloud) == [key.id]
+        assert len(rows(cloud)) == 2
