@@ -189,12 +189,16 @@ class Cloud:
 
     def mount_paths(self, bid_id: str) -> dict[str, str]:
         """Return where a bid mounts its volumes, by volume id, as far as its launch says."""
+        return mounts_in(self.startup_script(bid_id))
+
+    def startup_script(self, bid_id: str) -> str:
+        """Return the start-up script of a bid; empty where the service does not say."""
         try:
             with self._sdk(f"read bid {bid_id}") as sdk:
                 launch = sdk.api.get_bid(bid_id).get("launch_specification") or {}
         except NotFoundError:
-            return {}
-        return mounts_in(str(launch.get("startup_script") or ""))
+            return ""
+        return str(launch.get("startup_script") or "")
 
     def bids_named(self, name: str) -> list[Bid]:
         """Return the bids of exactly this name, newest first, those that have ended included."""

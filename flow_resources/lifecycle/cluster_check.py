@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from flow_resources.cloud import has_command_unit
 from flow_resources.core import cluster_fields, money
 from flow_resources.core.hidden import MARK, Identity
 from flow_resources.core.inputs import Checked, changed
@@ -28,8 +29,9 @@ from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.spelling import keep_spellings
 from flow_resources.lifecycle.takeover import ADOPTION_REMEDY, may_adopt
 
-# Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
-# any takes 4,400 of the 10,000 characters, an image 1,800. Building a script takes 20 ms, so small ones are not built.
+# Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. The longest script
+# without any takes 8,100 of the 10,000 characters: with a container, several machines and a signal. Building a script
+# takes tens of milliseconds, so small ones are not built.
 SHORT, FEW = 500, 3
 _MOUNTS = [one for one in cluster_fields.FIELDS if one.name == "volumes"]
 
@@ -51,7 +53,7 @@ def check_cluster(op: Operation, found: Checked, olds: Mapping[str, Any], identi
     resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
     keep_spellings(op, found, olds, market, identity.mark)
     if cluster_fields.pin_run_on(found, olds) and cluster_fields.has_work(found):
-        op.warn_once(_FIRST_BOOT_ALONE.format("this cluster was placed before `run_on` existed, or adopted"))
+        op.warn_once(_FIRST_BOOT_ALONE.format("this cluster was adopted, or placed before `run_on` existed"))
     if market:
         with op.collecting_failures(found):
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
@@ -152,6 +154,10 @@ def _check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -
     problem = _differences(op, bid, market, Launched.of_check(found), *known)
     if problem:
         found.fail("adopt_task_id", f"names a task that {problem}", id_, ADOPTION_REMEDY)
+    elif not has_command_unit(op.cloud.startup_script(id_)):
+        cluster_fields.pin_adopted(found)
+        if cluster_fields.has_work(found):
+            op.warn_once(_FIRST_BOOT_ALONE.format(f"the task {id_} was not placed by this package"))
     return not problem
 
 
