@@ -66,7 +66,7 @@ def test_sweep_finds_what_a_destroy_after_a_crash_leaves(clean_environment, name
         nth += 1
         with FakeMithril() as cloud:
             stack = matrix.open_stack(cloud, FakeClock())
-            matrix.prepare(stack, scenario)
+            matrix.prepare(cloud, stack, scenario)
             foreign = cloud.add_bid("by-hand")["fid"]
             cloud.clear_requests()
             error_line = matrix.run_with_fault(cloud, stack, scenario, nth, crash)
