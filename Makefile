@@ -15,7 +15,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.t
 # The environment of a recipe line: the venv and a working `pulumi` on PATH, as `make env` prints it.
 ON_PATH := lines="$$($(PY) tools/env.py)" && eval "$$lines"
 
-.PHONY: help setup env demo check test faults sweep package bench docs clean FORCE
+.PHONY: help setup env demo check test faults machines sweep package bench docs clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## list what there is
@@ -40,12 +40,15 @@ check: $(STAMP) ## lint, format, types, layering
 
 # The fast floors first, and the engine only when they hold: the last line that pytest prints is the verdict.
 test: $(STAMP) ## all tests: first without, then with the Pulumi engine
-	@$(PY) -m pytest -n $(TEST_JOBS) --dist worksteal -m 'not engine and not faults and not package'
-	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) --dist loadgroup -m 'engine and not faults and not package'
+	@$(PY) -m pytest -n $(TEST_JOBS) --dist worksteal -m 'not engine and not faults and not machines and not package'
+	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) --dist loadgroup -m 'engine and not faults and not machines and not package'
 
 faults: $(STAMP) ## the whole fault matrix: every call of every verb, every fault, also through the engine (many minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -p no:logging tests/faults
 	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) --dist loadgroup -m 'engine and faults'
+
+machines: $(STAMP) ## all tests on machines that boot: Linux, as root, with Debian's systemd-container and mmdebstrap
+	@$(ON_PATH) && $(PY) -m pytest -n $(TEST_JOBS) tests/machines
 
 sweep: $(STAMP) ## the long property-based runs (some minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -m sweep

@@ -41,7 +41,18 @@ def check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) ->
     problem = _differences(op, bid, market, Launched.of_check(found), *known)
     if problem:
         found.fail("adopt_task_id", f"names a task that {problem}", id_, ADOPTION_REMEDY)
+    else:
+        _drop_run_on(op, found, id_)
     return not problem
+
+
+def _drop_run_on(op: Operation, found: Checked, id_: str) -> None:
+    """Record no `run_on` for an adopted task whose machines run their command at the first boot alone."""
+    if found.inputs.get("run_on") != "every_boot" or op.cloud.runs_at_every_boot(id_):
+        return
+    del found.inputs["run_on"]
+    if cluster_fields.has_work(found):
+        op.warn_once(_FIRST_BOOT_ALONE.format(f"the task {id_} was not placed with `run_on`"))
 
 
 def find_adoptable(op: Operation, spec: ClusterSpec, id_: str) -> Bid:

@@ -14,13 +14,11 @@ from support.stack import Stack, cluster, job, settings_of
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.core.job_status import BID_ENDED
-from flow_resources.core.naming import Mark, compose
 from flow_resources.core.stack_state import read_state
 from flow_resources.testing import FakeMithril
 
 OLD = "http://old-name.example"
 NOW = ("--yes", "--min-age", "0")
-SCRIPT_OF_A_JOB = "#!/bin/bash\necho '{\"placed_cents\": 5000}' > job.json\n"
 
 
 @pytest.fixture
@@ -97,12 +95,11 @@ def test_the_key_that_an_ended_job_left_is_revoked_and_the_next_up_runs_nothing(
 
 @pytest.mark.parametrize("by_id", [False, True])
 def test_the_bid_of_a_job_is_not_adopted_as_a_cluster(
-    cloud: FakeMithril, beside: FakeStack, capsys: pytest.CaptureFixture[str], by_id: bool
+    cloud: FakeMithril, stack: Stack, beside: FakeStack, capsys: pytest.CaptureFixture[str], by_id: bool
 ) -> None:
-    """Its machine would end the cluster."""
-    mark = Mark.of("acme/training/dev", "train")
-    of_job = cloud.add_bid(compose("train", mark, "9c01d2", 1), startup_script=SCRIPT_OF_A_JOB)["fid"]
-    other = cloud.add_bid(compose("trainer", mark, "9c01d2", 1))["fid"]
+    """Its machine would end the cluster: its start-up script says what it is."""
+    stack.up({"train": job(), "trainer": cluster()})
+    of_job, other = (stack.state.pop(name).id for name in ("train", "trainer"))
     assert main(["adopt", "--stack", "dev", *([of_job, other] if by_id else ["--all"])]) == 0
     printed = capsys.readouterr()
     assert re.findall(r'adopt_task_id="(\w+)"', printed.out) == [other]
