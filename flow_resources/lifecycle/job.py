@@ -114,7 +114,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
     def place(self, op: Operation, spec: JobSpec, generation: int, listed: Sequence[Bid]) -> Bid:  # noqa: ARG002
         """Place a bid with a key of its own; or return the bid of a run that has ended and that no state records."""
         begun = op.cloud.service_now()
-        free = bids.find_free_name(op, spec, generation)
+        free = bids.find_free_name(op, spec, self.words, generation)
         if earlier := self._find_earlier_run(op, spec, free.before):
             return earlier
         launch = bids.prepare(op, spec, free.name)
