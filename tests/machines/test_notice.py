@@ -91,7 +91,7 @@ def test_a_training_that_saves_on_the_signal_loses_no_step(
         follower.wait_for(lambda: not machine.is_up, "the machine is off")
         follower.power_on(bid)
     machine.wait_for(lambda: log().count("from step") == 3)
-    machine.power_off()
+    machine.pull_the_plug()
     steps = [int(step) for step in (data / "steps").read_text().splitlines()]
     assert steps == list(range(len(steps))), "no step twice, none left out"
 
