@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flow_resources.cluster import GpuCluster, Instance
     from flow_resources.errors import FlowResourcesError
     from flow_resources.exports import export_cluster, export_volume
+    from flow_resources.job import Job
     from flow_resources.mounts import VolumeMount, VolumeMountDict
     from flow_resources.references import ClusterReference, VolumeReference
     from flow_resources.volume import Volume
@@ -23,6 +24,7 @@ __all__ = [
     "FlowResourcesError",
     "GpuCluster",
     "Instance",
+    "Job",
     "Volume",
     "VolumeMount",
     "VolumeMountDict",
@@ -36,6 +38,7 @@ _HOMES = {
     "FlowResourcesError": "errors",
     "GpuCluster": "cluster",
     "Instance": "cluster",
+    "Job": "job",
     "Volume": "volume",
     "VolumeMount": "mounts",
     "VolumeMountDict": "mounts",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.errors import one_line
+from flow_resources.lifecycle.stored_states import HISTORY_LENGTH
 
 if TYPE_CHECKING:
     from pulumi.automation import LocalWorkspace
@@ -44,6 +45,17 @@ def state(stack: str, report: Report) -> Any | None:
         return stored_state(_workspace(), stack)
     except Exception as error:  # noqa: BLE001 - as above
         report.progress(f"the state of the stack {stack} could not be read: {describe(error)}", keep=True)
+        return None
+
+
+def history(stack: str, report: Report) -> Any | None:
+    """Return the last `HISTORY_LENGTH` operations of a stack, newest first; None where they cannot be read."""
+    workspace, size = _workspace(), str(HISTORY_LENGTH)
+    command = ["stack", "history", "--json", "--full-dates", "--page-size", size, "--page", "1", "--stack", stack]
+    try:
+        return json.loads(workspace.pulumi_command.run(command, workspace.work_dir, WHOLE_NAMES).stdout)
+    except Exception as error:  # noqa: BLE001 - as above
+        report.progress(f"the history of the stack {stack} could not be read: {describe(error)}", keep=True)
         return None
 
 

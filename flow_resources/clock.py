@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import datetime, timezone
 
 
 class Clock:
@@ -16,6 +17,10 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         time.sleep(seconds)
+
+    def utc(self) -> datetime:
+        """Return the time of day."""
+        return datetime.now(timezone.utc)
 
     def jitter(self) -> float:
         """Return a factor around 1, so that many processes do not ask in step."""

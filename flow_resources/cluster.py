@@ -76,8 +76,9 @@ TYPE = "pulumi-python:dynamic/flow:GpuCluster"
 class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     """Spot GPU machines: one bid on Mithril, one Flow task, `num_instances` machines, all of them or none.
 
-    A preempted bid is not gone: it stays in the auction and comes back when its price wins again. `pulumi destroy`
-    ends it. What is on the machines' own disks is lost by preemption, pause and replacement; volumes are not.
+    A preempted bid is not gone: it stays in the auction and comes back when its price wins again, and the command runs
+    again. `pulumi destroy` ends it. Preemption and pause lose what is in memory, may lose `/mnt/local`, and keep the
+    boot disks; a replacement loses these, too. Volumes keep their data.
     """
 
     task_name: pulumi.Output[str]

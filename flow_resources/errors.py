@@ -9,7 +9,8 @@
     ├── ApprovalPendingError  202, held for the account owner's approval: nothing exists yet
     ├── OwnershipError        something that is not ours stands where ours should
     ├── TerminatedError       the bid is terminal: a refresh, then an `up`, makes a new one
-    └── NotReadyError         the time limit passed; the id is recorded and the next `up` goes on
+    ├── NotReadyError         the time limit passed; the id is recorded and the next `up` goes on
+    └── JobFailedError        a job that was waited for has failed: it is recorded as failed, and nothing runs again
 
 No type of the Flow SDK or of an HTTP library leaves `cloud/`: it travels as the `__cause__` of one of these.
 Messages name what was asked, what is wrong and what to do, and never carry a key.
@@ -62,6 +63,15 @@ class TerminatedError(FlowResourcesError):
 
 class NotReadyError(FlowResourcesError):
     """What was asked for did not come about within the time limit."""
+
+
+class JobFailedError(FlowResourcesError):
+    """The work of a job failed, which an `up` tells once."""
+
+    def __init__(self, message: str, remedy: str, snapshot: object) -> None:
+        super().__init__(message, remedy)
+        self.snapshot = snapshot
+        """The job as it was seen, which is recorded."""
 
 
 def one_line(text: str, limit: int = 600) -> str:

@@ -28,10 +28,12 @@ from pulumi.dynamic.dynamic import serialize_provider
 from flow_resources.core.hidden import (
     DELETED_WITH,
     DELETED_WITH_REFUSED,
+    ENDED,
     MARK,
     OWNER,
     RECORDED,
     REPLACED_WITH,
+    TIMEOUT,
     TOKEN,
     URN,
     RecordedId,
@@ -64,6 +66,7 @@ def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> d
     # Not the URN's Output itself: it depends on the parent, and a child's input must not.
     return {
         **({REPLACED_WITH: True} if opts.replace_with else {}),
+        **({TIMEOUT: opts.custom_timeouts.create} if opts.custom_timeouts and opts.custom_timeouts.create else {}),
         OWNER: owner,
         URN: pulumi.Output.from_input(urn.future()),
         RECORDED: pulumi.Output.from_input(_recorded(owner, urn, _aliases_of(type_token, name, opts))),
@@ -103,7 +106,7 @@ def index_of(state: Mapping[str, Any]) -> Index:
         id_ = outputs.get("task_id") or outputs.get("volume_id")
         if id_:
             created_at, region = (str(outputs.get(name) or "") for name in ("created_at", "region"))
-            entry = RecordedId(id_, created_at, region=region)
+            entry = RecordedId(id_, created_at, region=region, has_ended=bool(outputs.get(ENDED)))
             if MARK in outputs:  # what is only read (`get`) is not Pulumi's to replace
                 index.setdefault(urn, []).append(entry)
             if parts := take_apart(str(outputs.get("task_name") or outputs.get("volume_name") or "")):

@@ -17,6 +17,8 @@ from typing import Any
 CUT = "…"
 _SHORTEST, _SHORTEST_PIECE = 4, 8  # anything shorter occurs in ordinary text, so replacing it would protect nothing
 _LONGEST_TEXT = 50_000  # no message shows more; a service can echo megabytes
+_KEY = re.compile(r"fkey_[\w-]{6,}")
+"""An API key of the service, known or not; what a listing shows of one is shorter."""
 _PIECES = re.compile(r"[\s\"'`\\=]+")
 
 
@@ -45,7 +47,10 @@ class Redactor:
                     self._index = None
 
     def redact(self, text: str) -> str:
-        """Replace every secret in a text, also one that is cut off by its end. A text is cut to 50,000 characters."""
+        """Replace every secret in a text, also one that is cut off by its end. A text is cut to 50,000 characters.
+
+        Any API key of the service is a secret: the answer to a request for one can be lost, or refused, with it inside.
+        """
         with self._lock:
             index = self._index = self._index or _Index(self._secrets)
         text, shown, end = text[:_LONGEST_TEXT], list[str](), 0
@@ -54,7 +59,7 @@ class Redactor:
                 if at >= end:  # else it overlaps the secret before it, and both are one stretch
                     shown += [text[end:at], CUT]
                 end = max(end, at + length)
-        return "".join([*shown, text[end:]])
+        return _KEY.sub(CUT, "".join([*shown, text[end:]]))
 
 
 class _Index:

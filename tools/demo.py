@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "02-volumes"
 MACHINES, VOLUMES, MARKET, BOOT_SECONDS = 4, 2, 12.0, 4.0
 STEPS = 8
+COMMAND, HERE = "python3 /data/train.py --checkpoint /data/model.ckpt", "    num_instances=4,\n"
 # The example exports what another program needs; a spectator also wants to see how the cluster is.
 STATUS = 'pulumi.export("status", cluster.status)\n'
 CONSOLE = sys.stdout.isatty()
@@ -77,7 +78,8 @@ class Demo:
         self.environment = environment(folder, mithril)
         self.done = 0
         shutil.copytree(EXAMPLE, self.project, ignore=shutil.ignore_patterns("Pulumi.*.yaml", "__pycache__"))
-        self.program.write_text(self.program.read_text() + STATUS)
+        # The example runs nothing; what comes back after a preemption is best seen where something runs.
+        self.program.write_text(self.program.read_text().replace(HERE, f'{HERE}    command="{COMMAND}",\n') + STATUS)
 
     def run(self) -> None:
         """Rent, look, re-price, lose, get back, give back."""
@@ -111,10 +113,16 @@ class Demo:
         mithril.preempt(bid)
         self.refresh("preempted")
 
-        self.headline("The bid wins again: the machines come back")
+        self.headline("The bid wins again: the machines boot from the disks that they had, and the command runs again")
         mithril.release(bid)
         self.wait_for_machines()
-        self.refresh("running")
+        printed = self.refresh("running")
+        self.true("now 4/4 machines running: the command runs again" in printed, "the row does not say what runs again")
+        for boot in mithril.boots(bid):
+            if boot["name"].endswith("-1"):
+                print(f"boot {boot['number']} of {boot['name']}: {', '.join(boot['runs']) or 'nothing'} runs")
+        runs = {tuple(boot["runs"]) for boot in mithril.boots(bid) if boot["number"] > 1}
+        self.true(runs != {()} and len(runs) == 1, f"at a later boot runs {runs}")
 
         self.headline("Give everything back")
         self.pulumi("destroy", "--yes")
@@ -127,11 +135,12 @@ class Demo:
         bold, plain = ("\033[1m", "\033[0m") if CONSOLE else ("", "")
         print(f"\n{bold}[{self.done}/{STEPS}] {text}{plain}", flush=True)
 
-    def refresh(self, status: str) -> None:
-        """Refresh, show the status that the program exports, and hold it against what it must be."""
-        self.pulumi("refresh", "--yes", "--run-program")
+    def refresh(self, status: str) -> str:
+        """Refresh, show the status that the program exports, hold it against what it must be; return the rows."""
+        printed = self.pulumi("refresh", "--yes", "--run-program")
         seen = self.pulumi("stack", "output", "status").strip()
         self.true(seen == status, f"the status is {seen!r}, it should be {status!r}")
+        return printed
 
     def wait_for_machines(self) -> None:
         """Wait until the fake's machines have booted."""

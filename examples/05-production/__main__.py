@@ -1,6 +1,6 @@
 import pulumi
 
-from flow_resources import GpuCluster, Volume, VolumeMount
+from flow_resources import GpuCluster, Job, Volume, VolumeMount
 
 config = pulumi.Config()
 keep_data = config.require_bool("keepData")
@@ -17,15 +17,30 @@ corpus = Volume(
     opts=pulumi.ResourceOptions(retain_on_delete=keep_data),
 )
 
-trainer = GpuCluster(
-    "trainer",
+# Infrastructure: has to stay. The bid is high, so that it is rarely preempted; the command comes back with the machine.
+server = GpuCluster(
+    "server",
     instance_type="8xa100",
     num_instances=config.require_int("machines"),
     max_price_per_hour=config.require_float("bid"),  # USD per machine and hour
-    env={"WANDB_API_KEY": config.require_secret("wandbKey")},
+    command="python3 /mnt/corpus/serve.py --model /data/model",
+    restart="always",
     volumes=[VolumeMount(checkpoints, "/data"), VolumeMount(corpus, "/mnt/corpus")],
 )
 
-pulumi.export("ssh", trainer.ssh_commands)
-pulumi.export("max_cost_per_hour", trainer.max_cost_per_hour)
+# A training: may be interrupted, and ends by itself. The bid is a little over the market; `up` does not wait for it.
+training = Job(
+    "training",
+    instance_type="8xa100",
+    max_price_per_hour=13.0,
+    command="python3 /mnt/corpus/train.py --checkpoint /data/model",
+    env={"WANDB_API_KEY": config.require_secret("wandbKey")},
+    volumes=[VolumeMount(checkpoints, "/data"), VolumeMount(corpus, "/mnt/corpus")],
+    preemption_signal="SIGUSR1",
+    max_run_time_hours=72,
+    opts=pulumi.ResourceOptions(depends_on=[server]),  # what has to stay comes first
+)
+
+pulumi.export("ssh", server.ssh_commands)
+pulumi.export("max_cost_per_hour", {"server": server.max_cost_per_hour, "training": training.max_cost_per_hour})
 pulumi.export("volumes", {"checkpoints": checkpoints.volume_id, "corpus": corpus.volume_id})

@@ -6,12 +6,17 @@ from flow_resources import GpuCluster, Volume, VolumeMount
 
 MACHINES, GPUS = 4, 8
 
-# Each machine installs PyTorch, waits for the training's code on the volume, and finds the others in start.py.
+# Runs at every boot. The boot disk is kept, so that PyTorch is installed once. Then each machine waits for the code on
+# the volume, and finds the others in start.py: after a preemption their addresses and ranks are others.
 COMMAND = f"""#!/bin/bash
 set -e
-uv venv --python 3.12 torch
+if [ ! -f torch/installed ]; then
+  rm -rf torch
+  uv venv --python 3.12 torch
+  uv pip install --python torch/bin/python torch==2.6.0 numpy
+  touch torch/installed
+fi
 . torch/bin/activate
-uv pip install torch==2.6.0 numpy
 until [ -f /data/train.py ]; do sleep 5; done
 cat >start.py <<'END'
 {(Path(__file__).parent / "start.py").read_text()}END
@@ -27,6 +32,7 @@ trainer = GpuCluster(
     region="us-central5-a",
     command=COMMAND,  # no image: a container of the Flow SDK has its own network, which NCCL cannot use
     env={"CHECKPOINT": "/data/checkpoint.pt"},
+    preemption_signal="SIGUSR1",  # train.py saves on it
     volumes=[VolumeMount(data, "/data")],
 )
 pulumi.export("ssh", trainer.ssh_commands)

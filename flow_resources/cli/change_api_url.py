@@ -124,12 +124,9 @@ def _write(stack: SelectedStack, export: Any, url: str) -> None:
 
 def _lines(change: Change, arguments: argparse.Namespace, config: dict[str, str], *, is_written: bool) -> Iterator[str]:
     """Yield what a person is told."""
-    from flow_resources.cli.look_up import FOUND
     from flow_resources.cli.sweep_report import table
 
-    rows = [
-        [one.thing.id, one.thing.name or "?", one.thing.service or "?", one.problem or FOUND] for one in change.found
-    ]
+    rows = [[one.thing.id, one.thing.name or "?", one.thing.service or "?", _describe(one)] for one in change.found]
     yield from table(["ID", "NAME", "RECORDED AT", "AT THE NEW ADDRESS"], rows)
     if change.problems:
         return
@@ -145,6 +142,13 @@ def _lines(change: Change, arguments: argparse.Namespace, config: dict[str, str]
     if config.get("flow:apiUrl", "").rstrip("/") != change.url:
         command = shlex.join(["pulumi", "config", "set", "flow:apiUrl", change.url, "--stack", change.stack])
         yield f"`{command}` lets the stack use it."
+
+
+def _describe(one: LookedUp) -> str:
+    """Say what a thing is at the new address."""
+    from flow_resources.cli.look_up import FOUND
+
+    return one.problem or f"{FOUND}{': ' if one.note else ''}{one.note}"
 
 
 def _writing_command(arguments: argparse.Namespace) -> str:
@@ -173,11 +177,12 @@ def _document(change: Change, *, is_written: bool) -> dict[str, Any]:
         "resources": [
             {
                 "urn": one.thing.urn,
-                "kind": one.kind.resource.name if one.kind else None,
+                "kind": (one.thing.kind or one.kind.resource.name) if one.kind else None,
                 "id": one.thing.id,
                 "name": one.thing.name,
                 "recorded_service": one.thing.service,
                 "problem": one.problem or None,
+                "note": one.note or None,
             }
             for one in change.found
         ],

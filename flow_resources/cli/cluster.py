@@ -1,4 +1,8 @@
-"""Clusters, as the commands list and write them: the live bids of the project."""
+"""Clusters, as the commands list and write them: the live bids of the project.
+
+The bid of a job is one of them for `sweep`, which ends every orphan by the same request. `adopt` leaves it out: no
+program can adopt a job, and a cluster that ends itself is none.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from flow_resources.cloud import Cloud
 from flow_resources.core import money
 from flow_resources.core.market import named
 from flow_resources.core.models import Bid, InstanceType
+from flow_resources.core.naming import take_apart
 from flow_resources.core.placement_fields import instance_type
 from flow_resources.errors import (
     AccountMismatchError,
@@ -30,6 +35,7 @@ _NOT_READ_BACK = (
     '# command="...", image="...", ports=[...],',
     '# env={"NAME": pulumi.Config().require_secret("NAME")},  # needs `import pulumi`',
 )
+_OF_A_JOB = "it is the bid of a Job, which ends itself and which no program can adopt"
 _WITHOUT_MACHINES = {"pending", "preempted", "preempting", "failed", "unknown"}
 
 
@@ -42,6 +48,7 @@ class Task:
     """In the words of `GpuCluster.status`."""
     mounts: Mapping[str, str] = field(default_factory=dict)
     """The mount paths that are known, by volume id."""
+    is_of_job: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,8 @@ class ClusterKind(CommandKind[Bid]):
         for bid in things:
             seen = op.cloud.observe(bid.id, begun_after)
             if seen is not None and not seen.bid.ended:
-                tasks.append(Task(seen.bid, seen.status, op.cloud.mount_paths(bid.id) if bid.volumes else {}))
+                mounts = op.cloud.mount_paths(bid.id) if bid.volumes else {}
+                tasks.append(Task(seen.bid, seen.status, mounts, _is_of_job(op, bid)))
         types = op.cloud.market().types if things else ()
         keys = _key_names(op.cloud) if any(bid.ssh_keys for bid in things) else {}
         return [draft_cluster(task, Account(types, keys, live)) for task in tasks]
@@ -193,6 +201,7 @@ def draft_cluster(task: Task, account: Account) -> Draft:
     facts = {"region": bid.region, "number of machines": bid.quantity, "volumes": bid.volumes}
     missing = [what for what, fact in facts.items() if fact is None]
     problem = f"the service does not say its {' and '.join(missing)}" if missing else ""
+    problem = _OF_A_JOB if task.is_of_job else problem
     return Draft(bid, known, tuple(fill_in), tuple(notes), problem)
 
 
@@ -207,6 +216,11 @@ def spelling(id_: str, types: Sequence[InstanceType]) -> str:
         if type_ in matching and len({match.name for match in matching}) == 1:
             return word
     return id_
+
+
+def _is_of_job(op: Operation, bid: Bid) -> bool:
+    """Whether a bid's start-up script is a job's. It is read only where the name carries a mark, as a job's does."""
+    return take_apart(bid.name) is not None and op.cloud.placed_price(bid.id) is not None
 
 
 def _price(price: Decimal | None) -> float | None:

@@ -10,6 +10,7 @@ from flow_resources.cli.kind import CommandKind
 from flow_resources.cli.kinds import HOLDERS_FIRST
 from flow_resources.cloud import Project
 from flow_resources.core.stack_state import RecordedThing
+from flow_resources.lifecycle.job import JOB
 from flow_resources.lifecycle.operation import Operation
 
 FOUND = "found"
@@ -24,26 +25,30 @@ class LookedUp:
     """None for an id of no kind that this version knows."""
     problem: str = ""
     """Why it is not proven to be the recorded one; empty where it is."""
+    note: str = ""
+    """What else the person has to know of one that is."""
 
 
 def look_up(op: Operation, things: Sequence[RecordedThing]) -> list[LookedUp]:
     """Look up all things in the project of the settings.
 
-    A bid that has ended is found where the service still tells its name. Raises AccountMismatchError where the key does
-    not list the project, and UnavailableError where the service gives no readable answer: nothing is proven then.
+    A bid that has ended is found where the service still tells its name. A job that is recorded as ended needs none: it
+    costs nothing, and stays recorded where the service has forgotten its bid. Raises AccountMismatchError where the key
+    does not list the project, and UnavailableError where the service gives no readable answer: nothing is proven then.
     """
     project = op.cloud.project()
     live = {kind: {one.id: one for one in kind.resource.list_all(op)} for kind in HOLDERS_FIRST} if things else {}
     found = []
     for thing in things:
         kind = next((kind for kind in HOLDERS_FIRST if thing.id.startswith(kind.resource.id_prefix)), None)
-        problem = _problem_of_record(thing, project)
+        problem, note = _problem_of_record(thing, project), ""
         if kind is None:
             problem = problem or "its id is of no kind that this version knows"
         elif not problem:
             one = live[kind].get(thing.id) or kind.resource.find(op, thing.id)
-            problem = _problem_of_answer(thing, one)
-        found.append(LookedUp(thing, kind, problem))
+            problem = "" if one is None and thing.has_ended else _problem_of_answer(thing, one)
+            note = _note(thing, one)
+        found.append(LookedUp(thing, kind, problem, note if not problem else ""))
     return found
 
 
@@ -64,3 +69,13 @@ def _problem_of_answer(thing: RecordedThing, one: Any) -> str:
     if one.project != thing.project:
         return f"in project {one.project!r} there"
     return ""
+
+
+def _note(thing: RecordedThing, one: Any) -> str:
+    if thing.kind != JOB.name:
+        return ""
+    if one is None:
+        return "it has ended, and its bid is forgotten"
+    if thing.has_ended or one.ended:
+        return ""
+    return "its machine ends it at the old address"

@@ -33,7 +33,7 @@ _UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     target.add_arguments(parser)
-    parser.add_argument("--yes", action="store_true", help="end the bids that were found, and see them ended")
+    parser.add_argument("--yes", action="store_true", help="end the bids that were found, and revoke the API keys")
     parser.add_argument("--volumes", action="store_true", help="with --yes: delete the volumes too, with their data")
     parser.add_argument(
         "--min-age", type=_parse_age, default=_MIN_AGE, metavar="AGE",
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Search, print, delete what `--yes` says, and return the exit code."""
     if arguments.all and arguments.yes:
         return fail("--all only lists: `flow cancel ID` ends one bid, `flow-resources sweep --yes` this stack's own")
-    from flow_resources.cli.kinds import HOLDERS_FIRST
+    from flow_resources.cli.kinds import SWEPT
     from flow_resources.cli.stacks import SelectedStack
     from flow_resources.cli.sweep_delete import delete_orphans
     from flow_resources.cli.sweep_find import find
@@ -60,11 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
         _print(report.lines(), arguments)
         try:
             if arguments.yes:
-                kinds = [kind for kind in HOLDERS_FIRST if not kind.option or vars(arguments)[kind.option]]
+                kinds = [kind for kind in SWEPT if not kind.option or vars(arguments)[kind.option]]
                 _print(delete_orphans(op, report, stack, kinds), arguments)
         finally:
             if arguments.json:
                 sys.stdout.write(report.document() + "\n")
+        for error in report.not_listed.values():
+            raise error
         return FOUND if report.found else 0
 
 

@@ -1,4 +1,4 @@
-"""Deleting what `sweep` found, by the verb that `pulumi destroy` uses: a bid is cancelled, then seen ended.
+"""Ending what `sweep` found: a bid is cancelled, by the verb that `pulumi destroy` uses, then seen ended.
 
 The order matters. Right before each deletion the states of all other stacks are read again, then the stack's lock is
 checked, then its state is read again, then the lock is checked once more, then the live name: an `up` that took the
@@ -14,19 +14,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from flow_resources.cli.kind import CommandKind
+from flow_resources.cli.kind import SweptKind
 from flow_resources.cli.stacks import SelectedStack, StackError
 from flow_resources.cli.sweep_report import Report
 from flow_resources.core.models import Named
 from flow_resources.core.orphans import Orphan
 from flow_resources.core.stack_state import recorded_by
 from flow_resources.errors import OwnershipError
-from flow_resources.lifecycle import verbs
 from flow_resources.lifecycle.operation import Operation
 
 
 def delete_orphans(
-    op: Operation, report: Report, stack: SelectedStack, kinds: Iterable[CommandKind[Any]]
+    op: Operation, report: Report, stack: SelectedStack, kinds: Iterable[SweptKind[Any]]
 ) -> Iterator[str]:
     """Delete what may be deleted, kind after kind; yield what is done, and note it in the report.
 
@@ -47,38 +46,37 @@ def delete_orphans(
 
 
 def _delete(
-    op: Operation, report: Report, stack: SelectedStack, kind: CommandKind[Any], orphan: Orphan[Named]
+    op: Operation, report: Report, stack: SelectedStack, kind: SweptKind[Any], orphan: Orphan[Named]
 ) -> Iterator[str]:
-    id_, name = orphan.thing.id, orphan.thing.name
-    if reason := orphan.note or _reason_to_keep(op, stack, kind.resource, orphan.thing):
+    id_ = orphan.thing.id
+    if reason := orphan.note or _reason_to_keep(op, stack, kind, orphan.thing):
         report.outcomes[id_] = "kept"
         yield f"kept {id_}: {reason}"
         return
     yield f"{kind.ending} {id_}"
     report.outcomes[id_] = "unknown"  # until it is seen ended
-    verbs.delete(op, kind.resource, id_, {kind.name_output: name})
+    kind.end(op, orphan.thing)
     report.outcomes[id_] = kind.ended
     yield f"{kind.ended} {id_}"
 
 
-def _reason_to_keep(op: Operation, stack: SelectedStack, resource: verbs.AnyResource, thing: Named) -> str:
+def _reason_to_keep(op: Operation, stack: SelectedStack, kind: SweptKind[Any], thing: Named) -> str:
     """Return why something must not be deleted after all; empty where it may be, also where it is gone already."""
+    recorded = kind.recorded_as(thing)
     with _leaving(thing):
         others = stack.other_states()
     _refuse_during_update(stack)
     with _leaving(thing):
-        is_recorded = thing.id in stack.state().ids
+        is_recorded = recorded.id in stack.state().ids
     _refuse_during_update(stack)
-    live = resource.find(op, thing.id)
+    live = kind.find(op, thing.id)
     if is_recorded:
         return "the state records it by now"
-    if other := recorded_by(others, thing):
+    if other := recorded_by(others, recorded):
         return f"the state of {other} records it by now"
     if live and live.name != thing.name:
         return f"it is named {live.name!r} by now"
-    if live and (holders := resource.holders(live)):  # as of now: what held it may just have been deleted
-        return f"attached to {', '.join(holders)}"
-    return ""
+    return kind.reason_to_keep(live) if live else ""
 
 
 @contextmanager

@@ -9,36 +9,37 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from flow_resources.cli.kind import CommandKind
-from flow_resources.cli.kinds import HOLDERS_FIRST, KINDS
+from flow_resources.cli.kind import SweptKind
+from flow_resources.cli.kinds import SWEPT
 from flow_resources.core import money
 from flow_resources.core.models import Named
 from flow_resources.core.orphans import AGE_NOT_KNOWN, OTHER_OWNER, TOO_YOUNG, Orphan
+from flow_resources.errors import FlowResourcesError
 
-_RIGHT_ALIGNED = {"AGE", *(title for kind in KINDS for title in kind.number_titles)}
+_RIGHT_ALIGNED = {"AGE", *(title for kind in SWEPT for title in kind.number_titles)}
 
 
 @dataclass(frozen=True)
 class Found:
     """What was found, by kind, each oldest first."""
 
-    by_kind: Mapping[CommandKind[Any], Sequence[Orphan[Any]]] = field(default_factory=dict)
+    by_kind: Mapping[SweptKind[Any], Sequence[Orphan[Any]]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return any(self.by_kind.values())
 
-    def of(self, kind: CommandKind[Any]) -> Sequence[Orphan[Any]]:
+    def of(self, kind: SweptKind[Any]) -> Sequence[Orphan[Any]]:
         """Return what is of a kind."""
         return self.by_kind.get(kind, ())
 
-    def notes(self, kind: CommandKind[Any]) -> set[str]:
+    def notes(self, kind: SweptKind[Any]) -> set[str]:
         """Return the notes on what is of a kind; an empty one stands for what may be deleted."""
         return {orphan.note for orphan in self.of(kind)}
 
     @property
     def cost(self) -> Decimal:
         """The most that all of it can cost, in USD per hour."""
-        costs = (kind.max_cost(orphan.thing) for kind in KINDS for orphan in self.of(kind))
+        costs = (kind.max_cost(orphan.thing) for kind in SWEPT for orphan in self.of(kind))
         return sum(filter(None, costs), Decimal(0))
 
 
@@ -58,6 +59,8 @@ class Report:
     """Whether the state says that something is being made, or was when the `up` died."""
     everyone: bool = False
     """Whether everybody's were searched for (`--all`)."""
+    not_listed: Mapping[SweptKind[Any], FlowResourcesError] = field(default_factory=dict)
+    """Why a kind could not be listed."""
     service: str = ""
     """The API URL: good news from another service than the intended one is worth nothing."""
     command: str = "flow-resources sweep --yes"
@@ -72,10 +75,10 @@ class Report:
         if not self.found:
             yield self._nothing()
             return
-        for kind in HOLDERS_FIRST:
+        for kind in SWEPT:
             if lines := self._table(kind):
                 yield from [*lines, ""]
-        has_cost = any(kind.has_cost and self.found.of(kind) for kind in KINDS)
+        has_cost = any(kind.has_cost and self.found.of(kind) for kind in SWEPT)
         cost = f", at most {money.usd(self.found.cost)}/h" if has_cost else ""
         whose = "a mark" if self.everyone else f"the mark of {self.stack} and in no state"
         yield f"In project {self.project} with {whose}: {self._count()}{cost}."
@@ -92,32 +95,34 @@ class Report:
             "service": self.service,
             "project": self.project,
             "max_usd_per_hour": float(self.found.cost),
-            **{kind.plural: [self._document(kind, orphan) for orphan in self.found.of(kind)] for kind in HOLDERS_FIRST},
+            **{kind.document_key: self._list(kind) for kind in SWEPT},
         }
         return json.dumps(content, indent=2)
 
     def _nothing(self) -> str:
         if self.everyone:
             return f"Nothing that carries a mark is live in project {self.project} at {self.service}."
-        nouns = _join([kind.resource.words.noun for kind in HOLDERS_FIRST])
+        nouns = _join([kind.noun for kind in SWEPT if kind.is_essential])
+        nothing = "Nothing that could be listed is left over" if self.not_listed else "Nothing is left over"
         return (
-            f"Nothing is left over: every live {nouns} of {self.stack} in project {self.project} at {self.service} is "
-            "in a state."
+            f"{nothing}: every live {nouns} of {self.stack} in project {self.project} at {self.service} is in a state."
         )
 
-    def _table(self, kind: CommandKind[Any]) -> list[str]:
-        noun = kind.resource.words.noun.upper()
+    def _table(self, kind: SweptKind[Any]) -> list[str]:
         return table(
-            [noun, "NAME", *kind.number_titles, "AGE", kind.state_title, "NOTE"],
+            [kind.noun.upper(), "NAME", *kind.number_titles, "AGE", kind.state_title, "NOTE"],
             [self._row(kind, orphan) for orphan in self.found.of(kind)],
         )
 
-    def _row(self, kind: CommandKind[Any], orphan: Orphan[Named]) -> list[str]:
+    def _row(self, kind: SweptKind[Any], orphan: Orphan[Named]) -> list[str]:
         thing = orphan.thing
         state = kind.state(thing, self._status(thing))
         return [thing.id, thing.name, *kind.numbers(thing), format_age(orphan.age), state, orphan.note]
 
-    def _document(self, kind: CommandKind[Any], orphan: Orphan[Named]) -> dict[str, Any]:
+    def _list(self, kind: SweptKind[Any]) -> list[dict[str, Any]] | None:
+        return None if kind in self.not_listed else [self._document(kind, orphan) for orphan in self.found.of(kind)]
+
+    def _document(self, kind: SweptKind[Any], orphan: Orphan[Named]) -> dict[str, Any]:
         thing = orphan.thing
         return {
             "id": thing.id,
@@ -133,10 +138,8 @@ class Report:
         return self.statuses.get(thing.id, "")
 
     def _count(self) -> str:
-        counts = [(len(self.found.of(kind)), kind) for kind in HOLDERS_FIRST]
-        return _join(
-            [f"{count} {kind.resource.words.noun if count == 1 else kind.plural}" for count, kind in counts if count]
-        )
+        counts = [(len(self.found.of(kind)), kind) for kind in SWEPT]
+        return _join([f"{count} {kind.noun if count == 1 else kind.plural}" for count, kind in counts if count])
 
     def _advice(self) -> Iterator[str]:
         if self.is_unfinished:
@@ -149,7 +152,7 @@ class Report:
                     "ends one that is yours."
                 )
             return
-        notes = {note for kind in KINDS for note in self.found.notes(kind)}
+        notes = {note for kind in SWEPT for note in self.found.notes(kind)}
         if OTHER_OWNER in notes:
             yield "What was made under another owner --yes leaves alone: `flow cancel ID` ends a bid that is yours."
         if TOO_YOUNG in notes:
@@ -158,7 +161,7 @@ class Report:
             yield "What has no known age --yes leaves alone: `flow cancel ID` ends a bid that is yours."
         if self.yes:
             return
-        for kind in HOLDERS_FIRST:
+        for kind in SWEPT:
             if "" in self.found.notes(kind):
                 option = f" --{kind.option}" if kind.option else ""
                 yield f"`{self.command}{option}` {kind.end_advice}."

@@ -19,14 +19,15 @@ from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import BIDS, QUOTAS, SSH_KEYS, VOLUMES
+from flow_resources.cloud.paths import API_KEYS, BIDS, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
-from flow_resources.cloud.startup_script import mounts_in, too_large
-from flow_resources.core import money
+from flow_resources.cloud.startup_script import has_command_unit, mounts_in, placed_price_in, too_large
+from flow_resources.core import money, naming
+from flow_resources.core.answer import Answer
 from flow_resources.core.market import Market
-from flow_resources.core.models import Bid, InstanceType, Offer, Quota, StoredVolume
+from flow_resources.core.models import Bid, BidEvent, InstanceType, JobKey, Offer, Quota, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, UnavailableError
 
@@ -189,12 +190,11 @@ class Cloud:
 
     def mount_paths(self, bid_id: str) -> dict[str, str]:
         """Return where a bid mounts its volumes, by volume id, as far as its launch says."""
-        try:
-            with self._sdk(f"read bid {bid_id}") as sdk:
-                launch = sdk.api.get_bid(bid_id).get("launch_specification") or {}
-        except NotFoundError:
-            return {}
-        return mounts_in(str(launch.get("startup_script") or ""))
+        return mounts_in(self._startup_script(bid_id))
+
+    def runs_at_every_boot(self, bid_id: str) -> bool:
+        """Whether the machines of a bid run their command at every boot, and not at the first one alone."""
+        return has_command_unit(self._startup_script(bid_id))
 
     def bids_named(self, name: str) -> list[Bid]:
         """Return the bids of exactly this name, newest first, those that have ended included."""
@@ -207,14 +207,23 @@ class Cloud:
 
             return [bid for bid in map(Bid.read, rows_of_all_pages(list_page, query)) if bid.name == name]
 
+    def placed_price(self, bid_id: str) -> Decimal | None:
+        """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
+        return placed_price_in(self._startup_script(bid_id))
+
     def history(self, bid_id: str) -> tuple[str, ...] | None:
         """Return the types of a bid's events, oldest first; None where they cannot be read."""
+        events = self.events(bid_id)
+        return None if events is None else tuple(event.type for event in events)
+
+    def events(self, bid_id: str) -> tuple[BidEvent, ...] | None:
+        """Return a bid's events, oldest first; None where they cannot be read."""
         try:
             with self._sdk(f"read the history of bid {bid_id}") as sdk:
                 answer = sdk.transport.get(f"{BIDS}/{bid_id}/history", self.budget)
-                return tuple(str(event["event_type"]) for event in answer["events"])
+                return tuple(map(BidEvent.read, answer["events"]))
         except FlowResourcesError:
-            return None  # it only counts preemptions; nothing is decided by it
+            return None  # it only counts preemptions, and dates them; nothing is decided by it
 
     # -- bids: writing ----------------------------------------------------------------------------------------
 
@@ -321,10 +330,66 @@ class Cloud:
             return False
         return True
 
+    # -- API keys of jobs -------------------------------------------------------------------------------------
+
+    def mint_job_key(self, name: str, expires_at: datetime) -> JobKey:
+        """Create an API key of the calling user, with which the machine of a job ends its bid.
+
+        The answer alone tells the secret. A key whose answer was lost is revoked, and another one is made, so that one
+        live key more than before has this name. Those that had it before are not touched: a bid that a listing does not
+        show yet can hold one, and would never end (`revoke_job_keys` revokes them, once the bid is known).
+
+        Raises UnavailableError where the last answer was lost, or what a lost request made could not be revoked.
+        """
+        created: list[Created] = []
+        with self._sdk(f"make the API key {name!r}", created) as sdk:
+            try:
+                row = sdk.api.create_api_key({"name": name, "expires_at": expires_at.isoformat()})
+            finally:
+                for one in created:
+                    self._connection.redactor.register(one.row.get("secret"))
+            return JobKey.read(row)
+
+    def job_keys(self) -> list[JobKey]:
+        """Return the calling user's live keys that are named like a job's, of all projects; no other user's are told.
+
+        A key that has expired is none by the service's clock; one whose expiry cannot be read is.
+        """
+        with self._sdk("list the API keys") as sdk:
+            rows = Page.read(sdk.transport.get(API_KEYS, self.budget)).whole("the API keys")
+            keys = [key for key in map(JobKey.read, rows) if naming.is_key_name(key.name) and not key.is_revoked]
+            return [key for key in keys if key.is_expired(self.service_now()) is not Answer.YES]
+
+    def revoke_job_key(self, key_id: str) -> bool:
+        """Revoke a key; no effect on one that is revoked. Return False where the service answers 404.
+
+        It does so where there is no such key, and where it is another user's, who alone can revoke it.
+        """
+        try:
+            with self._sdk(f"revoke the API key {key_id}") as sdk:
+                sdk.api.revoke_api_key(key_id)
+        except NotFoundError:
+            return False
+        return True
+
+    def revoke_job_keys(self, name: str, *, besides: str | None = None) -> list[JobKey]:
+        """Revoke the calling user's live keys of exactly this name, but for one id; return those that were revoked."""
+        keys = [key for key in self.job_keys() if key.name == name and key.id != besides]
+        return [key for key in keys if self.revoke_job_key(key.id)]
+
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _sdk(self, action: str, created: list[Created] | None = None) -> AbstractContextManager[Sdk]:
         return self._connection.calling_sdk(action, self.budget, created)
+
+    def _startup_script(self, bid_id: str) -> str:
+        """Return the script that a bid was launched with; empty where it has none, or is not there."""
+        try:
+            with self._sdk(f"read bid {bid_id}") as sdk:
+                launch = sdk.api.get_bid(bid_id).get("launch_specification") or {}
+        except NotFoundError:
+            return ""
+        return str(launch.get("startup_script") or "")
 
     @contextlib.contextmanager
     def _changing_bid(self, bid_id: str, action: str) -> Iterator[Sdk]:

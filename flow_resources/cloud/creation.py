@@ -8,6 +8,9 @@ only where there is nothing. What two requests may have made is looked for again
 An answer counts once the service shows a thing of that id and name. A 2xx answer without an id, or with one that the
 service does not know or knows under another name, is a lost answer.
 
+What only the answer makes of use cannot be found again: the service tells the secret of an API key once. What a lost
+request made of that kind is discarded, and another one is made.
+
 A new kind of named thing is one line in `KINDS`.
 """
 
@@ -18,11 +21,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from flow.errors import APIError, InvalidResponseError, RateLimitError
+from flow.errors import APIError, FlowError, InvalidResponseError, RateLimitError
 
 from flow_resources.cloud.errors import NOT_FOUND
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import BIDS, VOLUMES
+from flow_resources.cloud.paths import API_KEYS, BIDS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_outcome_unknown, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.errors import UnavailableError
@@ -44,6 +47,10 @@ class NamedKind:
     """Whether every request has a name that was never used before, so that nothing of that name is there yet."""
     has_get: bool = False
     """Whether the service can be asked for one by its id; else only the listing shows it."""
+    told_once: str = ""
+    """What only the answer to the request tells, and without which the thing is of no use; empty for nothing."""
+    is_of_project: bool = True
+    """Whether it belongs to a project, which its listing has to name."""
 
 
 class Creation(NamedTuple):
@@ -71,6 +78,13 @@ KINDS = {
         ),
         # The deleted ones too: a service that knows the key may answer with one of them.
         NamedKind(VOLUMES, lambda _: {"include_deleted": "true"}, lambda row: not row.get("deleted_at")),
+        NamedKind(
+            API_KEYS,
+            lambda _: {},
+            lambda row: not row.get("deactivated_at"),
+            told_once="secret",
+            is_of_project=False,
+        ),
     )
 }
 
@@ -81,13 +95,19 @@ def create_once(
     send: Callable[[], Any],
     get: Callable[[str, Mapping[str, Any]], Any],
     budget: RetryBudget,
+    discard: Callable[[str], None],
 ) -> Creation:
     """Send a creating request until it is answered, or until what a lost request created is found.
 
     What exists before the first request was not created by a lost one, whatever its name. Raises UnavailableError where
     the thing may exist and was not found, and the service's own error where it refused, and nothing was found.
+    `discard` removes a thing by its id: what only the answer makes of use, where that was lost.
     """
-    creator = _Creator(kind, body, send, get, budget)
+    creator = (
+        _ToldOnceCreator(kind, body, send, get, budget, discard=discard)
+        if kind.told_once
+        else _Creator(kind, body, send, get, budget)
+    )
     creator.note_existing()
     try:
         row = call_with_retries(creator.find_or_send, budget, is_transient)
@@ -270,9 +290,61 @@ class _Creator:
         return [row for row in named if row.get("fid") and row["fid"] not in self.existing]
 
     def _list(self) -> list[Row]:
-        query = {"project": self.body["project"], **self.kind.query(self._name)}
+        project = {"project": self.body["project"]} if self.kind.is_of_project else {}
+        query = {**project, **self.kind.query(self._name)}
         rows = Page.read(self.get(self.kind.path, query)).whole(self.kind.path)
         return [row for row in rows if isinstance(row, Mapping)]
+
+
+@dataclass
+class _ToldOnceCreator(_Creator):
+    """Creates what only the answer makes of use: what a lost request made is discarded before the next is sent."""
+
+    discard: Callable[[str], None] = field(kw_only=True)
+
+    def find_or_send(self) -> Row:
+        """Discard what a lost request created, and send the request."""
+        if self.lost_at is not None:
+            self._discard(self._look(self.lost_at))
+        try:
+            answer = self.send()
+        except Exception as error:
+            if is_outcome_unknown(error):
+                self._lose()
+            raise
+        if not self._is_told(answer):
+            self._lose()
+            raise InvalidResponseError(f"the answer to the request for {self._name!r} does not tell it")
+        self.effects += 1
+        row: Row = answer
+        return row
+
+    def with_doubles(self, row: Row) -> Creation:
+        """Discard what another request made, which a listing may show late; nothing that fails here matters."""
+        with contextlib.suppress(UnavailableError, FlowError, OSError):
+            if self.effects > 1:
+                self._discard([one for one in self._look(self._now(), enough=2) if one["fid"] != row["fid"]])
+        return Creation(row)
+
+    def unknown_outcome(self) -> UnavailableError:
+        """Return the error for an outcome that nobody knows."""
+        return UnavailableError(
+            f"no readable answer to the request for {self._name!r}",
+            "it may exist, of use to nobody; run `pulumi up` again, which makes another",
+        )
+
+    def _is_told(self, answer: Any) -> bool:
+        """Whether an answer tells all of a new thing of our name."""
+        if not isinstance(answer, Mapping) or answer.get("name") != self._name or not self.kind.is_live(answer):
+            return False
+        if answer.get("fid") in self.existing:
+            return False
+        return all(isinstance(answer.get(name), str) and answer[name] for name in ("fid", self.kind.told_once))
+
+    def _discard(self, rows: list[Row]) -> None:
+        for row in rows:
+            self.discard(str(row["fid"]))
+            self.effects -= 1
 
 
 def _oldest(rows: list[Row]) -> Row:

@@ -1,4 +1,4 @@
-"""Where the key, the project, the region and the budget come from; the first place that has one wins.
+"""Where the key, the project, the region and the stack's limits come from; the first place that has one wins.
 
 Stack config (`flow:apiKey`, ...), then the SDK's environment (`MITHRIL_API_KEY`, ...), then the SDK's config file.
 `FLOW_PROVIDER` and `FLOW_DEMO_MODE` are ignored: a stack is never silently sent to a mock.
@@ -41,6 +41,8 @@ class Settings:
     region: str | None = None
     max_cost_per_hour: str | None = None
     """The stack's budget as it is written; `budget` reads it, since a bad one must not stop a destroy."""
+    allow_job_keys: str | None = None
+    """Whether the stack's jobs may have API keys of the user's, as it is written; `allows_job_keys` reads it."""
     ssh_keys: tuple[str, ...] = ()
     """The SDK's own default keys, used where a cluster names none."""
     http_seconds: float = _HTTP_SECONDS
@@ -51,6 +53,16 @@ class Settings:
     def budget(self) -> Decimal | None:
         """Return the stack's budget in USD per hour over all its clusters; raise ConfigError where it is not one."""
         return _budget(self.max_cost_per_hour)
+
+    def allows_job_keys(self) -> bool:
+        """Return whether jobs may have API keys of the user's; raise ConfigError where that is neither yes nor no."""
+        word = "false" if self.allow_job_keys is None else self.allow_job_keys.lower()
+        if word not in ("true", "false"):
+            raise ConfigError(
+                f"flow:allowJobKeys is {self.allow_job_keys!r}, which is neither true nor false",
+                "`pulumi config set flow:allowJobKeys true`, or `pulumi config rm flow:allowJobKeys`",
+            )
+        return word == "true"
 
 
 def resolve(stack_config: Callable[[str], Any]) -> Settings:
@@ -65,6 +77,7 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
         project=_text(stack_config("flow:project")) or _text(sdk.get("project")),
         region=_text(stack_config("flow:region")) or _text(sdk.get("region")),
         max_cost_per_hour=None if (cost := stack_config("flow:maxCostPerHour")) is None else str(cost).strip(),
+        allow_job_keys=None if (allow := stack_config("flow:allowJobKeys")) is None else str(allow).strip(),
         ssh_keys=tuple(sdk.get("ssh_keys") or ()),
         http_seconds=_seconds(HTTP_SECONDS_VARIABLE, _HTTP_SECONDS),
         retry_seconds=_seconds(RETRY_SECONDS_VARIABLE, _RETRY_SECONDS),

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flow.adapters.http.client import HttpClient
+from flow.errors import APIError
 
 from flow_resources.clock import Clock
 from flow_resources.cloud.creation import KINDS, create_once, require_key
-from flow_resources.cloud.errors import HELD
+from flow_resources.cloud.errors import HELD, NOT_FOUND
 from flow_resources.cloud.footprint import release_response
 from flow_resources.cloud.paths import BIDS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
@@ -176,13 +177,21 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
         name = str(body.get("name"))
         try:
             if kind := KINDS.get(url):
-                return Created(url, name, *create_once(kind, body, send, self._get, budget))
+                made = create_once(kind, body, send, self._get, budget, lambda id_: self._discard(f"{url}/{id_}"))
+                return Created(url, name, *made)
             row = call_with_retries(send, budget, is_rate_limited)
             if url == SSH_KEYS:
                 require_key(body, row)
             return Created(url, name, row)
         finally:
             self._forget(url, body.get("name"))
+
+    def _discard(self, url: str) -> None:
+        try:
+            super().request("DELETE", url, timeout_seconds=self._seconds, bypass_cache=True)
+        except APIError as error:
+            if error.status_code != NOT_FOUND:
+                raise
 
     def _change(self, url: str, send: Callable[[], Any], budget: RetryBudget) -> Any:
         try:

@@ -27,11 +27,12 @@ def command(value: Any) -> str | list[str]:
     if isinstance(value, list):
         if not value:
             raise Invalid("must have at least one argument", "leave it out for 'sleep infinity'")
-        return each(value, _argument, "strings")
+        return each(value, argument, "strings")
     return string(value)
 
 
-def _argument(value: Any) -> str:
+def argument(value: Any) -> str:
+    """One argument of a command."""
     if not isinstance(value, str):
         raise Invalid("must be a string", "put it in quotes")
     return value
@@ -70,7 +71,8 @@ FIELDS: tuple[Field, ...] = (
     *NOTICE,
     Field(
         "paused", "boolean", boolean, Change.UPDATE, default=False,
-        doc="Whether to give the machines back but keep the bid. A pause loses what is on the machines' own disks.",
+        doc="Whether to give the machines back but keep the bid. A pause loses what is in memory, and may "
+        "lose `/mnt/local`; boot disks and volumes are kept.",
     ),
     Field(
         "wait_for", "string", one_of(*WAIT_FOR), Change.UPDATE, default="running",
@@ -135,8 +137,3 @@ def pin_run_on(found: Checked, olds: Mapping[str, Any]) -> bool:
     if is_pinned:
         del found.inputs["run_on"]
     return is_pinned
-
-
-def is_unchanged(checked: Checked, olds: Mapping[str, Any]) -> bool:
-    """Whether a cluster exists and is not replaced: then the market, which moves on, is not checked."""
-    return bool(olds) and not any(changed(REPLACING, olds, checked.inputs))

@@ -17,11 +17,15 @@ from flow_resources.core.naming import Mark
 # From the program to check.
 OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"
 DELETED_WITH, REPLACED_WITH = "__deleted_with", "__replaced_with"
+TIMEOUT = "__timeout"
+"""How long a create may take, as the program writes it (`custom_timeouts`): check is not told by the engine."""
 # In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
 # program chose a volume's name; the id of the create that recorded it; the inputs of which the outputs tell another
 # value.
 MARK, SERVICE, UNREADY, NAMED, CREATE_ID = "__mark", "__service", "__unready", "__named", "__create_id"
 INPUTS = "__inputs"
+# Of a job: it has ended, and how its bid is; an API key that was made for it may be live.
+ENDED, JOB_KEY = "__ended", "__job_key"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
@@ -61,9 +65,12 @@ class RecordedId:
     """Whether Pulumi owns it under the resource's own URN, and it has not only a name with its mark."""
     region: str = ""
     """Its region; empty where it is not known."""
+    has_ended: bool = False
+    """Whether it is a job that has ended, as the state records it."""
 
     def __str__(self) -> str:
-        return f"{self.id}@{self.created_at}{f'@own@{self.region}' if self.is_own else ''}"
+        ended = "@ended" if self.has_ended else ""
+        return f"{self.id}@{self.created_at}{f'@own@{self.region}{ended}' if self.is_own else ''}"
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,8 @@ class HiddenInputs:
     """Whether its options say that it is deleted with another resource."""
     is_replaced_with_another: bool = False
     """Whether they say that it is replaced with another one."""
+    timeout: str | None = None
+    """How long a create may take, as the program writes it; None for the default."""
 
 
 @dataclass(frozen=True)
@@ -118,15 +127,23 @@ def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
     owner, urn = (str(props[name]) if props.get(name) else None for name in (OWNER, URN))
     recorded = _read_recorded(props.get(RECORDED))
     return HiddenInputs(
-        None if owner == PRIVATE else owner, urn, recorded, DELETED_WITH in props, REPLACED_WITH in props
+        None if owner == PRIVATE else owner,
+        urn,
+        recorded,
+        DELETED_WITH in props,
+        REPLACED_WITH in props,
+        str(props[TIMEOUT]) if props.get(TIMEOUT) else None,
     )
 
 
 def _read_recorded(text: Any) -> tuple[RecordedId, ...] | None:
     if not isinstance(text, str) or text == NOT_KNOWN:
         return None
-    entries = [f"{entry}@@@".split("@") for entry in text.split(",") if entry]
-    return tuple(RecordedId(id_, created_at, own == "own", region) for id_, created_at, own, region, *_ in entries)
+    entries = [f"{entry}@@@@".split("@") for entry in text.split(",") if entry]
+    return tuple(
+        RecordedId(id_, created_at, own == "own", region, ended == "ended")
+        for id_, created_at, own, region, ended, *_ in entries
+    )
 
 
 def read_identity(props: Mapping[str, Any]) -> Identity | None:

@@ -8,10 +8,10 @@ id is none. Field names follow the OpenAPI document inside the flow-compute whee
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
@@ -35,7 +35,7 @@ _GONE_INSTANCES = {"terminated", "preempted", "replaced", "stopped"}
 
 
 class Named(Protocol):
-    """A bid or a volume."""
+    """A bid, a volume or the API key of a job."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -100,6 +100,21 @@ class Bid:
             created_by=_text(row.get("created_by")) or "",
             name_is_known=isinstance(row.get("name"), str),
         )
+
+
+@dataclass(frozen=True)
+class BidEvent:
+    """An event of a bid's history."""
+
+    type: str
+    """The service's word: "Allocated", "Preempted", "Terminated", ..."""
+    at: str | None
+    """When it was; None where the service does not say."""
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> BidEvent:
+        """Return an event of the history as a BidEvent."""
+        return cls(str(row["event_type"]), _text(row.get("timestamp")))
 
 
 @dataclass(frozen=True)
@@ -170,6 +185,41 @@ class StoredVolume:
             deleted=bool(row.get("deleted_at")),
             name_is_known=isinstance(row.get("name"), str),
         )
+
+
+@dataclass(frozen=True)
+class JobKey:
+    """An API key of a job. It is never pickled: states and logs are made of pickles."""
+
+    id: str
+    name: str
+    secret: str | None = field(default=None, repr=False)
+    """The key itself, which the service tells once, to whoever makes it."""
+    expires_at: datetime | None = None
+    """None: not known."""
+    created_at: str = ""
+    is_revoked: bool = False
+    name_is_known: bool = True
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an API key is not pickled")
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> JobKey:
+        """Return an ApiKeyModel, or the answer to its creation, as a JobKey."""
+        return cls(
+            id=_id(row),
+            name=_text(row.get("name")) or "",
+            secret=_text(row.get("secret")),
+            expires_at=moment_of(_text(row.get("expires_at"))),
+            created_at=_text(row.get("created_at")) or "",
+            is_revoked=bool(row.get("deactivated_at")),
+            name_is_known=isinstance(row.get("name"), str),
+        )
+
+    def is_expired(self, now: datetime | None) -> Answer:
+        """Whether it has expired by a time of the service; not known where either time is not."""
+        return Answer.of(None if self.expires_at is None or now is None else self.expires_at <= now)
 
 
 @dataclass(frozen=True)
@@ -259,25 +309,25 @@ def _ids(value: Any) -> tuple[str, ...] | None:
 
 def age_of(created_at: str | None, now: datetime | None) -> timedelta | None:
     """Return the age of something, by its `created_at`; None where that cannot be read, or the time is not known."""
-    moment = _moment(created_at)
+    moment = moment_of(created_at)
     return None if moment is None or now is None else now - moment
 
 
 def is_older(created_at: str | None, other: str | None) -> Answer:
     """Whether a `created_at` is earlier than another one; not known where either cannot be read."""
-    moment, other_moment = _moment(created_at), _moment(other)
+    moment, other_moment = moment_of(created_at), moment_of(other)
     return Answer.of(None if moment is None or other_moment is None else moment < other_moment)
 
 
 def latest(times: Iterable[str | None]) -> str | None:
     """Return the latest of several `created_at`: empty for none at all, None where one of them cannot be read."""
-    known = {time: _moment(time) for time in times}
+    known = {time: moment_of(time) for time in times}
     if any(moment is None for moment in known.values()):
         return None
     return max(known, key=lambda time: known[time], default="")  # type: ignore[arg-type,return-value]
 
 
-def _moment(created_at: str | None) -> datetime | None:
+def moment_of(created_at: str | None) -> datetime | None:
     """Parse a time of the service. As text, times do not compare: the fraction of a second is optional."""
     if not created_at:
         return None

@@ -11,7 +11,12 @@ The service has no labels, so a bid whose create answer was lost can only be fou
 * generation: a count that goes up until a name was never used. No name is used twice, because other tools of the
   service address bids by name and take the first row (https://docs.mithril.ai: names are not unique).
 
-The format is written into users' states and into the service, and never changes.
+The API key of a job carries the same mark, specification and generation as its bid, and 6 digits of the project: the
+service lists a user's keys of all projects together, and bids of two projects can have one name.
+
+    flow-job-5c1e07-3f9a1c5d08b67be02d4d-9c01d2-1
+
+The formats are written into users' states and into the service, and never change.
 """
 
 from __future__ import annotations
@@ -26,6 +31,9 @@ from typing import Any
 PREFIX_LENGTH = 30  # with the 29 characters that follow and a generation of four digits a name has 63
 _NAME_LENGTH = 63  # of a host name; a volume's may have 64
 _OWNER_DIGITS = 12  # 48 bits: no two owners of an account share them by chance
+_KEY_PREFIX = "flow-job"
+_PROJECT_DIGITS = 6
+_KEY_PREFIXED = re.compile(rf"{_KEY_PREFIX}-(?P<project>[0-9a-f]{{{_PROJECT_DIGITS}}})")
 _MARKED = re.compile(
     r"(?P<prefix>.+)-(?P<owner>[0-9a-f]{12})(?P<urn>[0-9a-f]{8})-(?P<spec>[0-9a-f]{6})-(?P<gen>[0-9]+)"
 )
@@ -67,9 +75,29 @@ def compose(prefix: str, mark: Mark, spec: str, generation: int) -> str:
     return prefix[: _NAME_LENGTH - len(rest)].rstrip("-") + rest
 
 
+def key_name(mark: Mark, spec: str, generation: int, project: str) -> str:
+    """Return the name of a job's API key, made of the parts of its bid's name and the id of their project.
+
+    It has at most 59 characters, the most that the service takes, with a generation of up to fifteen digits.
+    """
+    return f"{_KEY_PREFIX}-{_hex(project, _PROJECT_DIGITS)}-{mark}-{spec}-{generation}"
+
+
+def key_name_of(bid_name: str, project: str) -> str | None:
+    """Return the name that the API key of a bid has, if the bid is a job's; None for a name without a mark."""
+    name = take_apart(bid_name)
+    return key_name(name.mark, name.spec, name.generation, project) if name else None
+
+
+def is_key_name(name: str, project: str | None = None) -> bool:
+    """Whether a name is one of a job's API key, in a project where one is given."""
+    match = _KEY_PREFIXED.fullmatch(prefix_of(name)) if take_apart(name) else None
+    return match is not None and (project is None or match["project"] == _hex(project, _PROJECT_DIGITS))
+
+
 def sending(project: str, name: str) -> str:
     """Return the text of a create's idempotency key: a name is used for one create, but is unique only in a project."""
-    return f"{_hex(project, 6)}:{name}"
+    return f"{_hex(project, _PROJECT_DIGITS)}:{name}"
 
 
 def take_apart(name: str) -> MarkedName | None:

@@ -7,7 +7,7 @@ whatever the state of any stack of the backend records, or is creating now, is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -56,31 +56,39 @@ def find_orphans(
     others: Sequence[StackState],
     now: datetime | None,
     min_age: timedelta,
+    recorded_as: Callable[[T], Named] = lambda thing: thing,
 ) -> list[Orphan[T]]:
     """Return the live things with a mark of the owners that no state records, oldest first.
 
-    `own` is the state of the swept stack: what it was creating when an `up` died is an orphan. What another stack is
-    creating is that stack's. `now` is the service's time; None: not known.
+    `recorded_as` returns what a state records in place of a thing: an API key is recorded with its bid. `own` is the
+    state of the swept stack: what it was creating when an `up` died is an orphan. What another stack is creating is
+    that stack's. `now` is the service's time; None: not known.
     """
     orphans = []
     for thing in live:
         name = take_apart(thing.name)
         if name is None or name.mark.owner not in {owners.now, *owners.earlier}:
             continue
-        if thing.id in own.ids or any(other.may_record(thing) for other in others):
+        recorded = recorded_as(thing)
+        if recorded.id in own.ids or any(other.may_record(recorded) for other in others):
             continue
         age = age_of(thing.created_at, now)
         orphans.append(Orphan(thing, age, _note(name, age, owners, min_age)))
     return _oldest_first(orphans)
 
 
-def find_marked(live: Iterable[T], states: Mapping[str, StackState], now: datetime | None) -> list[Orphan[T]]:
+def find_marked(
+    live: Iterable[T],
+    states: Mapping[str, StackState],
+    now: datetime | None,
+    recorded_as: Callable[[T], Named] = lambda thing: thing,
+) -> list[Orphan[T]]:
     """Return the live things with any mark of this package, oldest first, with the stack whose state records each."""
     marked = []
     for thing in live:
         if take_apart(thing.name) is None:
             continue
-        stack = recorded_by(states, thing)
+        stack = recorded_by(states, recorded_as(thing))
         marked.append(Orphan(thing, age_of(thing.created_at, now), f"recorded by {stack}" if stack else ""))
     return _oldest_first(marked)
 

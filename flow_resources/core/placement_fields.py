@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flow_resources.core import money
-from flow_resources.core.inputs import Change, Field, Invalid, InvalidParts, Unknown, each, integer, string
+from flow_resources.core.inputs import (
+    Change,
+    Checked,
+    Field,
+    Invalid,
+    InvalidParts,
+    Unknown,
+    changed,
+    each,
+    integer,
+    string,
+)
 
 MAX_INSTANCES = 100  # flow.sdk.models.task_config.TaskConfig.num_instances
 SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGWINCH", "SIGURG")
@@ -25,6 +36,7 @@ _FULL_NAME = re.compile(r"^[a-z][a-z0-9]*(?:[-._][a-z0-9]+)*\.[0-9]+x$")
 _TYPE_ID = re.compile(r"^it_[A-Za-z0-9_]+$")
 _FAMILY = re.compile(r"^[a-z][a-z0-9-]*$")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 _PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
@@ -163,6 +175,12 @@ NAME: tuple[Field, ...] = (
     ),
 )  # fmt: skip
 FIELDS = (*PLACE, *SETUP, *NOTICE, *NAME)
+
+
+def is_unchanged(fields: Sequence[Field], checked: Checked, olds: Mapping[str, Any]) -> bool:
+    """Whether a bid exists and is not replaced: then the market, which moves on, is not checked."""
+    replacing = [field for field in fields if field.change is Change.REPLACE]
+    return bool(olds) and not any(changed(replacing, olds, checked.inputs))
 
 
 # -- volume mounts -----------------------------------------------------------------------------------------------------

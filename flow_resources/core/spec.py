@@ -5,12 +5,14 @@ A verb parses its inputs at its start and hands the value down. Nothing below it
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from flow_resources.core import cluster_fields, money, naming, volume_fields
+from flow_resources.core import cluster_fields, job_fields, money, naming, volume_fields
 from flow_resources.core.hidden import Identity, read_identity
 from flow_resources.core.inputs import Field, normalised
 from flow_resources.core.naming import Mark
@@ -55,30 +57,51 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class ClusterSpec(Spec):
-    """What a program wants of a cluster."""
+class PlacementSpec(Spec):
+    """What a program wants of a resource that is a bid: where it is placed, and what its machines are set up with."""
 
-    digest_fields = cluster_fields.SPEC
     instance_type: str = ""
     num_instances: int = 1
     max_price_per_hour: Decimal = Decimal(0)
     """The bid, in USD per instance-hour."""
     region: str | None = None
     """None where it could not be resolved while the service was out of reach."""
-    command: str | tuple[str, ...] = field(default="sleep infinity", repr=False)
     image: str | None = None
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     ports: tuple[int, ...] = ()
     volumes: tuple[Mount, ...] = ()
     ssh_keys: tuple[str, ...] = ()
     """Names or ids of platform keys; empty for the Flow SDK's default key."""
-    run_on: str = "first_boot"
-    """"every_boot" or "first_boot": when the command runs."""
     restart: str = "never"
     preemption_signal: str | None = None
     paused: bool = False
-    wait_for: str = "running"
+    wait_for: str = "placed"
     name_prefix: str | None = None
+
+    @property
+    def launch_command(self) -> str | tuple[str, ...]:
+        """The command that the machines run: a shell line, or a list of arguments."""
+        raise NotImplementedError
+
+    @property
+    def runs_at_every_boot(self) -> bool:
+        """Whether the machines run anything at every boot."""
+        raise NotImplementedError
+
+    @property
+    def max_cost(self) -> Decimal:
+        """The most that it can cost, in USD per hour: the bid times the instances."""
+        return self.max_price_per_hour * self.num_instances
+
+
+@dataclass(frozen=True)
+class ClusterSpec(PlacementSpec):
+    """What a program wants of a cluster."""
+
+    digest_fields = cluster_fields.SPEC
+    command: str | tuple[str, ...] = field(default=cluster_fields.DEFAULT_COMMAND, repr=False)
+    run_on: str = "first_boot"
+    """"every_boot" or "first_boot": when the command runs."""
     adopt_task_id: str | None = None
 
     @classmethod
@@ -90,31 +113,83 @@ class ClusterSpec(Spec):
         return cls(
             identity=read_identity(props),
             inputs=inputs,
-            instance_type=str(known["instance_type"]),
-            num_instances=int(known["num_instances"]),
-            max_price_per_hour=money.price(known["max_price_per_hour"]),
-            region=known.get("region"),
-            command=command if isinstance(command, str) else tuple(command),
-            image=known.get("image"),
-            env=dict(known.get("env") or {}),
+            **_placement(known),
             ports=tuple(int(port) for port in known.get("ports") or ()),
-            volumes=tuple(
-                Mount(str(mount["volume_id"]), str(mount["mount_path"])) for mount in known.get("volumes") or ()
-            ),
-            ssh_keys=tuple(map(str, known.get("ssh_keys") or ())),
+            command=command if isinstance(command, str) else tuple(command),
             run_on=str(known["run_on"]),
             restart=str(known["restart"]),
             preemption_signal=known.get("preemption_signal"),
             paused=bool(known["paused"]),
-            wait_for=str(known["wait_for"]),
-            name_prefix=known.get("name_prefix"),
             adopt_task_id=known.get("adopt_task_id"),
         )
 
     @property
-    def max_cost(self) -> Decimal:
-        """The most that it can cost, in USD per hour: the bid times the instances."""
-        return self.max_price_per_hour * self.num_instances
+    def launch_command(self) -> str | tuple[str, ...]:
+        """Return `command`."""
+        return self.command
+
+    @property
+    def runs_at_every_boot(self) -> bool:
+        """Whether `run_on` says so, and there is a command, or a container."""
+        has_work = self.command != cluster_fields.DEFAULT_COMMAND or self.image is not None
+        return self.run_on == "every_boot" and has_work
+
+
+@dataclass(frozen=True)
+class JobSpec(PlacementSpec):
+    """What a program wants of a job."""
+
+    digest_fields = job_fields.SPEC
+    command: str | tuple[str, ...] | None = field(default=None, repr=False)
+    script: str | None = field(default=None, repr=False)
+    """The text of a script, which says in its first line what runs it."""
+    args: tuple[str, ...] = field(default=(), repr=False)
+    max_run_time_hours: float | None = None
+    on_failure: str = "release"
+    machine_api_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, props: Mapping[str, Any]) -> JobSpec:
+        """Parse the inputs of a job, which check has accepted."""
+        inputs = declared_inputs(job_fields.FIELDS, props)
+        known = _with_defaults(job_fields.FIELDS, inputs)
+        command, hours = known["command"], known["max_run_time_hours"]
+        return cls(
+            identity=read_identity(props),
+            inputs=inputs,
+            **_placement(known),
+            command=tuple(command) if isinstance(command, list) else command,
+            script=known["script"],
+            args=tuple(known["args"] or ()),
+            preemption_signal=known["preemption_signal"],
+            max_run_time_hours=None if hours is None else float(hours),
+            on_failure=str(known["on_failure"]),
+            machine_api_key=known["machine_api_key"],
+        )
+
+    @property
+    def launch_command(self) -> str | tuple[str, ...]:
+        """Return `command`; or a shell command that writes the script to a file of its own, and becomes it.
+
+        A container has no files of ours, so that the text is part of its command.
+        """
+        if self.script is None:
+            return self.command or ""
+        end = f"END_{hashlib.sha256(self.script.encode()).hexdigest()[:12]}"  # no line of a text has its own hash
+        arguments = "".join(f" {shlex.quote(one)}" for one in self.args)
+        text = self.script if self.script.endswith("\n") else f"{self.script}\n"
+        write = f'f=$(mktemp -d)/job && cat >"$f" <<\'{end}\' && chmod 700 "$f" && exec "$f"{arguments}'
+        return f"{write}\n{text}{end}\n"
+
+    @property
+    def runs_at_every_boot(self) -> bool:
+        """Always, until it has ended."""
+        return True
+
+    @property
+    def max_run_seconds(self) -> int | None:
+        """The time limit in seconds, at least one; None for none."""
+        return None if self.max_run_time_hours is None else max(1, round(self.max_run_time_hours * 3600))
 
 
 @dataclass(frozen=True)
@@ -147,6 +222,24 @@ class VolumeSpec(Spec):
 def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs among the properties, as they are; empty for a resource that is only read."""
     return {one.name: props[one.name] for one in fields if props.get(one.name) is not None}
+
+
+def _placement(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs that every bid has, as values of a PlacementSpec."""
+    return {
+        "instance_type": str(known["instance_type"]),
+        "num_instances": int(known["num_instances"]),
+        "max_price_per_hour": money.price(known["max_price_per_hour"]),
+        "region": known.get("region"),
+        "image": known.get("image"),
+        "env": dict(known.get("env") or {}),
+        "volumes": tuple(
+            Mount(str(mount["volume_id"]), str(mount["mount_path"])) for mount in known.get("volumes") or ()
+        ),
+        "ssh_keys": tuple(map(str, known.get("ssh_keys") or ())),
+        "wait_for": str(known["wait_for"]),
+        "name_prefix": known.get("name_prefix"),
+    }
 
 
 def _with_defaults(fields: Sequence[Field], inputs: Mapping[str, Any]) -> dict[str, Any]:

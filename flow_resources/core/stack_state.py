@@ -9,12 +9,15 @@ or delete depends on it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
+from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import MARK, SERVICE
-from flow_resources.core.models import Named
+from flow_resources.core.job_status import is_finished
+from flow_resources.core.models import Named, moment_of
 from flow_resources.core.naming import Mark, take_apart
 
 
@@ -78,6 +81,49 @@ def read_state(export: Any) -> StackState:
 
 
 @dataclass(frozen=True)
+class PastUpdate:
+    """An operation of a stack that has ended, by its history."""
+
+    started_at: datetime | None
+    """None where the history does not say."""
+    deletes: bool
+    """Whether it deleted anything, for a replacement too."""
+
+
+def read_history(rows: Any) -> list[PastUpdate]:
+    """Read what `pulumi stack history --json` prints, newest first; raise ValueError for what is no history."""
+    if not isinstance(rows, list):
+        raise ValueError("it is not a list")  # noqa: TRY004 - as above
+    updates = [_mapping(row, "a row of it") for row in rows]
+    return [
+        PastUpdate(moment_of(_text(row, "startTime")), _deletes(row.get("resourceChanges") or {}))
+        for row in updates
+        if row.get("result") not in ("in-progress", "not-started")  # of this very operation, the ledger knows more
+    ]
+
+
+def _deletes(changes: Any) -> bool:
+    changed = _mapping(changes, "its changes")
+    return any(count and ("delete" in change or "replace" in change) for change, count in changed.items())
+
+
+def is_deleted_since(updates: Sequence[PastUpdate], moment: datetime, grain: timedelta, *, is_whole: bool) -> Answer:
+    """Whether an update that began after a moment deleted anything; `grain` is how exact times are.
+
+    The update in which something was created cannot have deleted it, whatever else it deleted. `is_whole`: whether the
+    history reaches back to the stack's first update; else it answers no only where it reaches back to the moment.
+    """
+    answers = [Answer.of(None if one.started_at is None else one.started_at > moment) for one in updates if one.deletes]
+    near = [one for one in updates if one.deletes and one.started_at and abs(one.started_at - moment) <= grain]
+    if near or Answer.NOT_KNOWN in answers:
+        return Answer.NOT_KNOWN
+    if Answer.YES in answers:
+        return Answer.YES
+    reaches_back = is_whole or any(one.started_at and one.started_at < moment - grain for one in updates)
+    return Answer.of(False if reaches_back else None)
+
+
+@dataclass(frozen=True)
 class RecordedThing:
     """A resource of this package in a state, with what tells it at a service; None where the state does not say."""
 
@@ -86,6 +132,13 @@ class RecordedThing:
     name: str | None
     service: str | None
     project: str | None
+    has_ended: bool = False
+    """Whether it is recorded as ended for good, as a job is: the service may have forgotten it."""
+
+    @property
+    def kind(self) -> str:
+        """The name of its class, the last part of its type token; empty where the URN has none."""
+        return "".join(self.urn.split("::")[2:3]).rpartition(":")[2]
 
 
 def recorded_things(export: Any) -> list[RecordedThing]:
@@ -119,7 +172,14 @@ def _is_ours(row: Mapping[str, Any]) -> bool:
 def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:
     outputs = row.get("outputs") or {}
     name = _text(outputs, "task_name") or _text(outputs, "volume_name")
-    return RecordedThing(str(row["urn"]), str(row["id"]), name, _text(outputs, SERVICE), _text(outputs, "project"))
+    return RecordedThing(
+        str(row["urn"]),
+        str(row["id"]),
+        name,
+        _text(outputs, SERVICE),
+        _text(outputs, "project"),
+        has_ended=is_finished(outputs),
+    )
 
 
 def _rows(deployment: dict[str, Any], name: str) -> list[Any]:

@@ -1,19 +1,19 @@
-"""The bid behind a cluster: placed, brought to what the program says, waited for, cancelled."""
+"""The bid behind a resource: placed, brought to what the program says, waited for, cancelled."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from flow_resources.cloud import Boot, Cloud, Launch, Placed
-from flow_resources.core import cluster_fields, money, naming
+from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Record
 from flow_resources.core.market import NO_INTERFACE, Market
 from flow_resources.core.models import Bid, Offer
-from flow_resources.core.spec import ClusterSpec
+from flow_resources.core.spec import PlacementSpec
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import (
     FlowResourcesError,
@@ -32,11 +32,29 @@ _AWAITED = frozenset({"paused", "wait_for"})
 """The inputs whose change is waited for. A price alone is set, and the auction takes its course."""
 
 
-def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
+@dataclass(frozen=True)
+class FreeName:
+    """A name that no bid ever had, and what had the one before it."""
+
+    name: str
+    generation: int
+    before: tuple[Bid, ...] = ()
+    """The bids of the generation before, if it was looked at."""
+
+
+def place(op: Operation, spec: PlacementSpec, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
+    return send(op, spec, prepare(op, spec, find_free_name(op, spec, generation).name))
+
+
+def prepare(op: Operation, spec: PlacementSpec, name: str) -> Launch:
+    """Return what is needed to place a bid, once nothing holds its block volumes any more."""
     _wait_for_block_volumes(op, spec)
-    name = _unused_name(op, spec, generation)
-    launch = _launch(op.cloud, name, spec)
+    return _launch(op.cloud, name, spec)
+
+
+def send(op: Operation, spec: PlacementSpec, launch: Launch) -> Placed:
+    """Place a bid."""
     op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region)}")
     placed = op.cloud.place(launch)
     for key in placed.new_keys:
@@ -44,7 +62,7 @@ def place(op: Operation, spec: ClusterSpec, generation: int) -> Placed:
     return placed
 
 
-def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
+def _wait_for_block_volumes(op: Operation, spec: PlacementSpec) -> None:
     """Wait until nothing holds the block volumes: the service releases one some time after its bid has ended.
 
     Raises NotReadyError at the limit, saying what holds them; nothing is placed then.
@@ -77,15 +95,17 @@ def _wait_for_block_volumes(op: Operation, spec: ClusterSpec) -> None:
     raise NotReadyError(f"nothing was placed: {held}", "end what holds it, then run the same command again")
 
 
-def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:
+def find_free_name(op: Operation, spec: PlacementSpec, generation: int) -> FreeName:
+    """Find a name that no bid ever had, from this generation on. Raises OwnershipError where a stranger has it now."""
     prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
-    digest = spec.digest(op.settings.api_key)
+    digest, looked_at = spec.digest(op.settings.api_key), dict[int, tuple[Bid, ...]]()
 
     def name_of(generation: int) -> str:
         return naming.compose(prefix, spec.mark, digest, generation)
 
     def is_used(generation: int) -> bool:
-        for bid in (namesakes := op.cloud.bids_named(name_of(generation))):
+        looked_at[generation] = tuple(op.cloud.bids_named(name_of(generation)))
+        for bid in (namesakes := looked_at[generation]):
             if not bid.ended and op.ledger.is_recorded(bid.id, spec.mark) is not Answer.YES:
                 raise OwnershipError(
                     f"the bid {bid.id} has the name {bid.name!r} already and is not ours",
@@ -93,7 +113,8 @@ def _unused_name(op: Operation, spec: ClusterSpec, generation: int) -> str:
                 )
         return bool(namesakes)
 
-    return name_of(_first_unused(generation, is_used))
+    unused = _first_unused(generation, is_used)
+    return FreeName(name_of(unused), unused, looked_at.get(unused - 1, ()))
 
 
 def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:
@@ -111,7 +132,7 @@ def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:
     return unused
 
 
-def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:
+def _launch(cloud: Cloud, name: str, spec: PlacementSpec) -> Launch:
     market = cloud.market(volumes=bool(spec.volumes))
     offer = market.offer(spec.instance_type, spec.region or "")
     if offer is None:
@@ -121,7 +142,7 @@ def _launch(cloud: Cloud, name: str, spec: ClusterSpec) -> Launch:
     return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, _key_ids(cloud, spec))
 
 
-def _key_ids(cloud: Cloud, spec: ClusterSpec) -> tuple[str, ...]:
+def _key_ids(cloud: Cloud, spec: PlacementSpec) -> tuple[str, ...]:
     """Return the ids of the keys that the program names, each once. Raises RejectedError where one is none."""
     ids = cloud.ssh_keys() if spec.ssh_keys else {}
     if missing := [key for key in spec.ssh_keys if key not in ids]:
@@ -132,9 +153,10 @@ def _key_ids(cloud: Cloud, spec: ClusterSpec) -> tuple[str, ...]:
 
 
 def launch_of(
-    name: str, key: str, spec: ClusterSpec, offer: Offer, market: Market, ssh_keys: tuple[str, ...] = ()
+    name: str, key: str, spec: PlacementSpec, offer: Offer, market: Market, ssh_keys: tuple[str, ...] = ()
 ) -> Launch:
     """Return what the SDK needs for a bid."""
+    command = spec.launch_command
     return Launch(
         name=name,
         key=key,
@@ -142,7 +164,7 @@ def launch_of(
         num_instances=spec.num_instances,
         price=spec.max_price_per_hour,
         region=spec.region or "",
-        command=spec.command if isinstance(spec.command, str) else list(spec.command),
+        command=command if isinstance(command, str) else list(command),
         image=spec.image,
         env=spec.env,
         ports=spec.ports,
@@ -152,15 +174,13 @@ def launch_of(
     )
 
 
-def _boot(spec: ClusterSpec) -> Boot | None:
-    """Return how the command runs at every boot; None where it does not, or there is none, in no container either."""
-    if spec.run_on != "every_boot" or (spec.command == cluster_fields.DEFAULT_COMMAND and spec.image is None):
-        return None
-    return Boot(spec.restart, spec.preemption_signal)
+def _boot(spec: PlacementSpec) -> Boot | None:
+    """Return how the command runs at every boot; None where it does not."""
+    return Boot(spec.restart, spec.preemption_signal) if spec.runs_at_every_boot else None
 
 
 def converge(
-    op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, update: Update | None
+    op: Operation, seen: ClusterSnapshot, spec: PlacementSpec, record: Record, update: Update | None
 ) -> ClusterSnapshot:
     """Set price and pause, as far as the update carries them out and they differ, then wait as `wait_for` asks.
 
@@ -187,7 +207,7 @@ def converge(
     return with_history(op.cloud, seen, record)
 
 
-def _wait(op: Operation, bid: Bid, spec: ClusterSpec) -> ClusterSnapshot:
+def _wait(op: Operation, bid: Bid, spec: PlacementSpec) -> ClusterSnapshot:
     seen: ClusterSnapshot | None = None
     never_preempted, first = op.ledger.is_placed_here(bid.id), list[str]()
     for seen in op.deadline.watch(lambda moment: _poll(op.cloud, bid, moment)):
@@ -223,7 +243,7 @@ def with_history(cloud: Cloud, seen: ClusterSnapshot, record: Record) -> Cluster
     return replace(seen, history=cloud.history(seen.bid.id))
 
 
-def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec: ClusterSpec) -> str:
+def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec: PlacementSpec) -> str:
     running, quantity = seen.up if seen else 0, "?" if bid.quantity is None else bid.quantity
     market = ""
     with contextlib.suppress(FlowResourcesError):  # without the market the message is still useful
@@ -253,6 +273,17 @@ def cancel(op: Operation, bid_id: str, *, is_seen: bool = True) -> None:
             return
         op.report.progress(f"ending: the service still calls it {now.status}")
     raise NotReadyError(f"the bid {bid_id} was cancelled but is not ended yet", "run the same command again to go on")
+
+
+def warn_of_detached(op: Operation, seen: ClusterSnapshot, record: Record) -> None:
+    """Warn of volumes that the state records and the bid does not have."""
+    mounts = (record.outputs or {}).get("volumes") or []
+    mounted = {str(mount.get("volume_id")) for mount in mounts}
+    attached = mounted if seen.bid.volumes is None else set(seen.bid.volumes)
+    for detached in sorted(mounted - attached):
+        op.warn_once(
+            f"the volume {detached} is not attached to {seen.bid.id} any more; nothing is replaced because of that"
+        )
 
 
 def describe_bid(price: Decimal, instances: int, region: str | None, market: Decimal | None = None) -> str:

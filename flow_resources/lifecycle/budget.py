@@ -25,8 +25,11 @@ class Spending:
             return others
 
 
-def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: Decimal | None) -> None:
-    """Enter a cluster into the stack's budget and fail it when the sum goes over. A paused cluster costs nothing."""
+def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: Decimal | None, called: str) -> None:
+    """Enter a bid into the stack's budget and fail it when the sum goes over; `called` is "cluster" or the like.
+
+    A paused cluster costs nothing.
+    """
     others = spending.add(urn, cost)
     total = cost + sum(others.values())
     if budget is None or total <= budget or not cost:
@@ -35,6 +38,6 @@ def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: 
     found.fail(
         "max_price_per_hour",
         f"exceeds the stack's budget flow:maxCostPerHour of {money.usd(budget)}/h by {money.usd(total - budget)}/h: "
-        f"this cluster can cost {money.usd(cost)}/h{f', before it {listed}' if listed else ''}",
+        f"this {called} can cost {money.usd(cost)}/h{f', before it {listed}' if listed else ''}",
         remedy="lower a bid, pause a cluster, or raise the budget with `pulumi config set flow:maxCostPerHour ...`",
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flow_resources.lifecycle.cluster import CLUSTER
+from flow_resources.lifecycle.job import JOB
 from flow_resources.lifecycle.volume import VOLUME
 
-KINDS = (VOLUME, CLUSTER)
+KINDS = (VOLUME, CLUSTER, JOB)
 """In the order in which a program declares them: what holds something comes after it."""

@@ -14,16 +14,19 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import HiddenInputs, Identity
 from flow_resources.core.models import Named, latest
 from flow_resources.core.naming import Mark
-from flow_resources.core.stack_state import StackState
+from flow_resources.core.stack_state import StackState, is_deleted_since
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.stored_states import StoredStates, is_of_this_operation
+
+_HISTORY_GRAIN = timedelta(seconds=5)
+"""How exact the history of a stack is beside the service's clock: it tells whole seconds."""
 
 
 @dataclass
@@ -205,6 +208,21 @@ class Ledger:
         if answer is Answer.NO and not self._state_for(urn, report, is_preview=is_preview):
             answer = Answer.NOT_KNOWN
         return answer, stack
+
+    def is_deleted_since(self, moment: datetime, urn: str | None, skew: timedelta, report: Report) -> Answer:
+        """Whether an operation of the stack that began after a moment, by the service's clock, deleted anything.
+
+        `skew`: how far the service's clock is ahead of this machine's. This machine wrote the history, or another one
+        did: both readings of it must agree.
+        """
+        if self._state_for(urn, report, is_preview=False) is None:
+            return Answer.NOT_KNOWN
+        told = self.stored.history(urn, report)
+        if told is None:
+            return Answer.NOT_KNOWN
+        updates, is_whole = told
+        answers = {is_deleted_since(updates, one, _HISTORY_GRAIN, is_whole=is_whole) for one in (moment, moment - skew)}
+        return answers.pop() if len(answers) == 1 else Answer.NOT_KNOWN
 
     def _state_for(self, urn: str | None, report: Report, *, is_preview: bool) -> StackState | None:
         """Return the stored state where it is certainly that of this operation, which is creating the resource.

@@ -27,6 +27,8 @@ class OwnRecord:
     """None where there is nothing, or only its existence is known."""
     region: str | None = None
     """Where it was placed; also of what this operation has deleted to make it anew. None: not known."""
+    has_ended: bool = False
+    """Whether it is a job that has ended, as the state records it."""
 
 
 class OwnRecords:
@@ -46,7 +48,9 @@ class OwnRecords:
         with self._lock:
             if pinned := olds or (news if MARK in news else None):
                 region = pinned.get("region") or (own.region if own else None)
-                self._told[urn] = OwnRecord(Answer.YES, own.id if own else None, str(region) if region else None)
+                self._told[urn] = OwnRecord(
+                    Answer.YES, own.id if own else None, str(region) if region else None, bool(own and own.has_ended)
+                )
             elif own and is_left:
                 self._told[urn] = OwnRecord(Answer.of(not self._ledger.is_deleted(own.id)), own.id, own.region or None)
             elif recorded is not None:

@@ -87,6 +87,9 @@ class Resource(ABC, Generic[S, T, V]):
     def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
         """Warn of what an update in place loses."""
 
+    def warn_of_record(self, op: Operation, record: Record) -> None:
+        """Warn of what the state records, where nothing changes it."""
+
     @abstractmethod
     def parse(self, props: Mapping[str, Any]) -> S:
         """Parse the inputs that check has accepted."""
@@ -188,6 +191,10 @@ class Resource(ABC, Generic[S, T, V]):
     def is_ready(self, seen: V, inputs: Mapping[str, Any]) -> bool:  # noqa: ARG002
         """Whether it is as far as the program wants it."""
         return True
+
+    def is_unfinished(self, seen: V) -> bool:  # noqa: ARG002
+        """Whether something is left that the next `up` has to do, though the program has not changed."""
+        return False
 
     @abstractmethod
     def outputs(self, seen: V, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from flow_resources.clock import Clock
 from flow_resources.core.answer import Answer
 from flow_resources.core.models import Named
 from flow_resources.core.naming import Mark
-from flow_resources.core.stack_state import StackState, read_state, recorded_by
+from flow_resources.core.stack_state import PastUpdate, StackState, read_history, read_state, recorded_by
 from flow_resources.lifecycle.report import Report
 
+HISTORY_LENGTH = 100
 READING_SECONDS = 60
 """For reading the states of other stacks, each of which takes a second; a large backend has thousands."""
 
@@ -33,6 +34,9 @@ class Backend(Protocol):
 
     def state(self, stack: str, report: Report) -> Any | None:
         """Return the stored state of a stack, as `pulumi stack export` prints it; None where it cannot be read."""
+
+    def history(self, stack: str, report: Report) -> Any | None:
+        """Return its last HISTORY_LENGTH operations, as `pulumi stack history --json` prints them; None as above."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,19 @@ class StoredStates:
             if urn and not self._others:
                 self._others.append(self._read_others(urn, report))
             return self._others[0] if self._others else OtherStates({}, are_complete=False)
+
+    def history(self, urn: str | None, report: Report) -> tuple[Sequence[PastUpdate], bool] | None:
+        """Return the past operations of the stack of a URN, and whether these are all; None where that is not known."""
+        with self._reading:
+            names = _names_of(urn, self._list(report) or ()) if urn else []
+            rows = self.backend.history(names[0], report) if len(names) == 1 else None
+        if rows is None:
+            return None
+        try:
+            return read_history(rows), len(rows) < HISTORY_LENGTH
+        except ValueError as error:
+            report.progress(f"the history of the stack {names[0]} could not be read: {error}", keep=True)
+            return None
 
     def stack_of_owner(self, owner: str, report: Report) -> str | None:
         """Return the stack whose name makes these digits of an owner; None where none is known to."""

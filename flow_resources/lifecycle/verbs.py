@@ -33,12 +33,13 @@ from flow_resources.core.hidden import (
 from flow_resources.core.inputs import Change, Failure
 from flow_resources.core.inputs import check as check_fields
 from flow_resources.core.spec import Spec, declared_inputs
-from flow_resources.errors import FlowResourcesError, TerminatedError, one_line
+from flow_resources.errors import FlowResourcesError, JobFailedError, TerminatedError, one_line
 from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
 from flow_resources.lifecycle.create_preview import REPLACEMENT, preview_create
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource, Update
 from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
+from flow_resources.lifecycle.waiting import seconds_of
 
 _OWNER_NOT_KNOWN = (
     "whose resource this is is not known, because what the program passes along did not arrive: let transformations "
@@ -86,6 +87,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     _register_secrets(op, resource, olds, news)
     hidden = read_hidden_inputs(news)
     op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
+    op.timeout = op.timeout or seconds_of(hidden.timeout)
     op.deployment.checked_urns.add(op.urn)
     op.deployment.own_records.learn(op.urn, hidden, olds, news)
     # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.
@@ -127,6 +129,7 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
         op.warn_once(f"{_describe_end(op, change)}: {resource.words.lost_by_replacement}", kind=REPLACEMENT)
     else:
         resource.warn_of_update(op, _update(op, resource, olds, news, record), news)
+        resource.warn_of_record(op, record)
     return change
 
 
@@ -177,7 +180,8 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
     if not inputs:
         return ReadResult(id_, {**_outputs(op, resource, seen, {}, record), **resource.outputs_of_get(seen)}, {})
     inputs = resource.live_inputs(seen, inputs, record)
-    unready = {UNREADY: True} if record.is_unready and not resource.is_ready(seen, inputs) else {}
+    is_unready = record.is_unready and not resource.is_ready(seen, inputs)
+    unready = {UNREADY: True} if is_unready or resource.is_unfinished(seen) else {}
     outputs = {**_outputs(op, resource, seen, inputs, record), **unready}
     return ReadResult(id_, outputs, {**inputs, **write_identity(record.identity)})
 
@@ -230,6 +234,9 @@ def _converge(
     kept = replace(record, identity=spec.identity)
     try:
         seen = resource.converge(op, seen, spec, record, change)
+    except JobFailedError as error:  # told once: the next `up` has nothing to go on with
+        op.report.progress(str(error))
+        return Result(id_, _outputs(op, resource, error.snapshot, spec.inputs, kept), str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the thing exists, and its id must be recorded
         reason = _reason(op, error)
         op.report.progress(reason)  # what the engine makes of it on the row is only a count

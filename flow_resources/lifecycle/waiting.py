@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,9 +13,19 @@ from flow_resources.lifecycle.report import Report
 
 T = TypeVar("T")
 
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")
 DEFAULT_SECONDS = 30 * 60.0
 _EAGER = 30.0  # for so many seconds polls are quick, then they are a listing per 5 s or less
 _FIRST, _GROWTH, _EAGER_CAP, _CAP = 0.2, 1.6, 2.0, 6.0
+
+
+def seconds_of(duration: str | None) -> float | None:
+    """Return the seconds of a time limit as a program writes it, such as "1h30m"; None for another text."""
+    parts = _DURATION.findall(duration or "")
+    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != duration:
+        return None
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
 @dataclass(frozen=True)

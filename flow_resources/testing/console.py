@@ -10,7 +10,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from flow_resources.testing.models import Bid, Instance, MarketRow, NewSshKey, Project, Reservation, SshKey, Volume
+from flow_resources.testing.models import (
+    Bid,
+    Boot,
+    Instance,
+    MarketRow,
+    NewSshKey,
+    Project,
+    Reservation,
+    SshKey,
+    Volume,
+)
 from flow_resources.testing.service.errors import NotFoundError, sentence
 
 if TYPE_CHECKING:
@@ -79,6 +89,15 @@ class Console(ABC):
         """Return the bid with this id. Raises KeyError if there is none."""
         return cast("Bid", self._perform("bid", bid_id=bid_id))
 
+    def boots(self, bid_id: str) -> list[Boot]:
+        """Return each boot of a bid's machines that has finished, oldest first, and what ran at it.
+
+        A boot disk is kept until its bid ends. Its first boot runs the start-up script; a later one, after a
+        preemption, a pause or a relocation, runs only the systemd units that the script has installed, unless the
+        option `startup_script_runs` says otherwise.
+        """
+        return cast("list[Boot]", self._perform("boots", bid_id=bid_id))
+
     def price(self, instance_type: str, region: str) -> float:
         """Return the present spot price, in USD per machine and hour."""
         return self.price_history(instance_type, region, hours=0.0)[-1][1]
@@ -137,6 +156,10 @@ class Console(ABC):
     def fail_boot(self, bid_id: str) -> Bid:
         """Set the machines of an Allocated bid to STATUS_ERROR, until the bid boots machines again."""
         return cast("Bid", self._perform("fail-boot", bid_id=bid_id))
+
+    def relocate(self, bid_id: str) -> Bid:
+        """Move the machines of an Allocated bid to other hosts: they boot again from their boot disks."""
+        return cast("Bid", self._perform("relocate", bid_id=bid_id))
 
     def terminate(self, bid_id: str) -> Bid:
         """Terminate a bid at once, including one whose cancellation takes time."""

@@ -13,7 +13,7 @@ from flow_resources.testing.service.backend import Backend, resolve_seed
 from flow_resources.testing.service.catalog import check_region
 from flow_resources.testing.service.clock import Clock
 from flow_resources.testing.service.errors import ApiError
-from flow_resources.testing.service.options import AttachedStatus, Idempotency, NameFilter, Options
+from flow_resources.testing.service.options import AttachedStatus, Idempotency, NameFilter, Options, ScriptRuns
 from flow_resources.testing.service.store import Store
 from flow_resources.testing.verbs import Operator
 from flow_resources.testing.web.faults import Faults
@@ -58,6 +58,7 @@ class FakeMithril(Console):
         name_filter: NameFilter = "exact",
         unique_bid_names: bool = False,
         keep_instance_ids: bool = False,
+        startup_script_runs: ScriptRuns = "first_boot",
         volumes_need_pause: bool = False,
         attached_volume_status: AttachedStatus = 400,
     ) -> None:
@@ -80,13 +81,15 @@ class FakeMithril(Console):
             detach_seconds: time that volumes stay attached to a bid after it has terminated.
             boot_failure_rate: share of the machines that boot into STATUS_ERROR, from 0 to 1.
             page_limit: the maximum and default number of rows per page of a list.
-            list_lag_seconds: time for which the lists of bids, volumes and SSH keys do not show what was created.
+            list_lag_seconds: time for which the lists of bids, volumes and keys do not show what was created.
             idempotency: the effect of an Idempotency-Key that was used before. "dedupe": return the present state of
                 what it created; the key is free again once that has ended. "terminated": the same, but the key is never
                 free again. "ignore": keys are not read.
             name_filter: whether `?name=` in the list of bids matches the "exact" name or a "prefix".
             unique_bid_names: reject the name of a live bid of the same project.
             keep_instance_ids: after a preemption, a bid gets the same machines again instead of new ones.
+            startup_script_runs: when machines run their start-up script: at the "first_boot" of their boot disk, which
+                is kept over a preemption, a pause and a relocation, or at "every_boot".
             volumes_need_pause: reject changes to the volumes of a bid that is not paused.
             attached_volume_status: the HTTP status that rejects deleting a volume that a live bid uses.
 
@@ -120,6 +123,7 @@ class FakeMithril(Console):
             "name_filter": name_filter,
             "unique_bid_names": unique_bid_names,
             "keep_instance_ids": keep_instance_ids,
+            "startup_script_runs": startup_script_runs,
             "volumes_need_pause": volumes_need_pause,
             "attached_volume_status": attached_volume_status,
         }

@@ -58,6 +58,21 @@ class Instance(TypedDict):
     status: str
 
 
+class Boot(TypedDict):
+    """A boot of a machine that has finished.
+
+    `number` is 1 for the first boot of its boot disk. `runs` is what ran at it: the "start-up script", the names of the
+    systemd units that the script had installed, or nothing.
+    """
+
+    bid: str
+    instance: str
+    name: str
+    at: str
+    number: int
+    runs: list[str]
+
+
 class Reservation(Order):
     """Machines for a fixed time at a fixed price; prices are in USD, such as "$50.00"."""
 

@@ -7,9 +7,9 @@
 
     import infra  # the program
 
-Clusters are running, or paused where the program says so, and volumes exist at once, with outputs of the same types as
-the real ones. Inputs are not checked and nothing is rented: to test the effect of a change or of the market, use the
-fake cloud.
+Clusters and jobs are running, or paused where the program says so, a job that the program waits for to its end has
+succeeded, and volumes exist at once, with outputs of the same types as the real ones. Inputs are not checked, and
+nothing is rented: to test the effect of a change or of the market, use the fake cloud.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import Any
 import pulumi
 
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
+JOB = "pulumi-python:dynamic/flow:Job"
 STACK = "pulumi:pulumi:StackReference"
 PROJECT, REGION = "proj_mocked", "us-central5-a"
-CREATED_AT = "2026-01-01T00:00:00+00:00"
+CREATED_AT, ENDED_AT = "2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00+00:00"
 
 
 class FlowMocks(pulumi.runtime.Mocks):
-    """`pulumi.runtime.Mocks` for programs with GpuCluster and Volume; subclass it to mock resources of other providers.
+    """`pulumi.runtime.Mocks` for programs with resources of this package; subclass it to mock those of other providers.
 
     `resources` lists what the program registered, as (type, name, inputs).
 
@@ -59,11 +60,11 @@ class FlowMocks(pulumi.runtime.Mocks):
                 **inputs,
                 "outputs": {name: _complete_output(name, value) for name, value in exported.items()},
             }
-        make_outputs = {CLUSTER: _cluster, VOLUME: _volume}.get(args.typ)
+        make_outputs = {CLUSTER: _cluster, JOB: _job, VOLUME: _volume}.get(args.typ)
         if make_outputs is None:
             return f"{args.name}-id", {**inputs, **self.outputs.get(args.name, {})}
         outputs = self.outputs.get(args.name, {})
-        own_id, prefix = (outputs.get("task_id"), "bid") if args.typ == CLUSTER else (outputs.get("volume_id"), "vol")
+        own_id, prefix = (outputs.get("volume_id"), "vol") if args.typ == VOLUME else (outputs.get("task_id"), "bid")
         id_ = args.resource_id or own_id or f"{prefix}_{_number(args.name):08d}"
         return id_, {**inputs, **make_outputs(args.name, id_, inputs), **outputs}
 
@@ -103,6 +104,15 @@ def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "preemptions": 0,
         "created_at": CREATED_AT,
     }
+
+
+def _job(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    running = {**_cluster(name, id_, inputs), "started_at": CREATED_AT}
+    del running["private_ips"]
+    if inputs.get("wait_for") != "ended":
+        return running
+    ended = {"status": "succeeded", "status_message": "succeeded", "exit_code": 0, "ended_at": ENDED_AT}
+    return {**running, **ended, "instances": [], "public_ips": [], "ssh_commands": []}
 
 
 def _volume(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:

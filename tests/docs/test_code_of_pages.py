@@ -23,6 +23,7 @@ RUN_ELSEWHERE = {
     "testing-flow-programs.md": "test_testing_page.py",
     "coming-from-flow-run.md": "test_coming_from_flow_run.py",
     "tutorial.md": "test_tutorial.py",
+    "how-to/survive-preemptions.md": "test_survive_preemptions_page.py",
 }
 # What mypy cannot know: what a decorator adds to a class, and that a pipe was asked for.
 NOT_KNOWN_TO_MYPY = {

@@ -19,8 +19,9 @@ from flow_resources.core.cluster_fields import check_cluster
 from flow_resources.testing import FakeMithril, mock_mithril
 
 PAGE = ROOT / "docs" / "coming-from-flow-run.md"
-RUN, MOUNT, VOLUME, WAIT, MOCKS, SWITCHES = WAYS = [
+RUN, HELPERS, MOUNT, VOLUME, WAIT, MOCKS, SWITCHES = WAYS = [
     "`flow.run` in the program",
+    "Helpers around `flow.run`",
     "A mount under `/models`",
     "`Flow().create_volume`",
     "`task.wait_for_status`",
@@ -64,13 +65,13 @@ def pytested(folder: Path, *tests: str) -> str:
 
 def test_every_pattern_has_its_section_and_its_blocks() -> None:
     """One of today, and what to write instead; the table names all of them."""
-    assert [len(programs(title)) for title in WAYS] == [2, 2, 2, 2, 3, 1]
+    assert [len(programs(title)) for title in WAYS] == [2, 2, 2, 2, 2, 3, 1]
     assert len(re.findall(r"^\| \[", PAGE.read_text(), re.MULTILINE)) == len(WAYS)
 
 
 def test_what_to_write_instead_declares_something(tmp_path: Path) -> None:
     """Under FlowMocks, all in one process."""
-    for number, title in enumerate([RUN, MOUNT, VOLUME, WAIT]):
+    for number, title in enumerate([RUN, MOUNT, VOLUME, WAIT, HELPERS]):
         (tmp_path / f"program_{number}.py").write_text(programs(title)[1])
     test = (
         "import pulumi\n"
@@ -79,9 +80,10 @@ def test_what_to_write_instead_declares_something(tmp_path: Path) -> None:
         "pulumi.runtime.set_mocks(mocks)\n"
         "@pulumi.runtime.test\n"
         "def test_programs():\n"
-        "    import program_0, program_1, program_2, program_3\n"
+        "    import program_0, program_1, program_2, program_3, program_4\n"
         "def test_all_declared_something():\n"
-        "    assert {name for _, name, _ in mocks.resources} == {'trainer', 'models', 'server', 'training-data'}\n"
+        "    declared = {'trainer', 'models', 'server', 'training-data', 'infrastructure', 'training'}\n"
+        "    assert {name for _, name, _ in mocks.resources} == declared\n"
     )
     assert pytested(tmp_path, test).startswith("2 passed in ")
 
@@ -151,6 +153,39 @@ def test_the_folder_is_uploaded_unless_one_says_no(mithril: FakeMithril, tmp_pat
     task = flow.run("true", instance_type="8xa100")
     assert task.config is not None
     assert task.config.upload_code is True
+
+
+# -- helpers around flow.run -------------------------------------------------------------------------------------------
+
+
+def helpers() -> dict[str, Any]:
+    """Run the program of the page here, without its exports, and return its names."""
+    lines = [line for line in programs(HELPERS)[0].splitlines() if not line.startswith("pulumi.export(")]
+    return run("\n".join(lines).replace('instance_type="8xa100",', 'instance_type="8xa100", upload_code=False,'))
+
+
+def test_each_call_of_a_helper_rents_another(mithril: FakeMithril) -> None:
+    """A program that is run twice rents twice."""
+    names = helpers()
+    for _ in range(2):
+        names["create_gpu_cluster"]("infrastructure", 2, 50.0)
+        names["run_training"]("training", "python /data/train.py", names["data"].volume_id, 13.0)
+    assert sorted(bid["instance_quantity"] for bid in mithril.live_bids) == [1, 1, 2, 2]
+
+
+def test_nothing_runs_on_what_a_helper_rented_after_a_preemption(mithril: FakeMithril) -> None:
+    """The machine is back, is billed, and does nothing; with `terminate_on_exit` only what ends the bid runs."""
+    names = helpers()
+    names["run_training"]("training", "python /data/train.py", names["data"].volume_id, 13.0)
+    flow.run("python train.py", max_price_per_hour=13.0, terminate_on_exit=True, **LAUNCH)
+    runs = []
+    for bid in mithril.live_bids:
+        mithril.preempt(bid["fid"])
+        mithril.release(bid["fid"])
+        assert mithril.bid(bid["fid"])["status"] == "Allocated"
+        runs.append([boot["runs"] for boot in mithril.boots(bid["fid"])])
+    first = ["start-up script"]
+    assert runs == [[first, []], [first, ["flow-terminate-on-exit.service", "flow-runtime-arm.service"]]]
 
 
 # -- a mount under /models ---------------------------------------------------------------------------------------------

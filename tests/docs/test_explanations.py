@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from docs.pages import ROOT, blocks, section, tables, ticked
 
 from flow_resources.cloud.settings import Settings
-from flow_resources.core import cluster_fields, naming, placement_fields, takeover
-from flow_resources.core.models import Bid
+from flow_resources.core import boots, cluster_fields, job_outcome, naming, placement_fields, takeover
+from flow_resources.core.job_outcome import Outcome
+from flow_resources.core.models import Bid, Instance
 from flow_resources.core.status import STATUSES, ClusterSnapshot
 from flow_resources.lifecycle import operation, waiting
 from flow_resources.testing import FakeMithril
@@ -21,6 +24,7 @@ from flow_resources.testing.service.auction import Bidder, clear
 DOCS = ROOT / "docs"
 COMPATIBILITY = DOCS / "compatibility.md"
 AUCTION, SAFETY = DOCS / "explanation" / "auction.md", DOCS / "explanation" / "safety.md"
+PREEMPTION, JOBS = DOCS / "explanation" / "preemption.md", DOCS / "explanation" / "jobs.md"
 FROZEN = json.loads((ROOT / "tests" / "frozen.json").read_text())
 REGION = "us-central5-a"
 
@@ -85,6 +89,47 @@ def test_the_ages_are_those_of_the_code() -> None:
     page = " ".join(SAFETY.read_text().split())
     assert "a bid older than a day is not taken over, and one older than an hour is not ended by itself" in page
     assert (timedelta(hours=24), timedelta(hours=1)) == (takeover.TAKE_OVER_WITHIN, takeover.CANCEL_WITHIN)
+
+
+# -- preemption and jobs -----------------------------------------------------------------------------------------------
+
+
+def test_the_rows_of_a_refresh_are_those_of_the_page() -> None:
+    """Lost, back with the command, back without it, and both between two refreshes."""
+    bid = replace(a_bid("Allocated"), instances=("inst_1", "inst_2"), quantity=2)
+    machines = [Instance(id_, bid.id, "running", "203.0.113.1", 22, "10.0.0.1") for id_ in bid.instances]
+    up = ClusterSnapshot(bid, tuple(machines))
+    lost = ClusterSnapshot(replace(bid, status="Open"), tuple(replace(one, status="preempted") for one in machines))
+    before = {"command": "python train.py", "run_on": "every_boot", "preemptions": 0}
+    back = replace(up, known_preemptions=1)
+    assert blocks(PREEMPTION, "text")[0].splitlines() == [
+        boots.describe_change({**before, "status": "running"}, lost),
+        boots.describe_change({**before, "status": "preempted"}, up),
+        boots.describe_change({**before, "status": "preempted", "run_on": "first_boot"}, up),
+        boots.describe_change({**before, "status": "running"}, back),
+    ]
+
+
+def test_the_defaults_of_what_runs_again_are_those_of_the_page() -> None:
+    """The rows of its table: each an input of a cluster with a word that it takes."""
+    (table,) = tables(section(PREEMPTION, "What runs when a machine is back"))
+    fields = {field.name: field for field in cluster_fields.FIELDS}
+    for row in table[1:]:
+        for name, value in re.findall(r'(\w+)="(\w+)"', row[0]):
+            assert fields[name].rule(value) == value
+        for name in re.findall(r"`(\w+)=[^`]*`, the default", row[0]):
+            assert f'`{name}="{fields[name].default}"`' in row[0]
+    assert 'the default is `"never"`' in table[3][1]
+    assert fields["restart"].default == "never"
+
+
+def test_the_marks_are_those_of_the_page() -> None:
+    """One cent less for success, two for failure."""
+    page = " ".join(JOBS.read_text().split())
+    assert "less one cent for success and less two cents for failure" in page
+    placed = Decimal("13.00")
+    marks = {outcome: job_outcome.mark(placed, outcome) for outcome in Outcome}
+    assert marks == {Outcome.SUCCEEDED: Decimal("12.99"), Outcome.FAILED: Decimal("12.98")}
 
 
 # -- the auction -------------------------------------------------------------------------------------------------------

@@ -10,16 +10,22 @@ import pickle
 import re
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 from docs.pages import README, ROOT, section, tables, ticked
+from flow.utils.compressed_script import transform_plain_text
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from support.stack import CheckError, Stack, cluster, job
 
 from flow_resources import redaction
+from flow_resources.cloud.machine.wire import unpack
 from flow_resources.core import naming
+from flow_resources.testing import FakeMithril
 
 PAGE = ROOT / "SECURITY.md"
 FROZEN = json.loads((ROOT / "tests" / "frozen.json").read_text())
@@ -40,9 +46,87 @@ def test_every_claim_names_a_test_that_is_there() -> None:
     (table,) = tables(section(PAGE, "Tests"))
     assert len(table) > 10
     for _, cell in table[1:]:
-        path, _, name = ticked(cell)[0].partition("::")
-        functions = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text())) if hasattr(node, "name")}
-        assert name in functions, f"{path} has no {name}"
+        for test in ticked(cell):
+            path, _, name = test.partition("::")
+            functions = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text())) if hasattr(node, "name")}
+            assert name in functions, f"{path} has no {name}"
+
+
+def call(cloud: FakeMithril, key: str, method: str, path: str, body: object = None) -> httpx.Response:
+    return httpx.request(method, f"{cloud.url}{path}", headers={"Authorization": f"Bearer {key}"}, json=body)
+
+
+def expiring_in(days: float) -> str:
+    return (datetime.now(timezone.utc) + timedelta(days=days)).isoformat()
+
+
+def test_a_key_makes_another_one_that_outlives_it(cloud: FakeMithril) -> None:
+    """It lists the keys, makes one for a year, ends other bids; and revoking it undoes none of that."""
+    other = cloud.add_bid("other")["fid"]
+    made = call(cloud, cloud.key, "POST", "/v2/api-keys", {"name": "job", "expires_at": expiring_in(30)}).json()
+    key = made["secret"]
+    assert [row["fid"] for row in call(cloud, key, "GET", "/v2/api-keys").json()] == [made["fid"]]
+    second = call(cloud, key, "POST", "/v2/api-keys", {"name": "mine", "expires_at": expiring_in(364.9)}).json()
+    assert call(cloud, key, "DELETE", f"/v2/spot/bids/{other}").is_success
+    assert call(cloud, key, "DELETE", f"/v2/api-keys/{made['fid']}").is_success
+    assert call(cloud, key, "GET", "/v2/me").status_code == 401
+    assert call(cloud, second["secret"], "GET", "/v2/me").is_success
+    assert not cloud.live_bids
+
+
+def script_read_by_a_colleague(cloud: FakeMithril, id_: str) -> str:
+    """Return the start-up script of a bid as another user of the project reads it, in plain text."""
+    cloud.add_key("colleague", [cloud.project])
+    bid, texts = call(cloud, "colleague", "GET", f"/v2/spot/bids/{id_}").json(), list[str]()
+    script = bid["launch_specification"]["startup_script"]
+    transform_plain_text(unpack(script) or script, lambda text: texts.append(text) or text)
+    return "\n".join(texts)
+
+
+def test_everybody_in_the_project_reads_the_scripts_of_its_bids(cloud: FakeMithril, stack: Stack) -> None:
+    """Another user, with another key; some of it is compressed, which hides nothing."""
+    stack.up({"trainer": cluster(env={"TOKEN": "canary-9f3b"})})
+    assert "canary-9f3b" in script_read_by_a_colleague(cloud, stack.state["trainer"].id)
+
+
+def test_everybody_in_the_project_reads_the_key_of_a_job(cloud: FakeMithril, stack: Stack) -> None:
+    """It works while the job lives, and not after that."""
+    stack.up({"train": job()})
+    (key,) = set(re.findall(r"fkey_[\w-]{20,}", script_read_by_a_colleague(cloud, stack.state["train"].id)))
+    assert call(cloud, key, "GET", "/v2/me").json() == call(cloud, cloud.key, "GET", "/v2/me").json()
+    stack.destroy()
+    assert call(cloud, key, "GET", "/v2/me").status_code == 401
+
+
+def test_a_key_of_ones_own_is_in_the_script_and_is_not_revoked(cloud: FakeMithril, stack: Stack) -> None:
+    """The user does that."""
+    made = call(cloud, cloud.key, "POST", "/v2/api-keys", {"name": "mine", "expires_at": expiring_in(90)}).json()
+    stack.config["flow:allowJobKeys"] = "false"
+    stack.up({"train": job(machine_api_key=made["secret"])})
+    assert made["secret"] in script_read_by_a_colleague(cloud, stack.state["train"].id)
+    stack.destroy()
+    assert [row["fid"] for row in call(cloud, made["secret"], "GET", "/v2/api-keys").json()] == [made["fid"]]
+
+
+def test_without_consent_no_machine_gets_a_key(cloud: FakeMithril, stack: Stack) -> None:
+    """The preview refuses the job, and nothing is made."""
+    for setting in ({}, {"flow:allowJobKeys": "false"}):
+        del stack.config["flow:allowJobKeys"]
+        stack.config |= setting
+        with pytest.raises(CheckError, match="machine_api_key is not set, and flow:allowJobKeys is not true"):
+            stack.preview({"train": job()})
+        stack.config["flow:allowJobKeys"] = "true"
+    assert not cloud.mutations
+
+
+def test_no_state_holds_the_key_of_a_job(cloud: FakeMithril, stack: Stack) -> None:
+    """Neither inputs nor outputs, nor what the service is asked for later."""
+    stack.up({"train": job()})
+    (key,) = set(re.findall(r"fkey_[\w-]{20,}", script_read_by_a_colleague(cloud, stack.state["train"].id)))
+    stack.refresh()
+    cloud.terminate(stack.state["train"].id)
+    stack.refresh()
+    assert key not in json.dumps([vars(saved) for saved in stack.state.values()])
 
 
 def test_a_state_runs_code(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def wrong_after(folder, name, nth, fault, kill_targets):
         FakeMithril(idempotency="ignore") as cloud,
         contextlib.closing(RealStack.make(folder, cloud, kill_targets)) as stack,
     ):
-        matrix.prepare(stack, scenario)
+        matrix.prepare(cloud, stack, scenario)
         cloud.clear_requests()
         if fault.startswith("hang"):
             stack.project.env["FLOW_RESOURCES_HTTP_SECONDS"] = HTTP_SECONDS

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 from support.engine import Project, Result, environment
 
+from flow_resources.cloud.machine.wire import unpack
 from flow_resources.testing import FakeMithril
 
 KEY, ENV, COMMAND, PASSPHRASE = "canary-key-4f1d", "canary-env-93aa", "canary-command-77e0", "canary-passphrase-5b1c"
@@ -30,6 +32,16 @@ PROGRAM = """
     GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a",
                env={"TOKEN": config.require_secret("token"), "PLAIN": "canary-plain-0c3e"},
                command=pulumi.Output.concat("echo ", config.require_secret("command")))
+"""
+
+JOBS = """
+    import pulumi
+    from flow_resources import Job
+
+    common = {"command": "python train.py", "instance_type": "8xa100", "max_price_per_hour": 20.0,
+              "region": "us-central5-a"}
+    Job("own", **common)
+    Job("given", **common, machine_api_key=pulumi.Config().require_secret("token"))
 """
 
 BAD = """
@@ -143,6 +155,33 @@ def test_a_key_in_the_stacks_config_is_ciphertext_and_in_the_engines_own_lines_a
     for path, text in files(tmp_path / "backend", tmp_path / "home", tmp_path / "flow", project.folder):
         assert KEY not in text, path
     project.destroy().ok()
+
+
+def test_the_key_of_a_job_is_in_its_script_and_nowhere_else(tmp_path: Path, cloud: FakeMithril) -> None:
+    """One that is made for the job is in no line at all, since it is no property; one of the user's is a secret."""
+    project = make(tmp_path, cloud)
+    project.run("config", "set", "flow:allowJobKeys", "true").ok()
+    project.write(JOBS)
+    done = [project.up(*LOUD).ok()]
+    scripts = [bid["launch_specification"]["startup_script"] for bid in cloud.live_bids]
+    texts = [unpack(script) or script for script in scripts]
+    (key,) = {key for text in texts for key in re.findall(r"fkey_[\w-]{20,}", text)}
+    assert sorted(ENV in text for text in texts) == [False, True]
+    project.edit("20.0", "21.0")
+    done += [project.refresh(*LOUD).ok(), project.up(*LOUD).ok()]
+    cloud.faults.add(method="GET", times=None, status=400, body={"detail": f"{ECHO} {key}"})
+    done.append(project.refresh(*LOUD).failed())
+    cloud.faults.clear()
+    state = project.export()
+    done.append(project.destroy(*LOUD).ok())
+    for result in done:
+        assert key not in result.text
+        assert ENV not in searched(result)
+    assert key not in state
+    assert ENV not in state
+    for path, text in files(tmp_path / "backend", tmp_path / "home", tmp_path / "flow", tmp_path / "user"):
+        assert key not in text, path
+        assert ENV not in text, path
 
 
 def test_the_fake_keeps_no_key(tmp_path: Path, clean_environment: None) -> None:

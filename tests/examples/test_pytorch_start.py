@@ -214,20 +214,45 @@ def test_the_flow_sdk_exports_the_rank_that_start_reads() -> None:
     assert "export NODE_RANK=" not in startup_script("echo hello", 1)
 
 
-def test_what_the_program_sends_is_the_file_of_the_folder(tmp_path: Path) -> None:
-    """With a uv and a python that do nothing, the command writes start.py and starts it for all machines."""
-    train = tmp_path / "data" / "train.py"
-    train.parent.mkdir()
+UV = """#!/bin/sh
+echo uv "$@"
+[ "$1" != venv ] || { mkdir -p torch/bin && : >torch/bin/activate; }
+[ "$1" != pip ] || [ ! -e "$CUT" ] || kill -9 $PPID
+"""
+
+
+def boot(disk: Path, *, cut: Path = Path("/nowhere")) -> list[str]:
+    """Run the command as a boot of a disk does, with a uv and a python that only say their arguments."""
+    train = disk / "data" / "train.py"
+    train.parent.mkdir(exist_ok=True)
     train.write_text("")
-    command = command_of_the_program().replace("/data/", f"{tmp_path}/data/")
-    (tmp_path / "torch" / "bin").mkdir(parents=True)
-    (tmp_path / "torch" / "bin" / "activate").write_text("")
-    for name in ("uv", "python"):
-        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
-        (tmp_path / name).chmod(0o755)
-    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    command = command_of_the_program().replace("/data/", f"{disk}/data/")
+    for name, text in (("uv", UV), ("python", '#!/bin/sh\necho python "$@"\n')):
+        (disk / name).write_text(text)
+        (disk / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{disk}{os.pathsep}{os.environ['PATH']}", "CUT": str(cut)}
+    done = subprocess.run(["bash", "-c", command], cwd=disk, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == (-9 if cut.exists() else 0), done.stderr
+    return done.stdout.splitlines()
+
+
+def test_what_the_program_sends_is_the_file_of_the_folder(tmp_path: Path) -> None:
+    """The command writes start.py and starts it for all machines."""
+    assert boot(tmp_path)[-1] == f"python start.py {tmp_path}/data/start 4 --nproc-per-node 8 {tmp_path}/data/train.py"
     assert (tmp_path / "start.py").read_text() == (EXAMPLE / "start.py").read_text()
-    assert done.stdout.splitlines()[-1] == (
-        f"python start.py {tmp_path}/data/start 4 --nproc-per-node 8 {tmp_path}/data/train.py"
-    )
+
+
+def test_a_later_boot_of_the_disk_installs_nothing_and_starts_again(tmp_path: Path) -> None:
+    """The boot disk is kept over a preemption."""
+    first, second = boot(tmp_path), boot(tmp_path)
+    assert [line.split()[:2] for line in first] == [["uv", "venv"], ["uv", "pip"], ["python", "start.py"]]
+    assert second == first[-1:]
+
+
+def test_an_installation_that_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+    """From the start: what is half installed looks whole."""
+    boot(tmp_path, cut=tmp_path)
+    (tmp_path / "torch" / "half").write_text("")
+    lines = boot(tmp_path)
+    assert [line.split()[:2] for line in lines] == [["uv", "venv"], ["uv", "pip"], ["python", "start.py"]]
+    assert not (tmp_path / "torch" / "half").exists()

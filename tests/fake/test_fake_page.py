@@ -135,6 +135,29 @@ def test_it_shows_each_bid_and_the_state_of_each_machine(visit: Visit, mithril: 
     expect(page.get_by_role("region", name="Volumes")).to_contain_text("used by trainer")
 
 
+def test_it_shows_what_runs_on_each_machine(visit: Visit, mithril: FakeMithril) -> None:
+    """The start-up script at the first boot; later what it has installed, or nothing; a machine that is off shows none.
+
+    In the row where all machines agree, in the tooltip of a machine, and in the list of machines.
+    """
+    bare = mithril.add_bid("bare", instance_quantity=2, startup_script="python train.py")["fid"]
+    lasting = mithril.add_bid("lasting", startup_script="systemctl enable ours.service")["fid"]
+    page = visit.open()
+    row = visit.cluster("bare")
+    expect(row.locator(".works")).to_have_text("boot 1: start-up script")
+    for fid in (bare, lasting):
+        mithril.relocate(fid)
+    expect(row.locator(".works")).to_have_text("boot 2: nothing runs")
+    expect(visit.cluster("lasting").locator(".works")).to_have_text("boot 2: ours.service")
+    row.locator(".machine").first.hover()
+    expect(page.locator("#tip")).to_contain_text("boot 2: nothing runs")
+    page.get_by_role("button", name="bare", exact=True).click()
+    expect(row.locator(".machine-list .work")).to_have_text(["boot 2: nothing runs"] * 2)
+    mithril.update_bid(bare, paused=True)
+    visit.hurry()
+    expect(row.locator(".works")).to_be_hidden()
+
+
 def test_the_history_of_a_cluster_unfolds(visit: Visit, mithril: FakeMithril) -> None:
     """Newest first, with the machines and their addresses beside it."""
     fid = mithril.add_bid("trainer", limit_price="$50.00")["fid"]

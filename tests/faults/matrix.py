@@ -13,8 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of, volume
+from support.jobs import end_job, live_keys
+from support.stack import CheckError, Declared, Stack, VerbError, cluster, job, settings_of, volume
 
+from flow_resources.core import naming
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
@@ -78,6 +80,8 @@ class Scenario:
     after: Program
     recovery: Callable[[Any], None] | None = None
     """What the user does after a failure; by default `up` with the program after it, or `destroy` if that is empty."""
+    meanwhile: Callable[[FakeMithril], None] | None = None
+    """What happens in the service between the program before it and the action."""
 
 
 def up(program: Program) -> Callable[[Any], None]:
@@ -100,12 +104,31 @@ def destroy(stack: Any) -> None:
     stack.destroy()
 
 
+def up_with_refresh(program: Program) -> Callable[[Any], None]:
+    """Return the action `pulumi up --refresh`."""
+    return lambda stack: stack.up(program, refresh=True)
+
+
+def end_the_job(cloud: FakeMithril) -> None:
+    """End the job as its machine would, but for its key, which it did not come to revoke."""
+    (bid,) = cloud.live_bids
+    end_job(cloud, bid["fid"], "succeeded", revoke=False)
+
+
+def is_of_a_job(bid: Mapping[str, Any]) -> bool:
+    """Whether a bid is that of the job of these programs."""
+    return str(bid["name"]).startswith("job-")
+
+
 CREATE_FIRST = "create-first"
 BASE, LARGER = {"c": cluster()}, {"c": cluster(num_instances=2)}
 HIGHER_PRICE = {"c": cluster(max_price_per_hour=60.0)}
 BASE_CREATE_FIRST = {"c": cluster(create_first=True)}
 LARGER_CREATE_FIRST = {"c": cluster(num_instances=2, create_first=True)}
 PAUSED, DATA, RENAMED = {"c": cluster(paused=True)}, {"v": volume()}, {"v": volume(volume_name="renamed")}
+JOB, NEXT_JOB, HIGHER_JOB = {"job": job()}, {"job": job(triggers=[1.0])}, {"job": job(max_price_per_hour=60.0)}
+JOB_CREATE_FIRST = {"job": job(create_first=True)}
+NEXT_JOB_CREATE_FIRST = {"job": job(create_first=True, triggers=[1.0])}
 SCENARIOS: dict[str, Scenario] = {
     "create a cluster": Scenario({}, up(BASE), BASE),
     "create a paused cluster": Scenario({}, up(PAUSED), PAUSED),
@@ -115,13 +138,22 @@ SCENARIOS: dict[str, Scenario] = {
     f"replace a cluster, {CREATE_FIRST}": Scenario(BASE, up(LARGER_CREATE_FIRST), LARGER_CREATE_FIRST),
     "refresh a cluster": Scenario(BASE, refresh, BASE),
     "destroy a cluster": Scenario(BASE, destroy, {}),
+    "create a job": Scenario({}, up(JOB), JOB),
+    "re-price a job": Scenario(JOB, up(HIGHER_JOB), HIGHER_JOB),
+    "replace a job": Scenario(JOB, up(NEXT_JOB), NEXT_JOB),
+    f"replace a job, {CREATE_FIRST}": Scenario(JOB_CREATE_FIRST, up(NEXT_JOB_CREATE_FIRST), NEXT_JOB_CREATE_FIRST),
+    "refresh a job": Scenario(JOB, refresh, JOB),
+    "destroy a job": Scenario(JOB, destroy, {}),
+    "see the end of a job": Scenario(JOB, up_with_refresh(JOB), JOB, up_with_refresh(JOB), end_the_job),
+    "destroy a job that ended": Scenario(JOB, destroy, {}, meanwhile=end_the_job),
     "create a volume": Scenario({}, up(DATA), DATA),
     "rename a volume": Scenario(DATA, up(RENAMED), RENAMED),
     "refresh a volume": Scenario(DATA, refresh, DATA),
     "destroy a volume": Scenario(DATA, destroy, {}),
 }
 LIVE_IDS: dict[str, Callable[[FakeMithril], list[str]]] = {
-    "GpuCluster": lambda cloud: [bid["fid"] for bid in cloud.live_bids],
+    "GpuCluster": lambda cloud: [bid["fid"] for bid in cloud.live_bids if not is_of_a_job(bid)],
+    "Job": lambda cloud: [bid["fid"] for bid in cloud.live_bids if is_of_a_job(bid)],
     "Volume": lambda cloud: [volume["fid"] for volume in cloud.volumes],
 }
 """Per kind of resource, the ids of those that are live."""
@@ -146,7 +178,7 @@ def run_row(
     for nth in range(1, count_requests(scenario, make_clock) + 1):
         with FakeMithril(idempotency=idempotency) as cloud:
             stack = open_stack(cloud, make_clock())
-            prepare(stack, scenario)
+            prepare(cloud, stack, scenario)
             cloud.clear_requests()
             with monkeypatch.context() as patch:
                 if fault.startswith("hang"):
@@ -176,16 +208,18 @@ def count_requests(scenario: Scenario, make_clock: Callable[[], Any]) -> int:
 
 def list_requests(cloud: FakeMithril, scenario: Scenario, stack: Any) -> list[str]:
     """Run a scenario without faults; return its requests, in order."""
-    prepare(stack, scenario)
+    prepare(cloud, stack, scenario)
     cloud.clear_requests()
     scenario.action(stack)
     return [f"{request.method} {request.path}" for request in cloud.requests]
 
 
-def prepare(stack: Any, scenario: Scenario) -> None:
-    """Bring the stack to the program that the action starts from."""
+def prepare(cloud: FakeMithril, stack: Any, scenario: Scenario) -> None:
+    """Bring the stack to the program that the action starts from, and let happen what happens before it."""
     if scenario.before:
         stack.up(scenario.before)
+    if scenario.meanwhile:
+        scenario.meanwhile(cloud)
 
 
 def run_with_fault(
@@ -225,14 +259,20 @@ def find_violations(cloud: FakeMithril, stack: Any, scenario: Scenario) -> Itera
     """Yield each difference between the program, the state and the service; then destroy, and yield what is left."""
     for kind, list_live in LIVE_IDS.items():
         live = list_live(cloud)
-        declared = [name for name, resource in scenario.after.items() if resource.type == kind]
+        ended = {name for name, saved in stack.state.items() if saved.outputs.get("__ended") == "ended"}
+        declared = [name for name, one in scenario.after.items() if one.type == kind and name not in ended]
         if len(live) != len(declared):
             yield f"{len(live)} live {kind}s, {len(declared)} declared"
-        recorded = [saved.id for saved in stack.state.values() if saved.type == kind]
+        recorded = [saved.id for name, saved in stack.state.items() if saved.type == kind and name not in ended]
         if sorted(recorded) != sorted(live):
             yield f"the state records {recorded}, live are {live}"
+    needed = [naming.key_name_of(bid["name"], bid["project"]) for bid in cloud.live_bids if is_of_a_job(bid)]
+    if (keys := live_keys(cloud)) != needed:
+        yield f"live keys {keys}, the jobs that run need {needed}"
     with suppress(VerbError):
         stack.destroy()
+    if keys := live_keys(cloud):
+        yield f"keys left after destroy: {keys}"
     if stack.state:
         yield f"recorded after destroy: {sorted(stack.state)}"
     if orphans := [item["fid"] for item in (*cloud.live_bids, *cloud.volumes)]:

@@ -14,7 +14,7 @@ from flow_resources.cloud.creation import KINDS, Creation, NamedKind, create_onc
 from flow_resources.errors import UnavailableError
 
 TOYS = NamedKind("/v2/toys", lambda _: {}, lambda row: row.get("status") != "broken")
-EVERY_KIND = [*KINDS.values(), TOYS]
+EVERY_KIND = [*(kind for kind in KINDS.values() if not kind.told_once), TOYS]
 BODY = {"project": "proj_1", "name": "mine"}
 GONE = {
     "/v2/spot/bids": {"status": "Terminated"},
@@ -30,6 +30,8 @@ class Service:
         self.kind, self.failures, self.sent, self.listed = kind, list(failures), 0, 0
         self.answers: list[Any] = []
         """What the next requests answer, in place of the row that they made."""
+        self.discarded: list[str] = []
+        self.discard_failures: list[Exception] = []
         self.lag = 0.0
         self.rows: list[dict[str, Any]] = []
         self.next_cursor: str | None = None
@@ -51,7 +53,17 @@ class Service:
         row = self.add() if effect else {}
         if error:
             raise error
-        return self.answers.pop(0) if self.answers else row
+        if self.answers:
+            return self.answers.pop(0)
+        return {**row, self.kind.told_once: f"s3cret of {row['fid']}"} if self.kind.told_once else row
+
+    def discard(self, id_: str) -> None:
+        """Answer a DELETE."""
+        assert self.kind.told_once
+        self.discarded.append(id_)
+        if self.discard_failures:
+            raise self.discard_failures.pop(0)
+        next(row for row in self.rows if row["fid"] == id_)["deactivated_at"] = "now"
 
     def get(self, path: str, params: Mapping[str, Any]) -> Any:
         """Answer a listing, which lags, or a read of one, which does not."""
@@ -61,7 +73,10 @@ class Service:
                 if path == f"{self.kind.path}/{row['fid']}":
                     return row
             raise APIError("none", status_code=404)
-        assert (params["project"], params.get("name", "mine")) == ("proj_1", "mine")
+        assert (params.get("project"), params.get("name", "mine")) == (
+            BODY["project"] if self.kind.is_of_project else None,
+            "mine",
+        )
         self.listed += 1
         rows = [row for row in self.rows if self.made_at[row["fid"]] + self.lag <= self.clock.now()]
         return {"data": rows, "next_cursor": self.next_cursor}
@@ -69,7 +84,7 @@ class Service:
     def create_all(self, time_limit: float = 600.0) -> Creation:
         """Create under the name; return what was made, and what beside it."""
         budget = RetryBudget(60.0, self.clock.now() + time_limit, self.clock)
-        return create_once(self.kind, BODY, self.send, self.get, budget)
+        return create_once(self.kind, BODY, self.send, self.get, budget, self.discard)
 
     def create(self) -> Any:
         """Create under the name; return what was made."""
@@ -271,9 +286,9 @@ def test_nothing_is_sent_again_without_the_time_to_look_again(kind: NamedKind) -
 
 def test_looking_does_not_spend_the_time_for_retries(kind: NamedKind) -> None:
     """In a storm every other answer can be lost, and each is looked for."""
-    service = Service(kind, *[(False, NetworkError("lost"))] * 12)
+    service = Service(kind, *[(False, NetworkError("lost"))] * 10)
     assert service.create() == service.rows[0]
-    assert service.sent == 13
+    assert service.sent == 11
 
 
 def test_a_listing_that_fails_between_two_looks_costs_no_further_request(kind: NamedKind) -> None:
@@ -289,6 +304,107 @@ def test_a_listing_that_fails_between_two_looks_costs_no_further_request(kind: N
     service.get = sometimes  # type: ignore[method-assign]
     assert service.create() == service.rows[0]
     assert service.sent == 2
+
+
+# -- what only the answer makes of use ---------------------------------------------------------------------------------
+
+API_KEYS = KINDS["/v2/api-keys"]
+LOST = NetworkError("lost")
+
+
+def live_ids(service: Service) -> list[str]:
+    return [row["fid"] for row in service.rows if row["name"] == "mine" and not row.get("deactivated_at")]
+
+
+def test_a_key_whose_answer_was_lost_is_discarded_and_another_one_is_made() -> None:
+    """The answer alone tells its secret."""
+    service = Service(API_KEYS, (True, LOST))
+    made = service.create_all()
+    assert (made.row["fid"], made.row["secret"], made.doubles) == ("id_2", "s3cret of id_2", ())
+    assert (service.discarded, live_ids(service)) == (["id_1"], ["id_2"])
+    assert not service.clock.slept[1:]  # nothing is left that a listing could show late
+
+
+def test_all_keys_whose_answers_were_lost_are_discarded() -> None:
+    """One after the other."""
+    service = Service(API_KEYS, (True, LOST), (False, LOST), (True, LOST))
+    assert service.create()["fid"] == "id_3"
+    assert (service.discarded, live_ids(service)) == (["id_1", "id_2"], ["id_3"])
+
+
+@pytest.mark.parametrize("lag", [0.5, 3.0, 7.0, 9.0])
+def test_a_lost_key_that_the_listing_shows_late_is_discarded_too(lag: float) -> None:
+    """Before the next one is made, or after it; never the one that was told."""
+    service = Service(API_KEYS, (True, LOST))
+    service.lag = lag
+    assert service.create()["fid"] == "id_2"
+    assert live_ids(service) == ["id_2"]
+
+
+def test_a_key_that_existed_before_is_not_discarded() -> None:
+    """A bid can hold it. Nor is one of another name, or one that was revoked."""
+    service = Service(API_KEYS, (True, LOST))
+    for fields in ({}, {"name": "ci"}, {"deactivated_at": "now"}):
+        service.add(**fields)
+    assert service.create()["fid"] == "id_5"
+    assert service.discarded == ["id_4"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *NO_ANSWER.values(),
+        {"fid": "id_1", "name": "mine"},
+        {"fid": "id_1", "name": "mine", "secret": ""},
+        {"fid": "id_1", "name": "mine", "secret": 7},
+        {"fid": "id_1", "name": "theirs", "secret": "x"},
+        {"fid": "id_1", "name": "mine", "secret": "x", "deactivated_at": "now"},
+    ],
+)
+def test_an_answer_that_does_not_tell_the_secret_is_a_lost_answer(answer: Any) -> None:
+    """Or that tells of another key."""
+    service = Service(API_KEYS)
+    service.answers = [answer]
+    assert service.create()["secret"] == "s3cret of id_2"
+    assert live_ids(service) == ["id_2"]
+
+
+def test_an_answer_that_tells_of_an_older_key_is_a_lost_answer() -> None:
+    """And that key stays."""
+    service = Service(API_KEYS)
+    service.answers = [{**service.add(), "secret": "x"}]
+    assert service.create()["fid"] == "id_3"
+    assert live_ids(service) == ["id_1", "id_3"]
+
+
+def test_a_key_that_cannot_be_discarded_at_once_is_discarded_later() -> None:
+    """No further key is made before that."""
+    service = Service(API_KEYS, (True, LOST))
+    service.discard_failures = [LOST, APIError("down", status_code=503)]
+    assert service.create()["fid"] == "id_2"
+    assert (service.discarded, live_ids(service)) == (["id_1"] * 3, ["id_2"])
+
+
+def test_a_key_that_was_made_is_told_though_its_double_stays() -> None:
+    """What fails after the answer does not lose it."""
+    service = Service(API_KEYS, (True, LOST))
+    service.lag = 7.0
+    service.discard_failures = [APIError("down", status_code=503)]
+    assert service.create()["secret"] == "s3cret of id_2"
+
+
+def test_a_refusal_after_a_lost_key_is_a_refusal() -> None:
+    """The lost one is discarded, and not taken for the answer."""
+    service = Service(API_KEYS, (True, LOST), (False, APIError("no", status_code=400)))
+    with pytest.raises(APIError, match="no"):
+        service.create()
+    assert live_ids(service) == []
+
+
+def test_a_lost_key_without_further_answers_is_named() -> None:
+    """It may exist."""
+    with pytest.raises(UnavailableError, match="'mine': it may exist, of use to nobody"):
+        Service(API_KEYS, *[(False, LOST)] * 99).create()
 
 
 KEY = {"project": "proj_1", "name": "flow-auto"}

@@ -89,6 +89,7 @@ def what_is() -> dict[str, Any]:
         ),
         "the mark of an owner and a resource": str(naming.Mark.of(OWNER, URN)),
         "a name in the service": example_name(),
+        "the name of a job's API key": naming.key_name_of(example_name(), "proj_1"),
         "the longest prefix": naming.PREFIX_LENGTH,
         "an idempotency key": idempotency_key(example_name()),
         "exit codes": {"a wrong command line": exit_code("nonsense"), "help": exit_code("--help")},

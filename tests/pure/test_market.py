@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core import cluster_fields, placement_fields, volume_fields
 from flow_resources.core.inputs import UNKNOWN, Checked
 from flow_resources.core.market import (
     Market,
@@ -28,7 +28,7 @@ def judged(market: Market, olds: Any = None, /, **changes: Any) -> Checked:
     """Judge as check does: a cluster that stays as it is, is not judged again."""
     found = cluster_fields.check_cluster({**GOOD, **changes})
     cluster_fields.pin_run_on(found, olds or {})
-    if not cluster_fields.is_unchanged(found, olds or {}):
+    if not placement_fields.is_unchanged(cluster_fields.FIELDS, found, olds or {}):
         check_market(found, market)
     return found
 

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flow_resources.core.naming import Mark, MarkedName, compose, fit, logical_name, spec_digest, take_apart
+from flow_resources.core.naming import (
+    Mark,
+    MarkedName,
+    compose,
+    fit,
+    is_key_name,
+    key_name,
+    key_name_of,
+    logical_name,
+    spec_digest,
+    take_apart,
+)
 from flow_resources.core.volume_fields import volume_name
 
 # flow.sdk.models.task_config.TaskConfig.name, and what the service takes for a volume.
@@ -34,6 +45,38 @@ def test_the_format_is_frozen() -> None:
     assert compose(fit("trainer"), mark, digest, 1) == "trainer-619bff4daf2d57b08e86-4997f8-1"
     taken = take_apart("trainer-3f9a1c5d08b67be02d4d-9c01d2-1")
     assert taken == MarkedName(Mark("3f9a1c5d08b6", "7be02d4d"), "9c01d2", 1)
+
+
+def test_the_format_of_a_jobs_key_is_frozen() -> None:
+    """It is at the service, and on machines that renew their keys under the same name."""
+    mark = Mark("3f9a1c5d08b6", "7be02d4d")
+    name = key_name(mark, "9c01d2", 1, "proj_1")
+    assert name == "flow-job-f8d5ee-3f9a1c5d08b67be02d4d-9c01d2-1"
+    assert take_apart(name) == MarkedName(mark, "9c01d2", 1)
+    assert len(key_name(mark, "9c01d2", 10**15 - 1, "proj_1")) == 59
+    assert key_name_of("trainer-3f9a1c5d08b67be02d4d-9c01d2-1", "proj_1") == name
+    assert key_name_of("trainer", "proj_1") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("flow-job-f8d5ee-3f9a1c5d08b67be02d4d-9c01d2-1", True),
+        ("flow-job-000000-3f9a1c5d08b67be02d4d-9c01d2-1", False),
+        ("flow-job-3f9a1c5d08b67be02d4d-9c01d2-1", False),  # a bid of a cluster that is called flow-job
+        ("my-flow-job-f8d5ee-3f9a1c5d08b67be02d4d-9c01d2-1", False),
+        ("flow-job-f8d5ee-3f9a1c5d08b67be02d4d-9c01d2-", False),
+        ("flow-job-f8d5ee-9c01d2-1", False),
+        ("flow-job-f8d5ee", False),
+        ("flow-task-trainer-3f9a1c5d", False),
+        ("ci", False),
+        ("", False),
+    ],
+)
+def test_a_jobs_key_is_known_by_its_name(name: str, is_one: bool) -> None:
+    """And by no part of it: a key of the user's own is never revoked."""
+    assert is_key_name(name, "proj_1") is is_one
+    assert is_key_name(name) is (is_one or name.startswith("flow-job-000000"))
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ quick = settings(deadline=None, max_examples=200)
         ({"A": ["canary-1"], "B": "canary-2"}, "canary-2 and canary-1", "… and …"),
         ("abc", "an abc is too short to be a secret", "an abc is too short to be a secret"),
         (None, "nothing was kept", "nothing was kept"),
+        (None, "made {'secret': 'fkey_MDk0_x-Yz12'}", "made {'secret': '…'}"),  # an API key that nobody has registered
+        (None, "a listing shows fkey_abc1... of a key", "a listing shows fkey_abc1... of a key"),
         (7.0, "numbers are none: 7.0", "numbers are none: 7.0"),
     ],
 )

@@ -23,10 +23,15 @@ from flow_resources.lifecycle.operation import Operation
 from flow_resources.program import Index, find_in, index_of, token
 from flow_resources.providers import base
 from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.providers.job import JobProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
 
-PROVIDERS: dict[str, type[ResourceProvider]] = {"GpuCluster": GpuClusterProvider, "Volume": VolumeProvider}
+PROVIDERS: dict[str, type[ResourceProvider]] = {
+    "GpuCluster": GpuClusterProvider,
+    "Volume": VolumeProvider,
+    "Job": JobProvider,
+}
 
 
 class Context:
@@ -91,7 +96,12 @@ class SkippingClock(Clock):
 
 def settings_of(cloud: FakeMithril) -> dict[str, str]:
     """Return the stack config that points at a fake."""
-    return {"flow:apiKey": cloud.key, "flow:apiUrl": cloud.url, "flow:project": cloud.project}
+    return {
+        "flow:apiKey": cloud.key,
+        "flow:apiUrl": cloud.url,
+        "flow:project": cloud.project,
+        "flow:allowJobKeys": "true",
+    }
 
 
 @dataclass
@@ -126,6 +136,20 @@ def cluster(
     return Declared("GpuCluster", inputs, create_first, timeout, ignore_changes)
 
 
+def job(
+    *, create_first: bool = False, timeout: float = 0.0, ignore_changes: tuple[str, ...] = (), **inputs: Any
+) -> Declared:
+    """Declare a job with the defaults that the resource class fills in."""
+    inputs = {
+        "instance_type": "8xa100",
+        "max_price_per_hour": 50.0,
+        "region": "us-central5-a",
+        **({} if "script" in inputs else {"command": "python train.py"}),
+        **inputs,
+    }
+    return Declared("Job", inputs, create_first, timeout, ignore_changes)
+
+
 def volume(
     *, create_first: bool = True, timeout: float = 0.0, ignore_changes: tuple[str, ...] = (), **inputs: Any
 ) -> Declared:
@@ -146,6 +170,8 @@ class Stack:
     """The replaced resources that are not deleted yet: the state keeps them until then."""
     other_states: dict[str, Any] = field(default_factory=dict)
     """What `pulumi stack export` would print for each other stack of the backend, by name."""
+    history: list[Any] | None = field(default_factory=list)
+    """What `pulumi stack history --json` would print; None where it cannot be read."""
     index: Index | None = None
     """What the program has read of the state: once per operation, at its first check."""
     creating: str | None = None
@@ -374,6 +400,9 @@ class ModelBackend:
 
     def state(self, stack: str, report: Any) -> Any | None:
         return self.stack.export() if stack == self.stack.owner else self.stack.other_states[stack]
+
+    def history(self, stack: str, report: Any) -> Any | None:
+        return self.stack.history
 
 
 class Reports:

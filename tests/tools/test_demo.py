@@ -90,6 +90,8 @@ def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path):
     assert "[diff: ~max_price_per_hour]" in run.printed
     assert "$ pulumi stack output status\npreempted\n" in run.printed
     assert "$ pulumi stack output status\nrunning\n" in run.printed
+    assert "was preempted, now 4/4 machines running: the command runs again" in run.printed
+    assert "-1: start-up script runs\nboot 2 of " in run.printed
     assert "Nothing is left running" in run.printed
     assert "export MITHRIL_API_KEY=" in run.printed
     assert "\033" not in run.printed

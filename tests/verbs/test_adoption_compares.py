@@ -167,3 +167,46 @@ def test_what_the_service_leaves_out_refuses_the_adoption(
     with pytest.raises(CheckError, match=f"does not show its {problem}"):
         stack.preview({"trainer": cluster(**program(ids, **changes))})
     assert not cloud.mutations
+
+
+# -- what its machines run at a boot -----------------------------------------------------------------------------------
+
+WORK: Inputs = {"command": "python train.py", "run_on": "every_boot"}
+
+
+def test_a_task_that_runs_its_command_at_the_first_boot_alone_is_not_recorded_as_another(
+    cloud: FakeMithril, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program's default says every boot; the person is told, and nothing is replaced for it."""
+    task = cloud.add_bid("train")["fid"]
+    program = {"trainer": cluster(**WORK, adopt_task_id=task)}
+    stack.up(program)
+    assert stack.state["trainer"].id == task
+    assert "run_on" not in stack.state["trainer"].inputs
+    assert f"the task {task} was not placed with `run_on`: its machines run the command at" in capsys.readouterr().err
+    assert stack.preview(program) == {"trainer": "same"}
+    assert stack.preview({"trainer": cluster(**WORK)}) == {"trainer": "same"}
+    stack.refresh()
+    assert stack.preview(program) == {"trainer": "same"}
+
+
+def test_a_task_that_runs_its_command_at_every_boot_is_recorded_so(
+    cloud: FakeMithril, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An earlier stack placed it."""
+    stack.up({"trainer": cluster(**WORK)})
+    task = stack.state.pop("trainer").id
+    stack.up({"adopted": cluster(**WORK, adopt_task_id=task)})
+    assert stack.state["adopted"].id == task
+    assert stack.state["adopted"].inputs["run_on"] == "every_boot"
+    assert "first boot" not in capsys.readouterr().err
+
+
+def test_an_adopted_task_without_a_command_is_not_warned_of(
+    cloud: FakeMithril, stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It runs nothing of the program's."""
+    task = cloud.add_bid("train")["fid"]
+    stack.up({"trainer": cluster(run_on="every_boot", adopt_task_id=task)})
+    assert "run_on" not in stack.state["trainer"].inputs
+    assert "first boot" not in capsys.readouterr().err

@@ -128,6 +128,26 @@ def test_a_budget_that_can_be_read_in_two_ways_is_none(value: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "allows"), [(None, False), ("true", True), ("false", False), (" True ", True), (True, True)]
+)
+def test_keys_of_jobs_are_allowed_by_true_alone(value: object, allows: bool) -> None:
+    """As text, and as Pulumi writes a boolean; absent is no."""
+    assert resolve({"flow:apiKey": "a", "flow:allowJobKeys": value}.get).allows_job_keys() is allows
+
+
+@pytest.mark.parametrize("value", ["", " ", "yes", "1", "0", "on", "truee", "t", "null"])
+def test_what_is_neither_true_nor_false_allows_nothing(value: str) -> None:
+    """The settings resolve all the same, so that a bad one does not stop a destroy."""
+    settings = resolve({"flow:apiKey": "a", "flow:allowJobKeys": value}.get)
+    with pytest.raises(ConfigError) as failed:
+        settings.allows_job_keys()
+    assert str(failed.value) == (
+        f"flow:allowJobKeys is {value.strip()!r}, which is neither true nor false: "
+        "`pulumi config set flow:allowJobKeys true`, or `pulumi config rm flow:allowJobKeys`"
+    )
+
+
 def test_a_broken_file_is_reported_in_one_line(tmp_path: Path) -> None:
     """The SDK's own words, as our error."""
     (tmp_path / "flow" / "config.yaml").write_text("api_key: [")

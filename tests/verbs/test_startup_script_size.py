@@ -12,7 +12,7 @@ from support.stack import CheckError, Stack, VerbError, cluster, operation, volu
 
 from flow_resources.cloud.launch import Launch
 from flow_resources.cloud.startup_script import _least_size
-from flow_resources.lifecycle import cluster_check
+from flow_resources.lifecycle import placement_check
 from flow_resources.testing import FakeMithril
 
 TOLERANCE = 300  # characters: the preview may reject a script that is this much smaller than the limit
@@ -147,22 +147,22 @@ def test_a_script_that_passes_the_preview_is_placed(
         low, high = (middle, high) if fits(stack, {**make_inputs(middle), **extra}) else (low, middle)
     stack.up({**volumes, "it": cluster(**make_inputs(low), **extra)})
     assert len(cloud.live_bids) == 1
-    monkeypatch.setattr(cluster_check, "SHORT", 100_000)  # turn the check off
-    monkeypatch.setattr(cluster_check, "FEW", 100)
+    monkeypatch.setattr(placement_check, "SHORT", 100_000)  # turn the check off
+    monkeypatch.setattr(placement_check, "FEW", 100)
     with pytest.raises(VerbError, match="Startup script too large"):
         stack.up({**volumes, "it": cluster(**make_inputs(high + TOLERANCE), **extra)})
 
 
 def test_a_script_that_is_not_checked_fits(stack: Stack, cloud: FakeMithril) -> None:
     """With all other inputs that make a script longer."""
-    volumes = {f"v{n}": volume() for n in range(cluster_check.FEW)}
+    volumes = {f"v{n}": volume() for n in range(placement_check.FEW)}
     stack.up(volumes)
     extra = {
         **extra_inputs(stack, "an image"),
         "num_instances": 4,
         "volumes": extra_inputs(stack, "all volumes")["volumes"],
     }
-    stack.up({**volumes, "it": cluster(command=noise(cluster_check.SHORT), **extra)})
+    stack.up({**volumes, "it": cluster(command=noise(placement_check.SHORT), **extra)})
     assert len(cloud.live_bids) == 1
 
 

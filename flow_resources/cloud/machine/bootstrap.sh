@@ -1,12 +1,12 @@
 #!/bin/bash
 {{origin}}
-set -eu
-cd /var/lib
-install -d -m 700 flow-command
-(umask 077;python3 -c 'import base64,lzma,sys
-sys.stdout.buffer.write(lzma.decompress(base64.b85decode(sys.stdin.read().strip())))'>flow-command/new<<'E'
+set -e
+install -dm700 /var/lib/flow-command
+cd /var/lib/flow-command
+python3 -c 'import lzma,sys
+n=0
+for c in sys.stdin.read()[:-1]:n=n*94+ord(c)-33
+open("script","wb").write(lzma.decompress(n.to_bytes(9999,"big").lstrip(b"\0")))'<<'E'
 {{payload}}
 E
-)
-mv flow-command/new flow-command/script
 exec bash /var/lib/flow-command/script

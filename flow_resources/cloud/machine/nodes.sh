@@ -1,13 +1,13 @@
 # By what the machines of a cluster know each other, as the Flow SDK computes it at the first boot: the last address in
 # /etc/hosts is that of the head, and the ranks count from there upwards.
-read -r NUM_NODES NODE_RANK HEAD_NODE_IP HEAD_NODE < <(awk -v me=$(hostname -s) '
+read NUM_NODES NODE_RANK HEAD_NODE_IP HEAD_NODE < <(awk -v me=$(hostname -s) '
 /^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+/ && !/^127\./ {
-n++; ip = $1; host = $2
+n++; ip = $1; head = $2
 for (i = 2; i <= NF; i++) { sub(/\..*/, "", $i); if ($i == me && !at) at = n }
 }
-END { print n + 0, at ? n - at : "-", ip, host }' /etc/hosts)
-if [ "$NUM_NODES $NODE_RANK" = "{{machines}} -" ] || [ $NUM_NODES != {{machines}} ]; then
-echo "[flow-command] waiting until /etc/hosts lists {{machines}} machines, and $(hostname -s) among them"
+END { print n, at ? n - at : "?", ip, head }' /etc/hosts)
+if [ "$NUM_NODES" != {{machines}} ] || [ "$NODE_RANK" = "?" ]; then
+echo "[flow-command] waiting: /etc/hosts does not list {{machines}} machines, this one among them"
 exit 1
 fi
 GPU_COUNT=$(nvidia-smi --list-gpus 2>/dev/null | grep -c '^GPU [0-9]*:')

@@ -3,32 +3,38 @@
 #
 #     run_command.sh [SIGNAL]      SIGNAL, "SIGUSR1" for example, tells the command of a preemption
 #
-# The command has the same user, folder, environment and mounts at every boot. The installation writes into its folder:
+# The command has the same user, folder, environment and mounts at every boot. The installation has written:
 #
 #     environment  the exported variables of the first boot
 #     nodes        of several machines: computes the variables by which they know each other; else empty
 #     mounts       the folders that were mounted at the first boot, one a line
 #     command      what is run, an executable file; or
-#     container    creates the container "main", which is started again until the variables of `nodes` change
+#     container    creates the container "main", which is started again until a variable changes
 #     job.json     of a job: the command runs at each boot until it has ended by itself; end_job.py then ends the bid
 #
 # The exit code is the command's. A power-off is no end of it: SIGTERM is passed on, and nothing is noted.
-cd "${FLOW_COMMAND_DIR:-/var/lib/flow-command}" || exit
+cd /var/lib/flow-command
 signal=$1
 notice_file=/opt/mithril/MITHRIL_SIGNAL.yml
 
 # Print when the notice that stands ends, in seconds; nothing where none stands. The file of an earlier boot can be there
 # still: its end has passed. Without a readable end a notice stands for ten minutes, twice as long as the service's do.
 notice() {
-    grep -qsE 'instance_status.*STATUS_(PREEMPTING|RELOCATING)' $notice_file || return
-    end=$(sed -n "s/.*end_time[\"' ]*: *[\"']*\([^\"']*\).*/\1/p" $notice_file)
-    end=$(date -d "${end:-none}" +%s 2>/dev/null) || end=$(($(stat -c %Y $notice_file) + 600))
-    if ((end > $(date +%s))); then echo $end; fi
+    grep -qs 'instance_status.*STATUS_\(PREEMPT\|RELOCAT\)ING' $notice_file || return
+    end=$(sed -n "s/.*end_time[^0-9]*\([^\"']*\).*/\1/p" $notice_file)
+    end=$(date -d "${end:-none}" +%s 2>/dev/null || expr $(stat -c %Y $notice_file) + 600)
+    if [ $end -gt $(date +%s) ]; then echo $end; fi
 }
 
 # Print the processes that a process has started.
 children() {
     cat /proc/$1/task/*/children
+}
+
+# Print a process, and all that it and these have started.
+family() {
+    echo $1
+    for child in $(children $1); do family $child; done
 }
 
 # Send a signal to the topmost processes that catch it, from a process downwards; it would kill any other. Fail where
@@ -38,7 +44,7 @@ tell() {
         kill -$1 $2
         return
     fi
-    local child untold=1
+    local untold=1
     for child in $(children $2); do
         if tell $1 $child; then untold=0; fi
     done
@@ -50,12 +56,12 @@ tell() {
 watch() {
     told=
     while sleep 0.5; do
-        now=
-        if [ -e $notice_file ]; then now=$(notice); fi
-        if [ -z "$now" ]; then
+        end=
+        if [ -e $notice_file ]; then end=$(notice); fi
+        if [ -z "$end" ]; then
             told=
-        elif [ $now != "$told" ] && tell $(kill -l $signal) $(main_process); then
-            told=$now
+        elif [ $end != "$told" ] && tell $(kill -l $signal) $(main_process); then
+            told=$end
             echo "[flow-command] notice of a preemption: $signal sent"
         fi
     done
@@ -64,13 +70,6 @@ watch() {
 # Print the process at the top of the command.
 main_process() {
     if [ -e container ]; then docker inspect -f '{{.State.Pid}}' main; else echo $process; fi
-}
-
-# Ask a process to end, and all that it has started.
-end_all() {
-    local child
-    for child in $(children $1); do end_all $child; done
-    kill $1
 }
 
 # Wait for the process that is the command, or waits for its container; `code` is its exit code. A signal to this shell
@@ -85,24 +84,16 @@ await() {
         wait $process
         code=$?
     done
-    if [ "$signal" ]; then kill $watcher && wait $watcher; fi
+    if [ "$signal" ]; then kill $watcher; wait $watcher; fi
     process=
 } 2>/dev/null
 
-# Become the command, which is the file $1.
-become() {
-    . ./environment
-    . ./nodes
-    cd /workspace && exec "$1"
-}
-
-# Start the container; make it anew where it is missing, or the machines know each other by other variables.
+# Start the container; make it anew where it is missing, or a variable has changed: the ranks of machines can.
 start_container() {
-    until docker info >/dev/null 2>&1; do sleep 2; done
+    until docker info; do sleep 2; done >/dev/null 2>&1
     if ! docker container inspect main >/dev/null 2>&1 || ! cmp -s variables made; then
-        docker logs main 2>/dev/null
-        docker rm -f main >/dev/null 2>&1
-        (. ./environment; . ./nodes; . ./container) >/dev/null && cp variables made
+        { docker logs main; docker rm -f main; } 2>&1 | grep -v 'No such container'
+        env -i bash -c '. ./variables; . ./container' >/dev/null && cp variables made
     fi
     docker start main >/dev/null
 }
@@ -117,7 +108,7 @@ run_container() {
         done
         docker wait main >code &
         await $!
-        read -r code <code
+        read code <code
     done
 }
 
@@ -128,25 +119,31 @@ end_job() {
         sleep $pause
         ((pause *= 2))
     done
-    exit
+    exit 0
 }
 
-# The machine is shut down, or the unit is stopped: ask the command to end.
+# The machine is shut down, or the unit is stopped: ask the command to end. The first process of a container can ignore
+# SIGTERM; docker itself waits for ten seconds.
 stop() {
     is_stopping=1
     if [ -z "$process" ]; then exit 0; fi
-    if [ -e container ]; then docker stop -t 60 main; else end_all $process; fi
+    if [ -e container ]; then
+        { tell 15 $(main_process) && sleep 30; docker kill main; } &
+    else
+        asked=$(family $process)
+        kill $asked
+    fi
 } >/dev/null 2>&1
 
 trap stop TERM
 if [ -e job-exit ]; then end_job report; fi
-while read -r folder; do
+while read folder; do
     until mountpoint -q $folder || mount $folder; do sleep 5; done
 done <mounts
 if [ -e /usr/bin/nvidia-smi ]; then
-    for _ in {1..24}; do nvidia-smi -L >/dev/null && break; sleep 5; done
+    for _ in {1..24}; do nvidia-smi -L && break; sleep 5; done >/dev/null
 fi
-until (. ./environment; . ./nodes; echo ${NODE_RANK:-0} >rank; echo "$HEAD_NODE $HEAD_NODE_IP $NUM_NODES $NODE_RANK $GPU_COUNT $MASTER_ADDR $MASTER_PORT" >variables); do sleep 5; done
+until env -i bash -c '. ./environment; . ./nodes; echo ${NODE_RANK:-0} >rank; export -p >variables'; do sleep 5; done
 while :; do
     while [ "$(notice)" ]; do sleep 1; done
     rm -f /var/lib/flow/workload-exit
@@ -154,11 +151,15 @@ while :; do
     if [ -e container ]; then
         run_container
     else
-        become $PWD/command &
+        exec env -i bash -c '. ./variables; cd /workspace; exec /var/lib/flow-command/command' &
         echo $! >/var/run/flow-user-workload.pid
         await $!
     fi
-    if [ "$is_stopping" ]; then exit 0; fi
+    if [ "$is_stopping" ]; then
+        # What the command has started can outlive it, and saves its work.
+        while kill -0 $asked; do sleep 0.1; done 2>/dev/null
+        exit 0
+    fi
     printf "EXIT_CODE=$code\nEXITED_AT=$(date -u +%FT%TZ)\n" >/var/lib/flow/workload-exit
     echo "[flow-command] the command ended with exit code $code"
     if [ ! -e job.json ]; then exit $code; fi

@@ -123,10 +123,10 @@ class Container(DockerSection):  # type: ignore[misc]
         text = super().generate(context)
         if not text:
             return ""
-        preparations, begin, rest = text.partition(_RUN_BEGIN)
-        local_mount = rest.split("\n")[1]
+        preparations, _, rest = text.partition(_RUN_BEGIN)
+        local_mount = rest.partition("\n")[2].partition("\n")[0]
         run, detached, *arguments = self._build_docker_run_argv(context)
-        if not begin or not local_mount.startswith("LOCAL_MNT=") or (run, detached) != ("docker run", "-d"):
+        if not local_mount.startswith("LOCAL_MNT=") or (run, detached) != ("docker run", "-d"):
             raise RuntimeError(_MOVED)
         create = "\n".join((local_mount, " ".join(("docker create", *arguments))))
         return f"{preparations}(umask 077\n{write_file(f'{FOLDER}/container', create)}\n)"

@@ -1,43 +1,53 @@
-"""The one text that the service keeps of a start-up script: the script compressed, and what unpacks and runs it.
+"""The form in which a start-up script is sent: compressed, with a few lines that unpack it on the machine and run it.
 
-The Flow SDK's own form is gzip in base64. This one, lzma in base 85, is a tenth smaller, which is what the longest
-scripts need to fit; and it keeps the script on the boot disk, where a next boot finds it.
+The Flow SDK sends gzip in base64. Here it is LZMA as a number with 94 digits, the printable characters of ASCII, which
+is an eighth shorter: the longest scripts fit only so. And the machine keeps the unpacked script on its boot disk, where
+a next boot finds it.
 """
 
 from __future__ import annotations
 
-import base64
 import lzma
 import re
 from typing import Any
 
 from flow_resources.cloud.machine.texts import filled
 
+_FIRST, _DIGITS = 33, 94  # "!" to "~"
 _FILTERS: list[dict[str, Any]] = [
     {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0, "nice_len": 273}
 ]
 _ORIGIN = re.compile(r"# FLOW_ORIGIN: .*")
-_PAYLOAD = re.compile(r"flow-command/new<<'E'\n(\S+)\nE\n")
+_PACKED = re.compile(r"'<<'E'\n(?P<payload>[!-~]+)\nE\nexec bash /var/lib/flow-command/script\n")
 
 
 def pack(script: str) -> str:
     """Return a script as it is sent, with the line that says which version of the SDK wrote it."""
-    payload = lzma.compress(script.encode(), lzma.FORMAT_ALONE, filters=_FILTERS)
+    number = int.from_bytes(lzma.compress(script.encode(), lzma.FORMAT_ALONE, filters=_FILTERS), "big")
+    digits = bytearray()
+    while number:
+        number, nine = divmod(number, _DIGITS**9)  # as many as a machine word holds
+        for _ in range(9):
+            nine, digit = divmod(nine, _DIGITS)
+            digits.append(_FIRST + digit)
     origin = _ORIGIN.search(script)
-    return (
-        filled("bootstrap.sh", origin=origin[0] if origin else "#", payload=base64.b85encode(payload).decode()) + "\n"
-    )
+    return filled("bootstrap.sh", origin=origin[0] if origin else "#", payload=digits[::-1].decode().lstrip("!")) + "\n"
 
 
 def is_packed(script: str) -> bool:
     """Whether `pack` made a script."""
-    return bool(_PAYLOAD.search(script))
+    return bool(_PACKED.search(script))
 
 
 def unpack(script: str) -> str | None:
-    """Return the script in what `pack` made; None where somebody else made it."""
-    match = _PAYLOAD.search(script)
+    """Return the script that `pack` packed; None where somebody else made it."""
+    match = _PACKED.search(script)
+    if not match:
+        return None
+    number = 0
+    for digit in match["payload"].encode():
+        number = number * _DIGITS + digit - _FIRST
     try:
-        return lzma.decompress(base64.b85decode(match[1])).decode() if match else None
+        return lzma.decompress(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode()
     except (ValueError, lzma.LZMAError, EOFError):
         return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from flow_resources.testing.service.accounts import User, digest_of
 from flow_resources.testing.service.body import Body
+from flow_resources.testing.service.clock import HORIZON
 from flow_resources.testing.service.errors import BadRequestError, NotFoundError
 from flow_resources.testing.service.formats import write_time
 from flow_resources.testing.service.store import Row, Store
@@ -26,11 +27,10 @@ class ApiKeys:
         """Use the tables of `store`."""
         self._store = store
 
-    def listing(self, user: User) -> list[dict[str, Any]]:
-        """Return the API keys of a user, including revoked and expired ones."""
-        return [
-            _key_row(row) for row in self._store.rows("SELECT * FROM api_keys WHERE user = ? ORDER BY seq", user.fid)
-        ]
+    def listing(self, user: User, until: float = HORIZON) -> list[dict[str, Any]]:
+        """Return the API keys of a user that were created by a time, including revoked and expired ones."""
+        sql = "SELECT * FROM api_keys WHERE user = ? AND created_at <= ? ORDER BY seq"
+        return [_key_row(row) for row in self._store.rows(sql, user.fid, until)]
 
     def create(self, user: User, raw: object, now: float) -> dict[str, Any]:
         """Create an API key and return it with its secret, this once."""

@@ -16,6 +16,7 @@ from flow_resources.testing.service.accounts import Accounts, User
 from flow_resources.testing.service.api_keys import ApiKeys
 from flow_resources.testing.service.bids import Bids
 from flow_resources.testing.service.billing import Billing
+from flow_resources.testing.service.boots import Boots
 from flow_resources.testing.service.clock import Clock
 from flow_resources.testing.service.cpu_vms import CpuVms
 from flow_resources.testing.service.errors import FieldError, NotStoredError
@@ -65,6 +66,7 @@ class Backend:
         self.volumes = Volumes(store, options, self.accounts, self.quotas)
         self.events = Events(store)
         self.instances = Instances(store, options)
+        self.boots = Boots(store, options)
         self.market = Market(store)
         self.quotes = Quotes(store, self.market)
         self.billing = Billing(store)

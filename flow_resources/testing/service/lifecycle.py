@@ -127,6 +127,11 @@ class Lifecycle:
         else:
             self._reopen(bid, now)
 
+    def relocate(self, bid: Row, now: float) -> None:
+        """Move the machines of the bid to other hosts: they boot again from the boot disks that they have."""
+        self._instances.set_status(bid["fid"], "STATUS_RELOCATING", now)
+        self._instances.allocate(bid, now)
+
     def change_limit(self, bid: Row, cents: int, now: float, user: User) -> None:
         """Set the limit price of the bid. A higher one includes an excluded bid in auctions again."""
         self._set(bid, "limit_cents = ?, held = (held AND ? < limit_cents)", cents, cents)

@@ -20,6 +20,7 @@ MANUAL = math.inf
 Idempotency = Literal["dedupe", "ignore", "terminated"]
 NameFilter = Literal["exact", "prefix"]
 AttachedStatus = Literal[400, 409, 422]
+ScriptRuns = Literal["first_boot", "every_boot"]
 MOVING_MARKET_DURATIONS: Mapping[str, float] = {
     "auction_seconds": 120.0,
     "boot_seconds": 90.0,
@@ -100,7 +101,7 @@ class Options:
     page_limit: int = _option(100, _check_page_limit)
     """The maximum number of rows per page of a list, and the default."""
     list_lag_seconds: float = _option(0.0, _check_duration)
-    """The time for which the lists of bids, volumes and SSH keys do not show what was created; a read by id does."""
+    """The time for which the lists of bids, volumes and keys do not show what was created; a read by id does."""
     idempotency: Idempotency = _option("dedupe", _check_literal(Idempotency))
     """The effect of an Idempotency-Key that was used before. dedupe: return the present state of what it created; the
     key is free again once that has ended. terminated: the same, but the key is never free again, so that a terminated
@@ -111,6 +112,9 @@ class Options:
     """Reject the name of a live bid of the same project."""
     keep_instance_ids: bool = _option(default=False, check=_check_flag)
     """After a preemption, a bid gets the same machines again instead of new ones."""
+    startup_script_runs: ScriptRuns = _option("first_boot", _check_literal(ScriptRuns))
+    """Whether a machine runs its start-up script at the first boot of its boot disk alone, or at every boot as an
+    image may do. It says what boots run, also those that are over."""
     volumes_need_pause: bool = _option(default=False, check=_check_flag)
     """Reject changes to the volumes of a bid that is not paused."""
     attached_volume_status: AttachedStatus = _option(400, _check_literal(AttachedStatus))

@@ -44,6 +44,17 @@ def fail_boot(operator: Operator, arguments: Body, now: float) -> Any:
 
 
 @mutation
+def relocate(operator: Operator, arguments: Body, now: float) -> Any:
+    """Move the machines of an Allocated bid to other hosts, where they boot again."""
+    bid = operator.bid(arguments)
+    if bid["status"] != "Allocated":
+        msg = f"only an Allocated bid has machines to relocate, {bid['fid']} is {bid['status']}"
+        raise BadRequestError(msg)
+    operator.backend.lifecycle.relocate(bid, now)
+    return operator.settled_bid(bid, now)
+
+
+@mutation
 def terminate(operator: Operator, arguments: Body, now: float) -> Any:
     """Terminate a bid at once, including one whose cancellation takes time."""
     bid = operator.bid(arguments)

@@ -106,6 +106,7 @@ def _chart(backend: Backend, pool: Pool, bids: Sequence[Row], hours: float, now:
 def _bid(backend: Backend, row: Row, wire: dict[str, Any], spent: dict[str, float], now: float) -> dict[str, Any]:
     rows = backend.store.rows_in("SELECT * FROM instances WHERE fid IN ({}) ORDER BY seq", wire["instances"])
     shown = ("fid", "name", "status", "ssh_destination")
+    boots = backend.boots.present(row, rows)
     pool = Pool(row["instance_type"], row["region"])
     return {
         **{name: wire[name] for name in wire if name != "launch_specification"},
@@ -114,7 +115,10 @@ def _bid(backend: Backend, row: Row, wire: dict[str, Any], spent: dict[str, floa
         "price": backend.market.price(pool, now) / 100,
         "spent_usd": round(spent.get(row["fid"], 0.0), 2),
         "volumes": wire["launch_specification"]["volumes"],
-        "instances": [{name: instance[name] for name in shown} for instance in map(instance_row, rows)],
+        "instances": [
+            {**{name: instance[name] for name in shown}, **boots[instance["fid"]]}
+            for instance in map(instance_row, rows)
+        ],
         "events": backend.bids.history(OPERATOR, row["fid"])["events"],
     }
 

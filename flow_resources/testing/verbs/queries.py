@@ -35,6 +35,12 @@ def bid(operator: Operator, arguments: Body, _now: float) -> Any:
     return operator.backend.bids.show(OPERATOR, operator.bid(arguments)["fid"])
 
 
+@query
+def boots(operator: Operator, arguments: Body, _now: float) -> Any:
+    """Return each boot of a bid's machines, oldest first, and what ran at it."""
+    return operator.backend.boots.history(operator.bid(arguments))
+
+
 @plain_query
 def instances(operator: Operator, _now: float) -> Any:
     """Return all machines, including those that have ended."""

@@ -1,4 +1,4 @@
-"""The log of requests to the API, for tests to assert on. It contains no API keys."""
+"""The log of requests to the API, for tests to assert on. It contains no API keys, but in start-up scripts."""
 
 from __future__ import annotations
 

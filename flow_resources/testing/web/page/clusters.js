@@ -2,7 +2,7 @@
 
 import { $, attribute, h, keyed, show, text } from "./dom.js";
 import { count, day, moment, number, price, time, usd } from "./format.js";
-import { drawMachines, legend, lookOf, sumOf, wordOf } from "./machines.js";
+import { drawMachines, legend, lookOf, sumOf, wordOf, workOf, worksOf } from "./machines.js";
 import { act } from "./api.js";
 
 /** Return update(overview); `highlight` is called with the id of the bid under the pointer or the focus, or null. */
@@ -74,6 +74,7 @@ function createRow(fid, highlight) {
   const volumes = h("p", { class: "dim" });
   const machines = h("div", { class: "machines", role: "img" });
   const sum = h("p", { class: "dim" });
+  const works = h("p", { class: "dim works" });
   const money = createMoney();
   const errorNode = h("p", { class: "refusal", role: "alert" });
   const more = createHistory(fid, errorNode);
@@ -92,7 +93,7 @@ function createRow(fid, highlight) {
       "div",
       { class: "line" },
       h("div", { class: "who" }, opener, h("p", {}, status, why), what, volumes),
-      h("div", {}, machines, sum),
+      h("div", {}, machines, sum, works),
       ...money.nodes,
       actions.node,
     ),
@@ -123,6 +124,9 @@ function createRow(fid, highlight) {
       drawMachines(machines, bid.instances);
       show(machines, bid.instances.length > 0);
       text(sum, sumOf(bid.instances));
+      const running = worksOf(bid.instances);
+      text(works, running);
+      show(works, running !== "");
       money.update(bid);
       actions.update(bid);
       more.update(bid);
@@ -237,13 +241,16 @@ function createEvent(event) {
 
 function createMachine() {
   const [square, name, state, address] = [h("i"), h("span"), h("span", { class: "dim" }), h("code")];
+  const work = h("span", { class: "dim work" });
   return {
-    node: h("li", {}, square, name, state, address),
+    node: h("li", {}, square, name, state, address, work),
     update(machine) {
       attribute(square, "class", `machine ${lookOf(machine)}`);
       text(name, `${machine.name} ${machine.fid}`);
       text(state, wordOf(machine));
       text(address, machine.ssh_destination ?? "");
+      text(work, workOf(machine));
+      show(work, machine.runs !== null);
     },
   };
 }

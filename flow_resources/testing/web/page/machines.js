@@ -43,6 +43,18 @@ export function sumOf(machines) {
   return machines.length ? [...counts].map(([word, n]) => `${n} ${word}`).join(", ") : "no machines";
 }
 
+/** Return what runs on a machine at this boot of its disk, such as "boot 2: nothing runs"; "" for one that is off. */
+export function workOf({ boot, runs }) {
+  return runs ? `boot ${boot}: ${runs.join(", ") || "nothing runs"}` : "";
+}
+
+/** Return what runs on machines, such as "boot 1: start-up script"; numbered where they differ. */
+export function worksOf(machines) {
+  const counts = new Map();
+  for (const work of machines.map(workOf).filter(Boolean)) counts.set(work, (counts.get(work) ?? 0) + 1);
+  return [...counts].map(([work, n]) => (counts.size > 1 ? `${n} × ${work}` : work)).join(" · ");
+}
+
 export function drawMachines(parent, machines) {
   attribute(parent, "data-many", machines.length > MANY);
   keyed(parent, machines, "fid", () => {
@@ -51,7 +63,7 @@ export function drawMachines(parent, machines) {
       node,
       update(machine) {
         attribute(node, "class", `machine ${lookOf(machine)}`);
-        const parts = [machine.name, wordOf(machine), machine.ssh_destination].filter(Boolean);
+        const parts = [machine.name, wordOf(machine), machine.ssh_destination, workOf(machine)].filter(Boolean);
         attribute(node, "data-tip", parts.join(", "));
       },
     };

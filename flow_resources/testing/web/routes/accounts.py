@@ -33,7 +33,7 @@ def projects(call: Call) -> Result:
 @route("GET", "/v2/api-keys")
 def list_api_keys(call: Call) -> Result:
     """List the API keys that the caller created."""
-    return 200, call.backend.api_keys.listing(call.user)
+    return 200, call.backend.api_keys.listing(call.user, call.backend.options.listed_until(call.now))
 
 
 @route("POST", "/v2/api-keys")

@@ -1,0 +1,167 @@
+"""What the service's answers mean for a job: its status, how it ended, and the outputs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from flow_resources.core.answer import Answer
+from flow_resources.core.hidden import ENDED, JOB_KEY, Record
+from flow_resources.core.job_outcome import Outcome, told
+from flow_resources.core.models import ENDED as BID_STATUS_ENDED
+from flow_resources.core.models import Bid, BidEvent
+from flow_resources.core.status import ClusterSnapshot
+from flow_resources.core.status import outputs as outputs_of_bid
+
+JOB_STATUSES = (
+    "pending",
+    "starting",
+    "running",
+    "preempted",
+    "paused",
+    "succeeded",
+    "failed",
+    "ended",
+    "unknown",
+)
+FINISHED = ("succeeded", "failed", "ended")
+"""The statuses of a job that has ended."""
+BID_ENDED, BID_KEPT = "ended", "kept"
+"""How the bid of a job that has ended is: it has ended, too, or is paused with the machines' disks."""
+_STATUS_OF_CLUSTER = {"preempting": "running", "failed": "unknown"}
+_NOT_OF_A_JOB = ("paused", "private_ips")
+_PREEMPTED = ", preempted {} time{}"
+_ENDINGS = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "ended": "ended, and its machine did not tell how",
+}
+
+
+@dataclass(frozen=True)
+class JobSnapshot(ClusterSnapshot):
+    """A job at one moment."""
+
+    placed_price: Decimal | None = None
+    """The price at which the bid was placed, USD per instance-hour; None where it was not read."""
+    started_at: str | None = None
+    """When it first had machines; None: not known."""
+    ended_at: str | None = None
+    running_since: str | None = None
+    """When it got the machines that it has; None: not known."""
+    recorded_status: str | None = None
+    """The status of a job that had ended when it was recorded: it never changes."""
+    key: Answer = Answer.NOT_KNOWN
+    """Whether an API key that was made for it is live."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the machine has told, also while the bid lives."""
+        return told(self.placed_price, self.bid.price)
+
+    @property
+    def kept(self) -> bool:
+        """Whether it has failed and its bid is paused with the machines' disks."""
+        return self.bid.status == "Paused" and self.outcome is Outcome.FAILED
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more, and does not run again by itself."""
+        return self.bid.ended or self.kept
+
+    @property
+    def status(self) -> str:
+        """One of JOB_STATUSES."""
+        if self.has_ended:
+            return self.recorded_status or (self.outcome.value if self.outcome else "ended")
+        status = super().status
+        return _STATUS_OF_CLUSTER.get(status, status)
+
+    @property
+    def message(self) -> str:
+        """The status as a sentence."""
+        if self.has_ended:
+            kept = "; its bid is paused, with the machines' disks" if self.kept else ""
+            return f"{_ENDINGS[self.status]}{kept}"
+        since = f" since {self.running_since}" if self.running_since and self.status == "running" else ""
+        count = self.preemptions or 0
+        return f"{super().message}{since}{_PREEMPTED.format(count, 's' if count > 1 else '') if count else ''}"
+
+    @property
+    def has_told_price(self) -> bool:
+        """Whether the price is no price that anybody bids: the machine's mark, or what an ended bid has left."""
+        return self.has_ended or self.outcome is not None
+
+    def reached(self, goal: str) -> bool:
+        """Whether it has reached a goal of `wait_for`; the end is past all of them."""
+        return self.has_ended or (goal != "ended" and super().reached(goal))
+
+
+def with_events(job: JobSnapshot, events: Sequence[BidEvent]) -> JobSnapshot:
+    """Add what the history of its bid tells: when it first had machines, when it ended, and its preemptions."""
+    allocated = [event.at for event in events if event.type == "Allocated"] or [None]
+    ended = next((event.at for event in reversed(events) if event.type in ("Terminated", "Paused")), None)
+    return dataclasses.replace(
+        job,
+        history=tuple(event.type for event in events),
+        started_at=allocated[0] or job.started_at,
+        running_since=allocated[-1],
+        ended_at=ended if job.has_ended else None,
+    )
+
+
+def outputs(snapshot: JobSnapshot) -> dict[str, Any]:
+    """Return the outputs that come from the service; None where it does not say.
+
+    Their keys are written into states and never change.
+    """
+    result = {name: value for name, value in outputs_of_bid(snapshot).items() if name not in _NOT_OF_A_JOB}
+    if snapshot.has_told_price:  # the program's price stays
+        result |= {"max_price_per_hour": None, "max_cost_per_hour": None}
+    if snapshot.started_at:
+        result["started_at"] = snapshot.started_at
+    if snapshot.has_ended:
+        result[ENDED] = BID_KEPT if snapshot.kept else BID_ENDED
+        if snapshot.ended_at:
+            result["ended_at"] = snapshot.ended_at
+        if snapshot.status == "succeeded":
+            result["exit_code"] = 0
+    if snapshot.key is not Answer.NO:
+        result[JOB_KEY] = True
+    return result
+
+
+def recorded(id_: str, record: Record, key: Answer) -> JobSnapshot:
+    """Return a job that has ended as the state records it, where the service has no more to tell."""
+    known = record.outputs or {}
+    status = record.text("status")
+    bid = Bid(
+        id=id_,
+        name=record.name or "",
+        project=record.project,
+        status=BID_STATUS_ENDED,
+        price=None,
+        quantity=None,
+        instance_type=str(known.get("instance_type") or ""),
+        region=record.text("region"),
+        instances=(),
+        volumes=tuple(known["volume_ids"]) if known.get("volume_ids") is not None else None,
+        created_at=record.text("created_at") or "",
+    )
+    return JobSnapshot(
+        bid,
+        (),
+        known_preemptions=int(known["preemptions"]) if "preemptions" in known else None,
+        started_at=record.text("started_at"),
+        ended_at=record.text("ended_at"),
+        recorded_status=status if status in FINISHED else "ended",
+        key=key,
+    )
+
+
+def is_finished(recorded: Mapping[str, Any]) -> bool:
+    """Whether a state records that a job's bid has ended: nothing about it changes any more."""
+    return recorded.get(ENDED) == BID_ENDED

@@ -1,0 +1,377 @@
+"""Job: one bid whose machines end it themselves, when the work has ended."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from flow_resources.cloud import JobEnd, Launch
+from flow_resources.core import job_fields, job_status, money
+from flow_resources.core.answer import Answer
+from flow_resources.core.hidden import JOB_KEY, Identity, Record
+from flow_resources.core.inputs import Checked
+from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
+from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, recorded, with_events
+from flow_resources.core.models import Bid, moment_of
+from flow_resources.core.naming import take_apart
+from flow_resources.core.placement_fields import is_unchanged
+from flow_resources.core.spec import JobSpec
+from flow_resources.core.status import ClusterSnapshot
+from flow_resources.errors import JobFailedError, NotReadyError, OwnershipError, RejectedError, TerminatedError
+from flow_resources.lifecycle import bid as bids
+from flow_resources.lifecycle import job_keys
+from flow_resources.lifecycle.account import require_account
+from flow_resources.lifecycle.bid_kind import BidKind
+from flow_resources.lifecycle.doubles import end_doubles
+from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.resource import Update, Words
+from flow_resources.lifecycle.waiting import DEFAULT_SECONDS
+
+_UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a job that is not ready
+_LONG_KEY = "fkey_" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"
+_RUN_AGAIN = "to run it again, change `triggers`"
+_CONSENT = (
+    "is not set, and flow:allowJobKeys is not true: the machine of a job ends its bid with an API key of the account, "
+    "which everybody who can read the project's bids can read until the job has ended, or the key expires after "
+    f"{job_keys.KEY_LIFE.days} days"
+)
+
+
+class Job(BidKind[JobSpec, JobSnapshot]):
+    """The kind; `JOB` is its one instance."""
+
+    name = "Job"
+    called = "job"
+    has_long_script = True
+    fields = job_fields.FIELDS
+    words = Words(
+        noun="bid",
+        managed="job",
+        end_command="flow cancel",
+        ends="ends",
+        adopt_input="",
+        conflict_remedy="`flow cancel {id}` ends it",
+        lost_by_replacement="the job runs anew, and what is on the machines' own disks is lost",
+    )
+
+    # -- check and diff -----------------------------------------------------------------------------------------------
+
+    def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
+        """Check also that the machines may have a key, and that a new price tells no outcome."""
+        job_fields.check_together(found)
+        super().check(op, found, olds, identity)
+        with op.collecting_failures(found):
+            if is_unchanged(self.fields, found, olds):
+                self._check_price(op, found, olds)
+            elif "machine_api_key" not in found.inputs and not op.settings.allows_job_keys():
+                found.fail("machine_api_key", _CONSENT, remedy="`pulumi config set flow:allowJobKeys true`, or set it")
+        limit, hours = op.timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
+        if found.known("wait_for") == "ended" and hours and limit < hours * 3600:
+            op.warn_once(
+                f"wait_for='ended' waits for {limit / 60:g} minutes, and the job may run for {hours:g} hours: an `up` "
+                "that ends before leaves it running, and the next one goes on waiting (custom_timeouts sets the limit)"
+            )
+
+    def _check_price(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
+        price, id_ = found.known("max_price_per_hour"), op.own_record.id
+        if price is None or id_ is None or op.own_record.has_ended or price == olds.get("max_price_per_hour"):
+            return
+        if problem := _problem_of_price(op.cloud.placed_price(id_), bid := money.price(price)):
+            found.fail("max_price_per_hour", problem[0], float(bid), problem[1])
+
+    def may_cost(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> bool:
+        """Whether it has not ended, or is to run anew."""
+        return not (is_unchanged(self.fields, found, olds) and op.own_record.has_ended)
+
+    def fitted(self, op: Operation, launch: Launch, spec: JobSpec) -> Launch:
+        """Return a launch with what every job has in its script."""
+        end = JobEnd(
+            key=_LONG_KEY,
+            key_id="apikey_0123456789abcdef",
+            key_name=f"flow-job-012345-{launch.name}",
+            key_expires_at=1e9,
+            api_url=op.settings.api_url,
+            project=op.cloud.project().id,
+            on_failure=spec.on_failure,
+            max_run_seconds=spec.max_run_seconds,
+        )
+        return dataclasses.replace(launch, job_end=end)
+
+    def warn_of_record(self, op: Operation, record: Record) -> None:
+        """Warn of a job that has failed."""
+        if record.text("status") == Outcome.FAILED.value:
+            op.warn_once(f"the job has failed, and is not run again: {_RUN_AGAIN}")
+
+    def parse(self, props: Mapping[str, Any]) -> JobSpec:
+        """Parse the inputs."""
+        return JobSpec.parse(props)
+
+    # -- create -------------------------------------------------------------------------------------------------------
+
+    def place(self, op: Operation, spec: JobSpec, generation: int, listed: Sequence[Bid]) -> Bid:  # noqa: ARG002
+        """Place a bid with a key of its own; or return the bid of a run that has ended and that no state records."""
+        begun = op.cloud.service_now()
+        free = bids.find_free_name(op, spec, generation)
+        if earlier := self._find_earlier_run(op, spec, free.before):
+            return earlier
+        launch = bids.prepare(op, spec, free.name)
+        if spec.machine_api_key:
+            end = job_keys.end_of_users_key(op, spec, spec.machine_api_key)
+            placed = bids.send(op, spec, dataclasses.replace(launch, job_end=end))
+        else:
+            name = take_apart(free.name)
+            if name is None:
+                raise ValueError(f"{free.name!r} carries no mark")
+            placed = job_keys.place_with_key(
+                op, spec, name, lambda end: bids.send(op, spec, dataclasses.replace(launch, job_end=end))
+            )
+        end_doubles(op, self, spec, placed.doubles, begun)
+        return placed.bid
+
+    def _find_earlier_run(self, op: Operation, spec: JobSpec, before: Sequence[Bid]) -> Bid | None:
+        """Return the bid of a run that told how it ended, where the state lost it; None where a new run is due.
+
+        An `up` whose answer was lost did not record it. What was recorded and destroyed since is due to run again.
+        Raises OwnershipError where it is not known which of the two it is.
+        """
+        for bid in before:
+            outcome = told(op.cloud.placed_price(bid.id), bid.price) if bid.ended else None
+            if outcome is None:
+                continue
+            answer = self._is_run_due(op, spec, bid)
+            if answer is Answer.NOT_KNOWN:
+                raise OwnershipError(
+                    f"the job ran already and {outcome.value} ({bid.name}, {bid.id}); whether this stack has destroyed "
+                    "it since, so that it is due to run again, could not be found out: nothing was placed",
+                    f"let `pulumi stack export` and `pulumi stack history` work where `pulumi` runs; {_RUN_AGAIN}",
+                )
+            if answer is Answer.NO:
+                op.report.progress(
+                    f"{bid.name} ({bid.id}) ran already and {outcome.value}: an earlier, interrupted `up` placed it. "
+                    f"It is recorded, and nothing runs; {_RUN_AGAIN}",
+                    keep=True,
+                )
+                return bid
+        return None
+
+    def _is_run_due(self, op: Operation, spec: JobSpec, bid: Bid) -> Answer:
+        """Whether a run that has ended was recorded, and destroyed or replaced since."""
+        if op.ledger.is_deleted(bid.id):
+            return Answer.YES
+        known = {op.ledger.is_recorded(bid.id, spec.mark), op.ledger.is_in_own_state(bid.id, op.urn, op.report)}
+        if Answer.YES in known:
+            return Answer.YES
+        elsewhere, _ = op.ledger.find_other_stack(bid, op.urn, op.report)
+        if elsewhere is Answer.YES:
+            return Answer.YES
+        is_shared = spec.identity is None or spec.identity.owner_is_shared is not Answer.NO
+        if is_shared and self.is_of_another_user(op, bid) is not Answer.NO:
+            return Answer.NOT_KNOWN
+        created, now = moment_of(bid.created_at), op.cloud.service_now()
+        if Answer.NOT_KNOWN in (*known, elsewhere) or created is None or now is None:
+            return Answer.NOT_KNOWN
+        return op.ledger.is_deleted_since(created, op.urn, now - op.clock.utc(), op.report)
+
+    # -- what is there ------------------------------------------------------------------------------------------------
+
+    def snapshot(self, thing: Bid) -> JobSnapshot:
+        """Return the bid without its instances."""
+        return JobSnapshot(thing, ())
+
+    def observe(self, op: Operation, id_: str, record: Record) -> JobSnapshot | None:
+        """Return the job, also one that has ended; None only for one that was never the stack's, and is not there."""
+        if record.identity and is_finished(record.outputs or {}):
+            return self._with_key(op, recorded(id_, record, _key(record)))
+        seen = op.cloud.observe(id_, op.fresh_since)
+        if seen is None:
+            return self._with_key(op, _gone(id_, record)) if record.identity else None
+        return self._with_key(op, self._recalled(op, seen, record))
+
+    def observe_for_update(self, op: Operation, id_: str, record: Record) -> JobSnapshot:
+        """Return the job, also one that has ended."""
+        if is_finished(record.outputs or {}):
+            return recorded(id_, record, _key(record))
+        seen = op.cloud.observe_while_waiting(id_, op.fresh_since)
+        return _gone(id_, record) if seen is None else self._recalled(op, seen, record)
+
+    def observe_unready(self, op: Operation, seen: JobSnapshot) -> JobSnapshot:
+        """Return the newest snapshot that can be had."""
+        try:
+            newest = op.cloud.observe(seen.bid.id, op.clock.now() - _UNREADY_SECONDS)
+            return self._next(op, seen, newest) if newest and not seen.has_ended else seen
+        except Exception:  # noqa: BLE001 - the id must be recorded, whatever else goes wrong
+            return seen
+
+    def _recalled(self, op: Operation, seen: ClusterSnapshot, record: Record) -> JobSnapshot:
+        """Return a job with what the state records of it, and what can have changed since."""
+        known = record.outputs or {}
+        status, price = record.text("status"), known.get("max_price_per_hour")
+        job = JobSnapshot(
+            seen.bid,
+            seen.instances,
+            started_at=record.text("started_at"),
+            recorded_status=status if status in FINISHED else None,
+            key=_key(record),
+        )
+        job = self._with_placed_price(op, job, None if price is None else money.price(price))
+        if "preemptions" in known and "started_at" in known and seen.is_same_run_as(known):
+            return dataclasses.replace(job, known_preemptions=int(known["preemptions"]))
+        return _with_history(op, job)
+
+    def _next(self, op: Operation, before: JobSnapshot, seen: ClusterSnapshot) -> JobSnapshot:
+        """Return a job as it is now; its history is asked for where its bid or its machines are others than before."""
+        job = dataclasses.replace(before, bid=seen.bid, instances=seen.instances)
+        job = self._with_placed_price(op, job, before.bid.price)
+        is_same = (seen.bid.status, seen.bid.instances) == (before.bid.status, before.bid.instances)
+        return job if is_same else _with_history(op, job)
+
+    def _with_placed_price(self, op: Operation, job: JobSnapshot, expected: Decimal | None) -> JobSnapshot:
+        """Add the price at which the bid was placed, where its price can be what its machine told."""
+        is_plain = job.bid.status in ("Open", "Allocated") and job.bid.price is not None and job.bid.price == expected
+        if is_plain or job.placed_price is not None:
+            return job
+        return dataclasses.replace(job, placed_price=op.cloud.placed_price(job.bid.id))
+
+    def _with_key(self, op: Operation, job: JobSnapshot) -> JobSnapshot:
+        """Look whether a key of a job that has ended is live: its machine should have revoked it."""
+        if not job.has_ended or job.key is Answer.NO:
+            return job
+        return dataclasses.replace(job, key=job_keys.is_live(op, job.bid.name))
+
+    def converge(
+        self,
+        op: Operation,
+        seen: JobSnapshot,
+        spec: JobSpec,
+        record: Record,  # noqa: ARG002
+        update: Update | None,
+    ) -> JobSnapshot:
+        """Set the price of a job that runs, and wait; revoke the key of one that has ended.
+
+        Raises JobFailedError where its end is waited for, and it failed.
+        """
+        if update is None:
+            seen = dataclasses.replace(seen, key=Answer.of(spec.machine_api_key is None))
+            seen = self._with_placed_price(op, seen, spec.max_price_per_hour)
+        waits = update is None or update.is_resumed or "wait_for" in update.inputs
+        if update is None or "max_price_per_hour" in update.inputs:
+            seen = self._set_price(op, seen, spec)
+        if waits:
+            seen = self._wait(op, seen, spec)
+        if not seen.has_ended:
+            return seen
+        if seen.key is not Answer.NO:
+            job_keys.revoke(op, seen.bid, seen.bid.name)
+            seen = dataclasses.replace(seen, key=Answer.NO)
+        if waits and spec.wait_for == "ended" and seen.status == Outcome.FAILED.value:
+            raise _failure(seen)
+        op.report.progress(f"{seen.message}: nothing runs; {_RUN_AGAIN}" if update else seen.message)
+        return seen
+
+    def _set_price(self, op: Operation, seen: JobSnapshot, spec: JobSpec) -> JobSnapshot:
+        """Set the program's price, unless the job's machine has told how it ended."""
+        price = spec.max_price_per_hour
+        if seen.has_told_price or seen.bid.price == price:
+            return seen
+        if problem := _problem_of_price(op.cloud.placed_price(seen.bid.id), price):
+            raise RejectedError(f"max_price_per_hour {problem[0]}", problem[1])
+        op.cloud.set_price(seen.bid.id, price)
+        return dataclasses.replace(seen, bid=dataclasses.replace(seen.bid, price=price))
+
+    def _wait(self, op: Operation, seen: JobSnapshot, spec: JobSpec) -> JobSnapshot:
+        job = seen
+
+        def poll(moment: float) -> JobSnapshot:
+            if job.has_ended:
+                return job
+            newest = op.cloud.observe_while_waiting(job.bid.id, moment)
+            if newest is None:
+                raise TerminatedError(
+                    f"the bid {job.bid.id} is not there any more", "`pulumi refresh` records how the job ended"
+                )
+            return self._next(op, job, newest)
+
+        for job in op.deadline.watch(poll):
+            if job.reached(spec.wait_for):
+                return job if job.preemptions is not None else _with_history(op, job)
+            op.report.progress(f"{job.message}: {op.deadline.minute()}")
+        raise NotReadyError(
+            f"the job is not {spec.wait_for}: {job.message}, bid {money.usd(spec.max_price_per_hour)}",
+            "run `pulumi up` again to go on waiting",
+        )
+
+    def is_ready(self, seen: JobSnapshot, inputs: Mapping[str, Any]) -> bool:
+        """Whether it is as far as `wait_for` asks."""
+        return seen.reached(str(inputs.get("wait_for") or job_fields.WAIT_FOR[0]))
+
+    def is_unfinished(self, seen: JobSnapshot) -> bool:
+        """Whether it has ended and has a key, which the next `up` revokes: a refresh revokes nothing."""
+        return seen.has_ended and seen.key is Answer.YES
+
+    def outputs(self, seen: JobSnapshot, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outputs that the service decides; one that is only read has no inputs, and no key of ours."""
+        result = job_status.outputs(seen)
+        return result if inputs else {name: value for name, value in result.items() if name != JOB_KEY}
+
+    def live_inputs(self, seen: JobSnapshot, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:  # noqa: ARG002
+        """Return the inputs with the price as the service holds it, unless that tells how the job ended."""
+        if seen.has_told_price or seen.bid.price is None:
+            return dict(inputs)
+        return {**inputs, "max_price_per_hour": float(seen.bid.price)}
+
+    def report_drift(self, op: Operation, seen: JobSnapshot, record: Record) -> None:
+        """Tell of a new status, and of detached volumes."""
+        if not seen.has_ended:
+            bids.warn_of_detached(op, seen, record)
+        status = record.text("status")
+        if status not in (None, seen.status):
+            op.report.progress(f"was {status}, now {seen.message}", keep=True)
+
+    # -- delete -------------------------------------------------------------------------------------------------------
+
+    def delete(self, op: Operation, id_: str, record: Record) -> None:
+        """Cancel the bid and see it ended; then revoke its key."""
+        bid = self._end(op, id_, record)
+        if record.name and _key(record) is not Answer.NO:
+            job_keys.revoke(op, bid, record.name)
+
+
+JOB = Job()
+
+
+def _key(record: Record) -> Answer:
+    """Whether a key that was made for a job can be live, as far as the state tells."""
+    return Answer.of(bool((record.outputs or {}).get(JOB_KEY)))
+
+
+def _gone(id_: str, record: Record) -> JobSnapshot:
+    """Return a job whose bid the service has no more: it has ended, and stays recorded."""
+    require_account(record, f"the job {id_} is not there")
+    return recorded(id_, record, _key(record))
+
+
+def _with_history(op: Operation, job: JobSnapshot) -> JobSnapshot:
+    events = op.cloud.events(job.bid.id)
+    return job if events is None else with_events(job, events)
+
+
+def _problem_of_price(placed: Decimal | None, price: Decimal) -> tuple[str, str] | None:
+    """Say that a price would tell an outcome of a job, and what to write; None where it does not."""
+    if placed is None or not is_mark(placed, price):
+        return None
+    rule = (
+        f"would say that the job has ended: it was placed at {money.usd(placed)}, and its machine tells the end by one "
+        "or two cents less"
+    )
+    return rule, f"write {' or '.join(map(money.usd, nearest_prices(placed)))}"
+
+
+def _failure(seen: JobSnapshot) -> JobFailedError:
+    kept = "`pulumi destroy` ends the paused bid" if seen.kept else "on_failure='keep' keeps the machines' disks"
+    return JobFailedError(
+        f"the job {seen.bid.name} ({seen.bid.id}) {seen.message}; the service tells no exit code and no output",
+        f"let it write its log to a volume; {kept}; {_RUN_AGAIN}",
+        seen,
+    )

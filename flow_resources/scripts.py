@@ -1,0 +1,75 @@
+"""What a Job's program reads for it: the text of its script, and whether its triggers are secret.
+
+Check, which reports bad inputs, runs in another process. So what cannot be used travels to it as a problem in the
+value's place.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from flow_resources.core.job_fields import FILE, PROBLEM
+
+_LARGEST = 1_000_000
+"""In bytes; far more than a start-up script holds, which check compares exactly."""
+_LARGE_REMEDY = "put it on a volume or into an image, and call it from there"
+_RUN_BY = {".py": "#!/usr/bin/env python3", ".sh": "#!/usr/bin/env bash"}
+
+
+def script_text(path: Any) -> Any:
+    """Return the text of a script for its path; a path that is secret makes a secret text."""
+    if isinstance(path, pulumi.Output) or inspect.isawaitable(path):
+        return pulumi.Output.from_input(path).apply(script_text)
+    return read_script(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else path
+
+
+def read_script(path: str) -> str | dict[str, str]:
+    """Read a script: its text, with a first line that says what runs it, or the problem with the file."""
+    try:
+        text = _read(Path(path))
+    except _ProblemError as problem:
+        return {PROBLEM: str(problem), FILE: path}
+    if text.startswith("#!"):
+        return text
+    run_by = _RUN_BY.get(Path(path).suffix)
+    if run_by is None:
+        return {PROBLEM: "names a file that does not say in its first line, after #!, what runs it", FILE: path}
+    return f"{run_by}\n{text}"
+
+
+class _ProblemError(Exception):
+    """What is wrong with a file."""
+
+
+def _read(file: Path) -> str:
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise _ProblemError(f"names a file that is too large (the most are {_LARGEST:,} bytes): {_LARGE_REMEDY}")
+        text = file.read_text(encoding="utf-8-sig")  # line ends become \n, which #! needs
+    except FileNotFoundError:
+        raise _ProblemError("names a file that is not there") from None
+    except UnicodeDecodeError:
+        raise _ProblemError("names a file that is not a text") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise _ProblemError(f"names a file that cannot be read ({why})") from None
+    if not text.strip():
+        raise _ProblemError("names a file that is empty")
+    return text
+
+
+def public_triggers(value: Any) -> Any:
+    """Return triggers that are not secret; for those that are, the problem."""
+    if value is None:
+        return None
+    output = pulumi.Output.from_input(value)
+
+    async def checked() -> Any:
+        return {PROBLEM: "hold a secret"} if await output.is_secret() else await output.future(with_unknowns=True)
+
+    return pulumi.Output(output.resources(), checked(), output.is_known())
