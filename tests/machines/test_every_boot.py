@@ -166,8 +166,8 @@ def test_machines_of_a_cluster_know_their_ranks_of_this_boot(
 ):
     follower.head_moves = True
     follower.container_image = image
-    command = 'echo "rank $NODE_RANK of $NUM_NODES, head $HEAD_NODE $HEAD_NODE_IP $MASTER_ADDR:$MASTER_PORT"'
-        "\ntrap exit TERM; sleep 999 & wait"
+    names = "rank $NODE_RANK of $NUM_NODES, head $HEAD_NODE $HEAD_NODE_IP $MASTER_ADDR:$MASTER_PORT"
+    command = f'echo "{names}"; trap exit TERM; sleep 999 & wait'
     stack.up({"c": cluster(command=command, num_instances=2, **({"image": image} if image else {}))})
     bid = stack.state["c"].id
     machines = follower.wait_until_up(bid)
