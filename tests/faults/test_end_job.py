@@ -100,7 +100,9 @@ def test_a_job_ends_as_it_was(end, mithril, tmp_path):
     assert lived.machine.command_stops == (1 if end == "deadline" else 0)
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "end", ["kept", *(pytest.param(end, marks=pytest.mark.faults) for end in ("success", "failure", "deadline"))]
+)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_at_the_end_changes_nothing(fault, end, mithril, tmp_path):
     """Of the outcome, where the service takes its price; every request that is lost is sent again."""
@@ -317,7 +319,7 @@ def test_nothing_is_renewed_for_a_job_that_has_ended(mithril, install):
 
 @pytest.mark.parametrize(
     ("placed", "offset"),
-    [(placed, offset) for placed in (1, 2, 3, 4, 120_000) for offset in range(-4, 2) if placed + offset > 0],
+    [(placed, offset) for placed in (1, 2, 120_000) for offset in range(-4, 2) if placed + offset > 0],
 )
 @pytest.mark.parametrize("code", [0, 1])
 def test_the_machine_and_the_provider_read_the_price_alike(placed, offset, code, mithril, install):
