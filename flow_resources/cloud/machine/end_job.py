@@ -129,7 +129,9 @@ def end(failed: bool, tries: list[int]) -> Any:
             # The other mark (another machine told it, or somebody chose this price) leaves none: it is taken back.
             price = placed - 3 if cents == 2 * placed - 3 - mark else mark
             status = call("PATCH", target, {"limit_price": f"${price / 100:.2f}"})[0] if cents > price else 200
-            if status not in (200, 400, 422):  # a price that the service refuses stays untold
+            if status in (400, 422):
+                tries.clear()  # the service refuses this price: the outcome stays untold
+            elif status != 200:
                 return False
         if not failed or job["on_failure"] == "release":
             call("DELETE", target)

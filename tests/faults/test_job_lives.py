@@ -1,0 +1,33 @@
+"""50 made-up lives of jobs: each ends once, with the outcome as it was or none, never a wrong one, and its key revoked.
+
+A failure prints the life; `python -m pytest 'tests/faults/test_job_lives.py' -k 'life_17]'` repeats that of seed 17.
+FLOW_RESOURCES_LIVES=1000 makes `make faults` live so many.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from faults.job_lives import Life, find_violations, live
+
+from flow_resources.testing import Clock, FakeMithril
+
+SAMPLE, ALL = 12, int(os.environ.get("FLOW_RESOURCES_LIVES", "50"))
+
+
+def violations(seed, tmp_path, text=None):
+    """Live the life of a seed and return what is wrong with it."""
+    with FakeMithril(clock=Clock(1_800_000_000.0, speed=0)) as cloud:
+        lived = live(Life.of(seed), cloud, tmp_path / f"disk-{seed}", text)
+        return [*find_violations(lived)], lived
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [pytest.param(seed, marks=[] if seed < SAMPLE else pytest.mark.faults, id=f"life_{seed}") for seed in range(ALL)],
+)
+def test_a_life_ends_once_and_nothing_wrong_is_said(seed, tmp_path):
+    """Whatever happens to the machine, the network, the service, and whatever people do."""
+    wrong, lived = violations(seed, tmp_path)
+    assert not wrong, "\n".join([*wrong, str(lived.life), *lived.machine.log])
