@@ -59,6 +59,7 @@ class FakeMithril(Console):
         unique_bid_names: bool = False,
         keep_instance_ids: bool = False,
         volumes_need_pause: bool = False,
+        refuse_below_minimum: bool = False,
         attached_volume_status: AttachedStatus = 400,
     ) -> None:
         """Create a cloud; `start` or a `with` block makes it listen. All durations are seconds of the cloud's clock.
@@ -88,6 +89,7 @@ class FakeMithril(Console):
             unique_bid_names: reject the name of a live bid of the same project.
             keep_instance_ids: after a preemption, a bid gets the same machines again instead of new ones.
             volumes_need_pause: reject changes to the volumes of a bid that is not paused.
+            refuse_below_minimum: reject a limit price below the lowest that can win at present.
             attached_volume_status: the HTTP status that rejects deleting a volume that a live bid uses.
 
         A duration of MANUAL ("manual" on the command line) lasts until `finish`.
@@ -121,6 +123,7 @@ class FakeMithril(Console):
             "unique_bid_names": unique_bid_names,
             "keep_instance_ids": keep_instance_ids,
             "volumes_need_pause": volumes_need_pause,
+            "refuse_below_minimum": refuse_below_minimum,
             "attached_volume_status": attached_volume_status,
         }
         explicit = {name: value for name, value in options.items() if value is not None}
