@@ -204,6 +204,30 @@ def test_a_redirect_does_not_get_the_key(mithril, install):
         assert [sent.key for sent in other.requests] == [None]
 
 
+@pytest.mark.parametrize("on_failure", ["release", "keep"])
+def test_a_service_that_refuses_a_price_below_its_minimum_is_told_nothing(on_failure, mithril, install):
+    """The bid ends all the same: how the job ended is not known then."""
+    machine = install(on_failure=on_failure)
+    mithril.set_price("8xa100", mithril.region, 50.0)
+    mithril.set_options(refuse_below_minimum=True)
+    assert machine.command_ends(3)
+    (bid,) = mithril.bids
+    assert (bid["limit_price"], bid["status"]) == ("$50.00", "Paused" if on_failure == "keep" else "Terminated")
+    assert [line for line in machine.log if line.endswith("400")] == [f"PATCH /v2/spot/bids/{bid['fid']} 400"]
+
+
+def test_a_price_that_loses_the_auction_still_ends_the_bid(mithril, install):
+    """The machine goes on within the notice."""
+    machine = install()
+    mithril.set_price("8xa100", mithril.region, 50.0)
+    mithril.set_options(preemption_notice_seconds=300)
+    assert machine.command_ends(0)
+    (bid,) = mithril.bids
+    events = request(mithril, "GET", f"/v2/spot/bids/{bid['fid']}/history")["events"]
+    assert [event["event_type"] for event in events][-3:] == ["Limit Price Changed", "Preempted", "Terminated"]
+    assert outcome(bid) is Outcome.SUCCEEDED
+
+
 # The time limit
 
 
