@@ -212,6 +212,8 @@ def test_every_place_to_mount_is_named_and_works() -> None:
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
 def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
     """Config keys of this package, by name."""
-    assert set(re.findall(r"\bflow:[a-zA-Z]+\b", page.read_text())) - {"flow:GpuCluster", "flow:Volume"} <= set(
-        FROZEN["config keys"]
-    )
+    assert set(re.findall(r"\bflow:[a-zA-Z]+\b", page.read_text())) - {
+        "flow:GpuCluster",
+        "flow:Volume",
+        "flow:Job",
+    } <= set(FROZEN["config keys"])
