@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flow_resources.core import cluster_fields, volume_fields
+from flow_resources.core import cluster_fields, job_fields, volume_fields
 from flow_resources.core.inputs import Field
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "inputs.md"
-TABLES: dict[str, Sequence[Field]] = {"GpuCluster": cluster_fields.FIELDS, "Volume": volume_fields.FIELDS}
+TABLES: dict[str, Sequence[Field]] = {
+    "GpuCluster": cluster_fields.FIELDS,
+    "Job": job_fields.FIELDS,
+    "Volume": volume_fields.FIELDS,
+}
 HEAD = """\
 # Inputs
 

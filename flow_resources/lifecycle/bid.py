@@ -24,7 +24,7 @@ from flow_resources.errors import (
 )
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation
-from flow_resources.lifecycle.resource import Update
+from flow_resources.lifecycle.resource import Update, Words
 
 _FIRST_LOSS = 60.0
 """No bid loses its instances sooner, in seconds: auctions are minutes apart, and a loss has a notice of minutes."""
@@ -42,9 +42,9 @@ class FreeName:
     """The bids of the generation before, if it was looked at."""
 
 
-def place(op: Operation, spec: PlacementSpec, generation: int) -> Placed:
+def place(op: Operation, spec: PlacementSpec, words: Words, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
-    return send(op, spec, prepare(op, spec, find_free_name(op, spec, generation).name))
+    return send(op, spec, prepare(op, spec, find_free_name(op, spec, words, generation).name))
 
 
 def prepare(op: Operation, spec: PlacementSpec, name: str) -> Launch:
@@ -95,7 +95,7 @@ def _wait_for_block_volumes(op: Operation, spec: PlacementSpec) -> None:
     raise NotReadyError(f"nothing was placed: {held}", "end what holds it, then run the same command again")
 
 
-def find_free_name(op: Operation, spec: PlacementSpec, generation: int) -> FreeName:
+def find_free_name(op: Operation, spec: PlacementSpec, words: Words, generation: int) -> FreeName:
     """Find a name that no bid ever had, from this generation on. Raises OwnershipError where a stranger has it now."""
     prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
     digest, looked_at = spec.digest(op.settings.api_key), dict[int, tuple[Bid, ...]]()
@@ -109,7 +109,7 @@ def find_free_name(op: Operation, spec: PlacementSpec, generation: int) -> FreeN
             if not bid.ended and op.ledger.is_recorded(bid.id, spec.mark) is not Answer.YES:
                 raise OwnershipError(
                     f"the bid {bid.id} has the name {bid.name!r} already and is not ours",
-                    f"`flow cancel {bid.id}` ends it; adopt_task_id={bid.id!r} takes it over",
+                    words.conflict_remedy.format(id=bid.id),
                 )
         return bool(namesakes)
 

@@ -84,7 +84,7 @@ class BidKind(Resource[P, Bid, V]):
     def place(self, op: Operation, spec: P, generation: int, listed: Sequence[Bid]) -> Bid:  # noqa: ARG002
         """Place a bid."""
         begun = op.cloud.service_now()
-        placed = bids.place(op, spec, generation)
+        placed = bids.place(op, spec, self.words, generation)
         end_doubles(op, self, spec, placed.doubles, begun)
         return placed.bid
 

@@ -86,7 +86,7 @@ def _tell_decision(op: Operation, resource: AnyResource, live: _Live, spec: Any)
     for thing in decision.cancel:
         op.warn_once(
             f"an `up` ends {_describe(resource, thing)} first: it carries this resource's mark, no state records it, "
-            f"and it is not what the program says; {resource.words.adopt_input} takes it over"
+            f"and it is not what the program says{resource.words.way_to_adopt(';')}"
         )
     if decision.take_over:
         op.report.progress(

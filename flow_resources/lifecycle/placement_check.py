@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     AnyBidKind = BidKind[Any, Any]
 
-# Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. A script without
-# any takes 4,400 of the 10,000 characters, an image 1,800. Building a script takes 20 ms, so small ones are not built.
+# Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. The longest script
+# without any takes 8,100 of the 10,000 characters: with a container, several machines and a signal. Building a script
+# takes tens of milliseconds, so small ones are not built.
 SHORT, FEW = 500, 3
 _MOUNTS = [one for one in SETUP if one.name == "volumes"]
 
@@ -115,7 +116,7 @@ def _check_key_folder(op: Operation, found: Checked) -> None:
 
 
 def _check_block_mounts(op: Operation, found: Checked, market: Market, mark: Mark, *, is_made: bool) -> None:
-    """Fail where two clusters of the program mount one block volume; tell of a wait for one that is held."""
+    """Fail where two bids of the program mount one block volume; tell of a wait for one that is held."""
     mounts = found.inputs.get("volumes")
     for index, mount in enumerate(mounts if isinstance(mounts, list) else []):
         if not isinstance(mount, Mapping):
@@ -129,13 +130,18 @@ def _check_block_mounts(op: Operation, found: Checked, market: Market, mark: Mar
         for other in sorted(mounting - {op.urn}):
             found.fail(
                 f"volumes[{index}].volume_id",
-                f"is a block volume, which attaches to one machine: the cluster {logical_name(op.urn)!r} mounts it, "
-                f"and the cluster {logical_name(other)!r}",
-                remedy="make it with interface='file', which attaches to many, or give each cluster a volume",
+                f"is a block volume, which attaches to one machine: the {_called(op.urn)} mounts it, and the "
+                f"{_called(other)}",
+                remedy="make it with interface='file', which attaches to many, or give each one a volume of its own",
             )
         if volume and is_made and (holders := set(volume.bids or ()) - {op.own_record.id}):
             held_by = describe_holders(op, sorted(holders), own=mark)
             op.warn_once(f"the block volume {volume.id} is held by {held_by}: an `up` waits until it is released")
+
+
+def _called(urn: str) -> str:
+    """Return how messages call a resource of the program: "cluster 'trainer'"."""
+    return f"{'job' if ':Job::' in urn else 'cluster'} {logical_name(urn)!r}"
 
 
 def _check_costs(

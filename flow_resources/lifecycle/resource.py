@@ -39,11 +39,15 @@ class Words:
     ends: str
     """What that does to it: "ends"."""
     adopt_input: str
-    """The input that adopts one."""
+    """The input that adopts one; empty where none does."""
     conflict_remedy: str
     """What to do about one whose owner is in doubt, the safer way first; `{id}` is its id."""
     lost_by_replacement: str
     """What a replacement loses."""
+
+    def way_to_adopt(self, separator: str) -> str:
+        """Return how one is taken over, as the end of a sentence; empty where nothing does that."""
+        return f"{separator} {self.adopt_input} takes it over" if self.adopt_input else ""
 
 
 def require_name(thing: Named, words: Words) -> None:

@@ -114,7 +114,7 @@ def _name(op: Operation, resource: Resource[S, T, Any], finding: Finding[T], spe
     elif finding.reason is Reason.OTHER_SPECIFICATION:
         op.warn_once(
             f"{thing.name} ({thing.id}) is an older {words.noun} of this resource that no state records; "
-            f"it is left as it is: `{words.end_command} {thing.id}` {words.ends} it, {words.adopt_input} takes it over"
+            f"it is left as it is: `{words.end_command} {thing.id}` {words.ends} it{words.way_to_adopt(',')}"
         )
     elif spec.identity:
         _warn_of_one(op, resource, thing, spec.identity)

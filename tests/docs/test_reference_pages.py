@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from docs.pages import ROOT, section, source_files, tables, ticked
 
-from flow_resources import GpuCluster, Volume
-from flow_resources.core import cluster_fields, volume_fields
+from flow_resources import GpuCluster, Job, Volume
+from flow_resources.core import cluster_fields, job_fields, volume_fields
 from flow_resources.core.inputs import Change, Field
 
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = {GpuCluster: REFERENCE / "gpu-cluster.md", Volume: REFERENCE / "volume.md"}
+PAGES = {GpuCluster: REFERENCE / "gpu-cluster.md", Job: REFERENCE / "job.md", Volume: REFERENCE / "volume.md"}
+SECTIONS = {GpuCluster: "A cluster", Job: "A job", Volume: "A volume"}
 CHANGES, CONFIGURATION = REFERENCE / "changes.md", REFERENCE / "configuration.md"
-RESOURCES = [(GpuCluster, cluster_fields.FIELDS), (Volume, volume_fields.FIELDS)]
+RESOURCES = [(GpuCluster, cluster_fields.FIELDS), (Job, job_fields.FIELDS), (Volume, volume_fields.FIELDS)]
 MATRIX = {
     Change.REPLACE: "replaces",
     Change.UPDATE: "in place",
@@ -25,7 +26,7 @@ MATRIX = {
     Change.CREATE_ONLY: "nothing: only the first create",
     Change.GUARDED: "refused at preview, because the data would be lost; replaces with `allow_replace=True`",
 }
-each_resource = pytest.mark.parametrize(("resource", "fields"), RESOURCES, ids=["GpuCluster", "Volume"])
+each_resource = pytest.mark.parametrize(("resource", "fields"), RESOURCES, ids=["GpuCluster", "Job", "Volume"])
 
 
 def rows(page: Path, title: str) -> dict[str, list[str]]:
@@ -47,7 +48,7 @@ def test_the_table_of_outputs_is_the_class(resource: type[Any], fields: Sequence
 @each_resource
 def test_the_matrix_is_that_of_the_field_tables(resource: type[Any], fields: Sequence[Field]) -> None:
     """Every input has a row, which says what the table of fields says."""
-    listed = rows(CHANGES, "A cluster" if resource is GpuCluster else "A volume")
+    listed = rows(CHANGES, SECTIONS[resource])
     assert set(listed) == {field.name for field in fields}
     for field in fields:
         assert listed[field.name][0].startswith(MATRIX[field.change]), field.name

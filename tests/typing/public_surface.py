@@ -20,6 +20,7 @@ from flow_resources import (
     FlowResourcesError,
     GpuCluster,
     Instance,
+    Job,
     Volume,
     VolumeMount,
     VolumeMountDict,
@@ -66,6 +67,29 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         adopt_task_id="bid_1",
         opts=options,
     )
+    Job(
+        "training",
+        script=PurePosixPath("train.py"),
+        args=["--epochs", "3"],
+        instance_type="8xa100",
+        max_price_per_hour=12.5,
+        num_instances=2,
+        region="us-central5-a",
+        image="python:3.12",
+        env={"WANDB_MODE": "offline"},
+        volumes=[VolumeMount(data, "/data"), {"volume_id": "vol_2", "mount_path": "/mnt/models"}],
+        ssh_keys=["laptop"],
+        max_run_time_hours=0.5,
+        on_failure="keep",
+        wait_for="ended",
+        triggers={"dataset": 3, "names": ["a", None], "deep": {"a": [1.5, True]}},
+        name_prefix="training",
+        preemption_signal="SIGTERM",
+        machine_api_key="fkey_mine",
+        opts=options,
+    )
+    Job("line", command="python train.py", instance_type="8xa100", max_price_per_hour=1, triggers=["v2", 3])
+    Job("list", command=["python", "train.py"], instance_type="8xa100", max_price_per_hour=Decimal("1.50"))
     GpuCluster("whole-dollars", instance_type="8xa100", max_price_per_hour=50)
     GpuCluster(
         "nothing-said",
@@ -238,9 +262,33 @@ def outputs_of_a_volume(data: Volume) -> None:
     assert_type(data.created_at, pulumi.Output[str])
 
 
+def outputs_of_a_job(job: Job) -> None:
+    """What is absent at times can be None."""
+    assert_type(job.id, pulumi.Output[str])
+    assert_type(job.task_id, pulumi.Output[str])
+    assert_type(job.task_name, pulumi.Output[str])
+    assert_type(job.project, pulumi.Output[str])
+    assert_type(job.status, pulumi.Output[str])
+    assert_type(job.status_message, pulumi.Output[str])
+    assert_type(job.exit_code, pulumi.Output[int | None])
+    assert_type(job.region, pulumi.Output[str])
+    assert_type(job.max_price_per_hour, pulumi.Output[float])
+    assert_type(job.max_cost_per_hour, pulumi.Output[float])
+    assert_type(job.instances, pulumi.Output[Sequence[Instance]])
+    assert_type(job.public_ips, pulumi.Output[Sequence[str]])
+    assert_type(job.ssh_commands, pulumi.Output[Sequence[str]])
+    assert_type(job.volume_ids, pulumi.Output[Sequence[str]])
+    assert_type(job.preemptions, pulumi.Output[int | None])
+    assert_type(job.created_at, pulumi.Output[str])
+    assert_type(job.started_at, pulumi.Output[str | None])
+    assert_type(job.ended_at, pulumi.Output[str | None])
+    assert_type(job.num_instances, pulumi.Output[int])
+
+
 def what_is_not_owned(id_: pulumi.Output[str]) -> None:
     """`get` gives the class."""
     assert_type(GpuCluster.get("theirs", "bid_1"), GpuCluster)
+    assert_type(Job.get("theirs", "bid_1"), Job)
     assert_type(Volume.get("theirs", id_, pulumi.ResourceOptions()), Volume)
 
 
@@ -283,6 +331,11 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     GpuCluster("a", instance_type=number, max_price_per_hour=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, num_instances=1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, wait_for="ready")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Job("a", command="true", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Job("a", "true", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+    Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, ports=[80])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, on_failure="pause")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Job("a", script="a.py", args="x", instance_type="8xa100", max_price_per_hour=1.0, triggers=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, run_on="reboot")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, restart="on-failure")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, preemption_signal=10)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
