@@ -270,12 +270,18 @@ def test_the_limit_that_was_killed_goes_on(mithril, install):
 
 
 def test_only_the_first_machine_ends_a_job_at_its_limit(mithril, install):
-    """The others note their start: one of them can be the first one later."""
-    machine = install(max_run_seconds=60)
+    """The others note their start and wait: one of them can be the first one later, from their start on."""
+    machine = install(max_run_seconds=3600)
     machine.write("rank", 1)
-    assert machine.run("deadline")
-    assert machine.read("started-at") is not None
+    machine.cut_at = mithril.clock.now() + 1.5 * HOUR
+    assert not machine.run("deadline")
     assert (machine.read("job-exit"), machine.command_stops, mithril.bids[0]["status"]) == (None, 0, "Allocated")
+    machine.write("rank", 0)
+    machine.cut_at = None
+    start = mithril.clock.now()
+    assert machine.run("deadline")
+    assert mithril.clock.now() - start < 60
+    assert (machine.command_stops, mithril.bids[0]["status"]) == (1, "Terminated")
 
 
 # The renewal
