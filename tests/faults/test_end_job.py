@@ -183,6 +183,17 @@ def test_a_key_of_the_user_is_neither_listed_nor_revoked(mithril, install):
     assert not [line for line in machine.log if "api-keys" in line]
 
 
+def test_a_key_that_is_revoked_is_revoked(mithril, install):
+    """Where the answer to the revocation was lost, the service takes the key no more: that is the answer."""
+    machine = install()
+    mithril.faults.add(method="DELETE", path=KEY, kind="reset", when="after")
+    assert machine.command_ends(0)
+    assert [line for line in machine.log if line.endswith("401")] == [
+        "GET /v2/api-keys 401",
+        "DELETE /v2/api-keys/apikey_000001 401",
+    ]
+
+
 def test_the_log_never_has_the_key(mithril, install):
     """Not even one that no header can carry."""
     secret = "fkey_secret\nof two lines"
