@@ -43,11 +43,11 @@ class Change(Enum):
 
 
 class Invalid(ValueError):  # noqa: N818 - a verdict about a value, which `check` collects
-    """A value breaks a rule: the rule, the remedy, and the path inside the value."""
+    """A value breaks a rule: the rule, the remedy, the path inside the value, and whether to show what is there."""
 
-    def __init__(self, rule: str, remedy: str = "", at: str = "") -> None:
+    def __init__(self, rule: str, remedy: str = "", at: str = "", *, is_shown: bool = True) -> None:
         super().__init__(rule)
-        self.rule, self.remedy, self.at = rule, remedy, at
+        self.rule, self.remedy, self.at, self.is_shown = rule, remedy, at, is_shown
 
 
 class InvalidParts(ValueError):  # noqa: N818 - as above
@@ -156,7 +156,7 @@ def _apply_rule(field: Field, value: Any, result: Checked) -> Any:
     except Invalid as invalid:
         parts = [invalid]
     for part in parts[:_MOST_PARTS]:
-        shown = _NO_VALUE if field.sensitive else _value_at(value, part.at)
+        shown = _value_at(value, part.at) if part.is_shown and not field.sensitive else _NO_VALUE
         result.fail(field.name + part.at, part.rule, shown, part.remedy)
     if (more := len(parts) - _MOST_PARTS) > 0:
         result.fail(field.name, f"has {more:,} more items that break a rule", remedy="correct the first ones")

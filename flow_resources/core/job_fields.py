@@ -13,8 +13,9 @@ from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP
 WAIT_FOR = ("placed", "allocated", "running", "ended")  # weakest first
 MAX_HOURS = 168
 """Of `max_run_time_hours`; as flow.sdk.models.task_config.TaskConfig."""
-PROBLEM, FILE = "__problem", "__file"
-"""The keys of what travels in place of a value that the program could not read: what is wrong, and with which file."""
+PROBLEM, FILE, REMEDY = "__problem", "__file", "__remedy"
+"""The keys of what travels in place of a value that the program could not read: what is wrong, with which file, and
+what to do."""
 
 
 def command(value: Any) -> str | list[str]:
@@ -31,11 +32,11 @@ def command(value: Any) -> str | list[str]:
 def script(value: Any) -> str:
     """The text of a script that says in its first line what runs it."""
     if isinstance(value, Mapping) and PROBLEM in value:
-        raise Invalid(f"{value[PROBLEM]}, {str(value.get(FILE))!r}", "a path is relative to the program's folder")
+        raise Invalid(f"{value[PROBLEM]}, {str(value.get(FILE))!r}", str(value.get(REMEDY) or ""))
     if not isinstance(value, str) or not value.strip():
-        raise Invalid("must be the text of a script")
+        raise Invalid("must be the text of a script", "in Python, pass the path of its file")
     if "\0" in value:
-        raise Invalid("is not a text", "call what is compiled from a command, on a volume or in an image")
+        raise Invalid("is not a text", "put what is compiled on a volume or into an image, and call it with command")
     if not value.startswith("#!") or not value.partition("\n")[0][2:].strip():
         raise Invalid("does not say what runs it", "begin its first line with #!, such as #!/usr/bin/env python3")
     return value
@@ -62,6 +63,7 @@ def triggers(value: Any) -> Any:
         raise Invalid(
             str(value[PROBLEM]),
             "previews show triggers, and a public name is made of them: pass a version, or a hash",
+            is_shown=False,
         )
     if not isinstance(value, (Mapping, list)):
         raise Invalid("must be a mapping or a list", "put the value into brackets")

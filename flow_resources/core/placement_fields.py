@@ -36,7 +36,6 @@ _FULL_NAME = re.compile(r"^[a-z][a-z0-9]*(?:[-._][a-z0-9]+)*\.[0-9]+x$")
 _TYPE_ID = re.compile(r"^it_[A-Za-z0-9_]+$")
 _FAMILY = re.compile(r"^[a-z][a-z0-9-]*$")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
 _PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 
 

@@ -82,7 +82,7 @@ def _check_against_service(
 
 
 def _check_script(op: Operation, kind: AnyBidKind, found: Checked, mark: Mark, market: Market) -> None:
-    """Check the start-up script against the service's limit: an `up` would end the old machines first and fail then.
+    """Check that the start-up script can be written and fits: an `up` would end the old machines first and fail then.
 
     What is not known yet counts as nothing.
     """
@@ -90,11 +90,14 @@ def _check_script(op: Operation, kind: AnyBidKind, found: Checked, mark: Mark, m
     if not known.get("instance_type") or not known.get("region"):
         return
     spec = kind.parse({"max_price_per_hour": 1, **known, MARK: str(mark)})
+    if not spec.launch_command:  # it has a failure of its own, or is not known yet
+        return
     words = [spec.launch_command] if isinstance(spec.launch_command, str) else spec.launch_command
     size = sum(len(word.encode()) for word in (*words, *spec.env, *spec.env.values()))
     offer = market.offer(spec.instance_type, spec.region or "")
     is_short = size <= SHORT and len(spec.volumes) + len(spec.ports) <= FEW
-    if offer is None or (is_short and not kind.has_long_script):
+    is_plain = not spec.image or "/" in spec.image or ":" in spec.image  # the SDK refuses most other names of images
+    if offer is None or (is_short and is_plain and not kind.has_long_script):
         return
     launch = kind.fitted(op, launch_of(f"{mark}-000000-1", str(mark), spec, offer, market), spec)
     if problem := op.cloud.too_large(launch):

@@ -46,7 +46,11 @@ def failures(**changes: Any) -> dict[str, str]:
         ({"on_failure": "pause"}, "on_failure", ("must be 'release' or 'keep'", "got 'pause'")),
         ({"wait_for": "done"}, "wait_for", ("'placed' or 'allocated' or 'running' or 'ended'",)),
         ({"triggers": "v2"}, "triggers", ("must be a mapping or a list", "got 'v2'")),
-        ({"triggers": {"__problem": "hold a secret"}}, "triggers", ("hold a secret", "pass a version, or a hash")),
+        (
+            {"triggers": {"__problem": "hold a secret"}},
+            "triggers",
+            ("triggers hold a secret: ", "pass a version, or a hash"),
+        ),
         ({"preemption_signal": "SIGKILL"}, "preemption_signal", ("must be", "SIGUSR1")),
         ({"preemption_signal": "USR1"}, "preemption_signal", ("must be", "got 'USR1'")),
         ({"machine_api_key": f"{SECRET} "}, "machine_api_key", ("must be an API key",)),

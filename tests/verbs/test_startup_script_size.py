@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from flow.adapters.providers.builtin.mithril.domain.script_prep import ScriptPreparationService
-from support.stack import CheckError, Stack, VerbError, cluster, operation, volume
+from support.stack import CheckError, Stack, VerbError, cluster, job, operation, volume
 
 from flow_resources.cloud.launch import Launch
 from flow_resources.cloud.startup_script import _least_size
+from flow_resources.core.inputs import UNKNOWN
 from flow_resources.lifecycle import placement_check
 from flow_resources.testing import FakeMithril
 
@@ -64,6 +65,50 @@ def test_a_script_that_is_too_large_fails_the_preview_and_the_bid_stays(
     assert "put what is long on a volume or into an image" in str(failed.value)
     assert noise(20_000)[:40] not in str(failed.value)
     assert cloud.live_bids == [before]
+
+
+@pytest.mark.parametrize("declare", [cluster, job])
+def test_an_image_that_the_sdk_refuses_fails_the_preview_and_the_bid_stays(
+    stack: Stack, cloud: FakeMithril, declare: Any
+) -> None:
+    """It refuses it when it writes the script, which may be short."""
+    stack.up({"it": declare(command="python train.py", image="team/trainer")})
+    (before,) = cloud.live_bids
+    with pytest.raises(CheckError, match="Docker image should include registry/namespace: trainer"):
+        stack.up({"it": declare(command="python train.py", image="trainer")})
+    assert cloud.live_bids == [before]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"command": UNKNOWN},
+        {"command": ["python", UNKNOWN]},
+        {"command": None, "script": UNKNOWN},
+        {"script": "#!/bin/sh\ntrue\n", "args": [UNKNOWN]},
+    ],
+)
+def test_a_job_whose_work_is_not_known_yet_can_be_previewed(stack: Stack, what: dict[str, Any]) -> None:
+    """It names the output of another resource, for example."""
+    assert stack.preview({"it": job(**what)}) == {"it": "create"}
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"command": None, "script": {"__problem": "names a file that is not there", "__file": "x.py"}},
+        {"command": ""},
+        {"command": None},
+        {"command": [1.0]},
+    ],
+)
+def test_a_job_whose_work_is_wrong_has_one_failure(stack: Stack, what: dict[str, Any]) -> None:
+    """Nothing is said of the script that it does not make."""
+    operation(stack.config)
+    with pytest.raises(CheckError) as failed:
+        stack.preview({"it": job(**what)})
+    assert len(failed.value.failures) == 1
+    assert "start-up script" not in str(failed.value)
 
 
 def test_64000_ports_are_refused_without_writing_the_script(stack: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:
