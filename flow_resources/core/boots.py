@@ -26,8 +26,7 @@ def describe_change(recorded: Mapping[str, Any], seen: ClusterSnapshot, again: s
     status, is_preempted_since = recorded.get("status"), _is_preempted_since(recorded, seen)
     if status is None or (status == seen.status and not is_preempted_since):
         return ""
-    before = f"{status}, preempted meanwhile" if is_preempted_since and status in _BACK else status
-    change = f"was {before}, now {seen.message}"
+    change = f"was {status}{_meanwhile(recorded, seen)}, now {seen.message}"
     is_back = seen.status in _BACK and (status in _OFF or is_preempted_since or _has_other_instances(recorded, seen))
     return f"{change}: {again}" if is_back and again else change
 
@@ -42,9 +41,24 @@ def what_runs_again(recorded: Mapping[str, Any]) -> str:
     return "run_on='first_boot': the command does not run again" if run_on == "first_boot" else NOT_KNOWN
 
 
+def _meanwhile(recorded: Mapping[str, Any], seen: ClusterSnapshot) -> str:
+    """Return what became of a bid between two looks, where neither of them tells it."""
+    since = _preemptions_since(recorded, seen) - (seen.status == "preempted")
+    if recorded.get("status") in _BACK and since > 0:
+        return ", preempted meanwhile"
+    if recorded.get("status") == seen.status == "preempted" and since >= 0:
+        return ", running meanwhile"
+    return ""
+
+
 def _is_preempted_since(recorded: Mapping[str, Any], seen: ClusterSnapshot) -> bool:
+    return _preemptions_since(recorded, seen) > 0
+
+
+def _preemptions_since(recorded: Mapping[str, Any], seen: ClusterSnapshot) -> int:
+    """Return how often it was preempted since; 0 where that is not known."""
     before = recorded.get("preemptions")
-    return before is not None and seen.preemptions is not None and seen.preemptions > before
+    return 0 if before is None or seen.preemptions is None else seen.preemptions - int(before)
 
 
 def _has_other_instances(recorded: Mapping[str, Any], seen: ClusterSnapshot) -> bool:

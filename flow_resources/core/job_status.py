@@ -50,8 +50,8 @@ class JobSnapshot(ClusterSnapshot):
     started_at: str | None = None
     """When it first had machines; None: not known."""
     ended_at: str | None = None
-    running_since: str | None = None
-    """When it got the machines that it has; None: not known."""
+    allocated_at: str | None = None
+    """When it got the machines that it has, which boot first; None: not known."""
     recorded_status: str | None = None
     """The status of a job that had ended when it was recorded: it never changes."""
     key: Answer = Answer.NOT_KNOWN
@@ -86,9 +86,10 @@ class JobSnapshot(ClusterSnapshot):
         if self.has_ended:
             kept = "; its bid is paused, with the machines' disks" if self.kept else ""
             return f"{_ENDINGS[self.status]}{kept}"
-        since = f" since {self.running_since}" if self.running_since and self.status == "running" else ""
+        since = f", allocated at {self.allocated_at}" if self.allocated_at and self.status == "running" else ""
         count = self.preemptions or 0
-        return f"{super().message}{since}{_PREEMPTED.format(count, 's' if count > 1 else '') if count else ''}"
+        times = _PREEMPTED.format(count, "s" if count > 1 else "") if count > (self.status == "preempted") else ""
+        return f"{super().message}{since}{times}"
 
     @property
     def has_told_price(self) -> bool:
@@ -108,7 +109,7 @@ def with_events(job: JobSnapshot, events: Sequence[BidEvent]) -> JobSnapshot:
         job,
         history=tuple(event.type for event in events),
         started_at=allocated[0] or job.started_at,
-        running_since=allocated[-1],
+        allocated_at=allocated[-1],
         ended_at=ended if job.has_ended else None,
     )
 

@@ -149,10 +149,10 @@ def _has_unknown_volume(mount: Any) -> bool:
 # -- the instance type and the volumes ---------------------------------------------------------------------------------
 
 
-def check_market(checked: Checked, market: Market, *, runs: bool = False) -> None:
+def check_market(checked: Checked, market: Market, *, runs: bool = False, called: str = "cluster") -> None:
     """Check the placement of a bid against the catalogue, the offers and the project's volumes.
 
-    `runs`: the bid exists already, and what is on offer today does not matter to it.
+    `runs`: the bid exists already, and what is on offer today does not matter to it. `called`: how messages call it.
     """
     if not runs:
         check_regions(checked, market.regions)
@@ -162,7 +162,7 @@ def check_market(checked: Checked, market: Market, *, runs: bool = False) -> Non
     for index, mount in enumerate(mounts if isinstance(mounts, list) else []):
         path = f"volumes[{index}].volume_id"
         if isinstance(mount, Mapping) and path not in failed:
-            _check_mount(checked, path, mount, market)
+            _check_mount(checked, path, mount, market, called)
 
 
 def _check_instance_type(checked: Checked, market: Market) -> None:
@@ -181,7 +181,7 @@ def _check_instance_type(checked: Checked, market: Market) -> None:
         checked.fail("instance_type", f"is not on offer in {region}", spelling, remedy)
 
 
-def _check_mount(checked: Checked, path: str, mount: Mapping[str, Any], market: Market) -> None:
+def _check_mount(checked: Checked, path: str, mount: Mapping[str, Any], market: Market, called: str) -> None:
     id_, region = mount.get("volume_id"), checked.known("region")
     volume = None if isinstance(id_, Unknown) else market.volumes.get(str(id_))
     if volume is None and not isinstance(id_, Unknown):
@@ -191,7 +191,7 @@ def _check_mount(checked: Checked, path: str, mount: Mapping[str, Any], market: 
     interface = volume.interface if volume else mount.get("__interface")
     if region and isinstance(volume_region, str) and volume_region != region:
         checked.fail(
-            path, f"is a volume in {volume_region}, the cluster is in {region}", remedy="both must be in one region"
+            path, f"is a volume in {volume_region}, the {called} is in {region}", remedy="both must be in one region"
         )
     if volume and volume.interface is None:
         checked.fail(path, NO_INTERFACE, id_, "run the same command again")
@@ -199,7 +199,7 @@ def _check_mount(checked: Checked, path: str, mount: Mapping[str, Any], market: 
     if interface == "block" and count > 1:
         checked.fail(
             path,
-            f"is a block volume, which attaches to one machine; the cluster has {count}",
+            f"is a block volume, which attaches to one machine; the {called} has {count}",
             remedy="make it with interface='file', which attaches to many",
         )
 

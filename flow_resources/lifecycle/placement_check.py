@@ -68,7 +68,7 @@ def _check_against_service(
     if is_unchanged(kind.fields, found, olds):
         return
     runs = kind.check_running(op, found, mark, market)
-    check_market(found, market, runs=runs)
+    check_market(found, market, runs=runs, called=kind.called)
     if not runs:
         _check_script(op, kind, found, mark, market)
         if not olds and "ssh_keys" not in found.inputs:

@@ -30,6 +30,13 @@ def recorded(status: str | None, run_on: str | None = "every_boot", **more: Any)
     return {name: value for name, value in values.items() if value is not None}
 
 
+def waiting(preemptions: int) -> ClusterSnapshot:
+    """Return a cluster that waits in the auction again."""
+    bid = Bid("bid_1", "t-1", "proj_1", "Open", Decimal(50), 2, "it_1", "us-central5-a", (), (), "2025")
+    return ClusterSnapshot(bid, (), history=("Allocated", "Preempted") * preemptions)
+
+
+LOST = "preempted, waiting in the auction"
 HELD = {"instances": [{"id": "inst_1"}, {"id": "inst_2"}]}
 
 
@@ -52,6 +59,10 @@ HELD = {"instances": [{"id": "inst_1"}, {"id": "inst_2"}]}
         (recorded("pending"), seen(), f"was pending, now {UP}"),
         (recorded("starting", **HELD), seen(), f"was starting, now {UP}"),
         (recorded("running"), seen("Open"), "was running, now waiting in the auction"),
+        (recorded("running", preemptions=0), waiting(1), f"was running, now {LOST}"),
+        (recorded("running", preemptions=0), waiting(2), f"was running, {MEANWHILE}, now {LOST}"),
+        (recorded("preempted", preemptions=1), waiting(2), f"was preempted, running meanwhile, now {LOST}"),
+        (recorded("preempted", preemptions=1), waiting(1), ""),
         (recorded("preempted"), seen("Paused"), "was preempted, now paused"),
         (recorded(None), seen(), ""),
     ],

@@ -79,9 +79,22 @@ def test_the_outputs_of_a_job_that_runs() -> None:
     job = with_events(seen(key=Answer.NO), events)
     told = outputs(job)
     assert (told["started_at"], told["preemptions"], told["status"]) == ("t1", 1, "running")
-    assert "since t3" in job.message
+    assert "allocated at t3" in job.message
     assert "preempted 1 time" in job.message
     assert not {"ended_at", "exit_code", "__ended", "__job_key", "paused", "private_ips"} & set(told)
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (seen("Open", history=("Allocated", "Preempted")), "preempted, waiting in the auction"),
+        (seen("Open", history=("Allocated", "Preempted") * 2), "preempted, waiting in the auction, preempted 2 times"),
+        (seen(known_preemptions=1), "1/1 machines running, preempted 1 time"),
+    ],
+)
+def test_a_message_says_preempted_once(job: JobSnapshot, message: str) -> None:
+    """A status that says it is not repeated as a count of one."""
+    assert job.message == message
 
 
 @pytest.mark.parametrize(

@@ -499,8 +499,8 @@ def test_a_preempted_job_is_waited_for(stack: Stack, cloud: FakeMithril, reports
     clock.sleep = lambda seconds: (sleep(seconds), next(waits, None) is None and release(cloud))  # type: ignore[method-assign]
     stack.up({"it": job(wait_for="ended")})
     assert outputs(stack)["status"] == "succeeded"
-    assert any("preempted, waiting in the auction, preempted 1 time" in row for row in reports.rows)
-    assert any("machines running since" in row and "preempted 1 time" in row for row in reports.rows)
+    assert any("preempted, waiting in the auction" in row for row in reports.rows)
+    assert any("machines running, allocated at" in row and "preempted 1 time" in row for row in reports.rows)
 
 
 def release(cloud: FakeMithril) -> None:
