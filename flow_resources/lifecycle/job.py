@@ -296,9 +296,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         for job in op.deadline.watch(poll):
             if job.reached(spec.wait_for):
                 return job if job.preemptions is not None else _with_history(op, job)
-            op.report.progress(f"{job.message}: {op.deadline.minute()}")
+            op.report.progress(f"{job.progress}: {op.deadline.minute()}")
         raise NotReadyError(
-            f"the job is not {spec.wait_for}: {job.message}, bid {money.usd(spec.max_price_per_hour)}",
+            f"the job is not {spec.wait_for}: {job.progress}, bid {money.usd(spec.max_price_per_hour)}",
             "run `pulumi up` again to go on waiting",
         )
 
@@ -310,10 +310,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Whether it has ended and has a key, which the next `up` revokes: a refresh revokes nothing."""
         return seen.has_ended and seen.key is Answer.YES
 
-    def outputs(self, seen: JobSnapshot, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the outputs that the service decides; one that is only read has no inputs, and no key of ours."""
-        result = job_status.outputs(seen)
-        return result if inputs else {name: value for name, value in result.items() if name != JOB_KEY}
+    def outputs(self, seen: JobSnapshot, inputs: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Return the outputs that the service decides."""
+        return job_status.outputs(seen)
 
     def live_inputs(self, seen: JobSnapshot, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:  # noqa: ARG002
         """Return the inputs with the price as the service holds it, unless that tells how the job ended."""

@@ -82,8 +82,10 @@ def test_an_up_without_changes_sends_nothing(stack: Stack, cloud: FakeMithril) -
     stack.up(program)
     cloud.clear_requests()
     assert stack.preview(program) == {"it": "same"}
+    recorded = dict(outputs(stack))
     for _ in range(3):
         stack.refresh()
+        assert outputs(stack) == recorded
         stack.up(program)
     assert not cloud.mutations
 
