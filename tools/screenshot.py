@@ -32,7 +32,10 @@ def tell(mithril: FakeMithril) -> None:
     data, models = (mithril.add_volume(name, size_gb=size) for name, size in (("training-data", 1000), ("models", 500)))
     volumes = [data["fid"], models["fid"]]
     mithril.clock.advance(minutes=30)
-    trainer = mithril.add_bid("trainer", limit_price="$13.00", instance_quantity=4, volumes=volumes)["fid"]
+    lasting = "python train.py\nsystemctl enable flow-command.service\n"
+    trainer = mithril.add_bid(
+        "trainer", limit_price="$13.00", instance_quantity=4, volumes=volumes, startup_script=lasting
+    )["fid"]
     mithril.add_bid("evaluation", instance_type="8xh100", limit_price="$45.00", instance_quantity=2)
     mithril.clock.advance(hours=4)
     mithril.update_bid(trainer, limit_price="$16.00")

@@ -6,7 +6,7 @@ data = Volume("training-data", size_gb=100, region="us-central5-a")
 training = Job(
     "training",
     script="train.py",
-    args=["--checkpoint", "/data/circle.json"],
+    args=["/data/circle.json"],
     instance_type="1xa100",
     max_price_per_hour=1.60,  # a low bid: the job may be preempted, and goes on when the price has fallen
     region="us-central5-a",

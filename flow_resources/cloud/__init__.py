@@ -18,6 +18,7 @@ from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.launch import Boot, JobEnd, Launch
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
+from flow_resources.cloud.startup_script import has_command_unit
 
 __all__ = [
     "Boot",
@@ -30,4 +31,5 @@ __all__ = [
     "Project",
     "RetryBudget",
     "Settings",
+    "has_command_unit",
 ]

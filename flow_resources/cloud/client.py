@@ -23,7 +23,7 @@ from flow_resources.cloud.paths import API_KEYS, BIDS, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
-from flow_resources.cloud.startup_script import has_command_unit, mounts_in, placed_price_in, too_large
+from flow_resources.cloud.startup_script import mounts_in, placed_price_in, too_large
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.market import Market
@@ -190,11 +190,16 @@ class Cloud:
 
     def mount_paths(self, bid_id: str) -> dict[str, str]:
         """Return where a bid mounts its volumes, by volume id, as far as its launch says."""
-        return mounts_in(self._startup_script(bid_id))
+        return mounts_in(self.startup_script(bid_id))
 
-    def runs_at_every_boot(self, bid_id: str) -> bool:
-        """Whether the machines of a bid run their command at every boot, and not at the first one alone."""
-        return has_command_unit(self._startup_script(bid_id))
+    def startup_script(self, bid_id: str) -> str:
+        """Return the start-up script of a bid; empty where the service does not say."""
+        try:
+            with self._sdk(f"read bid {bid_id}") as sdk:
+                launch = sdk.api.get_bid(bid_id).get("launch_specification") or {}
+        except NotFoundError:
+            return ""
+        return str(launch.get("startup_script") or "")
 
     def bids_named(self, name: str) -> list[Bid]:
         """Return the bids of exactly this name, newest first, those that have ended included."""
@@ -209,7 +214,7 @@ class Cloud:
 
     def placed_price(self, bid_id: str) -> Decimal | None:
         """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
-        return placed_price_in(self._startup_script(bid_id))
+        return placed_price_in(self.startup_script(bid_id))
 
     def history(self, bid_id: str) -> tuple[str, ...] | None:
         """Return the types of a bid's events, oldest first; None where they cannot be read."""
@@ -381,15 +386,6 @@ class Cloud:
 
     def _sdk(self, action: str, created: list[Created] | None = None) -> AbstractContextManager[Sdk]:
         return self._connection.calling_sdk(action, self.budget, created)
-
-    def _startup_script(self, bid_id: str) -> str:
-        """Return the script that a bid was launched with; empty where it has none, or is not there."""
-        try:
-            with self._sdk(f"read bid {bid_id}") as sdk:
-                launch = sdk.api.get_bid(bid_id).get("launch_specification") or {}
-        except NotFoundError:
-            return ""
-        return str(launch.get("startup_script") or "")
 
     @contextlib.contextmanager
     def _changing_bid(self, bid_id: str, action: str) -> Iterator[Sdk]:

@@ -18,16 +18,18 @@ _OFF = ("preempted", "paused")
 NOT_KNOWN = "whether the command runs again is not known, because the state has no run_on: log in to see"
 
 
-def describe_change(recorded: Mapping[str, Any], seen: ClusterSnapshot) -> str:
-    """Return what became of a cluster since its outputs were recorded; empty where its machines went on running."""
+def describe_change(recorded: Mapping[str, Any], seen: ClusterSnapshot, again: str) -> str:
+    """Return what became of a bid since its outputs were recorded; empty where its machines went on running.
+
+    `again` is what a later boot runs, which is said where the machines have booted again.
+    """
     status, is_preempted_since = recorded.get("status"), _is_preempted_since(recorded, seen)
     if status is None or (status == seen.status and not is_preempted_since):
         return ""
     before = f"{status}, preempted meanwhile" if is_preempted_since and status in _BACK else status
     change = f"was {before}, now {seen.message}"
     is_back = seen.status in _BACK and (status in _OFF or is_preempted_since or _has_other_instances(recorded, seen))
-    again = what_runs_again(recorded) if is_back else ""
-    return f"{change}: {again}" if again else change
+    return f"{change}: {again}" if is_back and again else change
 
 
 def what_runs_again(recorded: Mapping[str, Any]) -> str:

@@ -38,6 +38,7 @@ def argument(value: Any) -> str:
     return value
 
 
+_LEAVE_OUT = "leave it out"
 DEFAULT_COMMAND = "sleep infinity"
 
 
@@ -107,9 +108,9 @@ def check_cluster(news: Mapping[str, Any]) -> Checked:
 def check_boots(found: Checked) -> None:
     """Fail for what only a command that runs at every boot can have."""
     if found.inputs.get("run_on") == "first_boot":
-        problem, remedy = "needs run_on='every_boot'", "leave one of the two out"
+        problem, remedy = "needs run_on='every_boot'", _LEAVE_OUT
     elif found.inputs.get("command", DEFAULT_COMMAND) == DEFAULT_COMMAND:
-        problem, remedy = "needs a command", "the default does nothing: set command, or leave it out"
+        problem, remedy = "needs a command, and the default does nothing", _LEAVE_OUT
     else:
         return
     for name in ("restart", "preemption_signal"):
@@ -120,6 +121,17 @@ def check_boots(found: Checked) -> None:
 def has_work(found: Checked) -> bool:
     """Whether the machines run anything of the program's: a command, or a container."""
     return found.inputs.get("command", DEFAULT_COMMAND) != DEFAULT_COMMAND or "image" in found.inputs
+
+
+def pin_adopted(found: Checked) -> None:
+    """Let `run_on` be absent: the task that is adopted runs its command at the first boot alone."""
+    if found.inputs.get("run_on") == "every_boot":
+        del found.inputs["run_on"]
+    for name in ("restart", "preemption_signal"):
+        if (value := found.known(name)) not in (None, "never"):
+            found.fail(
+                name, "needs a command that runs at every boot, which the adopted task has not", value, _LEAVE_OUT
+            )
 
 
 def pin_run_on(found: Checked, olds: Mapping[str, Any]) -> bool:

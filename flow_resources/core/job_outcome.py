@@ -5,8 +5,8 @@ field of the bid that a machine can write, that the whole project can read, and 
 machine lowers it by a cent or two before it ends or pauses the bid (cloud/machine/end_job.py), and never raises it.
 
 The marks are relative to the price at which the bid was placed, which its start-up script carries: an update can have
-changed the bid's price since. No update sets one of them; a person who does that with another tool, and then cancels the
-bid, makes this say an outcome that nobody told.
+changed the bid's price since. No update sets one of them. A person who does that with another tool, and then cancels
+the bid, makes this tell an outcome that no machine told.
 """
 
 from __future__ import annotations

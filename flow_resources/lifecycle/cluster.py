@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_resources.core import cluster_fields
-from flow_resources.core.boots import describe_change
+from flow_resources.core.boots import describe_change, what_runs_again
 from flow_resources.core.hidden import Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
@@ -117,7 +117,8 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def report_drift(self, op: Operation, seen: ClusterSnapshot, record: Record) -> None:
         """Tell of detached volumes, which replace nothing by themselves, of a new status, and what runs again."""
         bids.warn_of_detached(op, seen, record)
-        if change := describe_change(record.outputs or {}, seen):
+        recorded = record.outputs or {}
+        if change := describe_change(recorded, seen, what_runs_again(recorded)):
             op.report.progress(change, keep=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flow_resources.cloud import has_command_unit
 from flow_resources.core import cluster_fields
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market, named
@@ -25,7 +26,7 @@ _FIRST_BOOT_ALONE = (
 def pin_run_on(op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
     """Keep a cluster that was placed before `run_on` existed as it is, and warn of what its machines do."""
     if cluster_fields.pin_run_on(found, olds) and cluster_fields.has_work(found):
-        op.warn_once(_FIRST_BOOT_ALONE.format("this cluster was placed before `run_on` existed, or adopted"))
+        op.warn_once(_FIRST_BOOT_ALONE.format("this cluster was adopted, or placed before `run_on` existed"))
 
 
 def check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) -> bool:
@@ -41,18 +42,11 @@ def check_adoption(op: Operation, found: Checked, mark: Mark, market: Market) ->
     problem = _differences(op, bid, market, Launched.of_check(found), *known)
     if problem:
         found.fail("adopt_task_id", f"names a task that {problem}", id_, ADOPTION_REMEDY)
-    else:
-        _drop_run_on(op, found, id_)
+    elif not has_command_unit(op.cloud.startup_script(id_)):
+        cluster_fields.pin_adopted(found)
+        if cluster_fields.has_work(found):
+            op.warn_once(_FIRST_BOOT_ALONE.format(f"the task {id_} was not placed by this package"))
     return not problem
-
-
-def _drop_run_on(op: Operation, found: Checked, id_: str) -> None:
-    """Record no `run_on` for an adopted task whose machines run their command at the first boot alone."""
-    if found.inputs.get("run_on") != "every_boot" or op.cloud.runs_at_every_boot(id_):
-        return
-    del found.inputs["run_on"]
-    if cluster_fields.has_work(found):
-        op.warn_once(_FIRST_BOOT_ALONE.format(f"the task {id_} was not placed with `run_on`"))
 
 
 def find_adoptable(op: Operation, spec: ClusterSpec, id_: str) -> Bid:

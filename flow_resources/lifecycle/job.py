@@ -10,6 +10,7 @@ from typing import Any
 from flow_resources.cloud import JobEnd, Launch
 from flow_resources.core import job_fields, job_status, money
 from flow_resources.core.answer import Answer
+from flow_resources.core.boots import describe_change
 from flow_resources.core.hidden import JOB_KEY, Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
@@ -324,9 +325,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Tell of a new status, and of detached volumes."""
         if not seen.has_ended:
             bids.warn_of_detached(op, seen, record)
-        status = record.text("status")
-        if status not in (None, seen.status):
-            op.report.progress(f"was {status}, now {seen.message}", keep=True)
+        if change := describe_change(record.outputs or {}, seen, "the command runs again, unless it has ended"):
+            op.report.progress(change, keep=True)
 
     # -- delete -------------------------------------------------------------------------------------------------------
 

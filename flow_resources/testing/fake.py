@@ -60,6 +60,7 @@ class FakeMithril(Console):
         keep_instance_ids: bool = False,
         startup_script_runs: ScriptRuns = "first_boot",
         volumes_need_pause: bool = False,
+        refuse_below_minimum: bool = False,
         attached_volume_status: AttachedStatus = 400,
     ) -> None:
         """Create a cloud; `start` or a `with` block makes it listen. All durations are seconds of the cloud's clock.
@@ -91,6 +92,7 @@ class FakeMithril(Console):
             startup_script_runs: when machines run their start-up script: at the "first_boot" of their boot disk, which
                 is kept over a preemption, a pause and a relocation, or at "every_boot".
             volumes_need_pause: reject changes to the volumes of a bid that is not paused.
+            refuse_below_minimum: reject a limit price below the lowest that can win at present.
             attached_volume_status: the HTTP status that rejects deleting a volume that a live bid uses.
 
         A duration of MANUAL ("manual" on the command line) lasts until `finish`.
@@ -125,6 +127,7 @@ class FakeMithril(Console):
             "keep_instance_ids": keep_instance_ids,
             "startup_script_runs": startup_script_runs,
             "volumes_need_pause": volumes_need_pause,
+            "refuse_below_minimum": refuse_below_minimum,
             "attached_volume_status": attached_volume_status,
         }
         explicit = {name: value for name, value in options.items() if value is not None}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docs.pages import ROOT, blocks, section, tables, ticked
@@ -102,11 +103,15 @@ def test_the_rows_of_a_refresh_are_those_of_the_page() -> None:
     lost = ClusterSnapshot(replace(bid, status="Open"), tuple(replace(one, status="preempted") for one in machines))
     before = {"command": "python train.py", "run_on": "every_boot", "preemptions": 0}
     back = replace(up, known_preemptions=1)
+
+    def change_of(recorded: dict[str, Any], seen: ClusterSnapshot) -> str:
+        return boots.describe_change(recorded, seen, boots.what_runs_again(recorded))
+
     assert blocks(PREEMPTION, "text")[0].splitlines() == [
-        boots.describe_change({**before, "status": "running"}, lost),
-        boots.describe_change({**before, "status": "preempted"}, up),
-        boots.describe_change({**before, "status": "preempted", "run_on": "first_boot"}, up),
-        boots.describe_change({**before, "status": "running"}, back),
+        change_of({**before, "status": "running"}, lost),
+        change_of({**before, "status": "preempted"}, up),
+        change_of({**before, "status": "preempted", "run_on": "first_boot"}, up),
+        change_of({**before, "status": "running"}, back),
     ]
 
 
@@ -207,6 +212,8 @@ def test_every_place_to_mount_is_named_and_works() -> None:
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
 def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
     """Config keys of this package, by name."""
-    assert set(re.findall(r"\bflow:[a-zA-Z]+\b", page.read_text())) - {"flow:GpuCluster", "flow:Volume"} <= set(
-        FROZEN["config keys"]
-    )
+    assert set(re.findall(r"\bflow:[a-zA-Z]+\b", page.read_text())) - {
+        "flow:GpuCluster",
+        "flow:Volume",
+        "flow:Job",
+    } <= set(FROZEN["config keys"])

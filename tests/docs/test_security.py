@@ -20,11 +20,12 @@ from docs.pages import README, ROOT, section, tables, ticked
 from flow.utils.compressed_script import transform_plain_text
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
-from support.stack import CheckError, Stack, cluster, job
+from support.stack import PROVIDERS, CheckError, Stack, cluster, job
 
 from flow_resources import redaction
 from flow_resources.cloud.machine.wire import unpack
 from flow_resources.core import naming
+from flow_resources.program import token
 from flow_resources.testing import FakeMithril
 
 PAGE = ROOT / "SECURITY.md"
@@ -169,6 +170,7 @@ def test_what_is_named_is_there() -> None:
     """The hidden properties of states, the engine's own lines, how short a piece may be."""
     (table,) = tables(section(PAGE, "What is stored where"))
     passed_along = {"__deleted_with", "__replaced_with", "__urn", "__recorded", "__region", "__interface", "__volume"}
+    passed_along |= {"__problem", "__file", "__timeout"}
     told = {word for word in ticked(table[1][1]) if word.startswith("__")}
     assert told == {*FROZEN["hidden properties"], "__provider"} - passed_along
     loud = (ROOT / "tests" / "engine" / "test_secrets.py").read_text()
@@ -179,7 +181,7 @@ def test_what_is_named_is_there() -> None:
 
 
 def test_the_states_that_are_kept_hold_what_is_passed_along_nowhere() -> None:
-    """URN and recorded ids are not part of a state; every provider is one of two short strings."""
+    """URN and recorded ids are not part of a state; every provider is one of three short strings."""
     providers = set()
     for path in sorted((ROOT / "tests" / "states").glob("*/*/state.json")):
         for one in json.loads(path.read_text())["deployment"]["resources"]:
@@ -187,7 +189,9 @@ def test_the_states_that_are_kept_hold_what_is_passed_along_nowhere() -> None:
             assert not {"__urn", "__recorded"} & set(kept)
             if "dynamic" in one["type"]:
                 providers.add(kept["__provider"])
-    assert len(providers) == 2
+    assert providers
+    assert providers <= {token(provider) for provider in PROVIDERS.values()}
+    assert len(PROVIDERS) == 3
     for one in providers:
         assert b"flow_resources.providers." in base64.b64decode(one)
 

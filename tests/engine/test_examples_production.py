@@ -1,4 +1,4 @@
-"""examples/05-production through the real engine: two stacks, a secret, a budget, and data that is not lost."""
+"""examples/05-production through the real engine: two stacks, a secret, a budget, data that is not lost, a job."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from pathlib import Path
 
 from docs.pages import EXAMPLES, blocks, missing
 from support.engine import Project, copy_example, environment
+from support.jobs import live_keys
 
 from flow_resources.testing import FakeMithril
 
 EXAMPLE = EXAMPLES / "05-production"
+DEV = ["$20.00", "$13.00"]
+"""The bids of dev, in the order in which they are placed: what has to stay comes first."""
 SECRETS = {"dev": "canary-93aa-dev", "prod": "canary-93aa-prod"}
 REFUSED, PROTECTED, TAKEN = blocks(EXAMPLE / "README.md", "text")
 
@@ -31,7 +34,7 @@ def test_two_stacks_of_one_program_live_side_by_side_and_prod_keeps_its_data(
         project.run("config", "set", "--secret", "wandbKey", secret).ok()
         printed += project.run("up", "--yes", "--diff").ok().text
     bids = sorted((one["limit_price"], one["instance_quantity"]) for one in cloud.live_bids)
-    assert bids == [("$20.00", 1), ("$50.00", 4)]
+    assert bids == [("$13.00", 1), ("$13.00", 1), ("$20.00", 1), ("$50.00", 4)]
     sizes = sorted((one["name"].partition("-")[0], one["capacity_gb"]) for one in cloud.volumes)
     assert sizes == [("checkpoints", 500), ("checkpoints", 500), ("corpus", 100), ("corpus", 2000)]
     assert {one["name"] for one in cloud.volumes} > {"corpus-dev", "corpus-prod"}
@@ -43,17 +46,17 @@ def test_two_stacks_of_one_program_live_side_by_side_and_prod_keeps_its_data(
     assert not any(secret in everything + config for secret in SECRETS.values())
 
     cloud.clear_requests()
-    assert "4 unchanged" in project.up().ok().text
+    assert "5 unchanged" in project.up().ok().text
     project.run("config", "set", "bid", "70").ok()
     is_said(REFUSED, project.preview().failed().text)
     project.run("config", "set", "bid", "50").ok()
     is_said(PROTECTED, project.run("destroy", "--yes").failed().text)
     assert not cloud.mutations
-    assert len(cloud.live_bids) == 2
+    assert len(cloud.live_bids) == 4
 
     checkpoints, corpus = project.id_of("checkpoints"), project.id_of("corpus")
     project.destroy("--exclude-protected").ok()
-    assert [one["limit_price"] for one in cloud.live_bids] == ["$20.00"]
+    assert [one["limit_price"] for one in cloud.live_bids] == DEV
     assert {checkpoints, corpus} < {one["fid"] for one in cloud.volumes}
     assert "corpus" not in project.resources()
 
@@ -66,8 +69,9 @@ def test_two_stacks_of_one_program_live_side_by_side_and_prod_keeps_its_data(
     project.run("config", "set", "keepData", "false").ok()
     project.up().ok()
     project.destroy().ok()
-    assert sorted(one["limit_price"] for one in cloud.live_bids) == ["$20.00"]
+    assert [one["limit_price"] for one in cloud.live_bids] == DEV
     project.run("stack", "select", "dev").ok()
     project.destroy().ok()
     assert not cloud.live_bids
     assert not cloud.volumes
+    assert not live_keys(cloud)

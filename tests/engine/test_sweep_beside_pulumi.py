@@ -17,6 +17,11 @@ BOTH = """
     Volume("data", size_gb=100, region="us-central5-a")
     GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a", num_instances=4)
 """
+A_JOB = """
+    from flow_resources import Job
+
+    Job("train", command="python train.py", instance_type="8xa100", max_price_per_hour=20.0, region="us-central5-a")
+"""
 KEY, PASSPHRASE = "canary-key-2c81", "canary-passphrase-b7f0"
 
 
@@ -88,6 +93,25 @@ def test_a_dead_engine_keeps_its_lock_and_sweep_waits_for_it(tmp_path: Path, clo
     assert project.export() == before, "looking for the lock must change nothing"
     assert len(cloud.volumes) == 1
     project.destroy().ok()
+
+
+def test_a_job_that_a_dead_plugin_left_ends_and_its_key_is_revoked(tmp_path: Path, cloud: FakeMithril) -> None:
+    """A destroy does not know of them; what a recorded job has is kept."""
+    project = make(tmp_path, cloud)
+    project.write(A_JOB)
+    project.run("config", "set", "flow:allowJobKeys", "true").ok()
+    with killed_after_acceptance(project, cloud, "plugin"):
+        project.destroy().ok()
+    (left,) = cloud.live_bids
+    found = json.loads(sweep(project, "--yes", "--min-age", "0", "--json").text)
+    assert [(one["id"], one["outcome"]) for one in found["bids"]] == [(left["fid"], "ended")]
+    assert [(one["bid"], one["outcome"]) for one in found["api_keys"]] == [(left["fid"], "revoked")]
+    assert not cloud.live_bids
+    project.up().ok()
+    assert sweep(project, "--yes", "--min-age", "0").code == 0
+    assert len(cloud.live_bids) == 1
+    project.destroy().ok()
+    assert sweep(project).code == 0
 
 
 def test_a_renamed_stacks_cluster_is_not_its_successors_leftover(tmp_path: Path, cloud: FakeMithril) -> None:

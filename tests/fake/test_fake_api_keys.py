@@ -83,6 +83,17 @@ def test_keys_are_their_makers_business(mithril, client, connect, make):
     assert client.get("/v2/api-keys").json()[0]["deactivated_at"] is None
 
 
+def test_what_a_key_made_lives_on_without_it(mithril, client, connect, clock):
+    """A key can make another of the same user that lasts longer; its end ends no other."""
+    first = client.post("/v2/api-keys", json={"name": "a", "expires_at": write_time(clock.now() + 60)}).json()
+    maker = connect(mithril, first["secret"])
+    second = maker.post("/v2/api-keys", json={"name": "b", "expires_at": write_time(clock.now() + 86_400)}).json()
+    assert [key["fid"] for key in maker.get("/v2/api-keys").json()] == [first["fid"], second["fid"]]
+    maker.delete(f"/v2/api-keys/{first['fid']}")
+    assert maker.get("/v2/me").status_code == 401
+    assert connect(mithril, second["secret"]).get("/v2/me").json() == client.get("/v2/me").json()
+
+
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, 365 * 86_400 + 1.0])
 def test_a_key_expires_between_now_and_a_year_from_now(make, seconds):
     """Everything else is 400."""

@@ -172,6 +172,29 @@ def test_names_of_live_bids_can_be_unique(cloud, connect):
     assert client.bid()["status"] == "Allocated"
 
 
+def test_a_price_that_cannot_win_can_be_refused(cloud, connect):
+    """The option rejects it for a new bid and a live one, which stays as it was."""
+    client = connect(cloud(refuse_below_minimum=True))
+    answer = client.post("/v2/spot/bids", json=client.bid_body(limit_price="$11.99"))
+    assert (answer.status_code, answer.json()) == (400, {"detail": "Limit price below minimum: the minimum is $12.00"})
+    bid = client.bid(limit_price="$12.00")
+    answer = client.patch(f"/v2/spot/bids/{bid['fid']}", json={"limit_price": "$11.99", "paused": True})
+    assert (answer.status_code, client.read(bid)) == (400, bid)
+    assert client.patch(f"/v2/spot/bids/{bid['fid']}", json={"limit_price": "$12.01"}).status_code == 200
+
+
+def test_an_ended_or_paused_bid_keeps_its_last_price(client):
+    """It was set before: an ended bid takes none, a paused one does."""
+    paused, ended = client.bid(name="paused"), client.bid(name="ended")
+    for bid in (paused, ended):
+        assert client.patch(f"/v2/spot/bids/{bid['fid']}", json={"limit_price": "$49.98"}).status_code == 200
+    client.patch(f"/v2/spot/bids/{paused['fid']}", json={"paused": True})
+    client.delete(f"/v2/spot/bids/{ended['fid']}")
+    assert client.read(ended)["limit_price"] == client.read(paused)["limit_price"] == "$49.98"
+    answers = [client.patch(f"/v2/spot/bids/{bid['fid']}", json={"limit_price": "$49.97"}) for bid in (paused, ended)]
+    assert [answer.status_code for answer in answers] == [200, 400]
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

@@ -96,7 +96,7 @@ class Life:
     @classmethod
     def of(cls, seed: int) -> Life:
         """Return the life of a seed."""
-        random = Random(seed)  # noqa: S311 - a life needs a seed, not secrecy
+        random = Random(seed)
 
         def seldom(value: Any, otherwise: Any = None, share: float = 0.2) -> Any:
             return value if random.random() < share else otherwise
@@ -249,7 +249,7 @@ def _boot(lived: Lived) -> None:
         return
     if index == 0:
         _let_people_act(lived)
-    if life.cancelled or not (is_last and life.renews_late or machine.run("renew")):
+    if life.cancelled or not ((is_last and life.renews_late) or machine.run("renew")):
         return
     seconds = life.runs[min(index, len(life.runs) - 1)] * HOUR
     if is_last:

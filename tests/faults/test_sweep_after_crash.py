@@ -8,7 +8,7 @@ import httpx
 import pytest
 from faults import matrix
 from faults.matrix import CRASHES, CREATE_FIRST, SCENARIOS
-from support.stack import FakeClock, cluster, job, volume
+from support.stack import FakeClock, cluster, volume
 
 from flow_resources.cli.job_key import JOB_KEYS, ListedKey
 from flow_resources.core.models import Bid, JobKey, StoredVolume
@@ -19,16 +19,11 @@ from flow_resources.testing import FakeMithril
 
 BOTH = {"v": volume(), "c": cluster()}
 LARGER_CLUSTER = {"v": volume(), "c": cluster(num_instances=2, create_first=True)}
-JOB, LARGER_JOB = {"j": job()}, {"j": job(num_instances=2)}
-JOB_CREATE_FIRST = {"j": job(num_instances=2, create_first=True)}
 LARGER_VOLUME = {"v": volume(size_gb=200, allow_replace=True)}
 CREATES = {name: SCENARIOS[name] for name in SCENARIOS if name.startswith(("create", "replace"))} | {
     "create both": matrix.Scenario({}, matrix.up(BOTH), BOTH),
     f"replace next to a volume, {CREATE_FIRST}": matrix.Scenario(BOTH, matrix.up(LARGER_CLUSTER), LARGER_CLUSTER),
     f"replace a volume, {CREATE_FIRST}": matrix.Scenario(matrix.DATA, matrix.up(LARGER_VOLUME), LARGER_VOLUME),
-    "create a job": matrix.Scenario({}, matrix.up(JOB), JOB),
-    "replace a job": matrix.Scenario(JOB, matrix.up(LARGER_JOB), LARGER_JOB),
-    f"replace a job, {CREATE_FIRST}": matrix.Scenario(JOB, matrix.up(JOB_CREATE_FIRST), JOB_CREATE_FIRST),
 }
 SAMPLE = {"create a cluster", "create a volume", f"replace a cluster, {CREATE_FIRST}", "create a job"}
 CELLS = [

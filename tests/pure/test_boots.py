@@ -60,7 +60,7 @@ def test_a_row_says_what_runs_again_where_machines_have_booted_again(
     before: dict[str, Any], now: ClusterSnapshot, change: str
 ) -> None:
     """And nothing of it where they went on, booted for the first time, are not back, or had nothing to do."""
-    assert describe_change(before, now) == change
+    assert describe_change(before, now, what_runs_again(before)) == change
 
 
 @pytest.mark.parametrize("run_on", [None, "at_noon", "", 3])

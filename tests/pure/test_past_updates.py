@@ -15,7 +15,7 @@ GRAIN = timedelta(seconds=5)
 
 
 def update(minutes: float, result: str = "succeeded", **changes: int) -> dict[str, Any]:
-    started = (CREATED + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    started = CREATED + timedelta(minutes=minutes)
     names = {name.replace("_", "-"): count for name, count in changes.items()}
     return {
         "kind": "update",

@@ -25,6 +25,8 @@ SCRIPT = Path(__file__).parents[2] / "flow_resources" / "cloud" / "machine" / "e
 RUNNING = ("Allocated", "Preempting")
 IDLE_SECONDS = 6 * 3600.0
 """How long `renew` waits when it has nothing to do."""
+LAST_SECONDS = 10.0
+"""A machine without a bid does not live through a longer wait."""
 WAITS = 300
 """More waits than ten hours without the API take."""
 
@@ -41,7 +43,7 @@ class JobMachine:
     """A machine of a job's bid. Its disk is a folder."""
 
     def __init__(self, cloud: FakeMithril, disk: Path, job: dict[str, Any], *, text: str | None = None) -> None:
-        """Install a job: `job` is what the script reads from job.json, `text` the script, by default as in the source."""
+        """Install a job: `job` is what the script reads from job.json; `text` the script, by default the source."""
         self.cloud = cloud
         self.disk = disk
         self.log: list[str] = []
@@ -89,7 +91,7 @@ class JobMachine:
         return self.run("exited", str(code))
 
     def boot(self) -> bool:
-        """Boot with the disk as it is: a job that has ended is reported. Return whether the script was run to its end."""
+        """Boot with the disk as it is: a job that has ended is reported. Return whether the script ran to its end."""
         return self.run("report") if self.read("job-exit") else True
 
     def run(self, *arguments: str) -> bool:
@@ -108,12 +110,12 @@ class JobMachine:
             except _IdleError:
                 return True
             except SystemExit as end:
-                assert not end.code
+                return not end.code
         return True
 
     @contextmanager
     def _as_its_own_process(self, arguments: tuple[str, ...]) -> Iterator[None]:
-        before = (sys.argv, os.getcwd(), os.environ.get("FLOW_COMMAND_DIR"), sys.gettrace(), os.umask(0o022))
+        before = (sys.argv, Path.cwd(), os.environ.get("FLOW_COMMAND_DIR"), sys.gettrace(), os.umask(0o022))
         sys.argv = ["end_job.py", *arguments]
         os.environ["FLOW_COMMAND_DIR"] = str(self.disk)
         sys.settrace(self._trace)
@@ -151,7 +153,7 @@ class JobMachine:
             clock.advance(max(0.0, self.cut_at - clock.now()))
             raise PowerCutError
         clock.advance(seconds)
-        if self.last_requests is not None and not self.is_on:
+        if self.last_requests is not None and seconds > LAST_SECONDS and not self.is_on:
             raise PowerCutError
 
     def _print(self, *words: object, **_options: Any) -> None:

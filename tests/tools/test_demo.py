@@ -91,7 +91,8 @@ def test_the_demo_runs_to_its_end_and_leaves_nothing(tmp_path):
     assert "$ pulumi stack output status\npreempted\n" in run.printed
     assert "$ pulumi stack output status\nrunning\n" in run.printed
     assert "was preempted, now 4/4 machines running: the command runs again" in run.printed
-    assert "-1: start-up script runs\nboot 2 of " in run.printed
+    assert "boot 1 of the first machine: start-up script runs\n" in run.printed
+    assert "boot 2 of the first machine: flow-command.service runs\n" in run.printed
     assert "Nothing is left running" in run.printed
     assert "export MITHRIL_API_KEY=" in run.printed
     assert "\033" not in run.printed

@@ -183,7 +183,7 @@ def test_a_task_that_runs_its_command_at_the_first_boot_alone_is_not_recorded_as
     stack.up(program)
     assert stack.state["trainer"].id == task
     assert "run_on" not in stack.state["trainer"].inputs
-    assert f"the task {task} was not placed with `run_on`: its machines run the command at" in capsys.readouterr().err
+    assert f"the task {task} was not placed by this package: its machines run the command at" in capsys.readouterr().err
     assert stack.preview(program) == {"trainer": "same"}
     assert stack.preview({"trainer": cluster(**WORK)}) == {"trainer": "same"}
     stack.refresh()

@@ -47,6 +47,31 @@ def test_a_preempted_cluster_is_kept(stack: Stack, cloud: FakeMithril) -> None:
     assert (outputs["status"], outputs["preemptions"], stack.state["trainer"].id) == ("running", 1, id_)
 
 
+@pytest.mark.parametrize(
+    ("run_on", "runs", "row"),
+    [
+        ("every_boot", ["flow-command.service"], "the command runs again"),
+        ("first_boot", [], "run_on='first_boot': the command does not run again"),
+    ],
+)
+def test_the_row_of_a_cluster_that_came_back_says_what_its_machines_run(
+    stack: Stack, cloud: FakeMithril, reports: Reports, run_on: str, runs: list[str], row: str
+) -> None:
+    """As the fake reads it from the start-up script: at the second boot the unit, or nothing."""
+    stack.up({"trainer": cluster(command="python train.py", run_on=run_on)})
+    id_ = stack.state["trainer"].id
+    cloud.preempt(id_)
+    stack.refresh()
+    cloud.release(id_)
+    stack.refresh()
+    assert [boot["runs"] for boot in cloud.boots(id_)] == [["start-up script"], runs]
+    assert f"was preempted, now 1/1 machines running: {row}" in reports.kept
+    cloud.preempt(id_)
+    cloud.release(id_)
+    stack.refresh()
+    assert f"was running, preempted meanwhile, now 1/1 machines running: {row}" in reports.kept
+
+
 def test_a_paused_cluster_is_kept_and_shows_as_drift(stack: Stack, cloud: FakeMithril) -> None:
     """The next `up` resumes it."""
     stack.up(PROGRAM)

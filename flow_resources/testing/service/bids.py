@@ -14,6 +14,7 @@ from flow_resources.testing.service.formats import write_price, write_time
 from flow_resources.testing.service.instances import Instances
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.listing import Listing
+from flow_resources.testing.service.market import Pool
 from flow_resources.testing.service.options import Options
 from flow_resources.testing.service.orders import QUANTITY_MAX, order_row, read_launch, read_type_and_region
 from flow_resources.testing.service.query import Query
@@ -57,6 +58,7 @@ class Bids:
         if self._options.unique_bid_names and self._name_is_used(project, columns["name"]):
             msg = "name already used"
             raise BadRequestError(msg)
+        self._check_price(Pool(columns["instance_type"], region), columns["limit_cents"], now)
         self._accounts.check_ssh_keys(user, json.loads(columns["ssh_keys"]), project)
         self._volumes.check(user, volumes, None, project, region, columns["quantity"])
         self._quotas.check_machines(project, columns["instance_type"], columns["quantity"])
@@ -99,6 +101,7 @@ class Bids:
             self._store.run("UPDATE bids SET memory_gb = ? WHERE fid = ?", memory, fid)
             self._events.add(fid, "Memory Adjusted", now, user)
         if cents is not None and cents != bid["limit_cents"]:
+            self._check_price(Pool(bid["instance_type"], bid["region"]), cents, now)
             self._lifecycle.change_limit(bid, cents, now, user)
         if paused is True and bid["status"] != "Paused":
             self._lifecycle.pause(bid, now, user)
@@ -142,6 +145,12 @@ class Bids:
     def all(self) -> list[dict[str, Any]]:
         """Return all bids, including terminated ones, in the order of submission."""
         return self.wire(self._store.rows("SELECT * FROM bids ORDER BY seq"))
+
+    def _check_price(self, pool: Pool, cents: int, now: float) -> None:
+        minimum = self._lifecycle.minimum(pool, now)
+        if self._options.refuse_below_minimum and cents < minimum:
+            msg = f"Limit price below minimum: the minimum is {write_price(minimum)}"
+            raise BadRequestError(msg)
 
     def _name_is_used(self, project: str, name: str) -> bool:
         sql = "SELECT 1 FROM bids WHERE project = ? AND name = ? AND status != 'Terminated'"

@@ -102,6 +102,10 @@ class Lifecycle:
             for row in self._store.rows(sql, bid):
                 complete(row, now)
 
+    def minimum(self, pool: Pool, now: float) -> int:
+        """Return the lowest limit price that can win in a pool, in cents."""
+        return self._market.floor(pool, now)
+
     def reprice(self, pool: Pool, now: float) -> None:
         """Apply a new price or capacity of a pool: to billing now, to winners at the next auction.
 

@@ -117,6 +117,8 @@ class Options:
     image may do. It says what boots run, also those that are over."""
     volumes_need_pause: bool = _option(default=False, check=_check_flag)
     """Reject changes to the volumes of a bid that is not paused."""
+    refuse_below_minimum: bool = _option(default=False, check=_check_flag)
+    """Reject a limit price below the lowest that can win at present, of a new bid and of a live one."""
     attached_volume_status: AttachedStatus = _option(400, _check_literal(AttachedStatus))
     """The HTTP status that rejects deleting a volume that a live bid uses."""
 

@@ -37,6 +37,8 @@ class Follower:
         self._volumes = volumes
         self.container_image: str | None = None
         """The image that docker has on machines that are rented from now on."""
+        self.prepare: Callable[[Machine], object] = lambda _machine: None
+        """What is done to each new machine before its first boot."""
         self.head_moves = False
         """Whether the machines of a cluster stand in /etc/hosts the other way round at each later boot."""
         self.keeps_notice = False
@@ -45,7 +47,8 @@ class Follower:
         """How long machines run on after their bid has ended."""
         self._machines: dict[str, list[Machine]] = {}
         self._instances: dict[str, list[str]] = {}
-        self._told: set[str] = set()
+        self.told: dict[str, float] = {}
+        """When the machines of a bid got the notice that stands."""
         self._end_at: dict[str, float] = {}
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -82,6 +85,26 @@ class Follower:
         found: list[Machine] = self.wait_for(up, f"the machines of {bid} run for the {boots}. time")
         return found
 
+    def power_off(self, bid: str) -> None:
+        """Let a bid be preempted, without notice, and wait until its machines are off in order."""
+        self._cloud.preempt(bid)
+        self._cloud.finish("notice", bid)
+        self.wait_for(lambda: not any(one.is_up for one in self.machines(bid)), "the machines are off")
+
+    def power_on(self, bid: str) -> list[Machine]:
+        """Give a preempted bid its machines back, and return them when they run."""
+        boots = self.machines(bid)[0].boots
+        self._cloud.release(bid)
+        return self.wait_until_up(bid, boots + 1)
+
+    def pull_the_plug(self, bid: str) -> list[Machine]:
+        """Pull the plug of all machines of a bid, and return them when they run again."""
+        with self._lock:
+            machines = self.machines(bid)
+            for machine in machines:
+                machine.pull_the_plug()
+        return self.wait_until_up(bid, machines[0].boots + 1)
+
     # --- following ---
 
     def __enter__(self) -> Self:
@@ -114,7 +137,7 @@ class Follower:
             match bid["status"]:
                 case "Allocated":
                     self._run(bid)
-                case "Preempting" if id_ not in self._told:
+                case "Preempting" if id_ not in self.told:
                     self._give_notice(id_)
                 case "Open" | "Paused":
                     self._power_off(id_)
@@ -126,10 +149,10 @@ class Follower:
         if id_ not in self._machines:
             self._machines[id_] = [self._rent(bid, number) for number in range(len(bid["instances"]))]
         machines = self._machines[id_]
-        if id_ in self._told and not self.keeps_notice:
+        if id_ in self.told and not self.keeps_notice:
             for machine in machines:
                 machine.withdraw_notice()
-        self._told.discard(id_)
+        self.told.pop(id_, None)
         if self._instances.setdefault(id_, bid["instances"]) != bid["instances"]:
             self._power_off(id_)  # other instances: it lost its machines and won again since the last look
             self._instances[id_] = bid["instances"]
@@ -145,12 +168,14 @@ class Follower:
 
     def _rent(self, bid: Any, number: int) -> Machine:
         launch = bid["launch_specification"]
-        return self._room.rent(
+        machine = self._room.rent(
             launch["startup_script"] or "#!/bin/bash\n",
             name=f"{bid['fid'].replace('_', '-')}-{number}",
             volumes={volume: self._volumes / volume for volume in launch["volumes"]},
             container_image=self.container_image,
         )
+        self.prepare(machine)
+        return machine
 
     def _give_notice(self, bid: str) -> None:
         seconds = self._cloud.options.preemption_notice_seconds
@@ -158,7 +183,7 @@ class Follower:
         end_time = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=seconds)
         for machine in self._machines.get(bid, []):
             machine.notice(end_time)
-        self._told.add(bid)
+        self.told.setdefault(bid, time.time())
 
     def _power_off(self, bid: str) -> None:
         for machine in self._machines.get(bid, []):

@@ -22,7 +22,7 @@ STARTUP_LOG = "/var/log/foundry/startup_script.log"
 WORKLOAD_LOG = "/var/log/flow/user-workload.log"
 VOLUMES_AWAY = "/srv/volumes-are-away"
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root"}
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds until something counts as hanging, on a busy machine."""
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Machine:
         """Run a line of bash as root, or as `user`, on the running machine, and return what it prints."""
         assert self.is_up, f"{self.name} is off"
         inside = ["bash", "-c", command] if user is None else ["runuser", "-u", user, "--", "bash", "-c", command]
-        return self._output(["nsenter", f"--target={self._leader}", "--all", *inside], command, check, timeout)
+        return self._output(self._inside(inside), command, check=check, timeout=timeout)
 
     def read(self, path: str) -> str:
         """Return the text of a file, also of a machine that is off; "" where there is none."""
@@ -117,22 +117,31 @@ class Machine:
     def write(self, path: str, text: str) -> None:
         """Write a file, also on a machine that is off. It appears whole."""
         folder, new = shlex.quote(str(Path(path).parent)), shlex.quote(f"{path}.new")
-        self._anywhere(f"mkdir -p {folder}; printf %s {shlex.quote(text)} >{new}; mv {new} {shlex.quote(path)}")
+        self._anywhere(f"mkdir -p {folder}; cat >{new}; mv {new} {shlex.quote(path)}", text)
 
     def remove(self, path: str) -> None:
         """Remove a file, also on a machine that is off."""
         self._anywhere(f"rm -f {shlex.quote(path)}")
 
-    def run_on_disk(self, command: str) -> str:
+    def run_on_disk(self, command: str, given: str = "") -> str:
         """Run a line of bash on the disk of a machine that is off."""
-        return self._output(self.room.inside(["chroot", self.room.root_of(self.name), "bash", "-c", command]), command)
+        inside = ["chroot", self.room.root_of(self.name), "bash", "-c", command]
+        return self._output(self.room.inside(inside), command, given=given)
 
-    def _anywhere(self, command: str) -> str:
-        return self.run(command) if self.is_up and self._leader else self.run_on_disk(command)
+    def _anywhere(self, command: str, given: str = "") -> str:
+        if self.is_up and self._leader:
+            return self._output(self._inside(["bash", "-c", command]), command, given=given)
+        return self.run_on_disk(command, given)
 
-    def _output(self, full: list[str], command: str, check: bool = True, timeout: float = PATIENCE) -> str:
+    def _inside(self, command: list[str]) -> list[str]:
+        return ["nsenter", f"--target={self._leader}", "--all", *command]
+
+    def _output(
+        self, full: list[str], command: str, *, check: bool = True, timeout: float = PATIENCE, given: str = ""
+    ) -> str:
+        """Run a command with a text as its standard input, and return what it prints."""
         done = subprocess.run(
-            full, stdin=subprocess.DEVNULL, capture_output=True, env=ENVIRONMENT, check=False, timeout=timeout
+            full, input=given.encode(), capture_output=True, env=ENVIRONMENT, check=False, timeout=timeout
         )
         text = (done.stdout + (b"" if done.returncode == 0 else done.stderr)).decode(errors="replace")
         assert done.returncode == 0 or not check, f"{self.name}: `{command}` ended with {done.returncode}: {text}"
