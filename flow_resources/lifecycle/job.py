@@ -68,7 +68,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
                 self._check_price(op, found, olds)
             elif "machine_api_key" not in found.inputs and not op.settings.allows_job_keys():
                 found.fail("machine_api_key", _CONSENT, remedy="`pulumi config set flow:allowJobKeys true`, or set it")
-        limit, hours = op.timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
+        limit, hours = op.create_timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
         if found.known("wait_for") == "ended" and hours and limit < hours * 3600:
             op.warn_once(
                 f"wait_for='ended' waits for {limit / 60:g} minutes, and the job may run for {hours:g} hours: an `up` "
@@ -296,6 +296,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
         for job in op.deadline.watch(poll):
             if job.reached(spec.wait_for):
+                op.report.progress(job.message if job.has_ended else f"{job.message}, max {money.usd(spec.max_cost)}/h")
                 return job if job.preemptions is not None else _with_history(op, job)
             op.report.progress(f"{job.progress}: {op.deadline.minute()}")
         raise NotReadyError(
