@@ -13,12 +13,13 @@ from flow_resources.lifecycle import operation
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "promises.md").read_text()
-ROWS = dict(re.findall(r"^\| ([RD]\d+) \|.*\| `(pytest [^`]+)` \|$", PAGE, re.MULTILINE))
+ROWS = dict(re.findall(r"^\| ([RDW]\d+) \|.*\| `(pytest [^`]+)` \|$", PAGE, re.MULTILINE))
 
 
 def test_every_promise_has_a_row() -> None:
-    """R1 to R20 and D1 to D5, each with a command."""
-    assert list(ROWS) == [*(f"R{number}" for number in range(1, 21)), *(f"D{number}" for number in range(1, 6))]
+    """R1 to R20, D1 to D5 and W3, each with a command."""
+    numbers = [*(f"R{number}" for number in range(1, 21)), *(f"D{number}" for number in range(1, 6)), "W3"]
+    assert list(ROWS) == numbers
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -183,6 +183,17 @@ def test_a_key_of_the_user_is_neither_listed_nor_revoked(mithril, install):
     assert not [line for line in machine.log if "api-keys" in line]
 
 
+def test_a_key_that_is_revoked_is_revoked(mithril, install):
+    """Where the answer to the revocation was lost, the service takes the key no more: that is the answer."""
+    machine = install()
+    mithril.faults.add(method="DELETE", path=KEY, kind="reset", when="after")
+    assert machine.command_ends(0)
+    assert [line for line in machine.log if line.endswith("401")] == [
+        "GET /v2/api-keys 401",
+        "DELETE /v2/api-keys/apikey_000001 401",
+    ]
+
+
 def test_the_log_never_has_the_key(mithril, install):
     """Not even one that no header can carry."""
     secret = "fkey_secret\nof two lines"
@@ -270,12 +281,18 @@ def test_the_limit_that_was_killed_goes_on(mithril, install):
 
 
 def test_only_the_first_machine_ends_a_job_at_its_limit(mithril, install):
-    """The others note their start: one of them can be the first one later."""
-    machine = install(max_run_seconds=60)
+    """The others note their start and wait: one of them can be the first one later, from their start on."""
+    machine = install(max_run_seconds=3600)
     machine.write("rank", 1)
-    assert machine.run("deadline")
-    assert machine.read("started-at") is not None
+    machine.cut_at = mithril.clock.now() + 1.5 * HOUR
+    assert not machine.run("deadline")
     assert (machine.read("job-exit"), machine.command_stops, mithril.bids[0]["status"]) == (None, 0, "Allocated")
+    machine.write("rank", 0)
+    machine.cut_at = None
+    start = mithril.clock.now()
+    assert machine.run("deadline")
+    assert mithril.clock.now() - start < 60
+    assert (machine.command_stops, mithril.bids[0]["status"]) == (1, "Terminated")
 
 
 # The renewal

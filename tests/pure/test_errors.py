@@ -27,7 +27,7 @@ def test_the_drawn_tree_is_the_real_one() -> None:
     """Every class of the module stands in the drawing, under its base, with a sentence of its own."""
     classes = [one for one in vars(errors).values() if inspect.isclass(one) and one.__module__ == errors.__name__]
     assert drawn() == {one.__name__: one.__base__.__name__ for one in classes}
-    assert len(classes) == 10
+    assert len(classes) == 11
     assert all(issubclass(one, FlowResourcesError) and one.__doc__ for one in classes)
 
 

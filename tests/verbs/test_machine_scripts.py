@@ -320,19 +320,42 @@ PROGRAMS = sorted(
 )
 
 
+def shape(program: str) -> str:
+    """Return what a program does: its tree without what only readers need, and each name as a number."""
+    tree = texts._Bare().visit(ast.parse(program))
+    tree.body = [node for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+    numbers: dict[str, str] = {}
+    for node in ast.walk(tree):
+        for place in ("id", "arg", "name"):
+            if isinstance(node, (ast.Name, ast.arg, ast.FunctionDef, ast.ExceptHandler)) and hasattr(node, place):
+                setattr(node, place, numbers.setdefault(getattr(node, place), f"name {len(numbers)}"))
+    return ast.dump(tree)
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_does_the_same_without_what_only_readers_need(name: str) -> None:
-    """Docstrings and annotations, and nothing else."""
-
-    def bare(text: str) -> str:
-        return ast.dump(texts._Bare().visit(ast.parse(text)))
-
+    """Docstrings, annotations, long names and the guard at its end, and nothing else."""
     source, sent = (FILES / name).read_text(), texts.wire_text(name)
-    assert bare(sent) == bare(source)
+    assert shape(sent) == shape(source)
     assert '"""' not in sent
     ast.parse(sent, feature_version=(3, 10))
     compile(sent, name, "exec")
-    assert len(sent) < len(source)
+    assert len(sent) < len(source) / 2
+
+
+def test_the_program_that_is_sent_ends_a_job(cloud: FakeMithril, tmp_path: Path) -> None:
+    """The short form, run as on a machine: the outcome told, the bid ended, the key revoked."""
+    bid = cloud.add_bid("trainer-1", limit_price="$50.00")
+    fields = {"api_url": cloud.url, "project": bid["project"], "task_name": "trainer-1", "placed_cents": 5000}
+    job = {**fields, "key": cloud.key, "key_id": None, "key_name": None, "key_expires_at": None, "machines": 1}
+    (tmp_path / "job.json").write_text(json.dumps({**job, "on_failure": "release", "max_run_seconds": None}))
+    program = tmp_path / "end_job.py"
+    program.write_text(texts.wire_text("end_job.py"))
+    environment = {"FLOW_COMMAND_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    subprocess.run([sys.executable, program, "exited", "3"], env=environment, check=True, timeout=60)
+    assert json.loads((tmp_path / "job-exit").read_text())["code"] == 3
+    ended = cloud.bid(bid["fid"])
+    assert (ended["status"], ended["limit_price"]) == ("Terminated", "$49.98")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FILES.glob("*.sh")))
@@ -352,8 +375,9 @@ def test_no_shell_file_depends_on_what_is_stripped(name: str) -> None:
         (launch(), 5_000),
         (launch(boot=SIGNAL, **{**LARGEST, "image": None}), 7_020),
         (launch(boot=SIGNAL, **LARGEST), 8_700),
+        (launch(boot=SIGNAL, job_end=JOB, **LARGEST), 9_900),
     ],
-    ids=["least", "host", "container"],
+    ids=["least", "host", "container", "job"],
 )
 def test_a_script_leaves_room_for_the_command(write, one: Launch, most: int) -> None:
     """Of 10,000 characters; the SDK's own script without ours has 5,800 and 7,800."""

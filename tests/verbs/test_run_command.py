@@ -82,7 +82,8 @@ class Runner:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         """Start the script as the unit does."""
         script = self.ours / "run_command.sh"
-        script.write_text(self.adapted(wire_text("run_command.sh")))
+        work = wire_text("container.sh" if (self.ours / "container").exists() else "host.sh")
+        script.write_text(self.adapted(filled("run_command.sh", work=work)))
         path = f"{self.root / 'bin'}:{os.environ['PATH']}"
         with self.log.open("ab") as log:
             process = subprocess.Popen(
@@ -184,7 +185,7 @@ def test_the_exit_code_is_the_commands(runner: Runner, text: str, code: int) -> 
     assert "of the boot before" not in runner.logged()
     noted = (runner.root / "var/lib/flow/workload-exit").read_text()
     assert noted.startswith(f"EXIT_CODE={code}\nEXITED_AT=20")
-    assert f"the command ended with exit code {code}" in runner.logged()
+    assert f"ended with exit code {code}" in runner.logged()
 
 
 def test_a_command_that_cannot_be_run_has_ended(runner: Runner) -> None:
@@ -292,7 +293,7 @@ def test_the_command_waits_until_all_machines_are_listed(runner: Runner) -> None
     (runner.root / "etc/hosts").write_text(hosts("10.0.0.1 node-a"))
     runner.command("echo rank $NODE_RANK of $NUM_NODES, head $MASTER_ADDR")
     process = runner.start()
-    runner.wait_for_log("does not list 2 machines, this one among them")
+    runner.wait_for_log("waiting for this and all 2 machines in ")
     (runner.root / "etc/hosts").write_text(hosts("10.0.0.1 node-a", "10.0.0.2 node-b"))
     assert process.wait(PATIENCE) == 0
     assert "rank 1 of 2, head 10.0.0.2" in runner.logged()
@@ -544,7 +545,7 @@ def test_a_power_off_after_that_reports_nothing(runner: Runner) -> None:
     process = runner.start("SIGUSR1")
     runner.wait_for_log("life")
     runner.notice()
-    runner.wait_for_log("the command ended with exit code 0")
+    runner.wait_for_log("ended with exit code 0")
     process.terminate()
     assert process.wait(PATIENCE) == 0
     assert "end_job" not in runner.logged()

@@ -1,12 +1,13 @@
 #!/bin/bash
 {{origin}}
 set -e
-install -dm700 /var/lib/flow-command
-cd /var/lib/flow-command
-python3 -c 'import lzma,sys
+D=/var/lib/flow-command
+install -dm700 $D
+cd $D
+python3 -c 'import lzma
 n=0
-for c in sys.stdin.read()[:-1]:n=n*94+ord(c)-33
-open("script","wb").write(lzma.decompress(n.to_bytes(9999,"big").lstrip(b"\0")))'<<'E'
+for c in input():n=n*94+ord(c)-33
+open("script","wb").write(lzma.decompress(bytes.fromhex("0%x"%n)))'<<'E'
 {{payload}}
 E
-exec bash /var/lib/flow-command/script
+exec bash $D/script

@@ -170,17 +170,16 @@ def exited(code: str) -> None:
 def deadline() -> None:
     """Wait for the time limit, which counts from the first start; note a failure, stop the command, report.
 
-    Of several machines only the first one does that.
+    Of several machines the first one does that. Another one waits: a boot can make it the first.
     """
     if not load("started-at"):
         store("started-at", service_time())
-    while (left := load("started-at") + load("job.json")["max_run_seconds"] - service_time()) > 0:
-        time.sleep(min(left, 3600))
-    if not load("rank"):
-        note_end(None)
-        if load("job-exit")["code"] is None:
-            os.system("timeout 150 systemctl stop flow-command")
-            report()
+    while (left := load("started-at") + load("job.json")["max_run_seconds"] - service_time()) > 0 or load("rank"):
+        time.sleep(min(left, 3600) if left > 0 else 60)
+    note_end(None)
+    if load("job-exit")["code"] is None:
+        os.system("timeout 150 systemctl stop flow-command")
+        report()
 
 
 def renew_key() -> bool:

@@ -7,7 +7,7 @@ ConditionPathExists=!/etc/systemd/system/flow-command.service
 After=network-online.target
 Wants=network-online.target
 [Service]
-Environment=HOME=${HOME:-/root} USER=${USER:-root}
+Environment=HOME=/root USER=root
 ExecStart=/bin/bash /var/lib/flow-command/script
 EOF
 ln -sf ../flow-command-setup.service /etc/systemd/system/multi-user.target.wants/

@@ -23,3 +23,5 @@ sync
 systemctl daemon-reload
 echo "::flow::user-command-start::"
 systemctl start flow-command
+# By these the SDK's tools know that a start-up script has ended.
+touch /var/run/{fcp,mithril}-startup-complete /var/lib/flow/first-boot-completed

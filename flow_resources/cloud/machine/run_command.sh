@@ -8,8 +8,8 @@
 #     environment  the exported variables of the first boot
 #     nodes        of several machines: computes the variables by which they know each other; else empty
 #     mounts       the folders that were mounted at the first boot, one a line
-#     command      what is run, an executable file; or
-#     container    creates the container "main", which is started again until a variable changes
+#     command      what is run, an executable file (host.sh); or
+#     container    creates the container "main", which is started again until a variable changes (container.sh)
 #     job.json     of a job: the command runs at each boot until it has ended by itself; end_job.py then ends the bid
 #
 # The exit code is the command's. A power-off is no end of it: SIGTERM is passed on, and nothing is noted.
@@ -31,24 +31,14 @@ children() {
     cat /proc/$1/task/*/children
 }
 
-# Print a process, and all that it and these have started.
-family() {
-    echo $1
-    for child in $(children $1); do family $child; done
-}
-
-# Send a signal to the topmost processes that catch it, from a process downwards; it would kill any other. Fail where
-# none does.
+# Send a signal to the topmost processes that catch it, from a process downwards, and print which; it would kill any
+# other.
 tell() {
     if ((0x$(awk '/^SigCgt/{print $2}' /proc/$2/status) >> $1 - 1 & 1)); then
-        kill -$1 $2
-        return
+        kill -$1 $2 && echo $2
+    else
+        for child in $(children $2); do tell $1 $child; done
     fi
-    local untold=1
-    for child in $(children $2); do
-        if tell $1 $child; then untold=0; fi
-    done
-    return $untold
 }
 
 # Tell the command of each notice, once; again of one that was withdrawn and came back. A command that does not catch
@@ -60,16 +50,11 @@ watch() {
         if [ -e $notice_file ]; then end=$(notice); fi
         if [ -z "$end" ]; then
             told=
-        elif [ $end != "$told" ] && tell $(kill -l $signal) $(main_process); then
+        elif [ $end != "$told" ] && pids=$(tell $(kill -l $signal) $(main_process)) && [ "$pids" ]; then
             told=$end
-            echo "[flow-command] notice of a preemption: $signal sent"
+            echo "[flow-command] preemption: $signal sent to" $pids
         fi
     done
-}
-
-# Print the process at the top of the command.
-main_process() {
-    if [ -e container ]; then docker inspect -f '{{.State.Pid}}' main; else echo $process; fi
 }
 
 # Wait for the process that is the command, or waits for its container; `code` is its exit code. A signal to this shell
@@ -78,39 +63,12 @@ await() {
     process=$1
     if [ "$signal" ]; then watch & fi
     watcher=$!
-    wait $process
-    code=$?
-    while kill -0 $process; do
-        wait $process
-        code=$?
-    done
+    while wait $process; code=$?; kill -0 $process; do :; done
     if [ "$signal" ]; then kill $watcher; wait $watcher; fi
     process=
 } 2>/dev/null
 
-# Start the container; make it anew where it is missing, or a variable has changed: the ranks of machines can.
-start_container() {
-    until docker info; do sleep 2; done >/dev/null 2>&1
-    if ! docker container inspect main >/dev/null 2>&1 || ! cmp -s variables made; then
-        { docker logs main; docker rm -f main; } 2>&1 | grep -v 'No such container'
-        env -i bash -c '. ./variables; . ./container' >/dev/null && cp variables made
-    fi
-    docker start main >/dev/null
-}
-
-# Run the container to its end. Where docker is down or restarts, its command has not ended by itself.
-run_container() {
-    attempts=0
-    until [ "$is_stopping" ] || [[ $code =~ ^[0-9]+$ && $(systemctl is-active docker) != *activating ]]; do
-        until start_container; do
-            if ((++attempts > 60)); then code=126; return; fi
-            sleep 5
-        done
-        docker wait main >code &
-        await $!
-        read code <code
-    done
-}
+{{work}}
 
 # Let end_job.py do its work, again where it failed; the command does not run again meanwhile.
 end_job() {
@@ -122,17 +80,11 @@ end_job() {
     exit 0
 }
 
-# The machine is shut down, or the unit is stopped: ask the command to end. The first process of a container can ignore
-# SIGTERM; docker itself waits for ten seconds.
+# The machine is shut down, or the unit is stopped.
 stop() {
     is_stopping=1
     if [ -z "$process" ]; then exit 0; fi
-    if [ -e container ]; then
-        { tell 15 $(main_process) && sleep 30; docker kill main; } &
-    else
-        asked=$(family $process)
-        kill $asked
-    fi
+    ask_to_end
 } >/dev/null 2>&1
 
 trap stop TERM
@@ -148,20 +100,10 @@ while :; do
     while [ "$(notice)" ]; do sleep 1; done
     rm -f /var/lib/flow/workload-exit
     code=
-    if [ -e container ]; then
-        run_container
-    else
-        exec env -i bash -c '. ./variables; cd /workspace; exec /var/lib/flow-command/command' &
-        echo $! >/var/run/flow-user-workload.pid
-        await $!
-    fi
-    if [ "$is_stopping" ]; then
-        # What the command has started can outlive it, and saves its work.
-        while kill -0 $asked; do sleep 0.1; done 2>/dev/null
-        exit 0
-    fi
+    run
+    if [ "$is_stopping" ]; then exit 0; fi
     printf "EXIT_CODE=$code\nEXITED_AT=$(date -u +%FT%TZ)\n" >/var/lib/flow/workload-exit
-    echo "[flow-command] the command ended with exit code $code"
+    echo "[flow-command] ended with exit code $code"
     if [ ! -e job.json ]; then exit $code; fi
     # A job that ends while a notice stands has not ended: it saved its work, and runs again.
     if [ -z "$(notice)" ]; then

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -37,9 +38,15 @@ FOLDER = "/var/lib/flow-command"
 _LAUNCH: ContextVar[Launch] = ContextVar("launch")
 _HEADER_END = "set -euo pipefail\n"
 _RUN_BEGIN = "docker rm -f main"
+_SLURM = "_FLOW_WITH_SLURM"
 _UNITS = "/etc/systemd/system"
 _ON_FAILURE = "on-failure"
 _RESTARTS = {"never": "no", "on_failure": _ON_FAILURE, "always": "always"}
+# The first branch is that for apt-get or systemctl. The lines of a branch end at the next one's.
+_OTHER_SYSTEMS = re.compile(
+    r"^ *elif command -v (?:dnf|yum|apk|zypper|pacman|service) .*; then\n(?:(?! *(?:elif|else|fi)\b).*\n)+",
+    re.MULTILINE,
+)
 _MOVED = "internal error: the Flow SDK writes its start-up scripts in another way than this version knows"
 
 
@@ -70,7 +77,7 @@ class ScriptBuilder(MithrilStartupScriptBuilder):  # type: ignore[misc]
         if launch.boot is None:
             return super().build(config, issue_node_key=issue_node_key)
         ours: list[Any] = [Header(self.template_engine), Environment(), Container(), Install(launch, launch.boot)]
-        names = {section.name for section in ours}
+        names = {"completion", *(section.name for section in ours)}
         writer = copy.copy(self)
         writer.sections = [*(section for section in self.sections if section.name not in names), *ours]
         script = MithrilStartupScriptBuilder.build(writer, config, issue_node_key=issue_node_key)
@@ -98,7 +105,8 @@ class Header(HeaderSection):  # type: ignore[misc]
 
     def generate(self, context: ScriptContext) -> str:
         """Return its text."""
-        return _replaced(super().generate(context), _HEADER_END, _HEADER_END + wire_text("first_boot.sh") + "\n")
+        text = _for_ubuntu(super().generate(context))
+        return _replaced(text, _HEADER_END, _HEADER_END + wire_text("first_boot.sh") + "\n")
 
 
 class Environment(MultinodeSection):  # type: ignore[misc]
@@ -112,7 +120,10 @@ class Environment(MultinodeSection):  # type: ignore[misc]
         """Return its text."""
         is_needed = super().should_include(context)
         nodes = filled("nodes.sh", machines=str(context.num_instances)) if is_needed else ":"
-        return "\n".join((wire_text("environment.sh"), write_file(f"{FOLDER}/nodes", nodes)))
+        parts = [wire_text("environment.sh"), write_file(f"{FOLDER}/nodes", nodes)]
+        if is_needed and _SLURM in context.environment:  # its section needs the rank at the first boot
+            parts.append(super().generate(context))
+        return "\n".join(parts)
 
 
 class Container(DockerSection):  # type: ignore[misc]
@@ -129,7 +140,7 @@ class Container(DockerSection):  # type: ignore[misc]
         if not local_mount.startswith("LOCAL_MNT=") or (run, detached) != ("docker run", "-d"):
             raise RuntimeError(_MOVED)
         create = "\n".join((local_mount, " ".join(("docker create", *arguments))))
-        return f"{preparations}(umask 077\n{write_file(f'{FOLDER}/container', create)}\n)"
+        return f"{_for_ubuntu(preparations)}(umask 077\n{write_file(f'{FOLDER}/container', create)}\n)"
 
 
 class Install(UserScriptSection):  # type: ignore[misc]
@@ -150,8 +161,9 @@ class Install(UserScriptSection):  # type: ignore[misc]
             files.append(write_file("job.json", job_file(self._launch, job)))
             files.append(write_file("end_job.py", wire_text("end_job.py")))
             units.append(write_file(f"{_UNITS}/flow-command@.service", wire_text("job.service")))
-            wants = " ".join(f"flow-command@{work}.service" for work in _works(job))
-        files.append(write_file("run_command.sh", wire_text("run_command.sh")))
+            wants = "Wants=" + " ".join(f"flow-command@{work}.service" for work in _works(job))
+        work = wire_text("container.sh" if context.docker_image else "host.sh")
+        files.append(write_file("run_command.sh", filled("run_command.sh", work=work)))
         if context.user_script:
             files += [write_file("command", _executable(context.user_script)), "chmod 700 command"]
         restart = _ON_FAILURE if job else _RESTARTS[self._boot.restart]
@@ -189,6 +201,11 @@ def _executable(script: str) -> str:
     """Return a user's script with a first line that says what runs it, as the SDK's section has it."""
     script = script.strip()
     return script if script.startswith("#!") else f"#!/bin/bash\n{script}"
+
+
+def _for_ubuntu(text: str) -> str:
+    """Return the SDK's shell without its branches for systems that no machine has."""
+    return _OTHER_SYSTEMS.sub("", text)
 
 
 def _replaced(text: str, old: str, new: str) -> str:

@@ -15,10 +15,10 @@ from flow_resources.cloud.machine.texts import filled
 
 _FIRST, _DIGITS = 33, 94  # "!" to "~"
 _FILTERS: list[dict[str, Any]] = [
-    {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0, "nice_len": 273}
+    {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0, "nice_len": 48}
 ]
 _ORIGIN = re.compile(r"# FLOW_ORIGIN: .*")
-_PACKED = re.compile(r"'<<'E'\n(?P<payload>[!-~]+)\nE\nexec bash /var/lib/flow-command/script\n")
+_PACKED = re.compile(r"'<<'E'\n(?P<payload>[!-~]+)\nE\nexec bash \$D/script\n")
 
 
 def pack(script: str) -> str:

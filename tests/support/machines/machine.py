@@ -22,7 +22,7 @@ STARTUP_LOG = "/var/log/foundry/startup_script.log"
 WORKLOAD_LOG = "/var/log/flow/user-workload.log"
 VOLUMES_AWAY = "/srv/volumes-are-away"
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root"}
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds until something counts as hanging, on a busy machine."""
 T = TypeVar("T")
 
