@@ -86,10 +86,15 @@ class JobSnapshot(ClusterSnapshot):
         if self.has_ended:
             kept = "; its bid is paused, with the machines' disks" if self.kept else ""
             return f"{_ENDINGS[self.status]}{kept}"
+        return super().message
+
+    @property
+    def progress(self) -> str:
+        """The status as the row of a wait shows it: when the bid won its machines, and how often it was preempted."""
         since = f", allocated at {self.allocated_at}" if self.allocated_at and self.status == "running" else ""
         count = self.preemptions or 0
         times = _PREEMPTED.format(count, "s" if count > 1 else "") if count > (self.status == "preempted") else ""
-        return f"{super().message}{since}{times}"
+        return f"{self.message}{since}{times}"
 
     @property
     def has_told_price(self) -> bool:

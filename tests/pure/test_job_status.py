@@ -79,8 +79,9 @@ def test_the_outputs_of_a_job_that_runs() -> None:
     job = with_events(seen(key=Answer.NO), events)
     told = outputs(job)
     assert (told["started_at"], told["preemptions"], told["status"]) == ("t1", 1, "running")
-    assert "allocated at t3" in job.message
-    assert "preempted 1 time" in job.message
+    assert "allocated at t3" in job.progress
+    assert "preempted 1 time" in job.progress
+    assert told["status_message"] == "1/1 machines running"  # it is the same at each refresh
     assert not {"ended_at", "exit_code", "__ended", "__job_key", "paused", "private_ips"} & set(told)
 
 
@@ -94,7 +95,7 @@ def test_the_outputs_of_a_job_that_runs() -> None:
 )
 def test_a_message_says_preempted_once(job: JobSnapshot, message: str) -> None:
     """A status that says it is not repeated as a count of one."""
-    assert job.message == message
+    assert job.progress == message
 
 
 @pytest.mark.parametrize(
