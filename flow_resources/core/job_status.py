@@ -39,6 +39,8 @@ _ENDINGS = {
     "failed": "failed",
     "ended": "ended, and its machine did not tell how",
 }
+_KEPT = "; its bid is paused, with the machines' disks"
+_RESUMED = "; its bid was resumed, and its machines are billed"
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,25 @@ class JobSnapshot(ClusterSnapshot):
     @property
     def kept(self) -> bool:
         """Whether it has failed and its bid is paused with the machines' disks."""
-        return self.bid.status == "Paused" and self.outcome is Outcome.FAILED
+        return self.bid.status == "Paused" and self._has_failed
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether it has failed, and somebody has resumed its bid: the machines are billed, and the job does not run.
+
+        A machine that tells a failure has a live bid for a moment, too, which was not paused before.
+        """
+        was_kept = self.recorded_status is not None or "Resumed" in (self.history or ())
+        return not self.bid.ended and not self.kept and self._has_failed and was_kept
+
+    @property
+    def _has_failed(self) -> bool:
+        return self.outcome is Outcome.FAILED or self.recorded_status == Outcome.FAILED.value
 
     @property
     def has_ended(self) -> bool:
         """Whether it runs no more, and does not run again by itself."""
-        return self.bid.ended or self.kept
+        return self.bid.ended or self.kept or self.is_resumed
 
     @property
     def status(self) -> str:
@@ -84,8 +99,8 @@ class JobSnapshot(ClusterSnapshot):
     def message(self) -> str:
         """The status as a sentence."""
         if self.has_ended:
-            kept = "; its bid is paused, with the machines' disks" if self.kept else ""
-            return f"{_ENDINGS[self.status]}{kept}"
+            bid = _KEPT if self.kept else _RESUMED if self.is_resumed else ""
+            return f"{_ENDINGS[self.status]}{bid}"
         return super().message
 
     @property
@@ -130,7 +145,8 @@ def outputs(snapshot: JobSnapshot) -> dict[str, Any]:
     if snapshot.started_at:
         result["started_at"] = snapshot.started_at
     if snapshot.has_ended:
-        result[ENDED] = BID_KEPT if snapshot.kept else BID_ENDED
+        if not snapshot.is_resumed:  # it costs something again
+            result[ENDED] = BID_KEPT if snapshot.kept else BID_ENDED
         if snapshot.ended_at:
             result["ended_at"] = snapshot.ended_at
         if snapshot.status == "succeeded":

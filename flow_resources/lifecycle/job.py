@@ -11,7 +11,7 @@ from flow_resources.cloud import JobEnd, Launch
 from flow_resources.core import job_fields, job_status, money
 from flow_resources.core.answer import Answer
 from flow_resources.core.boots import describe_change
-from flow_resources.core.hidden import JOB_KEY, Identity, Record
+from flow_resources.core.hidden import ENDED, JOB_KEY, Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
 from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, recorded, with_events
@@ -33,6 +33,10 @@ from flow_resources.lifecycle.waiting import DEFAULT_SECONDS
 _UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a job that is not ready
 _LONG_KEY = "fkey_" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"
 _RUN_AGAIN = "to run it again, change `triggers`"
+_RESUMED = (
+    "the job has failed, and its bid was resumed: its machines are billed, and do not run it again; `pulumi destroy` "
+    "ends it, and a pause in the console keeps the disks"
+)
 _CONSENT = (
     "is not set, and flow:allowJobKeys is not true: the machine of a job ends its bid with an API key of the account, "
     "which everybody who can read the project's bids can read until the job has ended, or the key expires after "
@@ -69,7 +73,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             elif "machine_api_key" not in found.inputs and not op.settings.allows_job_keys():
                 found.fail("machine_api_key", _CONSENT, remedy="`pulumi config set flow:allowJobKeys true`, or set it")
         limit, hours = op.create_timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
-        if found.known("wait_for") == "ended" and hours and limit < hours * 3600:
+        may_wait = found.known("wait_for") == "ended" and self.may_cost(op, found, olds)
+        if may_wait and hours and limit < hours * 3600:
             op.warn_once(
                 f"wait_for='ended' waits for {limit / 60:g} minutes, and the job may run for {hours:g} hours: an `up` "
                 "that ends before leaves it running, and the next one goes on waiting (custom_timeouts sets the limit)"
@@ -100,10 +105,16 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         )
         return dataclasses.replace(launch, job_end=end)
 
+    def lost_by_replacement(self, record: Record) -> str:
+        """Return what a replacement loses: of a job whose bid has ended there is nothing left."""
+        return "the job runs anew" if is_finished(record.outputs or {}) else super().lost_by_replacement(record)
+
     def warn_of_record(self, op: Operation, record: Record) -> None:
         """Warn of a job that has failed."""
         if record.text("status") == Outcome.FAILED.value:
             op.warn_once(f"the job has failed, and is not run again: {_RUN_AGAIN}")
+            if not (record.outputs or {}).get(ENDED):
+                op.warn_once(_RESUMED)
 
     def parse(self, props: Mapping[str, Any]) -> JobSpec:
         """Parse the inputs."""
@@ -217,7 +228,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             key=_key(record),
         )
         job = self._with_placed_price(op, job, None if price is None else money.price(price))
-        if "preemptions" in known and "started_at" in known and seen.is_same_run_as(known):
+        is_told = {"preemptions", "started_at"} <= set(known) and job.outcome is None
+        if is_told and seen.is_same_run_as(known):
             return dataclasses.replace(job, known_preemptions=int(known["preemptions"]))
         return _with_history(op, job)
 
@@ -326,6 +338,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Tell of a new status, and of detached volumes."""
         if not seen.has_ended:
             bids.warn_of_detached(op, seen, record)
+        if seen.is_resumed:
+            op.warn_once(_RESUMED)
         if change := describe_change(record.outputs or {}, seen, "the command runs again, unless it has ended"):
             op.report.progress(change, keep=True)
 

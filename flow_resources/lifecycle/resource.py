@@ -91,6 +91,10 @@ class Resource(ABC, Generic[S, T, V]):
     def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
         """Warn of what an update in place loses."""
 
+    def lost_by_replacement(self, record: Record) -> str:  # noqa: ARG002
+        """Return what a replacement of what the state records loses."""
+        return self.words.lost_by_replacement
+
     def warn_of_record(self, op: Operation, record: Record) -> None:
         """Warn of what the state records, where nothing changes it."""
 

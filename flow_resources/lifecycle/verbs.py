@@ -126,7 +126,7 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
         return Diff(changes=True)
     if change.replaces:
         require_account(record, f"the {resource.words.managed} {id_} is not replaced")
-        op.warn_once(f"{_describe_end(op, change)}: {resource.words.lost_by_replacement}", kind=REPLACEMENT)
+        op.warn_once(f"{_describe_end(op, change)}: {resource.lost_by_replacement(record)}", kind=REPLACEMENT)
     else:
         resource.warn_of_update(op, _update(op, resource, olds, news, record), news)
         resource.warn_of_record(op, record)

@@ -283,6 +283,55 @@ def test_a_failed_job_that_is_kept_costs_nothing_and_ends_with_destroy(stack: St
     assert not cloud.live_bids
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_failed_job_whose_bid_is_resumed_does_not_run(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str], *, is_seen: bool
+) -> None:
+    """Somebody looks at its disks: it has failed, its machines are billed, and no `up` waits for its end."""
+    program = {"it": job(on_failure="keep")}
+    stack.up(program)
+    id_ = stack.state["it"].id
+    end_job(cloud, id_, "failed", keep=True)
+    if is_seen:
+        stack.refresh()
+        assert stack.preview(program) == {"it": "same"}
+        assert "resumed" not in capsys.readouterr().err
+    cloud.update_bid(id_, paused=False)
+    stack.refresh()
+    assert "its bid was resumed: its machines are billed" in capsys.readouterr().err
+    assert outputs(stack)["status"] == "failed"
+    assert outputs(stack)["status_message"] == "failed; its bid was resumed, and its machines are billed"
+    stack.preview(program)
+    assert "its bid was resumed: its machines are billed" in capsys.readouterr().err
+    stack.config["flow:maxCostPerHour"] = "1"
+    with pytest.raises(CheckError, match="exceeds the stack's budget"):
+        stack.preview(program)
+    del stack.config["flow:maxCostPerHour"]
+    cloud.update_bid(id_, paused=True)
+    stack.refresh()
+    assert "its bid is paused, with the machines' disks" in outputs(stack)["status_message"]
+    cloud.update_bid(id_, paused=False)
+    with pytest.raises(VerbError, match="its bid was resumed, and its machines are billed"):
+        stack.up({"it": job(on_failure="keep", wait_for="ended")})
+    cloud.terminate(id_)
+    stack.refresh()
+    assert outputs(stack)["status_message"] == "failed"
+
+
+def test_a_job_that_has_ended_is_not_warned_of_as_one_that_runs(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing waits for it, and a replacement of it loses no disks."""
+    stack.up({"it": job(max_run_time_hours=5.0)})
+    end_job(cloud, stack.state["it"].id, "succeeded")
+    stack.refresh()
+    capsys.readouterr()
+    stack.preview({"it": job(max_run_time_hours=5.0, wait_for="ended")})
+    assert not capsys.readouterr().err
+    stack.preview({"it": job(max_run_time_hours=5.0, triggers=["again"])})
+    assert capsys.readouterr().err == "warning: replaced because of triggers: the job runs anew\n"
+
+
 def test_a_job_that_a_person_paused_is_paused(stack: Stack, cloud: FakeMithril) -> None:
     """And goes on when it is resumed."""
     stack.up({"it": job()})
