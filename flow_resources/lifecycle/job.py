@@ -112,9 +112,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
     def warn_of_record(self, op: Operation, record: Record) -> None:
         """Warn of a job that has failed."""
         if record.text("status") == Outcome.FAILED.value:
-            op.warn_once(f"the job has failed, and is not run again: {_RUN_AGAIN}")
-            if not (record.outputs or {}).get(ENDED):
-                op.warn_once(_RESUMED)
+            is_resumed = not (record.outputs or {}).get(ENDED)
+            op.warn_once(_RESUMED if is_resumed else f"the job has failed, and is not run again: {_RUN_AGAIN}")
 
     def parse(self, props: Mapping[str, Any]) -> JobSpec:
         """Parse the inputs."""
