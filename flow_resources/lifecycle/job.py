@@ -27,10 +27,10 @@ from flow_resources.lifecycle.account import require_account
 from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.placement_check import check_placement
 from flow_resources.lifecycle.resource import Update, Words
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS
 
-_UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a job that is not ready
 _LONG_KEY = "fkey_" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"
 _RUN_AGAIN = "to run it again, change `triggers`"
 _CONSENT = (
@@ -62,7 +62,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check also that the machines may have a key, and that a new price tells no outcome."""
         job_fields.check_together(found)
-        super().check(op, found, olds, identity)
+        check_placement(op, self, found, olds, identity)
         with op.collecting_failures(found):
             if is_unchanged(self.fields, found, olds):
                 self._check_price(op, found, olds)
@@ -202,7 +202,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
     def observe_unready(self, op: Operation, seen: JobSnapshot) -> JobSnapshot:
         """Return the newest snapshot that can be had."""
         try:
-            newest = op.cloud.observe(seen.bid.id, op.clock.now() - _UNREADY_SECONDS)
+            newest = op.cloud.observe(seen.bid.id, op.clock.now() - bids.UNREADY_SECONDS)
             return self._next(op, seen, newest) if newest and not seen.has_ended else seen
         except Exception:  # noqa: BLE001 - the id must be recorded, whatever else goes wrong
             return seen
