@@ -35,7 +35,7 @@ def delete_orphans(
     if report.found and report.owner_is_shared:
         raise OwnershipError(
             f"nothing was ended: the owner is {report.owner!r}, as for everybody with a project and a stack of these "
-            "names on a self-managed backend, and the cluster that runs may be theirs",
+            "names on a self-managed backend, and what runs may be theirs",
             "`flow cancel ID` ends one that is yours; `pulumi config set flow:owner ...` before the first `up` lets "
             "--yes tell",
         )
