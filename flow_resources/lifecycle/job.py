@@ -14,7 +14,7 @@ from flow_resources.core.boots import describe_change
 from flow_resources.core.hidden import ENDED, JOB_KEY, Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
-from flow_resources.core.job_status import FINISHED, JobSnapshot, is_told, recorded, with_events
+from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, is_told, recorded, with_events
 from flow_resources.core.models import Bid, moment_of
 from flow_resources.core.naming import take_apart
 from flow_resources.core.placement_fields import is_unchanged
@@ -40,7 +40,7 @@ _RESUMED = (
 _CONSENT = (
     "is not set, and flow:allowJobKeys is not true: the machine of a job ends its bid with an API key of the account, "
     "which everybody who can read the project's bids can read until the job has ended, or the key expires after "
-    f"{job_keys.KEY_LIFE.days} days"
+    f"{job_keys.KEY_LIFE.days} days and `max_run_time_hours`"
 )
 
 

@@ -71,7 +71,7 @@ def revoke(op: Operation, bid: Bid | None, bid_name: str) -> None:
     if bid.created_by != op.deployment.once("the user", op.cloud.user):
         op.report.progress(
             f"the API key {name!r} of the job is another user's: if its machine did not revoke it, it is valid for "
-            f"{KEY_LIFE.days} days after it was made, and only that user can revoke it",
+            f"{KEY_LIFE.days} days and `max_run_time_hours` after it was made, and only that user can revoke it",
             keep=True,
         )
 
