@@ -113,12 +113,11 @@ def is_deleted_since(updates: Sequence[PastUpdate], moment: datetime, grain: tim
     The update in which something was created cannot have deleted it, whatever else it deleted. `is_whole`: whether the
     history reaches back to the stack's first update; else it answers no only where it reaches back to the moment.
     """
-    answers = [Answer.of(None if one.started_at is None else one.started_at > moment) for one in updates if one.deletes]
-    near = [one for one in updates if one.deletes and one.started_at and abs(one.started_at - moment) <= grain]
-    if near or Answer.NOT_KNOWN in answers:
+    deletions = [one.started_at for one in updates if one.deletes]
+    if any(started_at and started_at > moment + grain for started_at in deletions):
+        return Answer.YES  # whatever the others are, such as the replacement that created it, moments before
+    if any(started_at is None or started_at >= moment - grain for started_at in deletions):
         return Answer.NOT_KNOWN
-    if Answer.YES in answers:
-        return Answer.YES
     reaches_back = is_whole or any(one.started_at and one.started_at < moment - grain for one in updates)
     return Answer.of(False if reaches_back else None)
 

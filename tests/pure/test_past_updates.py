@@ -44,6 +44,9 @@ def update(minutes: float, result: str = "succeeded", **changes: int) -> dict[st
         ([update(1, delete=0)], True, Answer.NO),
         ([update(0.05, delete=1)], True, Answer.NOT_KNOWN),
         ([update(-0.05, delete=1)], True, Answer.NOT_KNOWN),
+        # The replacement that created it began seconds before; the destroy came long after.
+        ([update(60, delete=1), update(-0.05, replace=1)], True, Answer.YES),
+        ([update(60, delete=1), {"resourceChanges": {"delete": 1}}], True, Answer.YES),
         ([update(0.05, same=1)], True, Answer.NO),
         ([update(1, "in-progress", delete=1)], True, Answer.NO),
         ([{**update(1, delete=1), "startTime": "yesterday"}], True, Answer.NOT_KNOWN),
