@@ -78,6 +78,9 @@ def test_a_job_runs_once_and_ends_itself(tmp_path: Path, cloud: FakeMithril) -> 
     assert [bid["fid"] for bid in cloud.live_bids] == [project.id_of("training")]
     assert len(cloud.bids) == 3
     assert machine_of(cloud, tmp_path / "another disk").command_ends(0)
+    # Also more time than the grain of the history, so that it tells what the destroy came after.
+    assert "was running, now succeeded" in project.refresh().ok().text
+    assert "unchanged" in project.up("--expect-no-changes").ok().text
     project.destroy().ok()
     assert not cloud.live_bids
     assert not live_keys(cloud)
