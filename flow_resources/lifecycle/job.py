@@ -138,23 +138,34 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         Raises OwnershipError where it is not known which of the two it is.
         """
         for bid in before:
-            outcome = told(op.cloud.placed_price(bid.id), bid.price) if bid.ended else None
-            if outcome is None:
+            if not bid.ended:
                 continue
+            placed_price = op.cloud.placed_price(bid.id)
+            outcome = told(placed_price, bid.price)
+            if outcome is None and placed_price is not None and bid.price is not None:
+                continue  # it told none
             answer = self._is_run_due(op, spec, bid)
-            if answer is Answer.NOT_KNOWN:
-                raise OwnershipError(
-                    f"the job ran already and {outcome.value} ({bid.name}, {bid.id}); whether this stack has destroyed "
-                    "it since, so that it is due to run again, could not be found out: nothing was placed",
-                    f"let `pulumi stack export` and `pulumi stack history` work where `pulumi` runs; {_RUN_AGAIN}",
-                )
-            if answer is Answer.NO:
+            if answer is Answer.YES:
+                continue
+            if outcome and answer is Answer.NO:
                 op.report.progress(
                     f"{bid.name} ({bid.id}) ran already and {outcome.value}: an earlier, interrupted `up` placed it. "
                     f"It is recorded, and nothing runs; {_RUN_AGAIN}",
                     keep=True,
                 )
                 return bid
+            if outcome is None:
+                raise OwnershipError(
+                    f"whether the job ran already could not be found out: the service does not say at which price "
+                    f"{bid.name} ({bid.id}) was placed, which has ended: nothing was placed",
+                    f"run the same command again; {_RUN_AGAIN}",
+                )
+            raise OwnershipError(
+                f"the job ran already and {outcome.value} ({bid.name}, {bid.id}); whether this stack has destroyed it "
+                "since, so that it is due to run again, could not be found out: nothing was placed",
+                f"{_RUN_AGAIN} (`pulumi stack export` and `pulumi stack history` have to work where `pulumi` runs, and "
+                "tell nothing of a stack of this name that was removed)",
+            )
         return None
 
     def _is_run_due(self, op: Operation, spec: JobSpec, bid: Bid) -> Answer:
@@ -167,13 +178,15 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         elsewhere, _ = op.ledger.find_other_stack(bid, op.urn, op.report)
         if elsewhere is Answer.YES:
             return Answer.YES
-        is_shared = spec.identity is None or spec.identity.owner_is_shared is not Answer.NO
-        if is_shared and self.is_of_another_user(op, bid) is not Answer.NO:
-            return Answer.NOT_KNOWN
         created, now = moment_of(bid.created_at), op.cloud.service_now()
         if Answer.NOT_KNOWN in (*known, elsewhere) or created is None or now is None:
             return Answer.NOT_KNOWN
-        return op.ledger.is_deleted_since(created, op.urn, now - op.clock.utc(), op.report)
+        answer = op.ledger.is_deleted_since(created, op.urn, now - op.clock.utc(), op.report)
+        if answer is Answer.YES:
+            return answer  # also where it was another person's run: then this one has not run
+        is_shared = spec.identity is None or spec.identity.owner_is_shared is not Answer.NO
+        is_own = not is_shared or self.is_of_another_user(op, bid) is Answer.NO
+        return answer if is_own else Answer.NOT_KNOWN
 
     # -- what is there ------------------------------------------------------------------------------------------------
 

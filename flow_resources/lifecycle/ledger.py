@@ -210,18 +210,22 @@ class Ledger:
         return answer, stack
 
     def is_deleted_since(self, moment: datetime, urn: str | None, skew: timedelta, report: Report) -> Answer:
-        """Whether an operation of the stack that began after a moment, by the service's clock, deleted anything.
+        """Whether what a create made at a moment, by the service's clock, was deleted since, or never recorded.
 
         `skew`: how far the service's clock is ahead of this machine's. This machine wrote the history, or another one
         did: both readings of it must agree.
         """
         if self._state_for(urn, report, is_preview=False) is None:
             return Answer.NOT_KNOWN
-        told = self.stored.history(urn, report)
-        if told is None:
+        state, told = self.stored.read_own_anew(urn, report), self.stored.history(urn, report)
+        if state is None or told is None:
             return Answer.NOT_KNOWN
         updates, is_whole = told
-        answers = {is_deleted_since(updates, one, _HISTORY_GRAIN, is_whole=is_whole) for one in (moment, moment - skew)}
+        is_interrupted = urn in state.interrupted
+        answers = {
+            is_deleted_since(updates, one, _HISTORY_GRAIN, is_whole=is_whole, is_interrupted=is_interrupted)
+            for one in (moment, moment - skew)
+        }
         return answers.pop() if len(answers) == 1 else Answer.NOT_KNOWN
 
     def _state_for(self, urn: str | None, report: Report, *, is_preview: bool) -> StackState | None:
