@@ -252,7 +252,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Look whether a key of a job that has ended is live: its machine should have revoked it."""
         if not job.has_ended or job.key is Answer.NO:
             return job
-        return dataclasses.replace(job, key=job_keys.is_live(op, job.bid.name))
+        return dataclasses.replace(job, key=job_keys.is_live(op, job.bid))
 
     def converge(
         self,
@@ -267,7 +267,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         Raises JobFailedError where its end is waited for, and it failed.
         """
         if update is None:
-            seen = dataclasses.replace(seen, key=Answer.of(spec.machine_api_key is None))
+            # What an earlier `up` placed may have a key that was made for it, whatever the program says now.
+            is_earlier = seen.has_ended or not op.ledger.is_placed_here(seen.bid.id)
+            seen = dataclasses.replace(seen, key=Answer.of(is_earlier or spec.machine_api_key is None))
             seen = self._with_placed_price(op, seen, spec.max_price_per_hour)
         waits = update is None or update.is_resumed or "wait_for" in update.inputs
         if update is None or "max_price_per_hour" in update.inputs:
@@ -277,8 +279,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if not seen.has_ended:
             return seen
         if seen.key is not Answer.NO:
-            job_keys.revoke(op, seen.bid, seen.bid.name)
-            seen = dataclasses.replace(seen, key=Answer.NO)
+            seen = dataclasses.replace(seen, key=job_keys.revoke(op, seen.bid))
         if waits and spec.wait_for == "ended" and seen.status == Outcome.FAILED.value:
             raise _failure(seen)
         op.report.progress(f"{seen.message}: nothing runs; {_RUN_AGAIN}" if update else seen.message)
@@ -348,7 +349,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Cancel the bid and see it ended; then revoke its key."""
         bid = self._end(op, id_, record)
         if record.name and _key(record) is not Answer.NO:
-            job_keys.revoke(op, bid, record.name)
+            job_keys.revoke(op, bid or recorded(id_, record, Answer.YES).bid)
 
 
 JOB = Job()

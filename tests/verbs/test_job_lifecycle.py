@@ -333,6 +333,25 @@ def test_destroy_revokes_the_key_after_the_end_of_the_bid(stack: Stack, cloud: F
     assert sent(cloud)[0].startswith("DELETE spot/bids/")
 
 
+def test_a_refresh_of_another_user_forgets_no_key(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
+    """Nobody else's listing has it: whether it is live is not known, and the user who made it revokes it."""
+    stack.up({"it": job()})
+    end_job(cloud, stack.state["it"].id, "untold", revoke=False)
+    mine = stack.config["flow:apiKey"]
+    cloud.add_key("fkey_colleague", [cloud.project])
+    stack.config["flow:apiKey"] = "fkey_colleague"
+    for _ in range(2):
+        stack.refresh()
+        stack.up({"it": job()})
+    assert outputs(stack)["status"] == "ended"
+    stack.up({"it": job(max_price_per_hour=60.0)})
+    assert any("is another user's" in row for row in reports.kept)
+    stack.config["flow:apiKey"] = mine
+    stack.up({"it": job(max_price_per_hour=60.0)}, refresh=True)
+    assert not live_keys(cloud)
+    assert "__job_key" not in outputs(stack)
+
+
 def test_the_key_of_another_user_is_named(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
     """Nobody else can revoke it."""
     stack.up({"it": job()})
