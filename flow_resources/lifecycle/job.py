@@ -199,9 +199,11 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if record.identity and is_finished(record.outputs or {}):
             return self._with_key(op, recorded(id_, record, _key(record)))
         seen = op.cloud.observe(id_, op.fresh_since)
-        if seen is None:
-            return self._with_key(op, _gone(id_, record)) if record.identity else None
-        return self._with_key(op, self._recalled(op, seen, record))
+        if seen is None and not record.identity:
+            return None
+        job = self._recalled(op, seen, record) if seen else _gone(id_, record)
+        op.ledger.note_end(id_, has_ended=job.has_ended)
+        return self._with_key(op, job)
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> JobSnapshot:
         """Return the job, also one that has ended."""
@@ -318,8 +320,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         )
 
     def is_ready(self, seen: JobSnapshot, inputs: Mapping[str, Any]) -> bool:
-        """Whether it is as far as `wait_for` asks."""
-        return seen.reached(str(inputs.get("wait_for") or job_fields.WAIT_FOR[0]))
+        """Whether it is as far as `wait_for` asks; an end that was waited for and failed is for an `up` to tell."""
+        goal = str(inputs.get("wait_for") or job_fields.WAIT_FOR[0])
+        return seen.reached(goal) and not (goal == "ended" and seen.status == Outcome.FAILED.value)
 
     def is_unfinished(self, seen: JobSnapshot) -> bool:
         """Whether it has ended and has a key, which the next `up` revokes: a refresh revokes nothing."""

@@ -492,6 +492,22 @@ def test_an_up_that_was_cut_off_while_it_waited_goes_on_waiting(stack: Stack, cl
     assert len(cloud.bids) == 1
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_refresh_that_sees_a_failure_leaves_it_to_the_up_that_waits(
+    stack: Stack, cloud: FakeMithril, *, keep: bool
+) -> None:
+    """The `up` before was cut off by its time limit, and did not tell it."""
+    program = {"it": job(wait_for="ended", timeout=30.0, on_failure="keep" if keep else "release")}
+    with pytest.raises(VerbError, match="the job is not ended"):
+        stack.up(program)
+    end_job(cloud, stack.state["it"].id, "failed", keep=keep)
+    stack.refresh()
+    with pytest.raises(VerbError, match=r"failed; .*the service tells no exit code"):
+        stack.up(program, refresh=True)
+    stack.up(program, refresh=True)
+    assert stack.preview(program) == {"it": "same"}
+
+
 def test_a_wait_that_ends_before_the_job_may_is_warned_of(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """The time limit of the program counts, as it writes it."""
     stack.preview({"it": job(wait_for="ended", max_run_time_hours=5.0)})
@@ -544,6 +560,32 @@ def test_a_job_that_ended_does_not_count_against_the_budget(stack: Stack, cloud:
     assert stack.preview(larger)["more"] == "create"
     with pytest.raises(CheckError, match="this cluster can cost"):
         stack.preview({"it": job(triggers=[1.0]), **{name: larger[name] for name in ("trainer", "more")}})
+
+
+def test_an_end_that_the_refresh_of_the_same_up_has_seen_counts(stack: Stack, cloud: FakeMithril) -> None:
+    """For the budget, and for a price that would tell an end; the program has read the state before."""
+    stack.config["flow:maxCostPerHour"] = "60"
+    stack.up({"one": job()})
+    end_job(cloud, stack.state["one"].id, "succeeded")
+    stack.up({"one": job(max_price_per_hour=49.99), "two": job()}, refresh=True)
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["two"].id]
+
+
+def test_a_kept_job_that_a_person_resumed_counts_again(stack: Stack, cloud: FakeMithril) -> None:
+    """The refresh of the same `up` has seen it; it stays failed once it is paused or ended again."""
+    stack.config["flow:maxCostPerHour"] = "60"
+    kept = {"one": job(on_failure="keep")}
+    stack.up(kept)
+    id_ = stack.state["one"].id
+    end_job(cloud, id_, "failed", keep=True)
+    stack.refresh()
+    cloud.update_bid(id_, paused=False)
+    with pytest.raises(CheckError, match="exceeds the stack's budget"):
+        stack.up({**kept, "two": job()}, refresh=True)
+    assert outputs(stack, "one")["status"] in ("starting", "running", "pending")
+    cloud.terminate(id_)
+    stack.up({**kept, "two": job()}, refresh=True)
+    assert outputs(stack, "one")["status"] == "failed"
 
 
 def test_a_job_over_the_budget_is_called_a_job(stack: Stack) -> None:
