@@ -86,9 +86,14 @@ class JobSnapshot(ClusterSnapshot):
         if self.has_ended:
             kept = "; its bid is paused, with the machines' disks" if self.kept else ""
             return f"{_ENDINGS[self.status]}{kept}"
+        return super().message
+
+    @property
+    def progress(self) -> str:
+        """The status as the row of a wait shows it: since when the job runs, and how often it was preempted."""
         since = f" since {self.running_since}" if self.running_since and self.status == "running" else ""
         count = self.preemptions or 0
-        return f"{super().message}{since}{_PREEMPTED.format(count, 's' if count > 1 else '') if count else ''}"
+        return f"{self.message}{since}{_PREEMPTED.format(count, 's' if count > 1 else '') if count else ''}"
 
     @property
     def has_told_price(self) -> bool:

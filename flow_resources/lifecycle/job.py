@@ -27,10 +27,10 @@ from flow_resources.lifecycle.account import require_account
 from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.placement_check import check_placement
 from flow_resources.lifecycle.resource import Update, Words
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS
 
-_UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a job that is not ready
 _LONG_KEY = "fkey_" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"
 _RUN_AGAIN = "to run it again, change `triggers`"
 _CONSENT = (
@@ -62,13 +62,13 @@ class Job(BidKind[JobSpec, JobSnapshot]):
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check also that the machines may have a key, and that a new price tells no outcome."""
         job_fields.check_together(found)
-        super().check(op, found, olds, identity)
+        check_placement(op, self, found, olds, identity)
         with op.collecting_failures(found):
             if is_unchanged(self.fields, found, olds):
                 self._check_price(op, found, olds)
             elif "machine_api_key" not in found.inputs and not op.settings.allows_job_keys():
                 found.fail("machine_api_key", _CONSENT, remedy="`pulumi config set flow:allowJobKeys true`, or set it")
-        limit, hours = op.timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
+        limit, hours = op.create_timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
         if found.known("wait_for") == "ended" and hours and limit < hours * 3600:
             op.warn_once(
                 f"wait_for='ended' waits for {limit / 60:g} minutes, and the job may run for {hours:g} hours: an `up` "
@@ -215,7 +215,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
     def observe_unready(self, op: Operation, seen: JobSnapshot) -> JobSnapshot:
         """Return the newest snapshot that can be had."""
         try:
-            newest = op.cloud.observe(seen.bid.id, op.clock.now() - _UNREADY_SECONDS)
+            newest = op.cloud.observe(seen.bid.id, op.clock.now() - bids.UNREADY_SECONDS)
             return self._next(op, seen, newest) if newest and not seen.has_ended else seen
         except Exception:  # noqa: BLE001 - the id must be recorded, whatever else goes wrong
             return seen
@@ -312,10 +312,11 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
         for job in op.deadline.watch(poll):
             if job.reached(spec.wait_for):
+                op.report.progress(job.message if job.has_ended else f"{job.message}, max {money.usd(spec.max_cost)}/h")
                 return job if job.preemptions is not None else _with_history(op, job)
-            op.report.progress(f"{job.message}: {op.deadline.minute()}")
+            op.report.progress(f"{job.progress}: {op.deadline.minute()}")
         raise NotReadyError(
-            f"the job is not {spec.wait_for}: {job.message}, bid {money.usd(spec.max_price_per_hour)}",
+            f"the job is not {spec.wait_for}: {job.progress}, bid {money.usd(spec.max_price_per_hour)}",
             "run `pulumi up` again to go on waiting",
         )
 
@@ -328,10 +329,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Whether it has ended and has a key, which the next `up` revokes: a refresh revokes nothing."""
         return seen.has_ended and seen.key is Answer.YES
 
-    def outputs(self, seen: JobSnapshot, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the outputs that the service decides; one that is only read has no inputs, and no key of ours."""
-        result = job_status.outputs(seen)
-        return result if inputs else {name: value for name, value in result.items() if name != JOB_KEY}
+    def outputs(self, seen: JobSnapshot, inputs: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Return the outputs that the service decides."""
+        return job_status.outputs(seen)
 
     def live_inputs(self, seen: JobSnapshot, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:  # noqa: ARG002
         """Return the inputs with the price as the service holds it, unless that tells how the job ended."""

@@ -133,6 +133,8 @@ class Operation:
     """None: not known."""
     timeout: float | None = None
     """`custom_timeouts`, in seconds."""
+    create_timeout: float | None = field(default=None, init=False)
+    """Of a check: how long the create may take, in seconds, by the program's word; None for the default."""
     ignore_changes: tuple[str, ...] = ()
     """Of an update: the property paths whose changes the program ignores, "*" for all."""
     begun: float = field(init=False)

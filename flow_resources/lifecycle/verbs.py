@@ -87,7 +87,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     _register_secrets(op, resource, olds, news)
     hidden = read_hidden_inputs(news)
     op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
-    op.timeout = op.timeout or seconds_of(hidden.timeout)
+    op.create_timeout = seconds_of(hidden.timeout)
     op.deployment.checked_urns.add(op.urn)
     op.deployment.own_records.learn(op.urn, hidden, olds, news)
     # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.

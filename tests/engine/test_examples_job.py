@@ -37,7 +37,7 @@ def test_the_job_lives_over_a_preemption_ends_once_and_runs_again_when_its_scrip
     cloud.preempt(bid["fid"])
     assert "now preempted, waiting in the auction" in project.refresh().ok().text
     cloud.release(bid["fid"])
-    assert "machines running: the command runs again, unless it has ended" in project.refresh().ok().text
+    assert "the command runs again, unless it has ended" in project.refresh().ok().text
     first, second = (boot["runs"] for boot in cloud.boots(bid["fid"]))
     assert first == ["start-up script"]
     assert "flow-command.service" in second

@@ -72,13 +72,18 @@ def test_a_job_runs_once_and_ends_itself(tmp_path: Path, cloud: FakeMithril) -> 
     assert "replaced because of triggers: the job runs anew" in project.up().ok().text
     assert [bid["fid"] for bid in cloud.live_bids] == [project.id_of("training")] != [first]
     assert len(live_keys(cloud)) == 1
-    project.destroy().ok()
-    assert not cloud.live_bids
-    assert not live_keys(cloud)
-    # What was destroyed is due again: the history of the stack says so.
+    # What was replaced is due again, under its old name: the history of the stack says so.
     project.edit('"dataset": 2', '"dataset": 1')
     project.up().ok()
     assert [bid["fid"] for bid in cloud.live_bids] == [project.id_of("training")]
+    assert len(cloud.bids) == 3
+    assert machine_of(cloud, tmp_path / "another disk").command_ends(0)
+    project.destroy().ok()
+    assert not cloud.live_bids
+    assert not live_keys(cloud)
+    project.up().ok()  # what was destroyed, too
+    assert [bid["fid"] for bid in cloud.live_bids] == [project.id_of("training")]
+    assert len(cloud.bids) == 4
 
 
 def test_a_job_whose_engine_was_killed_and_that_ended_meanwhile_is_recorded_as_done(

@@ -159,6 +159,26 @@ def test_of_two_live_bids_none_is_touched_until_one_is_left(mithril, install):
     assert [told(PLACED, money.from_wire(bid["limit_price"])) for bid in mithril.bids] == [Outcome.SUCCEEDED, None]
 
 
+def test_what_only_begins_with_the_name_is_another_job_s(mithril, install):
+    """A service can take a name for a prefix."""
+    machine = install()
+    mithril.set_options(name_filter="prefix")
+    other = mithril.add_bid(f"{NAME}0")
+    assert machine.command_ends(0)
+    assert mithril.bid(other["fid"]) == other
+    assert mithril.bids[0]["status"] == "Terminated"
+
+
+def test_other_keys_of_the_account_are_left_alone(mithril, install):
+    """By the renewal and by the end."""
+    machine = install(days=2)
+    body = {"name": "ci", "expires_at": "2027-03-01T00:00:00Z"}
+    other = request(mithril, "POST", "/v2/api-keys", body)["fid"]
+    assert machine.run("renew")
+    assert machine.command_ends(0)
+    assert live_keys(mithril) == [other]
+
+
 def test_another_machine_that_tells_something_else_leaves_no_outcome(mithril, install):
     """After a preemption another machine can be the first one, and its command can end otherwise."""
     first, second = install(), install(1)

@@ -16,7 +16,11 @@ SAMPLE = [
     (name, fault, "ignore")
     for name in ("create a cluster", "replace a cluster", "destroy a cluster", "create a volume")
     for fault in ("reset after", "500 after", "killed after acceptance")
-] + [(f"replace a cluster, {CREATE_FIRST}", "killed after acceptance", "ignore")]
+] + [
+    (f"replace a cluster, {CREATE_FIRST}", "killed after acceptance", "ignore"),
+    ("create a job", "killed after acceptance", "ignore"),
+    ("destroy a job that ended", "reset after", "ignore"),
+]
 WHOLE = [(name, fault, key) for name in SCENARIOS for fault in (*FAULTS, *CRASHES) for key in ("dedupe", "ignore")]
 
 

@@ -14,6 +14,10 @@ from flow_resources.testing import FakeMithril
 
 LOG = "/var/log/flow/user-workload.log"
 IMAGE = "local/train:1"
+beyond_sample = pytest.mark.machines
+each_place = pytest.mark.parametrize(
+    "image", [pytest.param(None, id="host"), pytest.param(IMAGE, id="container", marks=beyond_sample)]
+)
 LIFE = """
 life=$(ls /data | grep -c env)
 env -0 | sort -z >/data/env-$life.new
@@ -48,7 +52,7 @@ def after(machine: Machine, seconds: float, text: str) -> int:
     return lives(machine, text)
 
 
-@pytest.mark.parametrize("image", [None, IMAGE], ids=["host", "container"])
+@each_place
 def test_the_command_runs_once_at_each_of_three_boots_and_all_is_as_it_was(
     follower: Follower, stack: Stack, tmp_path: Path, image: str | None
 ):
@@ -95,6 +99,7 @@ def test_for_the_default_command_nothing_is_installed(follower: Follower, stack:
     assert "flow-command" not in machine.run("ls /var/lib /etc/systemd/system")
 
 
+@beyond_sample
 def test_only_root_reads_the_environment(follower: Follower, stack: Stack):
     stack.up({"c": cluster(command="echo one life; sleep infinity", env={"TOKEN": "s3cret-t0ken"})})
     [machine] = follower.wait_until_up(stack.state["c"].id)
@@ -128,7 +133,7 @@ def test_the_plug_pulled_before_the_unit_is_there_lets_the_next_boot_run_the_com
     assert after(machine, 2.0, "one life") == 2
 
 
-@pytest.mark.machines  # its neighbours pull the plug at the moments that matter
+@beyond_sample  # its neighbours pull the plug at the moments that matter
 @pytest.mark.parametrize("moment", [0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7])
 def test_the_plug_pulled_at_any_moment_of_the_first_boot(follower: Follower, stack: Stack, moment: float):
     stack.up({"c": cluster(command="echo life $(cat /proc/sys/kernel/random/boot_id); sleep infinity")})
@@ -160,7 +165,8 @@ def test_a_command_waits_for_a_mount_that_comes_late(follower: Follower, stack: 
     machine.wait_for(lambda: written.read_text() == "one life\n" * 2)
 
 
-@pytest.mark.parametrize("image", [None, IMAGE], ids=["host", "container"])
+@beyond_sample
+@each_place
 def test_machines_of_a_cluster_know_their_ranks_of_this_boot(
     follower: Follower, cloud: FakeMithril, stack: Stack, image: str | None
 ):
@@ -185,6 +191,7 @@ def test_machines_of_a_cluster_know_their_ranks_of_this_boot(
             follower.power_on(bid)
 
 
+@beyond_sample
 @pytest.mark.parametrize(
     ("restart", "code", "lives_"),
     [("never", 3, 1), ("on_failure", 3, 2), ("on_failure", 0, 1), ("always", 0, 2)],

@@ -16,6 +16,10 @@ from flow_resources.testing import FakeMithril
 
 LOG = "/var/log/flow/user-workload.log"
 IMAGE = "local/train:1"
+beyond_sample = pytest.mark.machines
+each_place = pytest.mark.parametrize(
+    "image", [pytest.param(None, id="host"), pytest.param(IMAGE, id="container", marks=beyond_sample)]
+)
 WITHIN = 2.0
 """Seconds from the notice to the signal."""
 TRAINING = """
@@ -62,7 +66,7 @@ def up(stack: Stack, follower: Follower, **inputs: Any) -> tuple[str, Machine]:
     return bid, machine
 
 
-@pytest.mark.parametrize("image", [None, IMAGE], ids=["host", "container"])
+@each_place
 def test_a_training_that_saves_on_the_signal_loses_no_step(
     follower: Follower, cloud: FakeMithril, stack: Stack, tmp_path: Path, image: str | None
 ):
@@ -115,6 +119,7 @@ def test_a_notice_is_told_once_and_again_when_it_comes_again(follower: Follower,
     assert told(machine) == 3
 
 
+@beyond_sample
 def test_a_file_that_tells_of_no_preemption_is_no_notice(follower: Follower, stack: Stack):
     _, machine = up(stack, follower, command=python(COUNTING), preemption_signal="SIGUSR1")
     machine.wait_for_text(LOG, "waiting")
@@ -127,6 +132,7 @@ def test_a_file_that_tells_of_no_preemption_is_no_notice(follower: Follower, sta
     assert end in machine.read("/opt/mithril/MITHRIL_SIGNAL.yml")
 
 
+@beyond_sample
 def test_the_file_of_an_earlier_notice_tells_nothing_at_the_next_boot(
     follower: Follower, cloud: FakeMithril, stack: Stack
 ):
@@ -144,6 +150,7 @@ def test_the_file_of_an_earlier_notice_tells_nothing_at_the_next_boot(
     assert told(machine) == 1
 
 
+@beyond_sample
 def test_whoever_does_not_catch_the_signal_lives(follower: Follower, stack: Stack):
     family = "sleep 1234 & bash -c 'sleep 1235; true' & (trap 'echo told' USR1; while :; do sleep 0.2; done) & wait"
     _, machine = up(stack, follower, command=f"echo waiting\n{family}", preemption_signal="SIGUSR1")
@@ -156,6 +163,7 @@ def test_whoever_does_not_catch_the_signal_lives(follower: Follower, stack: Stac
     assert told(machine) == 1
 
 
+@beyond_sample
 def test_a_notice_that_comes_before_the_command_catches_the_signal_is_told_later(follower: Follower, stack: Stack):
     command = "echo begun; sleep 3\n" + python(COUNTING)
     _, machine = up(stack, follower, command=command, preemption_signal="SIGUSR1")
@@ -165,6 +173,7 @@ def test_a_notice_that_comes_before_the_command_catches_the_signal_is_told_later
     machine.wait_for(lambda: told(machine) == 1, WITHIN)
 
 
+@beyond_sample
 def test_without_a_signal_a_notice_does_nothing(follower: Follower, stack: Stack):
     _, machine = up(stack, follower, command=python(COUNTING))
     machine.wait_for_text(LOG, "waiting")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from support.machines import CACHE, Room, machines
 
+beyond_sample = pytest.mark.machines
 COUNT = "#!/bin/bash\necho boot >>/var/log/boots\n"
 
 
@@ -142,6 +143,7 @@ def test_a_machine_reaches_the_given_ports_of_the_hosts_loopback_and_no_others(i
         assert "default" not in networks
 
 
+@beyond_sample
 def test_docker_is_there_where_a_test_asks_for_it(room: Room):
     machine = room.rent(
         "#!/bin/bash\ndocker run -d --name main local/base:1 sleep 1000\n", container_image="local/base:1"

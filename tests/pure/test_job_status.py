@@ -79,8 +79,9 @@ def test_the_outputs_of_a_job_that_runs() -> None:
     job = with_events(seen(key=Answer.NO), events)
     told = outputs(job)
     assert (told["started_at"], told["preemptions"], told["status"]) == ("t1", 1, "running")
-    assert "since t3" in job.message
-    assert "preempted 1 time" in job.message
+    assert "since t3" in job.progress
+    assert "preempted 1 time" in job.progress
+    assert told["status_message"] == "1/1 machines running"  # it is the same at each refresh
     assert not {"ended_at", "exit_code", "__ended", "__job_key", "paused", "private_ips"} & set(told)
 
 

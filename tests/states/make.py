@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from support.engine import Project
 from support.golden import HOUR, STATES, write_state
+from support.jobs import end_job
 
 from flow_resources.testing import Clock, FakeMithril
 
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDf0kfZ8ukZ8cUNm8l2mO0D8l0m1B2S3X4Y5Z6a7b8c9 team"
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,13 +36,23 @@ def interrupted(project: Project, cloud: FakeMithril) -> None:
     assert len(cloud.live_bids) == 3
 
 
+def jobs(project: Project, cloud: FakeMithril) -> None:
+    """Run `pulumi up`, let one job succeed as its machine would tell it, and look."""
+    cloud.add_bid("theirs")
+    cloud.add_ssh_key("team", PUBLIC_KEY)
+    project.run("config", "set", "flow:allowJobKeys", "true").ok()
+    project.up().ok()
+    end_job(cloud, project.id_of("done"), "succeeded", placed=20.0)
+    project.refresh("--target", project.resources()["done"]["urn"]).ok()
+
+
 def add_existing(cloud: FakeMithril) -> None:
     """Add what the programs did not create: what they adopt, what they only read, and an SSH key."""
     cloud.add_bid("by-hand", limit_price="$20.00", instance_quantity=2)
     cloud.add_bid("theirs")
     cloud.add_volume("by-hand", size_gb=10)
     cloud.add_volume("shared")
-    cloud.add_ssh_key("team", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDf0kfZ8ukZ8cUNm8l2mO0D8l0m1B2S3X4Y5Z6a7b8c9 team")
+    cloud.add_ssh_key("team", PUBLIC_KEY)
 
 
 def main() -> None:
@@ -49,15 +62,21 @@ def main() -> None:
     folder = STATES / version[1]
     if folder.exists():
         sys.exit(f"{folder} exists already: the states of a released version are not written again")
-    for case, run in (("settled", settled), ("interrupted", interrupted)):
-        program = (STATES / "programs" / f"{case}.py").read_text()
-        with tempfile.TemporaryDirectory() as root, FakeMithril(clock=Clock(HOUR, speed=0)) as cloud:
-            if case == "settled":
-                add_existing(cloud)
-            project = Project.make(Path(root), cloud, program, name="golden")
-            run(project, cloud)
-            write_state(folder / case, program, project.export(), cloud)
+    for case in (settled, interrupted, jobs):
+        write_case(folder, case)
     print(f"wrote {folder}")  # noqa: T201 - a script
+
+
+def write_case(folder: Path, run: Callable[[Project, FakeMithril], None]) -> None:
+    """Write the folder of one case."""
+    case = run.__name__
+    program = (STATES / "programs" / f"{case}.py").read_text()
+    with tempfile.TemporaryDirectory() as root, FakeMithril(clock=Clock(HOUR, speed=0)) as cloud:
+        if case == "settled":
+            add_existing(cloud)
+        project = Project.make(Path(root), cloud, program, name="golden")
+        run(project, cloud)
+        write_state(folder / case, program, project.export(), cloud)
 
 
 if __name__ == "__main__":

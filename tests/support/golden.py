@@ -57,6 +57,8 @@ class Golden:
             assert created["fid"] == bid["fid"], f"{created['fid']} instead of {bid['fid']}: another order of ids"
             if bid["paused"]:
                 cloud.update_bid(created["fid"], paused=True)
+            if bid.get("ended"):
+                cloud.terminate(created["fid"])
         return cloud
 
 
@@ -94,6 +96,7 @@ def _describe(cloud: FakeMithril) -> dict[str, Any]:
         {
             "fid": bid["fid"],
             "paused": bid["status"] == "Paused",
+            **({"ended": True} if bid["status"] == "Terminated" else {}),
             "made": {
                 "name": bid["name"],
                 "instance_type": bid["instance_type"],

@@ -10,13 +10,14 @@ from support import golden
 from support.golden import Golden
 from support.stack import Declared, FakeClock, Saved, Stack, settings_of
 
-from flow_resources.core.cluster_fields import FIELDS
+from flow_resources.core import cluster_fields, job_fields
 from flow_resources.core.naming import take_apart
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
 GOLDEN = golden.list_states()
+FIELDS = (*cluster_fields.FIELDS, *job_fields.FIELDS)
 SENSITIVE = {field.name: f"no-live-secret-{field.name}" for field in FIELDS if field.sensitive}
 CIPHERTEXT_KEY = "4dabf18193072939515e22adb298388d"  # the key in a state that marks ciphertext
 SET_BY_REFRESH = {"preemptions", "attached_to"}  # outputs that only a read after all creates knows
@@ -73,7 +74,7 @@ def owned(stack: Stack) -> dict[str, Declared]:
 
 def test_there_are_states_of_every_case() -> None:
     """An empty folder would prove nothing."""
-    assert {state.folder.name for state in GOLDEN} >= {"settled", "interrupted"}
+    assert {state.folder.name for state in GOLDEN} >= {"settled", "interrupted", "jobs"}
 
 
 @each_state

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 
 import pytest
@@ -82,8 +84,10 @@ def test_an_up_without_changes_sends_nothing(stack: Stack, cloud: FakeMithril) -
     stack.up(program)
     cloud.clear_requests()
     assert stack.preview(program) == {"it": "same"}
+    recorded = dict(outputs(stack))
     for _ in range(3):
         stack.refresh()
+        assert outputs(stack) == recorded
         stack.up(program)
     assert not cloud.mutations
 
@@ -152,6 +156,18 @@ def test_a_bid_that_may_exist_keeps_its_key(stack: Stack, cloud: FakeMithril) ->
     stack.up({"it": job()})
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["it"].id]
     assert live_keys(cloud) == [key_of(stack)]
+
+
+@pytest.mark.parametrize("inputs", [{"script": "#!/bin/sh\n"}, {"command": ""}], ids=["script", "command"])
+def test_what_is_too_large_is_told_at_preview(stack: Stack, cloud: FakeMithril, inputs: dict[str, str]) -> None:
+    """With the way to ship it."""
+    (name, text), noise = *inputs.items(), base64.b64encode(hashlib.shake_256(b"noise").digest(9_000)).decode()
+    with pytest.raises(CheckError) as failed:
+        stack.preview({"it": job(**{name: text + noise})})
+    (said,) = failed.value.failures.values()
+    assert f"{name} makes the start-up script too large" in said
+    assert "put what is long on a volume or into an image, and call it from there" in said
+    assert not cloud.mutations
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

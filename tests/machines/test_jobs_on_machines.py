@@ -16,6 +16,8 @@ from support.stack import Declared, Stack, job, volume
 from flow_resources.testing import FakeMithril
 
 IMAGE = "local/train:1"
+SETUP_UNIT = "/etc/systemd/system/multi-user.target.wants/flow-command-setup.service"
+beyond_sample = pytest.mark.machines
 COUNT = """
 step=$(cat /data/step 2>/dev/null || echo 0)
 echo "from step $step" >>/data/lives
@@ -38,20 +40,21 @@ class Work:
     follower: Follower
     cloud: FakeMithril
     stack: Stack
-    volumes: Path
+    bid: str
+    data: Path
     program: dict[str, Declared]
-
-    @property
-    def bid(self) -> str:
-        return self.stack.state["job"].id
-
-    @property
-    def data(self) -> Path:
-        return self.volumes / self.stack.state["data"].id
 
     @property
     def machine(self) -> Machine:
         return self.follower.machines(self.bid)[0]
+
+    def come_up(self) -> None:
+        """Wait until it is on its machine.
+
+        A machine that stops before that never runs it: the service has counted the first boot, and nothing has run.
+        """
+        [machine, *_] = self.follower.wait_until_up(self.bid)
+        machine.wait_for(lambda: machine.read(SETUP_UNIT))
 
     def lives(self) -> list[str]:
         """Return what the work has noted, a line at each begin and each end."""
@@ -85,21 +88,20 @@ class Work:
 def start(follower: Follower, cloud: FakeMithril, stack: Stack, tmp_path: Path):
     """Start a work: so many steps of a tenth of a second, then an exit code."""
 
-    def started(*, steps: int = 5, code: int = 0, command: str = COUNT, **inputs: Any) -> Work:
+    def started(*, steps: int = 5, code: int = 0, command: str = COUNT, mounted: bool = True, **inputs: Any) -> Work:
         stack.up({"data": volume()})
         mounts = [{"volume_id": stack.state["data"].id, "mount_path": "/data"}]
         full = command.format(steps=steps, code=code) if command is COUNT else command
-        program = {"data": volume(), "job": job(command=full, volumes=mounts, **inputs)}
+        program = {"data": volume(), "job": job(command=full, volumes=mounts if mounted else [], **inputs)}
         stack.up(program)
-        return Work(follower, cloud, stack, tmp_path / "volumes", program)
+        data = tmp_path / "volumes" / stack.state["data"].id
+        return Work(follower, cloud, stack, stack.state["job"].id, data, program)
 
     return started
 
 
-@pytest.mark.parametrize("image", [None, IMAGE], ids=["host", "container"])
-def test_a_job_that_succeeds_ends_its_bid_and_revokes_its_key(start, follower: Follower, image: str | None):
-    follower.container_image = image
-    work = start(**({"image": image} if image else {}))
+def test_a_job_that_succeeds_ends_its_bid_and_revokes_its_key(start):
+    work = start()
     assert len(live_keys(work.cloud)) == 1
     work.ended(status="succeeded", exit_code=0)
     work.gone()
@@ -130,6 +132,17 @@ def test_a_job_that_fails_and_keeps_leaves_its_disk_to_look_at(start):
     assert not work.cloud.live_bids
 
 
+@beyond_sample
+@pytest.mark.parametrize(("code", "outcome"), [(0, "succeeded"), (3, "failed")])
+def test_a_job_in_a_container_ends_its_bid_and_says_how(start, follower: Follower, code: int, outcome: str):
+    follower.container_image = IMAGE
+    work = start(command=f"sleep 2; exit {code}", image=IMAGE, mounted=False)
+    work.come_up()
+    work.follower.pull_the_plug(work.bid)
+    work.ended(status=outcome)
+
+
+@beyond_sample
 def test_a_job_that_fails_and_releases_ends_its_bid(start):
     work = start(code=1)
     work.ended(status="failed", exit_code=None)
@@ -152,6 +165,7 @@ def test_a_job_that_is_preempted_twice_goes_on_and_ends_once(start):
     assert len(work.cloud.bids) == 1
 
 
+@beyond_sample
 def test_the_plug_pulled_in_mid_run_is_no_end(start):
     work = start(steps=40)
     work.begun(1)
@@ -161,6 +175,7 @@ def test_the_plug_pulled_in_mid_run_is_no_end(start):
     assert work.lives()[-1] == "ends with 0"
 
 
+@beyond_sample
 def test_a_notice_that_stands_lets_no_job_end(start):
     work = start(command="echo begun >>/data/lives; sleep 2; exit 0")
     work.begun(1)
@@ -175,6 +190,7 @@ def test_a_notice_that_stands_lets_no_job_end(start):
     assert work.lives() == ["begun"] * 2
 
 
+@beyond_sample
 def test_a_notice_that_is_withdrawn_lets_the_job_run_again_and_end(start):
     work = start(command="echo begun >>/data/lives; sleep 2; exit 0")
     work.begun(1)
@@ -196,6 +212,7 @@ def test_of_two_machines_the_first_one_ends_the_job_for_both(start):
     assert sorted(work.lives()) == ["begun 0", "begun 1"]
 
 
+@beyond_sample
 def test_of_two_machines_that_change_their_ranks_the_head_ends_the_job(start, follower: Follower):
     follower.head_moves = True
     command = "echo begun $NODE_RANK $(hostname) >>/data/lives; if [ $NODE_RANK = 1 ]; then exit 7; fi; sleep 4; exit 0"
@@ -208,6 +225,7 @@ def test_of_two_machines_that_change_their_ranks_the_head_ends_the_job(start, fo
     assert len(set(heads)) == 2, work.lives()
 
 
+@beyond_sample
 def test_a_job_that_runs_too_long_is_stopped_and_has_failed(start):
     work = start(steps=10_000, max_run_time_hours=0.002)
     work.ended(status="failed", exit_code=None)
@@ -215,6 +233,7 @@ def test_a_job_that_runs_too_long_is_stopped_and_has_failed(start):
     assert "ends with 0" not in work.lives()
 
 
+@beyond_sample
 def test_a_time_limit_that_passes_while_it_waits_ends_it_at_its_next_boot(start):
     work = start(steps=10_000, max_run_time_hours=0.002, on_failure="keep")
     work.begun(1)
@@ -225,6 +244,7 @@ def test_a_time_limit_that_passes_while_it_waits_ends_it_at_its_next_boot(start)
     assert len(work.lives()) <= 2
 
 
+@beyond_sample
 def test_a_service_that_is_away_when_the_job_ends_is_waited_for(start):
     work = start(steps=5)
     work.begun(1)
@@ -237,6 +257,7 @@ def test_a_service_that_is_away_when_the_job_ends_is_waited_for(start):
     assert work.lives() == ["from step 0", "ends with 0"]
 
 
+@beyond_sample
 def test_a_job_that_somebody_cancels_has_ended_and_nobody_says_how(start):
     work = start(steps=10_000)
     work.begun(1)
@@ -249,7 +270,7 @@ def test_a_job_that_somebody_cancels_has_ended_and_nobody_says_how(start):
     assert len(work.cloud.bids) == 1
 
 
-@pytest.mark.machines  # lives on a clock that is advanced are in tests/faults/test_job_lives.py
+@beyond_sample  # lives on a clock that is advanced are in tests/faults/test_job_lives.py
 @pytest.mark.parametrize("seed", range(12))
 def test_a_made_up_life_ends_once_and_nothing_wrong_is_said(start, seed: int):
     chance = random.Random(seed)
@@ -257,6 +278,7 @@ def test_a_made_up_life_ends_once_and_nothing_wrong_is_said(start, seed: int):
     work = start(steps=chance.randrange(10, 60), code=code, on_failure="keep" if keep else "release")
     events = [chance.choice(["preempt", "plug", "notice", "lost", "away"]) for _ in range(chance.randrange(1, 5))]
     says = f"seed {seed}: exit {code}, keep {keep}, {events}"
+    work.come_up()
     for event in events:
         time.sleep(chance.random() * 2)
         with_machines = work.status_of_bid() == "Allocated"
