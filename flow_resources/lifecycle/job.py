@@ -69,7 +69,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             elif "machine_api_key" not in found.inputs and not op.settings.allows_job_keys():
                 found.fail("machine_api_key", _CONSENT, remedy="`pulumi config set flow:allowJobKeys true`, or set it")
         limit, hours = op.create_timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
-        if found.known("wait_for") == "ended" and hours and limit < hours * 3600:
+        waits = found.known("wait_for") == "ended" and self.may_cost(op, found, olds)
+        if waits and hours and limit < hours * 3600:
             op.warn_once(
                 f"wait_for='ended' waits for {limit / 60:g} minutes, and the job may run for {hours:g} hours: an `up` "
                 "that ends before leaves it running, and the next one goes on waiting (custom_timeouts sets the limit)"

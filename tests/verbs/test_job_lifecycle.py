@@ -534,6 +534,18 @@ def test_a_wait_that_ends_before_the_job_may_is_warned_of(stack: Stack, capsys: 
     assert not capsys.readouterr().err
 
 
+def test_no_wait_for_a_job_that_has_ended_is_warned_of(stack: Stack, cloud: FakeMithril, capsys: Any) -> None:
+    """Nothing is left to wait for."""
+    stack.up({"it": job(max_run_time_hours=5.0)})
+    end_job(cloud, stack.state["it"].id, "succeeded")
+    stack.refresh()
+    capsys.readouterr()
+    stack.preview({"it": job(wait_for="ended", max_run_time_hours=5.0)})
+    assert "waits for 30 minutes" not in capsys.readouterr().err
+    stack.preview({"it": job(wait_for="ended", max_run_time_hours=5.0, triggers=[1.0])})
+    assert "waits for 30 minutes" in capsys.readouterr().err
+
+
 def test_a_preempted_job_is_waited_for(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
     """The row says so, and how often it was."""
     program = {"it": job()}
