@@ -252,10 +252,22 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         return dataclasses.replace(job, placed_price=op.cloud.placed_price(job.bid.id))
 
     def _with_key(self, op: Operation, job: JobSnapshot) -> JobSnapshot:
-        """Look whether a key of a job that has ended is live: its machine should have revoked it."""
-        if not job.has_ended or job.key is Answer.NO:
+        """Look whether a key of a job is live: the machine of one that has ended should have revoked it.
+
+        The machine of one that lives needs it, and renews it only while it runs: a job can wait for longer.
+        """
+        if job.key is Answer.NO:
             return job
-        return dataclasses.replace(job, key=job_keys.is_live(op, job.bid))
+        is_live = job_keys.is_live(op, job.bid)
+        if job.has_ended:
+            return dataclasses.replace(job, key=is_live)
+        if is_live is Answer.NO and (now := op.cloud.bid(job.bid.id)) and not now.ended:  # it ends before its key does
+            op.warn_once(
+                f"the API key of {now.name} ({now.id}) has expired, or was revoked: its machine cannot end the bid, "
+                f"which costs {self.describe_cost(now)} also after the work has ended: `flow cancel {now.id}` ends it; "
+                f"{_RUN_AGAIN}"
+            )
+        return job
 
     def converge(
         self,

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from support.jobs import end_job, live_keys
+from support.jobs import end_job, live_keys, revoke_keys
 from support.stack import CheckError, Reports, Stack, VerbError, cluster, job, operation
 
 from flow_resources.cloud import Cloud, Launch
@@ -366,6 +366,38 @@ def test_a_refresh_of_another_user_forgets_no_key(stack: Stack, cloud: FakeMithr
     stack.up({"it": job(max_price_per_hour=60.0)}, refresh=True)
     assert not live_keys(cloud)
     assert "__job_key" not in outputs(stack)
+
+
+def test_a_job_that_lives_without_its_key_is_warned_of(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its machine cannot end the bid: a key expires while a job waits for a machine. Nothing is changed."""
+    stack.up({"it": job()})
+    stack.refresh()
+    assert "API key" not in capsys.readouterr().err
+    revoke_keys(cloud)
+    cloud.clear_requests()
+    stack.refresh()
+    id_ = stack.state["it"].id
+    warned = capsys.readouterr().err
+    assert "its machine cannot end the bid, which costs up to $50.00/h also after the work has ended" in warned
+    assert f"`flow cancel {id_}` ends it; {AGAIN}" in warned
+    assert not cloud.mutations
+    cloud.add_key("fkey_colleague", [cloud.project])
+    stack.config["flow:apiKey"] = "fkey_colleague"  # who cannot see it
+    stack.refresh()
+    assert "API key" not in capsys.readouterr().err
+
+
+def test_a_job_that_ends_during_a_refresh_is_not_warned_of(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its machine revokes the key after the bid has ended."""
+    stack.up({"it": job()})
+    id_ = stack.state["it"].id
+    cloud.faults.add(method="GET", path="/v2/api-keys", times=1, then=lambda _: end_job(cloud, id_, "succeeded"))
+    stack.refresh()
+    assert "API key" not in capsys.readouterr().err
 
 
 def test_the_key_of_another_user_is_named(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
