@@ -395,7 +395,7 @@ def test_a_job_that_ends_during_a_refresh_is_not_warned_of(
     """Its machine revokes the key after the bid has ended."""
     stack.up({"it": job()})
     id_ = stack.state["it"].id
-    cloud.faults.add(method="GET", path="/v2/api-keys", times=1, then=lambda _: end_job(cloud, id_, "succeeded"))
+    cloud.faults.add(path="/v2/api-keys", kind="reset", when="before", then=lambda _: end_job(cloud, id_, "succeeded"))
     stack.refresh()
     assert "API key" not in capsys.readouterr().err
 
