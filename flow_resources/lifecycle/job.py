@@ -14,7 +14,7 @@ from flow_resources.core.boots import describe_change
 from flow_resources.core.hidden import JOB_KEY, Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
-from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, recorded, with_events
+from flow_resources.core.job_status import FINISHED, JobSnapshot, is_told, recorded, with_events
 from flow_resources.core.models import Bid, moment_of
 from flow_resources.core.naming import take_apart
 from flow_resources.core.placement_fields import is_unchanged
@@ -139,34 +139,26 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         Raises OwnershipError where it is not known which of the two it is.
         """
         for bid in before:
-            if not bid.ended:
+            placed = op.cloud.placed_price(bid.id) if bid.ended else None
+            outcome, is_known = told(placed, bid.price), placed is not None and bid.price is not None
+            if not bid.ended or (is_known and outcome is None):
                 continue
-            placed_price = op.cloud.placed_price(bid.id)
-            outcome = told(placed_price, bid.price)
-            if outcome is None and placed_price is not None and bid.price is not None:
-                continue  # it told none
+            how = outcome.value if outcome else "ended, and how could not be read"
             answer = self._is_run_due(op, spec, bid)
-            if answer is Answer.YES:
-                continue
-            if outcome and answer is Answer.NO:
+            if answer is Answer.NOT_KNOWN or (answer is Answer.NO and not is_known):
+                raise OwnershipError(
+                    f"the job ran already and {how} ({bid.name}, {bid.id}); whether it is due to run again, because "
+                    "this stack has destroyed it since, could not be found out: nothing was placed",
+                    f"{_RUN_AGAIN} (`pulumi stack export` and `pulumi stack history` have to work where `pulumi` runs, "
+                    "and tell nothing of a stack of this name that was removed)",
+                )
+            if answer is Answer.NO:
                 op.report.progress(
-                    f"{bid.name} ({bid.id}) ran already and {outcome.value}: an earlier, interrupted `up` placed it. "
+                    f"{bid.name} ({bid.id}) ran already and {how}: an earlier, interrupted `up` placed it. "
                     f"It is recorded, and nothing runs; {_RUN_AGAIN}",
                     keep=True,
                 )
                 return bid
-            if outcome is None:
-                raise OwnershipError(
-                    f"whether the job ran already could not be found out: the service does not say at which price "
-                    f"{bid.name} ({bid.id}) was placed, which has ended: nothing was placed",
-                    f"run the same command again; {_RUN_AGAIN}",
-                )
-            raise OwnershipError(
-                f"the job ran already and {outcome.value} ({bid.name}, {bid.id}); whether this stack has destroyed it "
-                "since, so that it is due to run again, could not be found out: nothing was placed",
-                f"{_RUN_AGAIN} (`pulumi stack export` and `pulumi stack history` have to work where `pulumi` runs, and "
-                "tell nothing of a stack of this name that was removed)",
-            )
         return None
 
     def _is_run_due(self, op: Operation, spec: JobSpec, bid: Bid) -> Answer:
@@ -197,7 +189,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
     def observe(self, op: Operation, id_: str, record: Record) -> JobSnapshot | None:
         """Return the job, also one that has ended; None only for one that was never the stack's, and is not there."""
-        if record.identity and is_finished(record.outputs or {}):
+        if record.identity and is_told(record.outputs or {}):
             return self._with_key(op, recorded(id_, record, _key(record)))
         seen = op.cloud.observe(id_, op.fresh_since)
         if seen is None and not record.identity:
@@ -208,7 +200,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> JobSnapshot:
         """Return the job, also one that has ended."""
-        if is_finished(record.outputs or {}):
+        if is_told(record.outputs or {}):
             return recorded(id_, record, _key(record))
         seen = op.cloud.observe_while_waiting(id_, op.fresh_since)
         return _gone(id_, record) if seen is None else self._recalled(op, seen, record)

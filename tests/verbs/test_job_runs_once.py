@@ -142,20 +142,6 @@ def test_a_run_that_was_recorded_once_is_not_taken_for_a_lost_one(
     assert not cloud.live_bids
 
 
-def test_where_the_outcome_cannot_be_read_nothing_is_placed(
-    killable: KillableStack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may have run."""
-    end_job(cloud, lose(killable, cloud), "succeeded")
-    with monkeypatch.context() as patch:
-        patch.setattr(Cloud, "startup_script", lambda *_: "")
-        with pytest.raises(VerbError, match=r"whether the job ran already could not be found out.*nothing was placed"):
-            killable.up({"it": job()})
-    assert not cloud.live_bids
-    killable.up({"it": job()})
-    assert killable.state["it"].outputs["status"] == "succeeded"
-
-
 @pytest.mark.parametrize(
     "history",
     [lambda: None, lambda: [update(0, delete=1)], lambda: [{"resourceChanges": {"delete": 1}}], lambda: "nonsense"],
@@ -171,6 +157,24 @@ def test_where_it_is_not_known_nothing_is_placed(killable: KillableStack, cloud:
     assert not cloud.mutations
     killable.up({"it": job(triggers=[1.0])})
     assert len(cloud.live_bids) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [(r"/v2/spot/bids$", {"limit_price": None}), (r"/v2/spot/bids/bid_\d+$", {"launch_specification": None})],
+)
+def test_where_how_it_ended_cannot_be_read_nothing_is_placed(
+    killable: KillableStack, cloud: FakeMithril, path: str, body: dict[str, Any]
+) -> None:
+    """It may have told that it succeeded."""
+    end_job(cloud, lose(killable, cloud), "succeeded")
+    cloud.faults.add(method="GET", path=path, kind="alter", body=body, times=None)
+    with pytest.raises(VerbError, match=r"ran already and ended, and how could not be read.*nothing was placed"):
+        killable.up({"it": job()})
+    assert not cloud.live_bids
+    cloud.faults.clear()
+    killable.up({"it": job()})
+    assert killable.state["it"].outputs["status"] == "succeeded"
 
 
 def test_a_state_that_cannot_be_read_places_nothing(

@@ -210,7 +210,7 @@ def test_a_key_whose_bid_is_kept_is_kept(cloud, fake_stack, capsys):
 
 
 def test_the_key_of_a_bid_that_loses_its_machines_meanwhile_is_not_listed(cloud, fake_stack):
-    """A listing asks for one status after the other: one that goes back to the auction in between is in none of them."""
+    """A listing asks for one status after the other: what goes back to the auction in between is in none of them."""
     bid = cloud.add_bid(bid_name())
     key = add_key(cloud)
     fake_stack.recorded = recording(bid["fid"])
