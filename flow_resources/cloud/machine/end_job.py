@@ -9,7 +9,7 @@ Each can be killed at any line and started again. They read `job.json` in FLOW_C
 writes: api_url, project, task_name, placed_cents, on_failure ("release" or "keep"), max_run_seconds, key, key_id (null
 for a key that is not the job's own), key_name, key_expires_at, and machines, the number of machines of the bid; and
 `rank`, the number of this machine, 0 without the file. They write `job-exit`, how the job ended, which never changes;
-`started-at`; `job-paused`; and after a renewal `job.json`. `room` is what they remove where the disk can be full.
+`started-at`; `job-paused`; and after a renewal `job.json`. `room` is what they empty where the disk can be full.
 
 The outcome is told by the bid's limit price, which stays on an ended bid (core/job_outcome.py): the placed price less a
 cent is success, less two cents is failure. The price is never raised. After each change the bid is read again, so a
@@ -73,8 +73,7 @@ def store(name: str, value: Any) -> None:
 def note(name: str, value: Any) -> None:
     """Write a file where that can be; a command can have filled the disk. `room` was set aside for that."""
     try:
-        if os.path.exists("room"):
-            os.remove("room")
+        open("room", "w").close()
         store(name, value)
     except OSError as error:
         log(name, error)  # the bid ends all the same; a next boot would not know of the end
