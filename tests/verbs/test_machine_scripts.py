@@ -104,7 +104,7 @@ def test_nothing_of_the_sdk_runs_the_command_at_once(write) -> None:
         assert "train.py" not in outside
         assert "docker run -d" not in text
         assert "user_startup.sh" not in text
-        assert text.count("systemctl start flow-command") == 1
+        assert text.splitlines().count("systemctl start flow-command") == 1
 
 
 @pytest.mark.parametrize(
