@@ -1,7 +1,7 @@
 """50 made-up lives of jobs: each ends once, with the outcome as it was or none, never a wrong one, and its key revoked.
 
-They are lived by end_job.py as in the source, and as it goes over the wire: shortened, which changes what a line is, so
-the power is cut at other places. A failure prints the life; `python -m pytest 'tests/faults/test_job_lives.py' -k 'life_17-'` repeats that of seed 17.
+They are lived by end_job.py as in the source, and as it goes over the wire: shortened, so the power is cut elsewhere.
+A failure prints the life; `python -m pytest tests/faults/test_job_lives.py -k 'life_17-'` repeats that of seed 17.
 FLOW_RESOURCES_LIVES=1000 makes `make faults` live so many.
 """
 

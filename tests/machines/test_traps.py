@@ -1,4 +1,4 @@
-"""What goes wrong on machines: a volume's server that is late at the first boot, a full disk, work in the background."""
+"""What goes wrong on machines: a volume that is late at the first boot, a full disk, work in the background."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def note(name: str, value: Any) -> None:
         log(name, error)  # the bid ends all the same; a next boot would not know of the end
 
 
-def note_end(code: int | None) -> int | None:
+def note_end(code: int | None) -> Any:
     """Note how the job ended, unless that is noted: of the command and the time limit, the first one counts.
 
     Return its exit code.
