@@ -53,7 +53,7 @@ class JobSnapshot(ClusterSnapshot):
     running_since: str | None = None
     """When it got the machines that it has; None: not known."""
     recorded_status: str | None = None
-    """The status of a job that had ended when it was recorded: it never changes."""
+    """The status of a job that had ended when it was recorded; what its machine told then stays known."""
     key: Answer = Answer.NOT_KNOWN
     """Whether an API key that was made for it is live."""
 
@@ -76,7 +76,7 @@ class JobSnapshot(ClusterSnapshot):
     def status(self) -> str:
         """One of JOB_STATUSES."""
         if self.has_ended:
-            return self.recorded_status or (self.outcome.value if self.outcome else "ended")
+            return self.outcome.value if self.outcome else self.recorded_status or "ended"
         status = super().status
         return _STATUS_OF_CLUSTER.get(status, status)
 
@@ -168,5 +168,10 @@ def recorded(id_: str, record: Record, key: Answer) -> JobSnapshot:
 
 
 def is_finished(recorded: Mapping[str, Any]) -> bool:
-    """Whether a state records that a job's bid has ended: nothing about it changes any more."""
+    """Whether a state records that a job's bid has ended."""
     return recorded.get(ENDED) == BID_ENDED
+
+
+def is_told(recorded: Mapping[str, Any]) -> bool:
+    """Whether a state records that a job's bid has ended, and how: then nothing about it can change any more."""
+    return is_finished(recorded) and recorded.get("status") in {outcome.value for outcome in Outcome}

@@ -26,6 +26,8 @@ from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Update, Words
 
+UNREADY_SECONDS = 10.0
+"""How old an answer may be that is recorded for a bid that is not ready."""
 _FIRST_LOSS = 60.0
 """No bid loses its instances sooner, in seconds: auctions are minutes apart, and a loss has a notice of minutes."""
 _AWAITED = frozenset({"paused", "wait_for"})

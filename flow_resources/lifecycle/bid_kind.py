@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from flow_resources.cloud import Launch
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import Identity, Record
+from flow_resources.core.hidden import Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
@@ -20,13 +20,11 @@ from flow_resources.errors import OwnershipError, RejectedError
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
-from flow_resources.lifecycle.placement_check import check_placement
 from flow_resources.lifecycle.quota import Claim
 from flow_resources.lifecycle.resource import Resource, require_name
 
 P = TypeVar("P", bound=PlacementSpec)
 V = TypeVar("V", bound=ClusterSnapshot)
-_UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a bid that is not ready
 
 
 class BidKind(Resource[P, Bid, V]):
@@ -37,10 +35,6 @@ class BidKind(Resource[P, Bid, V]):
     """How messages call one: "cluster"."""
     has_long_script: ClassVar[bool] = False
     """Whether its start-up script is long also where the program's part in it is short."""
-
-    def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
-        """Check against the market, the account and the budget; resolve and pin the region."""
-        check_placement(op, self, found, olds, identity)
 
     def pin_inputs(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
         """Put recorded inputs in the place of the program's, where they mean what stands already."""

@@ -19,9 +19,8 @@ from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.cluster_check import check_adoption, find_adoptable, pin_run_on
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.placement_check import check_placement
 from flow_resources.lifecycle.resource import Update, Words
-
-_UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a cluster that is not ready
 
 
 class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
@@ -43,7 +42,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check also what only a command that runs at every boot can have."""
         cluster_fields.check_boots(found)
-        super().check(op, found, olds, identity)
+        check_placement(op, self, found, olds, identity)
 
     def pin_inputs(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
         """Keep `run_on` as the machines were placed."""
@@ -89,7 +88,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def observe_unready(self, op: Operation, seen: ClusterSnapshot) -> ClusterSnapshot:
         """Return the newest snapshot that can be had."""
         try:
-            return op.cloud.observe(seen.bid.id, op.clock.now() - _UNREADY_SECONDS) or seen
+            return op.cloud.observe(seen.bid.id, op.clock.now() - bids.UNREADY_SECONDS) or seen
         except Exception:  # noqa: BLE001 - the id must be recorded, whatever else goes wrong
             return seen
 

@@ -14,7 +14,7 @@ from flow_resources.core.boots import describe_change
 from flow_resources.core.hidden import JOB_KEY, Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
-from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, recorded, with_events
+from flow_resources.core.job_status import FINISHED, JobSnapshot, is_told, recorded, with_events
 from flow_resources.core.models import Bid, moment_of
 from flow_resources.core.naming import take_apart
 from flow_resources.core.placement_fields import is_unchanged
@@ -27,10 +27,10 @@ from flow_resources.lifecycle.account import require_account
 from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.placement_check import check_placement
 from flow_resources.lifecycle.resource import Update, Words
 from flow_resources.lifecycle.waiting import DEFAULT_SECONDS
 
-_UNREADY_SECONDS = 10.0  # how old an answer may be that is recorded for a job that is not ready
 _LONG_KEY = "fkey_" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"
 _RUN_AGAIN = "to run it again, change `triggers`"
 _CONSENT = (
@@ -62,7 +62,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check also that the machines may have a key, and that a new price tells no outcome."""
         job_fields.check_together(found)
-        super().check(op, found, olds, identity)
+        check_placement(op, self, found, olds, identity)
         with op.collecting_failures(found):
             if is_unchanged(self.fields, found, olds):
                 self._check_price(op, found, olds)
@@ -138,19 +138,21 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         Raises OwnershipError where it is not known which of the two it is.
         """
         for bid in before:
-            outcome = told(op.cloud.placed_price(bid.id), bid.price) if bid.ended else None
-            if outcome is None:
+            placed = op.cloud.placed_price(bid.id) if bid.ended else None
+            outcome, is_known = told(placed, bid.price), placed is not None and bid.price is not None
+            if not bid.ended or (is_known and outcome is None):
                 continue
+            how = outcome.value if outcome else "ended, and how could not be read"
             answer = self._is_run_due(op, spec, bid)
-            if answer is Answer.NOT_KNOWN:
+            if answer is Answer.NOT_KNOWN or (answer is Answer.NO and not is_known):
                 raise OwnershipError(
-                    f"the job ran already and {outcome.value} ({bid.name}, {bid.id}); whether this stack has destroyed "
-                    "it since, so that it is due to run again, could not be found out: nothing was placed",
+                    f"the job ran already and {how} ({bid.name}, {bid.id}); whether it is due to run again, because "
+                    "this stack has destroyed it since, could not be found out: nothing was placed",
                     f"let `pulumi stack export` and `pulumi stack history` work where `pulumi` runs; {_RUN_AGAIN}",
                 )
             if answer is Answer.NO:
                 op.report.progress(
-                    f"{bid.name} ({bid.id}) ran already and {outcome.value}: an earlier, interrupted `up` placed it. "
+                    f"{bid.name} ({bid.id}) ran already and {how}: an earlier, interrupted `up` placed it. "
                     f"It is recorded, and nothing runs; {_RUN_AGAIN}",
                     keep=True,
                 )
@@ -183,7 +185,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
     def observe(self, op: Operation, id_: str, record: Record) -> JobSnapshot | None:
         """Return the job, also one that has ended; None only for one that was never the stack's, and is not there."""
-        if record.identity and is_finished(record.outputs or {}):
+        if record.identity and is_told(record.outputs or {}):
             return self._with_key(op, recorded(id_, record, _key(record)))
         seen = op.cloud.observe(id_, op.fresh_since)
         if seen is None:
@@ -192,7 +194,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> JobSnapshot:
         """Return the job, also one that has ended."""
-        if is_finished(record.outputs or {}):
+        if is_told(record.outputs or {}):
             return recorded(id_, record, _key(record))
         seen = op.cloud.observe_while_waiting(id_, op.fresh_since)
         return _gone(id_, record) if seen is None else self._recalled(op, seen, record)
@@ -200,7 +202,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
     def observe_unready(self, op: Operation, seen: JobSnapshot) -> JobSnapshot:
         """Return the newest snapshot that can be had."""
         try:
-            newest = op.cloud.observe(seen.bid.id, op.clock.now() - _UNREADY_SECONDS)
+            newest = op.cloud.observe(seen.bid.id, op.clock.now() - bids.UNREADY_SECONDS)
             return self._next(op, seen, newest) if newest and not seen.has_ended else seen
         except Exception:  # noqa: BLE001 - the id must be recorded, whatever else goes wrong
             return seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flow_resources.core import money
 from flow_resources.core.hidden import MARK, Identity
@@ -18,16 +18,13 @@ from flow_resources.core.market import (
 from flow_resources.core.naming import Mark, logical_name
 from flow_resources.core.placement_fields import SETUP, is_unchanged
 from flow_resources.lifecycle.bid import describe_bid, launch_of
+from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
 from flow_resources.lifecycle.spelling import keep_spellings
 
-if TYPE_CHECKING:
-    from flow_resources.lifecycle.bid_kind import BidKind
-
-    AnyBidKind = BidKind[Any, Any]
-
+AnyBidKind = BidKind[Any, Any]
 # Inputs up to these sizes always fit: bytes of command and environment, number of mounts and ports. The longest script
 # without any takes 8,100 of the 10,000 characters: with a container, several machines and a signal. Building a script
 # takes tens of milliseconds, so small ones are not built.

@@ -295,6 +295,22 @@ def test_a_job_that_a_person_paused_is_paused(stack: Stack, cloud: FakeMithril) 
     assert stack.preview({"it": job()}) == {"it": "same"}
 
 
+@pytest.mark.parametrize("body", [{"limit_price": None}, {"launch_specification": None}], ids=str)
+def test_an_end_that_could_not_be_read_is_read_by_the_next_refresh(
+    stack: Stack, cloud: FakeMithril, body: dict[str, Any]
+) -> None:
+    """Until then the job has ended, and nothing runs."""
+    stack.up({"it": job()})
+    end_job(cloud, stack.state["it"].id, "succeeded")
+    cloud.faults.add(method="GET", path=r"/v2/spot/bids/bid_\d+$", kind="alter", body=body, times=None)
+    stack.refresh()
+    assert outputs(stack)["status"] == "ended"
+    assert stack.preview({"it": job()}) == {"it": "same"}
+    cloud.faults.clear()
+    stack.refresh()
+    assert (outputs(stack)["status"], outputs(stack)["exit_code"]) == ("succeeded", 0)
+
+
 # -- keys that are left ------------------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,24 @@ def test_where_it_is_not_known_nothing_is_placed(killable: KillableStack, cloud:
     assert len(cloud.live_bids) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [(r"/v2/spot/bids$", {"limit_price": None}), (r"/v2/spot/bids/bid_\d+$", {"launch_specification": None})],
+)
+def test_where_how_it_ended_cannot_be_read_nothing_is_placed(
+    killable: KillableStack, cloud: FakeMithril, path: str, body: dict[str, Any]
+) -> None:
+    """It may have told that it succeeded."""
+    end_job(cloud, lose(killable, cloud), "succeeded")
+    cloud.faults.add(method="GET", path=path, kind="alter", body=body, times=None)
+    with pytest.raises(VerbError, match=r"ran already and ended, and how could not be read.*nothing was placed"):
+        killable.up({"it": job()})
+    assert not cloud.live_bids
+    cloud.faults.clear()
+    killable.up({"it": job()})
+    assert killable.state["it"].outputs["status"] == "succeeded"
+
+
 def test_a_state_that_cannot_be_read_places_nothing(
     killable: KillableStack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:

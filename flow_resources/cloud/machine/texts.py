@@ -20,7 +20,7 @@ _INDENT = re.compile(r"^ +", re.MULTILINE)
 
 @functools.cache
 def wire_text(name: str) -> str:
-    """Return a file without what only readers need: comments, docstrings, annotations, long names, blank lines, indent.
+    """Return a file without what only readers need: comments, docstrings, annotations, long names, indentation.
 
     No file of this folder has a multi-line string that this would change.
     """
