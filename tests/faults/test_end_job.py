@@ -480,3 +480,13 @@ def test_no_key_is_made_that_cannot_be_stored(mithril, install):
     with FullDisk(machine), pytest.raises(EndlessError):
         machine.run("renew")
     assert live_keys(mithril) == before
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_other_keys_of_a_job_are_not_left_because_a_list_failed(status, mithril, install):
+    """After its own key nothing can be revoked: those of other machines would live for weeks."""
+    machine = install(machines=2)
+    mint_key(mithril, mithril.clock.now() + 30 * DAY)
+    mithril.faults.add(method="GET", path=KEYS, status=status, times=2)
+    assert machine.command_ends(0)
+    assert live_keys(mithril) == []
