@@ -86,7 +86,11 @@ class JobSnapshot(ClusterSnapshot):
         if self.has_ended:
             kept = "; its bid is paused, with the machines' disks" if self.kept else ""
             return f"{_ENDINGS[self.status]}{kept}"
-        return super().message
+        # Preempted in between, or before the answer of the service.
+        said = (
+            f"; its machine told that it {self.outcome.value}, and ends the bid when it is up" if self.outcome else ""
+        )
+        return f"{super().message}{said}"
 
     @property
     def progress(self) -> str:
