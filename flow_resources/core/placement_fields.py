@@ -36,6 +36,8 @@ _FULL_NAME = re.compile(r"^[a-z][a-z0-9]*(?:[-._][a-z0-9]+)*\.[0-9]+x$")
 _TYPE_ID = re.compile(r"^it_[A-Za-z0-9_]+$")
 _FAMILY = re.compile(r"^[a-z][a-z0-9-]*$")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# The start-up script ends where it sets one of these.
+_OF_BASH = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
 _PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
@@ -77,6 +79,11 @@ def env(value: Any) -> dict[str, str]:
             bad.append(Invalid("is not a name for an environment variable", "use letters, digits and _", at))
         if not isinstance(variable, (str, Unknown)):
             bad.append(Invalid("must be a string", "put it in quotes", at))
+        elif name in _OF_BASH:
+            bad.append(Invalid("is a variable that bash lets no script set", "set it in the command, with `env`", at))
+        elif name == "PATH" and not isinstance(variable, Unknown) and "/usr/bin" not in variable.split(":"):
+            rule = "must have /usr/bin, where the start-up script finds its programs"
+            bad.append(Invalid(rule, "no other variable is put into it; or set it in the command", at))
     if bad:
         raise InvalidParts(bad)
     return dict(value)

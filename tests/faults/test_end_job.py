@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -27,7 +28,7 @@ from faults.job_lives import (
     request,
 )
 from faults.job_lives import live as live_on
-from support.job_machine import SCRIPT, JobMachine
+from support.job_machine import SCRIPT, EndlessError, JobMachine
 
 from flow_resources.core import money
 from flow_resources.core.job_outcome import Outcome, told
@@ -421,3 +422,71 @@ def test_a_process_that_was_killed_is_started_again(tmp_path):
         log, _ = last.communicate(timeout=60)
         assert (last.returncode, live_keys(cloud)) == (0, [])
         assert NAME in log
+
+
+class FullDisk:
+    """A disk on which nothing can be written, once it is full."""
+
+    def __init__(self, machine):
+        self.machine, self.fsync = machine, os.fsync
+
+    def __enter__(self):
+        def full(_file):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        os.fsync = full
+
+    def __exit__(self, *_):
+        os.fsync = self.fsync
+
+
+@pytest.mark.parametrize(("code", "on_failure"), [(0, "release"), (3, "release"), (3, "keep")])
+def test_a_job_that_has_filled_its_disk_ends_all_the_same(code, on_failure, mithril, install):
+    """Nothing can be noted, and the bid would be paid for until somebody looks."""
+    machine = install(on_failure=on_failure)
+    with FullDisk(machine):
+        assert machine.command_ends(code)
+    [bid] = machine.bids
+    assert bid["status"] == ("Paused" if on_failure == "keep" else "Terminated")
+    assert outcome(bid) is (Outcome.FAILED if code else Outcome.SUCCEEDED)
+    assert live_keys(mithril) == []
+
+
+def test_a_time_limit_ends_a_job_that_has_filled_its_disk(mithril, install):
+    """The same of the other that notes an end."""
+    machine = install(max_run_seconds=3600)
+    machine.write("started-at", mithril.clock.now())
+    with FullDisk(machine):
+        assert machine.run("deadline")
+    [bid] = machine.bids
+    assert (bid["status"], outcome(bid)) == ("Terminated", Outcome.FAILED)
+    assert machine.command_stops == 1
+    assert live_keys(mithril) == []
+
+
+def test_room_for_the_note_of_an_end_is_set_aside(install):
+    """And used when there is no other: a later boot must know of the end."""
+    machine = install()
+    (machine.disk / "room").write_bytes(b"0" * 100)
+    assert machine.command_ends(3)
+    assert (machine.disk / "room").stat().st_size == 0
+    assert machine.read("job-exit")["code"] == 3
+
+
+def test_no_key_is_made_that_cannot_be_stored(mithril, install):
+    """Each try would make one, and on several machines they stay until they expire."""
+    machine = install(days=3.0, machines=2)
+    before = live_keys(mithril)
+    with FullDisk(machine), pytest.raises(EndlessError):
+        machine.run("renew")
+    assert live_keys(mithril) == before
+
+
+@pytest.mark.parametrize("status", [500, 429])
+def test_other_keys_of_a_job_are_not_left_because_a_list_failed(status, mithril, install):
+    """After its own key nothing can be revoked: those of other machines would live for weeks."""
+    machine = install(machines=2)
+    mint_key(mithril, mithril.clock.now() + 30 * DAY)
+    mithril.faults.add(method="GET", path=KEYS, status=status, times=2)
+    assert machine.command_ends(0)
+    assert live_keys(mithril) == []

@@ -59,7 +59,7 @@ def test_the_command_runs_once_at_each_of_three_boots_and_all_is_as_it_was(
     follower.container_image = image
     bid, data = declared(stack, command=LIFE, env=ENV, **({"image": image} if image else {}))
     [machine] = follower.wait_until_up(bid)
-    count = "docker exec main pgrep -c -x sleep" if image else "pgrep -c -x sleep"
+    count = f"{'docker exec main ' if image else ''}pgrep -c -x -f 'sleep infinity'"
     log = (lambda: machine.run("docker logs main 2>&1", check=False)) if image else (lambda: machine.read(LOG))
     said = f"root in {'/' if image else '/workspace'}, data mounted"
     machine.wait_for(lambda: log().count(said) == 1)

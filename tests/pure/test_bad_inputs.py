@@ -218,6 +218,8 @@ BAD_CLUSTERS = [
         "letters, digits",
     ),
     row("env-name-equals", {"env": {f"A={CANARY}": ""}}, "env.A", "is not a name for an environment variable"),
+    row("env-of-bash", {"env": {"UID": CANARY}}, "env.UID", "is a variable that bash lets no script set"),
+    row("env-path", {"env": {"PATH": f"/{CANARY}:$PATH"}}, "env.PATH", "must have /usr/bin, where the start-up script"),
     row("env-name-dash", {"env": {"MY-KEY": CANARY}}, "env.MY-KEY", "is not a name for an environment variable"),
     row("env-name-line-break", {"env": {"A\nB": CANARY}}, "env.A B", "is not a name for an environment variable"),
     row("ports-number", {"ports": 8080.0}, "ports", "must be a list of port numbers", "got 8080"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pulumi import FileAsset
 
 from flow_resources.core import naming
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
@@ -50,6 +51,12 @@ def failures(**changes: Any) -> dict[str, str]:
             {"triggers": {"__problem": "hold a secret"}},
             "triggers",
             ("triggers hold a secret: ", "pass a version, or a hash"),
+        ),
+        pytest.param(  # the text of the object, which would be the test's name, is another one in each process
+            {"triggers": {"a": [1.0, FileAsset("x")]}},
+            "triggers.a[1]",
+            ("must be a string", "pass a hash of a file"),
+            id="triggers that hold a file",
         ),
         ({"preemption_signal": "SIGKILL"}, "preemption_signal", ("must be", "SIGUSR1")),
         ({"preemption_signal": "USR1"}, "preemption_signal", ("must be", "got 'USR1'")),

@@ -52,6 +52,14 @@ def test_the_status_of_a_job(job: JobSnapshot, status: str) -> None:
     assert job.message
 
 
+@pytest.mark.parametrize(("price", "told"), [("9.99", "succeeded"), ("9.98", "failed"), ("9.97", None), ("10.0", None)])
+def test_what_was_told_of_a_bid_that_lives_is_said(price: str, told: str | None) -> None:
+    """It lost its machine between the two: without that it looks like work that waits to go on."""
+    message = seen("Open", price, history=("Allocated", "Preempted")).message
+    said = f"; its machine told that it {told}, and ends the bid when it is up" if told else ""
+    assert message == f"preempted, waiting in the auction{said}"
+
+
 @pytest.mark.parametrize(
     ("job", "goals"),
     [

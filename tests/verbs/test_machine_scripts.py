@@ -90,7 +90,7 @@ def test_the_sections_that_are_replaced_are_still_there(write) -> None:
     """Else the command would run twice at the first boot, or not at all later."""
     builder = sections.ScriptBuilder()
     names = {section.name: section for section in builder.sections}
-    ours = (sections.Header(builder.template_engine), sections.Environment(), sections.Container())
+    ours = (sections.Header(builder.template_engine, launch()), sections.Environment(), sections.Container())
     for section in (*ours, sections.Install(launch(), Boot())):
         assert section.name in names, f"the SDK has no section {section.name!r} any more"
         assert section.priority == names[section.name].priority
@@ -104,7 +104,7 @@ def test_nothing_of_the_sdk_runs_the_command_at_once(write) -> None:
         assert "train.py" not in outside
         assert "docker run -d" not in text
         assert "user_startup.sh" not in text
-        assert text.count("systemctl start flow-command") == 1
+        assert text.splitlines().count("systemctl start flow-command") == 1
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,30 @@ def test_launches_in_many_threads_do_not_mix(write) -> None:
 
 
 # -- what is installed -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "mode"),
+    [
+        (launch(), "process"),
+        (launch(boot=Boot("always")), "mixed"),
+        (launch(boot=Boot("on_failure")), "mixed"),
+        (launch(job_end=JOB), "mixed"),
+    ],
+    ids=["never", "always", "on_failure", "job"],
+)
+def test_what_is_left_in_the_background_ends_where_a_second_run_can_follow(write, one: Launch, mode: str) -> None:
+    """Else it would run beside it; of a command that never runs again at this boot it goes on."""
+    assert f"\nKillMode={mode}\n" in installed(unpacked(write(one)))["flow-command.new"]
+
+
+def test_what_ends_a_job_is_there_before_anything_that_can_fail(write) -> None:
+    """A mount, for example: its time limit holds meanwhile. A script that runs again keeps a key that was renewed."""
+    text = unpacked(write(launch(job_end=JOB, volumes=VOLUMES)))
+    start = text.index("systemctl start flow-command@deadline.service flow-command@renew.service\n")
+    assert max(text.index(f"cat >{name}") for name in ("job.json", "end_job.py")) < start
+    assert start < text.index("Starting Mithril instance initialization")
+    assert "[ -s job.json ] ||\ncat >job.json" in text
 
 
 def test_without_boot_the_script_is_the_sdks(write, stack: Stack) -> None:

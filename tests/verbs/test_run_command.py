@@ -176,6 +176,14 @@ def test_an_environment_of_nothing_is_one(runner: Runner) -> None:
     assert f"ran in {runner.root}/workspace" in runner.logged()
 
 
+def test_without_its_folder_a_command_does_not_run_in_that_of_the_script(runner: Runner) -> None:
+    """What it wrote there could be one of the script's files."""
+    (runner.root / "workspace").rmdir()
+    runner.command("pwd")
+    assert runner.run() == 0
+    assert "/" in runner.logged().splitlines()
+
+
 @pytest.mark.parametrize(("text", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("exec /none", 127)])
 def test_the_exit_code_is_the_commands(runner: Runner, text: str, code: int) -> None:
     """For the unit, which restarts by it, and in the file that the SDK's tools read."""
@@ -536,6 +544,44 @@ def test_an_exit_while_a_notice_stands_is_no_end_of_a_job(runner: Runner) -> Non
     assert process.wait(PATIENCE) == 0
     assert runner.logged().count("life") == 2
     assert "end_job exited 0" in runner.logged()
+
+
+@pytest.mark.parametrize("signal_name", ["SIGUSR1", None])
+def test_a_notice_that_is_withdrawn_while_the_command_saves_is_no_end_of_a_job(
+    runner: Runner, signal_name: str | None
+) -> None:
+    """It exits because of the notice, with 0, and its work is not done; without a signal it can have read the file."""
+    make_job(runner)
+    runner.command(
+        f"echo life; if [ -e {runner.root}/once ]; then exit 0; fi; touch {runner.root}/once\n"
+        f"until [ -e {runner.notice_file} ]; do sleep 0.1; done; echo saves\n"
+        f"while [ -e {runner.notice_file} ]; do sleep 0.1; done; sleep 2; echo saved"
+    )
+    process = runner.start(*([signal_name] if signal_name else []))
+    runner.wait_for_log("life")
+    runner.notice()
+    runner.wait_for_log("saves")
+    runner.while_it_looks()
+    runner.notice_file.unlink()
+    assert process.wait(PATIENCE) == 0
+    assert runner.logged().count("life") == 2
+    assert runner.logged().count("end_job exited 0") == 1
+
+
+def test_a_job_that_goes_on_after_a_notice_that_was_withdrawn_ends_once(runner: Runner) -> None:
+    """When the time that the notice named has passed, an end is its own."""
+    make_job(runner)
+    runner.command(f"echo life; until [ -e {runner.root}/go ]; do sleep 0.1; done; exit 3")
+    process = runner.start("SIGUSR1")
+    runner.wait_for_log("life")
+    runner.notice(timedelta(seconds=2))
+    runner.while_it_looks()
+    runner.notice_file.unlink()
+    time.sleep(3)
+    (runner.root / "go").touch()
+    assert process.wait(PATIENCE) == 0
+    assert runner.logged().count("life") == 1
+    assert "end_job exited 3" in runner.logged()
 
 
 def test_a_power_off_after_that_reports_nothing(runner: Runner) -> None:

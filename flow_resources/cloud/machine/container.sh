@@ -21,9 +21,9 @@ run() {
             if ((++attempts > 60)); then code=126; return; fi
             sleep 5
         done
-        docker wait main >code &
+        docker wait main >/var/run/flow-command-code &
         await $!
-        read code <code
+        read code </var/run/flow-command-code
     done
 }
 

@@ -9,7 +9,7 @@ Each can be killed at any line and started again. They read `job.json` in FLOW_C
 writes: api_url, project, task_name, placed_cents, on_failure ("release" or "keep"), max_run_seconds, key, key_id (null
 for a key that is not the job's own), key_name, key_expires_at, and machines, the number of machines of the bid; and
 `rank`, the number of this machine, 0 without the file. They write `job-exit`, how the job ended, which never changes;
-`started-at`; `job-paused`; and after a renewal `job.json`.
+`started-at`; `job-paused`; and after a renewal `job.json`. `room` is what they empty where the disk can be full.
 
 The outcome is told by the bid's limit price, which stays on an ended bid (core/job_outcome.py): the placed price less a
 cent is success, less two cents is failure. The price is never raised. After each change the bid is read again, so a
@@ -70,10 +70,23 @@ def store(name: str, value: Any) -> None:
     os.fsync(os.open(".", 0))
 
 
-def note_end(code: int | None) -> None:
-    """Note how the job ended, unless that is noted: of the command and the time limit, the first one counts."""
+def note(name: str, value: Any) -> None:
+    """Write a file where that can be; a command can have filled the disk. `room` was set aside for that."""
+    try:
+        open("room", "w").close()
+        store(name, value)
+    except OSError as error:
+        log(name, error)  # the bid ends all the same; a next boot would not know of the end
+
+
+def note_end(code: int | None) -> Any:
+    """Note how the job ended, unless that is noted: of the command and the time limit, the first one counts.
+
+    Return its exit code.
+    """
     if not load("job-exit"):
-        store("job-exit", {"code": code, "at": time.time()})
+        note("job-exit", {"code": code, "at": time.time()})
+    return (load("job-exit") or {"code": code})["code"]
 
 
 def call(method: str, target: str, body: Any = None) -> tuple[int, Any, float]:
@@ -101,7 +114,7 @@ def service_time() -> Any:
 def read_keys(job: dict[str, Any]) -> tuple[list[str], float]:
     """Return the live keys of the job but the present one, as far as the service lists them, and its time."""
     status, keys, now = call("GET", "/v2/api-keys")
-    if status != 200:
+    if status in (401, 403):  # another error is one here, too: its answer is no list
         keys = []
     mine = [key["fid"] for key in keys if key["name"] == job["key_name"] and not key["deactivated_at"]]
     return [key for key in mine if key != job["key_id"]], now
@@ -136,7 +149,7 @@ def end(failed: bool, tries: list[int]) -> Any:
         if not failed or job["on_failure"] == "release":
             call("DELETE", target)
         elif bid["status"] == "Paused" or call("PATCH", target, {"paused": True})[0] == 200:
-            store("job-paused", True)
+            note("job-paused", True)
             if bid["status"] == "Paused":
                 return True
     return False
@@ -151,20 +164,24 @@ def revoke() -> bool:
     return status in (204, 401, 404)
 
 
-def report() -> None:
+def finish(code: int | None) -> None:
     """Tell the outcome, end or pause the bid, revoke the key: each only after the one before."""
     # Whoever resumes a paused bid looks at its disk: it is not paused again.
     if not load("job-paused"):
-        failed, tries = load("job-exit")["code"] != 0, [0] * 8
-        retry(lambda: end(failed, tries))
+        tries = [0] * 8
+        retry(lambda: end(code != 0, tries))
     if load("job.json")["key_id"]:
         retry(revoke)
 
 
+def report() -> None:
+    """Report the end that is noted."""
+    finish(load("job-exit")["code"])
+
+
 def exited(code: str) -> None:
     """Note the exit code before any request; report."""
-    note_end(int(code))
-    report()
+    finish(note_end(int(code)))
 
 
 def deadline() -> None:
@@ -176,10 +193,9 @@ def deadline() -> None:
         store("started-at", service_time())
     while (left := load("started-at") + load("job.json")["max_run_seconds"] - service_time()) > 0 or load("rank"):
         time.sleep(min(left, 3600) if left > 0 else 60)
-    note_end(None)
-    if load("job-exit")["code"] is None:
+    if note_end(None) is None:
         os.system("timeout 150 systemctl stop flow-command")
-        report()
+        finish(None)
 
 
 def renew_key() -> bool:
@@ -196,6 +212,7 @@ def renew_key() -> bool:
             call("DELETE", "/v2/api-keys/" + key)
     if now < job["key_expires_at"] - 7 * DAY:
         return True
+    store("job.json", job)  # a full disk could not keep the new key, and each try would make one
     expires = int(now) + 30 * DAY
     text = time.strftime("%FT%TZ", time.gmtime(expires))
     key = call("POST", "/v2/api-keys", {"name": job["key_name"], "expires_at": text})[1]

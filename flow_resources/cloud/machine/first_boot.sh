@@ -9,6 +9,13 @@ Wants=network-online.target
 [Service]
 Environment=HOME=/root USER=root
 ExecStart=/bin/bash /var/lib/flow-command/script
+Restart=on-failure
+RestartSec=30
 EOF
 ln -sf ../flow-command-setup.service /etc/systemd/system/multi-user.target.wants/
+{{job}}
 sync
+systemctl daemon-reload
+# It does so too where the rest fails, because a volume's server is late for example; after the rest it does nothing.
+trap 'systemctl start flow-command-setup' EXIT
+{{start}}

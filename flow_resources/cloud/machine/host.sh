@@ -5,7 +5,7 @@ main_process() {
 
 # Run it to its end; `code` is its exit code.
 run() {
-    exec env -i bash -c '. ./variables; cd /workspace; exec /var/lib/flow-command/command' &
+    exec env -i bash -c '. ./variables; cd /workspace || cd /; exec /var/lib/flow-command/command' &
     echo $! >/var/run/flow-user-workload.pid
     await $!
     # What it has started can outlive it, and saves its work.

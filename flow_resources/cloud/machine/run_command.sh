@@ -16,6 +16,8 @@
 cd /var/lib/flow-command
 signal=$1
 notice_file=/opt/mithril/MITHRIL_SIGNAL.yml
+# When the last notice ends that has stood while the command runs; 0: none has. In memory: the disk can be full.
+noticed=/var/run/flow-command-noticed
 
 # Print when the notice that stands ends, in seconds; nothing where none stands. The file of an earlier boot can be there
 # still: its end has passed. Without a readable end a notice stands for ten minutes, twice as long as the service's do.
@@ -41,16 +43,17 @@ tell() {
     fi
 }
 
-# Tell the command of each notice, once; again of one that was withdrawn and came back. A command that does not catch
-# the signal yet is told later.
+# Note the notices, and tell the command of each one, once; again of one that was withdrawn and came back. A command that
+# does not catch the signal yet is told later.
 watch() {
     told=
     while sleep 0.5; do
         end=
         if [ -e $notice_file ]; then end=$(notice); fi
+        if [ "$end" ]; then echo $end >$noticed; fi
         if [ -z "$end" ]; then
             told=
-        elif [ $end != "$told" ] && pids=$(tell $(kill -l $signal) $(main_process)) && [ "$pids" ]; then
+        elif [ "$signal" ] && [ $end != "$told" ] && pids=$(tell $(kill -l $signal) $(main_process)) && [ "$pids" ]; then
             told=$end
             echo "[flow-command] preemption: $signal sent to" $pids
         fi
@@ -61,10 +64,10 @@ watch() {
 # interrupts `wait`.
 await() {
     process=$1
-    if [ "$signal" ]; then watch & fi
+    watch &
     watcher=$!
     while wait $process; code=$?; kill -0 $process; do :; done
-    if [ "$signal" ]; then kill $watcher; wait $watcher; fi
+    kill $watcher; wait $watcher
     process=
 } 2>/dev/null
 
@@ -75,7 +78,7 @@ end_job() {
     pause=5
     until python3 end_job.py "$@"; do
         sleep $pause
-        ((pause *= 2))
+        ((pause += pause > 300 ? 0 : pause))
     done
     exit 0
 }
@@ -99,14 +102,16 @@ until env -i bash -c '. ./environment; . ./nodes; echo ${NODE_RANK:-0} >rank; ex
 while :; do
     while [ "$(notice)" ]; do sleep 1; done
     rm -f /var/lib/flow/workload-exit
+    echo 0 >$noticed
     code=
     run
     if [ "$is_stopping" ]; then exit 0; fi
     printf "EXIT_CODE=$code\nEXITED_AT=$(date -u +%FT%TZ)\n" >/var/lib/flow/workload-exit
     echo "[flow-command] ended with exit code $code"
     if [ ! -e job.json ]; then exit $code; fi
-    # A job that ends while a notice stands has not ended: it saved its work, and runs again.
-    if [ -z "$(notice)" ]; then
+    # A job that ends while a notice stands has not ended: it saved its work, and runs again. The notice can have been
+    # withdrawn while it saved: until the time that it named, the end is taken for that.
+    if [ -z "$(notice)" ] && (($(<$noticed) + 0 <= $(date +%s))); then
         if [ $(<rank) != 0 ]; then exit 0; fi
         end_job exited $code
     fi

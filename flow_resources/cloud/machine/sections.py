@@ -41,7 +41,8 @@ _RUN_BEGIN = "docker rm -f main"
 _SLURM = "_FLOW_WITH_SLURM"
 _UNITS = "/etc/systemd/system"
 _ON_FAILURE = "on-failure"
-_RESTARTS = {"never": "no", "on_failure": _ON_FAILURE, "always": "always"}
+_NEVER = "no"
+_RESTARTS = {"never": _NEVER, "on_failure": _ON_FAILURE, "always": "always"}
 # The first branch is that for apt-get or systemctl. The lines of a branch end at the next one's.
 _OTHER_SYSTEMS = re.compile(
     r"^ *elif command -v (?:dnf|yum|apk|zypper|pacman|service) .*; then\n(?:(?! *(?:elif|else|fi)\b).*\n)+",
@@ -76,7 +77,12 @@ class ScriptBuilder(MithrilStartupScriptBuilder):  # type: ignore[misc]
         launch = _LAUNCH.get()
         if launch.boot is None:
             return super().build(config, issue_node_key=issue_node_key)
-        ours: list[Any] = [Header(self.template_engine), Environment(), Container(), Install(launch, launch.boot)]
+        ours: list[Any] = [
+            Header(self.template_engine, launch),
+            Environment(),
+            Container(),
+            Install(launch, launch.boot),
+        ]
         names = {"completion", *(section.name for section in ours)}
         writer = copy.copy(self)
         writer.sections = [*(section for section in self.sections if section.name not in names), *ours]
@@ -101,12 +107,26 @@ class AsItIs:
 
 
 class Header(HeaderSection):  # type: ignore[misc]
-    """The SDK's header, which can take minutes, after what lets the next boot run the script again."""
+    """The SDK's header, which can take minutes, after what runs the script again where it does not come to its end."""
+
+    def __init__(self, engine: Any, launch: Launch) -> None:
+        super().__init__(engine)
+        self._launch = launch
 
     def generate(self, context: ScriptContext) -> str:
         """Return its text."""
         text = _for_ubuntu(super().generate(context))
-        return _replaced(text, _HEADER_END, _HEADER_END + wire_text("first_boot.sh") + "\n")
+        install, start = "", ""
+        if job := self._launch.job_end:
+            install = filled(
+                "job.sh",
+                job_file=write_file("job.json", job_file(self._launch, job)),
+                end_job=write_file("end_job.py", wire_text("end_job.py")),
+                unit=write_file(f"{_UNITS}/flow-command@.service", wire_text("job.service")),
+            )
+            if works := _works(job):
+                start = f"systemctl start {works}"
+        return _replaced(text, _HEADER_END, f"{_HEADER_END}{filled('first_boot.sh', job=install, start=start)}\n")
 
 
 class Environment(MultinodeSection):  # type: ignore[misc]
@@ -158,16 +178,16 @@ class Install(UserScriptSection):  # type: ignore[misc]
         """Return its text."""
         files, units, wants = list[str](), list[str](), ""
         if job := self._launch.job_end:
-            files.append(write_file("job.json", job_file(self._launch, job)))
-            files.append(write_file("end_job.py", wire_text("end_job.py")))
-            units.append(write_file(f"{_UNITS}/flow-command@.service", wire_text("job.service")))
-            wants = "Wants=" + " ".join(f"flow-command@{work}.service" for work in _works(job))
+            wants = f"Wants={_works(job)}"
         work = wire_text("container.sh" if context.docker_image else "host.sh")
         files.append(write_file("run_command.sh", filled("run_command.sh", work=work)))
         if context.user_script:
             files += [write_file("command", _executable(context.user_script)), "chmod 700 command"]
         restart = _ON_FAILURE if job else _RESTARTS[self._boot.restart]
-        unit = filled("command.service", signal=self._boot.preemption_signal or "", restart=restart, wants=wants)
+        # What such a command has left in the background goes on, as after a script of the SDK; nothing runs twice.
+        kill_mode = "process" if restart == _NEVER else "mixed"
+        signal = self._boot.preemption_signal or ""
+        unit = filled("command.service", signal=signal, restart=restart, kill_mode=kill_mode, wants=wants)
         units.append(write_file(f"{_UNITS}/flow-command.new", unit))
         mounts = " ".join(str(volume["mount_path"]) for volume in context.volumes)
         return filled("install.sh", files="\n".join(files), mounts=mounts, units="\n".join(units))
@@ -191,10 +211,10 @@ def job_file(launch: Launch, job: JobEnd) -> str:
     return json.dumps(values, separators=(",", ":"))
 
 
-def _works(job: JobEnd) -> list[str]:
-    """Return the commands of `end_job.py` that run beside the job's command."""
+def _works(job: JobEnd) -> str:
+    """Return the units of what `end_job.py` does beside the job's command."""
     works = {"deadline": job.max_run_seconds is not None, "renew": job.key_id is not None}
-    return [work for work, is_needed in works.items() if is_needed]
+    return " ".join(f"flow-command@{work}.service" for work, is_needed in works.items() if is_needed)
 
 
 def _executable(script: str) -> str:
