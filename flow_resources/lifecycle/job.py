@@ -204,7 +204,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if seen is None and not record.identity:
             return None
         job = self._recalled(op, seen, record) if seen else _gone(id_, record)
-        op.ledger.note_end(id_, has_ended=job.has_ended)
+        op.ledger.note_end(id_, has_ended=job.has_ended and not job.is_resumed)
         return self._with_key(op, job)
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> JobSnapshot:

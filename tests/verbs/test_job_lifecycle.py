@@ -707,7 +707,7 @@ def test_a_kept_job_that_a_person_resumed_counts_again(stack: Stack, cloud: Fake
     cloud.update_bid(id_, paused=False)
     with pytest.raises(CheckError, match="exceeds the stack's budget"):
         stack.up({**kept, "two": job()}, refresh=True)
-    assert outputs(stack, "one")["status"] in ("starting", "running", "pending")
+    assert outputs(stack, "one")["status_message"] == "failed; its bid was resumed, and its machines are billed"
     cloud.terminate(id_)
     stack.up({**kept, "two": job()}, refresh=True)
     assert outputs(stack, "one")["status"] == "failed"
