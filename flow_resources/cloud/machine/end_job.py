@@ -130,7 +130,7 @@ def end(failed: bool, tries: list[int]) -> Any:
         if not live:
             return bids  # a bid that no list shows has not ended
         if len(live) > 1:
-            log("None is ended: several live bids have the job's name.")
+            log("several live bids have the job's name")
             return False
         bid = live[0]
         target = "/v2/spot/bids/" + bid["fid"]

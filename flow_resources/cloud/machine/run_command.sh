@@ -50,10 +50,9 @@ watch() {
     while sleep 0.5; do
         end=
         if [ -e $notice_file ]; then end=$(notice); fi
-        if [ "$end" ]; then echo $end >$noticed; fi
-        if [ -z "$end" ]; then
-            told=
-        elif [ "$signal" ] && [ $end != "$told" ] && pids=$(tell $(kill -l $signal) $(main_process)) && [ "$pids" ]; then
+        if [ -z "$end" ]; then told=; continue; fi
+        echo $end >$noticed
+        if [ "$signal" ] && [ $end != "$told" ] && pids=$(tell $(kill -l $signal) $(main_process)) && [ "$pids" ]; then
             told=$end
             echo "[flow-command] preemption: $signal sent to" $pids
         fi
