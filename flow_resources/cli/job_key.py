@@ -15,6 +15,7 @@ from flow_resources.cli.kind import SweptKind
 from flow_resources.core.models import Bid, JobKey, Named
 from flow_resources.core.naming import is_key_name, key_name_of
 from flow_resources.errors import UnavailableError
+from flow_resources.lifecycle.job import JOB
 from flow_resources.lifecycle.operation import Operation
 
 
@@ -63,7 +64,7 @@ class JobKeyKind(SweptKind[ListedKey]):
         """List the keys first and the bids after them: a bid is placed after its key is made."""
         project = op.cloud.project().id
         keys = [key for key in op.cloud.job_keys() if is_key_name(key.name, project)]
-        bids = op.cloud.live_bids(op.clock.now()).values() if keys else ()
+        bids = JOB.list_all(op) if keys else ()
         by_key = {key_name_of(bid.name, project): bid for bid in bids}
         nameless = next((bid.id for bid in bids if not bid.name_is_known), "")
         return [ListedKey(key, by_key.get(key.name), nameless) for key in keys]

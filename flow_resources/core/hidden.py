@@ -24,7 +24,7 @@ TIMEOUT = "__timeout"
 # value.
 MARK, SERVICE, UNREADY, NAMED, CREATE_ID = "__mark", "__service", "__unready", "__named", "__create_id"
 INPUTS = "__inputs"
-# Of a job: it has ended, and how its bid is; an API key that was made for it may be live.
+# Of a job: it has ended, and how its bid is; an API key of it may be live, and the user who made that, or true.
 ENDED, JOB_KEY = "__ended", "__job_key"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flow_resources.core.cluster_fields import argument
-from flow_resources.core.inputs import Change, Checked, Field, Invalid, check, each, one_of
+from flow_resources.core.inputs import (
+    Change,
+    Checked,
+    Field,
+    Invalid,
+    InvalidParts,
+    Unknown,
+    check,
+    each,
+    one_of,
+)
 from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP
 
 WAIT_FOR = ("placed", "allocated", "running", "ended")  # weakest first
@@ -65,7 +75,21 @@ def triggers(value: Any) -> Any:
         )
     if not isinstance(value, (Mapping, list)):
         raise Invalid("must be a mapping or a list", "put the value into brackets")
+    if bad := [*_not_plain(value)]:
+        raise InvalidParts(bad)
     return value
+
+
+def _not_plain(value: Any, at: str = "") -> Iterator[Invalid]:
+    """Yield the parts that no name can be made of: files, archives."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _not_plain(item, f"{at}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _not_plain(item, f"{at}[{index}]")
+    elif value is not None and not isinstance(value, (str, int, float, Unknown)):
+        yield Invalid("must be a string, a number, True, False, or made of these", "pass a hash of a file", at)
 
 
 def api_key(value: Any) -> str:

@@ -135,14 +135,14 @@ def outputs(snapshot: JobSnapshot) -> dict[str, Any]:
         if snapshot.status == "succeeded":
             result["exit_code"] = 0
     if snapshot.key is not Answer.NO:
-        result[JOB_KEY] = True
+        result[JOB_KEY] = snapshot.bid.created_by or True
     return result
 
 
 def recorded(id_: str, record: Record, key: Answer) -> JobSnapshot:
     """Return a job that has ended as the state records it, where the service has no more to tell."""
     known = record.outputs or {}
-    status = record.text("status")
+    status, created_by = record.text("status"), known.get(JOB_KEY)
     bid = Bid(
         id=id_,
         name=record.name or "",
@@ -155,6 +155,7 @@ def recorded(id_: str, record: Record, key: Answer) -> JobSnapshot:
         instances=(),
         volumes=tuple(known["volume_ids"]) if known.get("volume_ids") is not None else None,
         created_at=record.text("created_at") or "",
+        created_by=created_by if isinstance(created_by, str) else "",
     )
     return JobSnapshot(
         bid,

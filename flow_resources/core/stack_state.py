@@ -9,6 +9,7 @@ or delete depends on it.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,6 +36,8 @@ class StackState:
     """API URL and project of its resources."""
     owned: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     """By URN, id and region of what the stack owns of this package, but for what is deleted or waits for it."""
+    interrupted: frozenset[str] = frozenset()
+    """The URNs that an `up` is creating, and an earlier one was creating when it died: Pulumi keeps both."""
 
     @property
     def marks(self) -> frozenset[str]:
@@ -76,8 +79,9 @@ def read_state(export: Any) -> StackState:
             places.add((service, _text(outputs, "project") or ""))
         if mark and not (resource.get("delete") or resource.get("pendingReplacement")):
             owned[str(resource["urn"])] = (_text(resource, "id") or "", _text(outputs, "region"))
-    making = {str(resource["urn"]) for resource, operation in interrupted if operation == "creating"}
-    return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned)
+    making = Counter(str(resource["urn"]) for resource, operation in interrupted if operation == "creating")
+    twice = frozenset(urn for urn, count in making.items() if count > 1)
+    return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned, twice)
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,16 @@ class PastUpdate:
 
     started_at: datetime | None
     """None where the history does not say."""
+    ended_at: datetime | None
     deletes: bool
     """Whether it deleted anything, for a replacement too."""
+    has_failed: bool
+
+    def contains(self, moment: datetime, grain: timedelta) -> bool:
+        """Whether something that was made at a moment can have been made by it."""
+        if self.started_at is None or self.started_at - grain > moment:
+            return False
+        return self.ended_at is None or moment <= self.ended_at + grain
 
 
 def read_history(rows: Any) -> list[PastUpdate]:
@@ -96,22 +108,35 @@ def read_history(rows: Any) -> list[PastUpdate]:
         raise ValueError("it is not a list")  # noqa: TRY004 - as above
     updates = [_mapping(row, "a row of it") for row in rows]
     return [
-        PastUpdate(moment_of(_text(row, "startTime")), _deletes(row.get("resourceChanges") or {}))
+        PastUpdate(
+            moment_of(_text(row, "startTime")),
+            moment_of(_text(row, "endTime")),
+            _deletes(row),
+            row.get("result") == "failed",
+        )
         for row in updates
         if row.get("result") not in ("in-progress", "not-started")  # of this very operation, the ledger knows more
     ]
 
 
-def _deletes(changes: Any) -> bool:
-    changed = _mapping(changes, "its changes")
+def _deletes(row: Mapping[str, Any]) -> bool:
+    changed = _mapping(row.get("resourceChanges") or {}, "its changes")
+    if row.get("kind") == "refresh":  # it only tells what was gone
+        return False
     return any(count and ("delete" in change or "replace" in change) for change, count in changed.items())
 
 
-def is_deleted_since(updates: Sequence[PastUpdate], moment: datetime, grain: timedelta, *, is_whole: bool) -> Answer:
-    """Whether an update that began after a moment deleted anything; `grain` is how exact times are.
+def is_deleted_since(
+    updates: Sequence[PastUpdate], moment: datetime, grain: timedelta, *, is_whole: bool, is_interrupted: bool
+) -> Answer:
+    """Whether something that no state records was deleted since it was created at a moment, or never recorded.
 
-    The update in which something was created cannot have deleted it, whatever else it deleted. `is_whole`: whether the
-    history reaches back to the stack's first update; else it answers no only where it reaches back to the moment.
+    `grain` is how exact times are. Yes: an update that began after the moment deleted something. (The one in which
+    something was created cannot have deleted it, whatever else it deleted.) No: the update that created it cannot have
+    recorded it. It failed, or it died, which is in no history but in the state: `is_interrupted`. Neither is known of
+    what a stack of the same name made that was removed since, nor of what a `destroy` deleted that died. `is_whole`:
+    whether the history reaches back to the stack's first update; else it answers no only where it reaches back to the
+    moment.
     """
     answers = [Answer.of(None if one.started_at is None else one.started_at > moment) for one in updates if one.deletes]
     near = [one for one in updates if one.deletes and one.started_at and abs(one.started_at - moment) <= grain]
@@ -120,7 +145,9 @@ def is_deleted_since(updates: Sequence[PastUpdate], moment: datetime, grain: tim
     if Answer.YES in answers:
         return Answer.YES
     reaches_back = is_whole or any(one.started_at and one.started_at < moment - grain for one in updates)
-    return Answer.of(False if reaches_back else None)
+    creating = [one for one in updates if one.contains(moment, grain)]
+    is_lost = any(one.has_failed for one in creating) or (is_interrupted and not creating)
+    return Answer.of(False if reaches_back and is_lost else None)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             elif "machine_api_key" not in found.inputs and not op.settings.allows_job_keys():
                 found.fail("machine_api_key", _CONSENT, remedy="`pulumi config set flow:allowJobKeys true`, or set it")
         limit, hours = op.create_timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
-        if found.known("wait_for") == "ended" and hours and limit < hours * 3600:
+        waits = found.known("wait_for") == "ended" and self.may_cost(op, found, olds)
+        if waits and hours and limit < hours * 3600:
             op.warn_once(
                 f"wait_for='ended' waits for {limit / 60:g} minutes, and the job may run for {hours:g} hours: an `up` "
                 "that ends before leaves it running, and the next one goes on waiting (custom_timeouts sets the limit)"
@@ -148,7 +149,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
                 raise OwnershipError(
                     f"the job ran already and {how} ({bid.name}, {bid.id}); whether it is due to run again, because "
                     "this stack has destroyed it since, could not be found out: nothing was placed",
-                    f"let `pulumi stack export` and `pulumi stack history` work where `pulumi` runs; {_RUN_AGAIN}",
+                    f"{_RUN_AGAIN} (`pulumi stack export` and `pulumi stack history` have to work where `pulumi` runs, "
+                    "and tell nothing of a stack of this name that was removed)",
                 )
             if answer is Answer.NO:
                 op.report.progress(
@@ -169,13 +171,15 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         elsewhere, _ = op.ledger.find_other_stack(bid, op.urn, op.report)
         if elsewhere is Answer.YES:
             return Answer.YES
-        is_shared = spec.identity is None or spec.identity.owner_is_shared is not Answer.NO
-        if is_shared and self.is_of_another_user(op, bid) is not Answer.NO:
-            return Answer.NOT_KNOWN
         created, now = moment_of(bid.created_at), op.cloud.service_now()
         if Answer.NOT_KNOWN in (*known, elsewhere) or created is None or now is None:
             return Answer.NOT_KNOWN
-        return op.ledger.is_deleted_since(created, op.urn, now - op.clock.utc(), op.report)
+        answer = op.ledger.is_deleted_since(created, op.urn, now - op.clock.utc(), op.report)
+        if answer is Answer.YES:
+            return answer  # also where it was another person's run: then this one has not run
+        is_shared = spec.identity is None or spec.identity.owner_is_shared is not Answer.NO
+        is_own = not is_shared or self.is_of_another_user(op, bid) is Answer.NO
+        return answer if is_own else Answer.NOT_KNOWN
 
     # -- what is there ------------------------------------------------------------------------------------------------
 
@@ -188,9 +192,11 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if record.identity and is_told(record.outputs or {}):
             return self._with_key(op, recorded(id_, record, _key(record)))
         seen = op.cloud.observe(id_, op.fresh_since)
-        if seen is None:
-            return self._with_key(op, _gone(id_, record)) if record.identity else None
-        return self._with_key(op, self._recalled(op, seen, record))
+        if seen is None and not record.identity:
+            return None
+        job = self._recalled(op, seen, record) if seen else _gone(id_, record)
+        op.ledger.note_end(id_, has_ended=job.has_ended)
+        return self._with_key(op, job)
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> JobSnapshot:
         """Return the job, also one that has ended."""
@@ -238,10 +244,22 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         return dataclasses.replace(job, placed_price=op.cloud.placed_price(job.bid.id))
 
     def _with_key(self, op: Operation, job: JobSnapshot) -> JobSnapshot:
-        """Look whether a key of a job that has ended is live: its machine should have revoked it."""
-        if not job.has_ended or job.key is Answer.NO:
+        """Look whether a key of a job is live: the machine of one that has ended should have revoked it.
+
+        The machine of one that lives needs it, and renews it only while it runs: a job can wait for longer.
+        """
+        if job.key is Answer.NO:
             return job
-        return dataclasses.replace(job, key=job_keys.is_live(op, job.bid.name))
+        is_live = job_keys.is_live(op, job.bid)
+        if job.has_ended:
+            return dataclasses.replace(job, key=is_live)
+        if is_live is Answer.NO and (now := op.cloud.bid(job.bid.id)) and not now.ended:  # it ends before its key does
+            op.warn_once(
+                f"the API key of {now.name} ({now.id}) has expired, or was revoked: its machine cannot end the bid, "
+                f"which costs {self.describe_cost(now)} also after the work has ended: `flow cancel {now.id}` ends it; "
+                f"{_RUN_AGAIN}"
+            )
+        return job
 
     def converge(
         self,
@@ -256,7 +274,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         Raises JobFailedError where its end is waited for, and it failed.
         """
         if update is None:
-            seen = dataclasses.replace(seen, key=Answer.of(spec.machine_api_key is None))
+            # What an earlier `up` placed may have a key that was made for it, whatever the program says now.
+            is_earlier = seen.has_ended or not op.ledger.is_placed_here(seen.bid.id)
+            seen = dataclasses.replace(seen, key=Answer.of(is_earlier or spec.machine_api_key is None))
             seen = self._with_placed_price(op, seen, spec.max_price_per_hour)
         waits = update is None or update.is_resumed or "wait_for" in update.inputs
         if update is None or "max_price_per_hour" in update.inputs:
@@ -266,8 +286,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if not seen.has_ended:
             return seen
         if seen.key is not Answer.NO:
-            job_keys.revoke(op, seen.bid, seen.bid.name)
-            seen = dataclasses.replace(seen, key=Answer.NO)
+            seen = dataclasses.replace(seen, key=job_keys.revoke(op, seen.bid))
         if waits and spec.wait_for == "ended" and seen.status == Outcome.FAILED.value:
             raise _failure(seen)
         op.report.progress(f"{seen.message}: nothing runs; {_RUN_AGAIN}" if update else seen.message)
@@ -307,8 +326,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         )
 
     def is_ready(self, seen: JobSnapshot, inputs: Mapping[str, Any]) -> bool:
-        """Whether it is as far as `wait_for` asks."""
-        return seen.reached(str(inputs.get("wait_for") or job_fields.WAIT_FOR[0]))
+        """Whether it is as far as `wait_for` asks; an end that was waited for and failed is for an `up` to tell."""
+        goal = str(inputs.get("wait_for") or job_fields.WAIT_FOR[0])
+        return seen.reached(goal) and not (goal == "ended" and seen.status == Outcome.FAILED.value)
 
     def is_unfinished(self, seen: JobSnapshot) -> bool:
         """Whether it has ended and has a key, which the next `up` revokes: a refresh revokes nothing."""
@@ -337,7 +357,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Cancel the bid and see it ended; then revoke its key."""
         bid = self._end(op, id_, record)
         if record.name and _key(record) is not Answer.NO:
-            job_keys.revoke(op, bid, record.name)
+            job_keys.revoke(op, bid or recorded(id_, record, Answer.YES).bid)
 
 
 JOB = Job()

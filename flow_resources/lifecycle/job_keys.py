@@ -53,27 +53,41 @@ def place_with_key(op: Operation, spec: JobSpec, name: MarkedName, place: Callab
     return placed
 
 
-def is_live(op: Operation, bid_name: str) -> Answer:
-    """Whether a key of a bid's name is live, as far as this user can see; the keys are listed once an operation."""
+def is_live(op: Operation, bid: Bid) -> Answer:
+    """Whether a key of a bid is live; not known where another user made it, whose keys no listing has.
+
+    The keys are listed once an operation.
+    """
     try:
         keys = op.deployment.once("the keys of jobs", op.cloud.job_keys)
+        is_listed = _name_of(op, bid.name) in {key.name for key in keys}
+        return Answer.YES if is_listed else Answer.of(False if _is_own(op, bid) is Answer.YES else None)
     except FlowResourcesError as error:
         op.warn_once(f"the API keys of jobs are not checked: {error.message}", about="the keys of jobs")
         return Answer.NOT_KNOWN
-    return Answer.of(_name_of(op, bid_name) in {key.name for key in keys})
 
 
-def revoke(op: Operation, bid: Bid | None, bid_name: str) -> None:
-    """Revoke the keys of a job that has ended. What another user made is named: nobody else can revoke it."""
-    name = _name_of(op, bid_name)
-    if name is None or op.cloud.revoke_job_keys(name) or bid is None or not bid.created_by:
-        return
-    if bid.created_by != op.deployment.once("the user", op.cloud.user):
+def revoke(op: Operation, bid: Bid) -> Answer:
+    """Revoke the keys of a job that has ended; return whether one is live after that.
+
+    What another user made is named: nobody else can revoke it, or tell whether it is live.
+    """
+    name = _name_of(op, bid.name)
+    if name is None or op.cloud.revoke_job_keys(name):
+        return Answer.NO
+    is_own = _is_own(op, bid)
+    if is_own is Answer.NO:
         op.report.progress(
             f"the API key {name!r} of the job is another user's: if its machine did not revoke it, it is valid for "
             f"{KEY_LIFE.days} days after it was made, and only that user can revoke it",
             keep=True,
         )
+    return Answer.of(False if is_own is Answer.YES else None)
+
+
+def _is_own(op: Operation, bid: Bid) -> Answer:
+    """Whether the calling user placed a bid, and made its key."""
+    return Answer.of(bid.created_by == op.deployment.once("the user", op.cloud.user) if bid.created_by else None)
 
 
 def _end(op: Operation, spec: JobSpec, secret: str, key: JobKey | None) -> JobEnd:

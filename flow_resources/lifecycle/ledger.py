@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import HiddenInputs, Identity
+from flow_resources.core.hidden import HiddenInputs, Identity, RecordedId
 from flow_resources.core.models import Named, latest
 from flow_resources.core.naming import Mark
 from flow_resources.core.stack_state import StackState, is_deleted_since
@@ -46,6 +46,8 @@ class Ledger:
     _deleted: set[str] = field(default_factory=set)
     _missing: set[str] = field(default_factory=set)
     """Ids that a refresh of this operation found gone."""
+    _ends: dict[str, bool] = field(default_factory=dict)
+    """By id, whether a refresh of this operation found that it has ended, of what is recorded after its end too."""
     _declared: dict[str, str | None] = field(default_factory=dict)
     """By id, the id of the create that a declared resource records for it."""
     _adopted: dict[str, Mark] = field(default_factory=dict)
@@ -104,6 +106,11 @@ class Ledger:
         with self._lock:
             self._missing.add(id_)
 
+    def note_end(self, id_: str, *, has_ended: bool) -> None:
+        """Remember whether a refresh found that it has ended, and stays recorded."""
+        with self._lock:
+            self._ends[id_] = has_ended
+
     def adopt(self, id_: str, mark: Mark) -> bool:
         """Let a resource adopt what its program names; return whether it is the one resource that does."""
         with self._lock:
@@ -149,6 +156,11 @@ class Ledger:
         """Whether a refresh of this operation found it gone."""
         with self._lock:
             return id_ in self._missing
+
+    def has_ended(self, entry: RecordedId) -> bool:
+        """Whether what the state records has ended: as this operation found it, or as the program read it before."""
+        with self._lock:
+            return self._ends.get(entry.id, entry.has_ended)
 
     def newest_recorded(self, mark: Mark, urn: str | None, report: Report, *, is_preview: bool = False) -> str | None:
         """Return when the youngest was made that the state held for a resource as the operation began.
@@ -210,18 +222,22 @@ class Ledger:
         return answer, stack
 
     def is_deleted_since(self, moment: datetime, urn: str | None, skew: timedelta, report: Report) -> Answer:
-        """Whether an operation of the stack that began after a moment, by the service's clock, deleted anything.
+        """Whether what a create made at a moment, by the service's clock, was deleted since, or never recorded.
 
         `skew`: how far the service's clock is ahead of this machine's. This machine wrote the history, or another one
         did: both readings of it must agree.
         """
         if self._state_for(urn, report, is_preview=False) is None:
             return Answer.NOT_KNOWN
-        told = self.stored.history(urn, report)
-        if told is None:
+        state, told = self.stored.read_own_anew(urn, report), self.stored.history(urn, report)
+        if state is None or told is None:
             return Answer.NOT_KNOWN
         updates, is_whole = told
-        answers = {is_deleted_since(updates, one, _HISTORY_GRAIN, is_whole=is_whole) for one in (moment, moment - skew)}
+        is_interrupted = urn in state.interrupted
+        answers = {
+            is_deleted_since(updates, one, _HISTORY_GRAIN, is_whole=is_whole, is_interrupted=is_interrupted)
+            for one in (moment, moment - skew)
+        }
         return answers.pop() if len(answers) == 1 else Answer.NOT_KNOWN
 
     def _state_for(self, urn: str | None, report: Report, *, is_preview: bool) -> StackState | None:

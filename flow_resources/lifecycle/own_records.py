@@ -48,8 +48,9 @@ class OwnRecords:
         with self._lock:
             if pinned := olds or (news if MARK in news else None):
                 region = pinned.get("region") or (own.region if own else None)
+                has_ended = own is not None and self._ledger.has_ended(own)
                 self._told[urn] = OwnRecord(
-                    Answer.YES, own.id if own else None, str(region) if region else None, bool(own and own.has_ended)
+                    Answer.YES, own.id if own else None, str(region) if region else None, has_ended
                 )
             elif own and is_left:
                 self._told[urn] = OwnRecord(Answer.of(not self._ledger.is_deleted(own.id)), own.id, own.region or None)

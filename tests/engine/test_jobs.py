@@ -103,6 +103,24 @@ def test_a_job_whose_engine_was_killed_and_that_ended_meanwhile_is_recorded_as_d
     assert "the job has failed, and is not run again" in project.up("--expect-no-changes").ok().text
 
 
+def test_a_stack_that_was_removed_and_made_anew_takes_no_run_of_the_old_one_for_its_own(
+    tmp_path: Path, cloud: FakeMithril
+) -> None:
+    """Its history went with it: whether an `up` died, or a destroy came after the run, is not known."""
+    project = make(tmp_path, cloud)
+    project.up().ok()
+    assert machine_of(cloud, tmp_path / "disk").command_ends(0)
+    project.destroy().ok()
+    project.run("stack", "rm", "--yes", "--preserve-config", "dev").ok()
+    project.run("stack", "init", "dev").ok()
+    shown = project.up().failed().text
+    assert "ran already and succeeded" in shown
+    assert "could not be found out: nothing was placed: to run it again, change `triggers`" in shown
+    project.edit('"dataset": 1', '"dataset": 2')
+    project.up().ok()
+    assert [bid["fid"] for bid in cloud.live_bids] == [project.id_of("training")]
+
+
 def test_bad_inputs_of_a_job_are_lines_of_the_preview(tmp_path: Path, cloud: FakeMithril) -> None:
     """All of them at once, with their paths; nothing of them travels further."""
     project = make(tmp_path, cloud)

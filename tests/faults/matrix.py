@@ -54,7 +54,7 @@ class KilledError(BaseException):
 
 
 class KillableStack(Stack):
-    """A stack whose plugin can be killed: results of a verb after that are lost."""
+    """A stack whose engine can be killed with its plugin: results of a verb after that are lost."""
 
     crashed = False
 
@@ -63,10 +63,11 @@ class KillableStack(Stack):
             return super()._call(*arguments, **options)
         finally:
             if self.crashed:
+                self.interrupted += [self.creating] if self.creating else []
                 raise KilledError
 
     def crash(self, cloud: FakeMithril) -> None:
-        """Kill the plugin: no further request of it is answered."""
+        """Kill both: no further request is answered."""
         self.crashed = True
         cloud.faults.add(kind="reset", when="before", times=None)
 

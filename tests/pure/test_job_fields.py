@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pulumi import FileAsset
 
 from flow_resources.core import naming
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
@@ -47,6 +48,7 @@ def failures(**changes: Any) -> dict[str, str]:
         ({"wait_for": "done"}, "wait_for", ("'placed' or 'allocated' or 'running' or 'ended'",)),
         ({"triggers": "v2"}, "triggers", ("must be a mapping or a list", "got 'v2'")),
         ({"triggers": {"__problem": "hold a secret"}}, "triggers", ("hold a secret", "pass a version, or a hash")),
+        ({"triggers": {"a": [1.0, FileAsset("x")]}}, "triggers.a[1]", ("must be a string", "pass a hash of a file")),
         ({"preemption_signal": "SIGKILL"}, "preemption_signal", ("must be", "SIGUSR1")),
         ({"preemption_signal": "USR1"}, "preemption_signal", ("must be", "got 'USR1'")),
         ({"machine_api_key": f"{SECRET} "}, "machine_api_key", ("must be an API key",)),

@@ -14,12 +14,13 @@ CREATED = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 GRAIN = timedelta(seconds=5)
 
 
-def update(minutes: float, result: str = "succeeded", **changes: int) -> dict[str, Any]:
+def update(minutes: float, result: str = "succeeded", length: float = 2, **changes: int) -> dict[str, Any]:
     started = CREATED + timedelta(minutes=minutes)
     names = {name.replace("_", "-"): count for name, count in changes.items()}
     return {
         "kind": "update",
         "startTime": started.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "endTime": (started + timedelta(minutes=length)).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
         "result": result,
         "resourceChanges": names,
     }
@@ -28,9 +29,16 @@ def update(minutes: float, result: str = "succeeded", **changes: int) -> dict[st
 @pytest.mark.parametrize(
     ("rows", "is_whole", "answer"),
     [
-        ([], True, Answer.NO),
+        ([], True, Answer.NOT_KNOWN),  # a stack of this name was removed, or its first `up` has died
         ([], False, Answer.NOT_KNOWN),
         ([update(-1, "failed", create=1)], True, Answer.NO),
+        # It was recorded, and is not any more: a `destroy` has died, or a person forgot it.
+        ([update(-1, "succeeded", create=1)], True, Answer.NOT_KNOWN),
+        ([update(-9, "failed", create=1)], True, Answer.NOT_KNOWN),
+        ([update(-9, "failed", length=8.95, create=1)], True, Answer.NO),
+        ([update(1, "failed", create=1)], True, Answer.NOT_KNOWN),
+        # A refresh finds what is gone, and deletes nothing.
+        ([{**update(1, delete=1), "kind": "refresh"}, update(-1, "failed", create=1)], True, Answer.NO),
         ([update(-1, "failed", create=1)], False, Answer.NO),
         ([update(1, same=3), update(-1, "failed", create=1)], True, Answer.NO),
         ([update(1, same=3)], False, Answer.NOT_KNOWN),
@@ -41,19 +49,37 @@ def update(minutes: float, result: str = "succeeded", **changes: int) -> dict[st
         ([update(9, same=1), update(3, "failed", delete=1)], True, Answer.YES),
         ([update(1, replace=1)], True, Answer.YES),
         ([update(1, delete_replaced=1)], True, Answer.YES),
-        ([update(1, delete=0)], True, Answer.NO),
+        ([update(1, delete=0), update(-1, "failed")], True, Answer.NO),
         ([update(0.05, delete=1)], True, Answer.NOT_KNOWN),
         ([update(-0.05, delete=1)], True, Answer.NOT_KNOWN),
-        ([update(0.05, same=1)], True, Answer.NO),
-        ([update(1, "in-progress", delete=1)], True, Answer.NO),
+        ([update(0.05, same=1), update(-1, "failed")], True, Answer.NO),
+        ([update(1, "in-progress", delete=1), update(-1, "failed")], True, Answer.NO),
         ([{**update(1, delete=1), "startTime": "yesterday"}], True, Answer.NOT_KNOWN),
         ([{"resourceChanges": {"delete": 1}}], True, Answer.NOT_KNOWN),
-        ([{"kind": "update"}], True, Answer.NO),
+        ([{"kind": "update"}, update(-1, "failed")], True, Answer.NO),
     ],
 )
 def test_whether_anything_was_deleted_since(rows: list[Any], is_whole: bool, answer: Answer) -> None:
     """A time that cannot be read, one too near to tell, and a history that is cut are not known."""
-    assert is_deleted_since(read_history(rows), CREATED, GRAIN, is_whole=is_whole) is answer
+    told = is_deleted_since(read_history(rows), CREATED, GRAIN, is_whole=is_whole, is_interrupted=False)
+    assert told is answer
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_whole", "answer"),
+    [
+        ([], True, Answer.NO),
+        ([], False, Answer.NOT_KNOWN),
+        ([update(-9, create=1)], True, Answer.NO),
+        ([update(3, same=1), update(-9, create=1)], False, Answer.NO),
+        ([update(3, delete=1), update(-9, create=1)], True, Answer.YES),
+        ([update(-1, create=1)], True, Answer.NOT_KNOWN),  # another create died: this one was recorded
+    ],
+)
+def test_an_update_that_died_is_in_no_history(rows: list[Any], is_whole: bool, answer: Answer) -> None:
+    """The state tells of it."""
+    told = is_deleted_since(read_history(rows), CREATED, GRAIN, is_whole=is_whole, is_interrupted=True)
+    assert told is answer
 
 
 @pytest.mark.parametrize("rows", [None, {}, "x", [1], [None], [{"resourceChanges": [1]}]])

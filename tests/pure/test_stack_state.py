@@ -40,6 +40,14 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
     assert read.marks == {"aaaaaabbbbbbbb"}
 
 
+def test_a_create_that_died_is_kept_beside_the_one_that_runs():
+    """The engine writes down what it creates, and never takes away what an earlier one was creating as it died."""
+    creating, updating = ({"type": one, "resource": resource()} for one in ("creating", "updating"))
+    assert read_state(state(pending=[creating])).interrupted == frozenset()
+    assert read_state(state(pending=[creating, updating])).interrupted == frozenset()
+    assert read_state(state(pending=[creating, creating])).interrupted == {URN}
+
+
 def test_what_is_sealed_is_not_known():
     """A program can have any output secret: its cipher text is no region, no time and no id."""
     sealed = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:x"}

@@ -176,6 +176,8 @@ class Stack:
     """What the program has read of the state: once per operation, at its first check."""
     creating: str | None = None
     """The URN that an `up` creates now: the engine writes it into the stored state before it calls create."""
+    interrupted: list[str] = field(default_factory=list)
+    """The URNs that an `up` was creating when its engine died: the stored state keeps them."""
     init_errors: dict[str, str] = field(default_factory=dict)
     """The reason of each failed initialisation of the last operation, by name."""
 
@@ -191,7 +193,8 @@ class Stack:
             {"urn": self.urn(name, resource.type), "id": resource.id, "outputs": resource.outputs}
             for name, resource in saved
         ]
-        pending = [{"type": "creating", "resource": {"urn": self.creating}}] if self.creating else []
+        creating = [*self.interrupted, *([self.creating] if self.creating else [])]
+        pending = [{"type": "creating", "resource": {"urn": urn}} for urn in creating]
         return {"deployment": {"resources": rows, "pending_operations": pending}}
 
     # -- the operations -------------------------------------------------------------------------------------------

@@ -11,7 +11,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ("setup", "env", "demo", "check", "test", "faults", "machines", "sweep", "package", "bench", "docs", "clean", "help")
+TARGETS = (
+    "setup",
+    "env",
+    "demo",
+    "check",
+    "test",
+    "faults",
+    "machines",
+    "sweep",
+    "package",
+    "bench",
+    "docs",
+    "clean",
+    "help",
+)
 
 
 def make(checkout, *arguments, path=None):

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from support.jobs import end_job, live_keys
+from support.jobs import end_job, live_keys, revoke_keys
 from support.stack import CheckError, Reports, Stack, VerbError, cluster, job, operation
 
 from flow_resources.cloud import Cloud, Launch
@@ -365,6 +365,57 @@ def test_destroy_revokes_the_key_after_the_end_of_the_bid(stack: Stack, cloud: F
     assert sent(cloud)[0].startswith("DELETE spot/bids/")
 
 
+def test_a_refresh_of_another_user_forgets_no_key(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
+    """Nobody else's listing has it: whether it is live is not known, and the user who made it revokes it."""
+    stack.up({"it": job()})
+    end_job(cloud, stack.state["it"].id, "untold", revoke=False)
+    mine = stack.config["flow:apiKey"]
+    cloud.add_key("fkey_colleague", [cloud.project])
+    stack.config["flow:apiKey"] = "fkey_colleague"
+    for _ in range(2):
+        stack.refresh()
+        stack.up({"it": job()})
+    assert outputs(stack)["status"] == "ended"
+    stack.up({"it": job(max_price_per_hour=60.0)})
+    assert any("is another user's" in row for row in reports.kept)
+    stack.config["flow:apiKey"] = mine
+    stack.up({"it": job(max_price_per_hour=60.0)}, refresh=True)
+    assert not live_keys(cloud)
+    assert "__job_key" not in outputs(stack)
+
+
+def test_a_job_that_lives_without_its_key_is_warned_of(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its machine cannot end the bid: a key expires while a job waits for a machine. Nothing is changed."""
+    stack.up({"it": job()})
+    stack.refresh()
+    assert "API key" not in capsys.readouterr().err
+    revoke_keys(cloud)
+    cloud.clear_requests()
+    stack.refresh()
+    id_ = stack.state["it"].id
+    warned = capsys.readouterr().err
+    assert "its machine cannot end the bid, which costs up to $50.00/h also after the work has ended" in warned
+    assert f"`flow cancel {id_}` ends it; {AGAIN}" in warned
+    assert not cloud.mutations
+    cloud.add_key("fkey_colleague", [cloud.project])
+    stack.config["flow:apiKey"] = "fkey_colleague"  # who cannot see it
+    stack.refresh()
+    assert "API key" not in capsys.readouterr().err
+
+
+def test_a_job_that_ends_during_a_refresh_is_not_warned_of(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its machine revokes the key after the bid has ended."""
+    stack.up({"it": job()})
+    id_ = stack.state["it"].id
+    cloud.faults.add(path="/v2/api-keys", kind="reset", when="before", then=lambda _: end_job(cloud, id_, "succeeded"))
+    stack.refresh()
+    assert "API key" not in capsys.readouterr().err
+
+
 def test_the_key_of_another_user_is_named(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
     """Nobody else can revoke it."""
     stack.up({"it": job()})
@@ -505,6 +556,22 @@ def test_an_up_that_was_cut_off_while_it_waited_goes_on_waiting(stack: Stack, cl
     assert len(cloud.bids) == 1
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_refresh_that_sees_a_failure_leaves_it_to_the_up_that_waits(
+    stack: Stack, cloud: FakeMithril, *, keep: bool
+) -> None:
+    """The `up` before was cut off by its time limit, and did not tell it."""
+    program = {"it": job(wait_for="ended", timeout=30.0, on_failure="keep" if keep else "release")}
+    with pytest.raises(VerbError, match="the job is not ended"):
+        stack.up(program)
+    end_job(cloud, stack.state["it"].id, "failed", keep=keep)
+    stack.refresh()
+    with pytest.raises(VerbError, match=r"failed; .*the service tells no exit code"):
+        stack.up(program, refresh=True)
+    stack.up(program, refresh=True)
+    assert stack.preview(program) == {"it": "same"}
+
+
 def test_a_wait_that_ends_before_the_job_may_is_warned_of(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """The time limit of the program counts, as it writes it."""
     stack.preview({"it": job(wait_for="ended", max_run_time_hours=5.0)})
@@ -513,6 +580,18 @@ def test_a_wait_that_ends_before_the_job_may_is_warned_of(stack: Stack, capsys: 
     stack.preview({"it": job(wait_for="ended", max_run_time_hours=0.5)})
     stack.preview({"it": job(wait_for="running", max_run_time_hours=5.0)})
     assert not capsys.readouterr().err
+
+
+def test_no_wait_for_a_job_that_has_ended_is_warned_of(stack: Stack, cloud: FakeMithril, capsys: Any) -> None:
+    """Nothing is left to wait for."""
+    stack.up({"it": job(max_run_time_hours=5.0)})
+    end_job(cloud, stack.state["it"].id, "succeeded")
+    stack.refresh()
+    capsys.readouterr()
+    stack.preview({"it": job(wait_for="ended", max_run_time_hours=5.0)})
+    assert "waits for 30 minutes" not in capsys.readouterr().err
+    stack.preview({"it": job(wait_for="ended", max_run_time_hours=5.0, triggers=[1.0])})
+    assert "waits for 30 minutes" in capsys.readouterr().err
 
 
 def test_a_preempted_job_is_waited_for(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
@@ -557,6 +636,32 @@ def test_a_job_that_ended_does_not_count_against_the_budget(stack: Stack, cloud:
     assert stack.preview(larger)["more"] == "create"
     with pytest.raises(CheckError, match="this cluster can cost"):
         stack.preview({"it": job(triggers=[1.0]), **{name: larger[name] for name in ("trainer", "more")}})
+
+
+def test_an_end_that_the_refresh_of_the_same_up_has_seen_counts(stack: Stack, cloud: FakeMithril) -> None:
+    """For the budget, and for a price that would tell an end; the program has read the state before."""
+    stack.config["flow:maxCostPerHour"] = "60"
+    stack.up({"one": job()})
+    end_job(cloud, stack.state["one"].id, "succeeded")
+    stack.up({"one": job(max_price_per_hour=49.99), "two": job()}, refresh=True)
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["two"].id]
+
+
+def test_a_kept_job_that_a_person_resumed_counts_again(stack: Stack, cloud: FakeMithril) -> None:
+    """The refresh of the same `up` has seen it; it stays failed once it is paused or ended again."""
+    stack.config["flow:maxCostPerHour"] = "60"
+    kept = {"one": job(on_failure="keep")}
+    stack.up(kept)
+    id_ = stack.state["one"].id
+    end_job(cloud, id_, "failed", keep=True)
+    stack.refresh()
+    cloud.update_bid(id_, paused=False)
+    with pytest.raises(CheckError, match="exceeds the stack's budget"):
+        stack.up({**kept, "two": job()}, refresh=True)
+    assert outputs(stack, "one")["status"] in ("starting", "running", "pending")
+    cloud.terminate(id_)
+    stack.up({**kept, "two": job()}, refresh=True)
+    assert outputs(stack, "one")["status"] == "failed"
 
 
 def test_a_job_over_the_budget_is_called_a_job(stack: Stack) -> None:

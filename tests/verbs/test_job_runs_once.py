@@ -40,7 +40,9 @@ def lose(stack: KillableStack, cloud: FakeMithril, **inputs: Any) -> str:
 def update(minutes: float, **changes: int) -> dict[str, Any]:
     """Return a row of the history: an update that began so many minutes from now."""
     started = datetime.now(timezone.utc) + timedelta(minutes=minutes)
-    return {"startTime": started.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "result": "failed", "resourceChanges": changes}
+    ended = started + timedelta(minutes=10)
+    times = {"startTime": f"{started:%Y-%m-%dT%H:%M:%S.000Z}", "endTime": f"{ended:%Y-%m-%dT%H:%M:%S.000Z}"}
+    return {"kind": "update", **times, "result": "failed", "resourceChanges": changes}
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", "failed"])
@@ -80,6 +82,14 @@ def test_a_run_that_still_lives_is_taken_over(killable: KillableStack, cloud: Fa
     assert not live_keys(cloud)
 
 
+def test_a_run_that_still_lives_is_taken_over_with_its_key(killable: KillableStack, cloud: FakeMithril) -> None:
+    """Also where the program has a key of its own by now: that of the machine is another one."""
+    lose(killable, cloud)
+    killable.up({"it": job(machine_api_key="fkey_mine")})
+    killable.destroy()
+    assert not live_keys(cloud)
+
+
 def test_a_bid_that_ended_and_told_nothing_is_no_run(killable: KillableStack, cloud: FakeMithril) -> None:
     """A person ended it: the job is due."""
     end_job(cloud, lose(killable, cloud), "untold")
@@ -97,6 +107,39 @@ def test_a_run_that_was_destroyed_since_runs_again(killable: KillableStack, clou
     killable.up({"it": job()})
     assert [bid["fid"] for bid in cloud.live_bids] == [killable.state["it"].id]
     assert len(cloud.bids) == 2
+
+
+def test_a_run_of_another_person_that_this_stack_destroyed_since_runs_again(
+    killable: KillableStack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever it was of: people who share a stack on a self-managed backend take turns."""
+    killable.owner = "organization/training/dev"
+    killable.up({"it": job()})
+    end_job(cloud, killable.state["it"].id, "succeeded")
+    killable.destroy()
+    killable.history = [update(1, delete=1), update(-9, create=1)]
+    monkeypatch.setattr(Cloud, "user", lambda _self: "user_of_another")
+    killable.up({"it": job()})
+    assert [bid["fid"] for bid in cloud.live_bids] == [killable.state["it"].id]
+
+
+@pytest.mark.parametrize(
+    "history",
+    [[], [{**update(-9, create=1), "result": "succeeded"}]],
+    ids=["the stack was removed, and made anew", "the destroy died before its end"],
+)
+def test_a_run_that_was_recorded_once_is_not_taken_for_a_lost_one(
+    killable: KillableStack, cloud: FakeMithril, history: list[Any]
+) -> None:
+    """No create of this stack died, and no update failed in which it was placed."""
+    killable.up({"it": job()})
+    end_job(cloud, killable.state["it"].id, "succeeded")
+    killable.destroy()
+    killable.history = history
+    with pytest.raises(VerbError, match="nothing was placed: to run it again, change `triggers`"):
+        killable.up({"it": job()})
+    assert not killable.state
+    assert not cloud.live_bids
 
 
 @pytest.mark.parametrize(

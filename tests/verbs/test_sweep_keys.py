@@ -209,6 +209,23 @@ def test_a_key_whose_bid_is_kept_is_kept(cloud, fake_stack, capsys):
     assert not cloud.mutations
 
 
+def test_the_key_of_a_bid_that_loses_its_machines_meanwhile_is_not_listed(cloud, fake_stack):
+    """A listing asks for one status after the other: what goes back to the auction in between is in none of them."""
+    bid = cloud.add_bid(bid_name())
+    key = add_key(cloud)
+    fake_stack.recorded = recording(bid["fid"])
+
+    def preempt_after(nth: int) -> None:
+        cloud.faults.add(
+            method="GET", path="/v2/spot/bids$", nth=nth, then=lambda _: cloud.preempt(bid["fid"], notice_seconds=0)
+        )
+
+    preempt_after(9)  # the bids were listed twice before, and the keys; the bids that wait are listed
+    assert main(["sweep", *NOW]) == 0
+    assert cloud.bid(bid["fid"])["status"] == "Open"
+    assert live_keys(cloud) == [key]
+
+
 def test_a_key_whose_bid_was_placed_meanwhile_is_kept(cloud, fake_stack, capsys):
     """The bids are listed again right before the end."""
     key, placed = add_key(cloud), []
