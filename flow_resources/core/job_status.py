@@ -65,7 +65,11 @@ class JobSnapshot(ClusterSnapshot):
     @property
     def kept(self) -> bool:
         """Whether it has failed and its bid is paused with the machines' disks."""
-        return self.bid.status == "Paused" and self.outcome is Outcome.FAILED
+        return self.bid.status == "Paused" and self._has_failed
+
+    @property
+    def _has_failed(self) -> bool:
+        return self.outcome is Outcome.FAILED or self.recorded_status == Outcome.FAILED.value
 
     @property
     def has_ended(self) -> bool:

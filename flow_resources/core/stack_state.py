@@ -91,9 +91,17 @@ class PastUpdate:
     started_at: datetime | None
     """None where the history does not say."""
     ended_at: datetime | None
-    deletes: bool
+    deletes: Answer
     """Whether it deleted anything, for a replacement too."""
     has_failed: bool
+
+    def has_deleted_since(self, moment: datetime, grain: timedelta) -> Answer:
+        """Whether it began after a moment and deleted anything."""
+        if self.deletes is Answer.NO:
+            return Answer.NO
+        if self.started_at is None or abs(self.started_at - moment) <= grain:
+            return Answer.NOT_KNOWN
+        return self.deletes if self.started_at > moment else Answer.NO
 
     def contains(self, moment: datetime, grain: timedelta) -> bool:
         """Whether something that was made at a moment can have been made by it."""
@@ -119,11 +127,13 @@ def read_history(rows: Any) -> list[PastUpdate]:
     ]
 
 
-def _deletes(row: Mapping[str, Any]) -> bool:
-    changed = _mapping(row.get("resourceChanges") or {}, "its changes")
+def _deletes(row: Mapping[str, Any]) -> Answer:
+    changes = row.get("resourceChanges")
+    changed = _mapping({} if changes is None else changes, "its changes")
     if row.get("kind") == "refresh":  # it only tells what was gone
-        return False
-    return any(count and ("delete" in change or "replace" in change) for change, count in changed.items())
+        return Answer.NO
+    has_deleted = any(count and ("delete" in change or "replace" in change) for change, count in changed.items())
+    return Answer.of(None if changes is None else has_deleted)
 
 
 def is_deleted_since(
@@ -138,9 +148,8 @@ def is_deleted_since(
     whether the history reaches back to the stack's first update; else it answers no only where it reaches back to the
     moment.
     """
-    answers = [Answer.of(None if one.started_at is None else one.started_at > moment) for one in updates if one.deletes]
-    near = [one for one in updates if one.deletes and one.started_at and abs(one.started_at - moment) <= grain]
-    if near or Answer.NOT_KNOWN in answers:
+    answers = [one.has_deleted_since(moment, grain) for one in updates]
+    if Answer.NOT_KNOWN in answers:
         return Answer.NOT_KNOWN
     if Answer.YES in answers:
         return Answer.YES

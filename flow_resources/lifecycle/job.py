@@ -11,16 +11,17 @@ from flow_resources.cloud import JobEnd, Launch
 from flow_resources.core import job_fields, job_status, money
 from flow_resources.core.answer import Answer
 from flow_resources.core.boots import describe_change
-from flow_resources.core.hidden import JOB_KEY, Identity, Record
+from flow_resources.core.hidden import ENDED, JOB_KEY, Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
-from flow_resources.core.job_status import FINISHED, JobSnapshot, is_told, recorded, with_events
+from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, is_told, recorded, with_events
+from flow_resources.core.models import ENDED as BID_STATUS_ENDED
 from flow_resources.core.models import Bid, moment_of
 from flow_resources.core.naming import take_apart
 from flow_resources.core.placement_fields import is_unchanged
 from flow_resources.core.spec import JobSpec
 from flow_resources.core.status import ClusterSnapshot
-from flow_resources.errors import JobFailedError, NotReadyError, OwnershipError, RejectedError, TerminatedError
+from flow_resources.errors import JobFailedError, NotReadyError, OwnershipError, RejectedError, TerminatedError, UnavailableError
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle import job_keys
 from flow_resources.lifecycle.account import require_account
@@ -218,7 +219,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         known = record.outputs or {}
         status, price = record.text("status"), known.get("max_price_per_hour")
         job = JobSnapshot(
-            seen.bid,
+            dataclasses.replace(seen.bid, status=BID_STATUS_ENDED) if is_finished(known) else seen.bid,
             seen.instances,
             started_at=record.text("started_at"),
             recorded_status=status if status in FINISHED else None,
@@ -293,11 +294,24 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         return seen
 
     def _set_price(self, op: Operation, seen: JobSnapshot, spec: JobSpec) -> JobSnapshot:
-        """Set the program's price, unless the job's machine has told how it ended."""
+        """Set the program's price, unless the job's machine has told how it ended.
+
+        Raises UnavailableError where that cannot be read: a price that is set takes the word of the machine away.
+        """
         price = spec.max_price_per_hour
-        if seen.has_told_price or seen.bid.price == price:
+        if seen.has_ended or seen.bid.price == price:
             return seen
-        if problem := _problem_of_price(op.cloud.placed_price(seen.bid.id), price):
+        placed = seen.placed_price or op.cloud.placed_price(seen.bid.id)
+        seen = dataclasses.replace(seen, placed_price=placed)
+        if seen.has_told_price:
+            return seen
+        if placed is None or seen.bid.price is None:
+            raise UnavailableError(
+                f"the price of {seen.bid.id} is not set: whether its machine has told by it how the job ended could "
+                "not be read",
+                "run `pulumi up` again, or leave max_price_per_hour as it was",
+            )
+        if problem := _problem_of_price(placed, price):
             raise RejectedError(f"max_price_per_hour {problem[0]}", problem[1])
         op.cloud.set_price(seen.bid.id, price)
         return dataclasses.replace(seen, bid=dataclasses.replace(seen.bid, price=price))
@@ -340,7 +354,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
     def live_inputs(self, seen: JobSnapshot, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:  # noqa: ARG002
         """Return the inputs with the price as the service holds it, unless that tells how the job ended."""
-        if seen.has_told_price or seen.bid.price is None:
+        if seen.has_told_price or seen.bid.price is None or seen.placed_price is None:
             return dict(inputs)
         return {**inputs, "max_price_per_hour": float(seen.bid.price)}
 
@@ -364,8 +378,15 @@ JOB = Job()
 
 
 def _key(record: Record) -> Answer:
-    """Whether a key that was made for a job can be live, as far as the state tells."""
-    return Answer.of(bool((record.outputs or {}).get(JOB_KEY)))
+    """Whether a key that was made for a job can be live, as far as the state tells.
+
+    It says so of each job that lives, unless its key is the user's own.
+    """
+    known = record.outputs or {}
+    if known.get(JOB_KEY):
+        return Answer.YES
+    is_none = record.identity is None or known.get(ENDED) or known.get("machine_api_key")
+    return Answer.of(False if is_none else None)
 
 
 def _gone(id_: str, record: Record) -> JobSnapshot:

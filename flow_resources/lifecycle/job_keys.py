@@ -76,9 +76,10 @@ def revoke(op: Operation, bid: Bid) -> Answer:
     if name is None or op.cloud.revoke_job_keys(name):
         return Answer.NO
     is_own = _is_own(op, bid)
-    if is_own is Answer.NO:
+    if is_own is not Answer.YES:
+        is_others = "is" if is_own is Answer.NO else "may be"
         op.report.progress(
-            f"the API key {name!r} of the job is another user's: if its machine did not revoke it, it is valid for "
+            f"the API key {name!r} of the job {is_others} another user's: if its machine did not revoke it, it is valid for "
             f"{KEY_LIFE.days} days after it was made, and only that user can revoke it",
             keep=True,
         )
@@ -87,7 +88,8 @@ def revoke(op: Operation, bid: Bid) -> Answer:
 
 def _is_own(op: Operation, bid: Bid) -> Answer:
     """Whether the calling user placed a bid, and made its key."""
-    return Answer.of(bid.created_by == op.deployment.once("the user", op.cloud.user) if bid.created_by else None)
+    user = op.deployment.once("the user", op.cloud.user) if bid.created_by else None
+    return Answer.of(bid.created_by == user if user else None)
 
 
 def _end(op: Operation, spec: JobSpec, secret: str, key: JobKey | None) -> JobEnd:

@@ -65,11 +65,9 @@ def _no_user(path: str, document: Any) -> None:
 
 
 _OF_BOTH = (
-    "everything is there", "nothing hidden arrives", "the state has no __mark", "the state has nothing hidden",
-    "the own stack: no state", "another stack: no state", "the stacks cannot be listed",
-    "the state is another backend's", "bids: name is null", "bids: status is null", "bids: limit_price is null",
-    "bids: created_at is null", "bids: created_by is null", "bids: launch_specification is null",
-    "the listing of bids is cut", "no answer has a Date",
+    "everything is there", "the state has no __mark", "the state has nothing hidden", "the own stack: no state",
+    "another stack: no state", "bids: name is null", "bids: status is null", "bids: limit_price is null",
+    "bids: created_at is null", "bids: created_by is null", "no answer has a Date",
 )  # fmt: skip
 """The facts of every kind that a job decides on in another way than a cluster."""
 _SCRIPT = "launch_specification.startup_script"
@@ -79,15 +77,12 @@ _OF_A_JOB = [
     Fact("the state has no status", doubt._forget_in_state("status")),
     Fact("the state has no history of a job", doubt._forget_in_state("preemptions", "started_at", "ended_at")),
     Fact("bids: the start-up script is null", doubt._blank(doubt.BIDS, _SCRIPT, None)),
-    Fact("bids: the start-up script is another's", doubt._blank(doubt.BIDS, _SCRIPT, "#!/bin/bash\n")),
-    Fact("bids: limit_price cannot be read", doubt._blank(doubt.BIDS, "limit_price", "much")),
     Fact("the history of a bid cannot be read", _refuse(method="GET", path="/history$", status=403)),
 ]
 _OF_KEYS = [
     Fact("the listing of keys is refused", _refuse(method="GET", path=f"{KEYS}$", status=403)),
     Fact("the listing of keys is cut", lambda stack, _: setattr(stack, "answers", _cut_keys)),
     *(Fact(f"keys: {name} is null", doubt._blank(KEYS, name, None)) for name in ("fid", "name", "expires_at")),
-    Fact("keys: expires_at cannot be read", doubt._blank(KEYS, "expires_at", "soon")),
     Fact("keys: deactivated_at is absent", doubt._blank(KEYS, "deactivated_at", None, absent=True)),
     Fact("the key is another user's", _run_as_colleague),
     Fact("the service does not say who asks", lambda stack, _: setattr(stack, "answers", _no_user)),
@@ -123,7 +118,13 @@ class JobTruth(Truth):
 def past_update(minutes: float, **changes: int) -> dict[str, Any]:
     """Return a row of the history of a stack: an update that began so many minutes from now."""
     started = datetime.now(timezone.utc) + timedelta(minutes=minutes)
-    return {"startTime": started.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "result": "succeeded", "resourceChanges": changes}
+    ended = started + timedelta(minutes=1 - min(minutes, 0))
+    times = {"startTime": _written(started), "endTime": _written(ended)}
+    return {**times, "result": "failed", "resourceChanges": changes}
+
+
+def _written(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _ended(
@@ -195,8 +196,7 @@ def _live(build: Callable[[LostStack, FakeMithril, Any], Truth]) -> Callable[[Lo
 
 
 _OF_ALL_KINDS = (
-    "unchanged", "edited in place", "replaced", "removed from the program", "an orphan of a crash",
-    "an orphan of a crash, of another specification", "another person's", "retained",
+    "edited in place", "replaced", "an orphan of a crash", "an orphan of a crash, of another specification",
 )  # fmt: skip
 """The worlds of every kind in which a job has more to lose than a cluster."""
 _GENERAL = [World(one.name, _live(one.build), one.owner) for one in doubt.WORLDS if one.name in _OF_ALL_KINDS]
@@ -216,12 +216,22 @@ _PLACING = [
     World("destroyed since", _destroyed),
     World("to run again by its triggers", _ended("succeeded", triggers={"data": 2.0})),
 ]
+_WITH_KEYS = [*_GENERAL, *(one for one in _ENDED if "key left" in one.name or "kept" in one.name), _PLACING[0]]
 JOB_WORLDS = [*_GENERAL, *_ENDED, *_PLACING]
 
 
+def _worlds(fact: Fact) -> list[World]:
+    """Return the worlds in which a fact can decide."""
+    if fact in FACTS:
+        return [*_ENDED, *_PLACING]
+    if fact in _OF_KEYS:
+        return _WITH_KEYS
+    return _PLACING if fact in _OF_HISTORIES else JOB_WORLDS
+
+
 def cells_of_jobs(fact: Fact) -> list[Cell]:
-    """Return the cells of a fact for jobs, in the worlds in which it can decide."""
-    worlds = [*_ENDED, *_PLACING] if fact in FACTS else _PLACING if fact in _OF_HISTORIES else JOB_WORLDS
+    """Return the cells of a fact for jobs."""
+    worlds = _worlds(fact)
     return [Cell(fact, world, "job", verb) for world in worlds for verb in doubt.VERBS]
 
 
