@@ -218,8 +218,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Return a job with what the state records of it, and what can have changed since."""
         known = record.outputs or {}
         status, price = record.text("status"), known.get("max_price_per_hour")
+        bid = _named(seen.bid, record)
         job = JobSnapshot(
-            dataclasses.replace(seen.bid, status=BID_STATUS_ENDED) if is_finished(known) else seen.bid,
+            dataclasses.replace(bid, status=BID_STATUS_ENDED) if is_finished(known) else bid,
             seen.instances,
             started_at=record.text("started_at"),
             recorded_status=status if status in FINISHED else None,
@@ -371,10 +372,15 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Cancel the bid and see it ended; then revoke its key."""
         bid = self._end(op, id_, record)
         if record.name and _key(record) is not Answer.NO:
-            job_keys.revoke(op, bid or recorded(id_, record, Answer.YES).bid)
+            job_keys.revoke(op, _named(bid, record) if bid else recorded(id_, record, Answer.YES).bid)
 
 
 JOB = Job()
+
+
+def _named(bid: Bid, record: Record) -> Bid:
+    """Return a bid under its recorded name, of which its key's is made, where the service does not say it."""
+    return bid if bid.name_is_known else dataclasses.replace(bid, name=record.name or "")
 
 
 def _key(record: Record) -> Answer:

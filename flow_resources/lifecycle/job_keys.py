@@ -60,8 +60,10 @@ def is_live(op: Operation, bid: Bid) -> Answer:
     """
     try:
         keys = op.deployment.once("the keys of jobs", op.cloud.job_keys)
-        is_listed = _name_of(op, bid.name) in {key.name for key in keys}
-        return Answer.YES if is_listed else Answer.of(False if _is_own(op, bid) is Answer.YES else None)
+        name = _name_of(op, bid.name)
+        if name in {key.name for key in keys}:
+            return Answer.YES
+        return Answer.of(False if name and _is_own(op, bid) is Answer.YES else None)
     except FlowResourcesError as error:
         op.warn_once(f"the API keys of jobs are not checked: {error.message}", about="the keys of jobs")
         return Answer.NOT_KNOWN
@@ -73,7 +75,9 @@ def revoke(op: Operation, bid: Bid) -> Answer:
     What another user made is named: nobody else can revoke it, or tell whether it is live.
     """
     name = _name_of(op, bid.name)
-    if name is None or op.cloud.revoke_job_keys(name):
+    if name is None:
+        return Answer.NOT_KNOWN
+    if op.cloud.revoke_job_keys(name):
         return Answer.NO
     is_own = _is_own(op, bid)
     if is_own is not Answer.YES:
