@@ -21,7 +21,14 @@ from flow_resources.core.naming import take_apart
 from flow_resources.core.placement_fields import is_unchanged
 from flow_resources.core.spec import JobSpec
 from flow_resources.core.status import ClusterSnapshot
-from flow_resources.errors import JobFailedError, NotReadyError, OwnershipError, RejectedError, TerminatedError, UnavailableError
+from flow_resources.errors import (
+    JobFailedError,
+    NotReadyError,
+    OwnershipError,
+    RejectedError,
+    TerminatedError,
+    UnavailableError,
+)
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle import job_keys
 from flow_resources.lifecycle.account import require_account

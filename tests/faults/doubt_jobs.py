@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from faults import doubt
-from faults.doubt import FACTS, MAKES, OWNED, SHARED, Cell, Fact, LostStack, Outcome, Truth, World
+from faults.doubt import FACTS, SHARED, Cell, Fact, LostStack, Outcome, Truth, World
 from support.crashes import crash_after_create
 from support.jobs import end_job, key_rows
-from support.stack import job
 
 from flow_resources.cloud.machine.wire import unpack
 from flow_resources.lifecycle.stored_states import HISTORY_LENGTH
@@ -95,7 +94,7 @@ _OF_HISTORIES = [
     Fact("the stack's history has no times", _change_history(_without("startTime"))),
     Fact("the stack's history has unreadable times", _change_history(lambda row: {**row, "startTime": "yesterday"})),
     Fact("the stack's history has no changes", _change_history(_without("resourceChanges"))),
-    Fact("the stack's history has changes that are null", _change_history(lambda row: {**row, "resourceChanges": None})),
+    Fact("the stack's history has null for changes", _change_history(lambda row: {**row, "resourceChanges": None})),
 ]
 JOB_FACTS = [*_OF_A_JOB, *_OF_KEYS, *_OF_HISTORIES]
 ALL_JOB_FACTS = [*(fact for fact in FACTS if fact.name in _OF_BOTH), *JOB_FACTS]
@@ -298,8 +297,15 @@ class JobOutcome(Outcome):
                 yield f"the key of {bid['fid']} is left"
             if self.error or self.cell.verb == "preview" or outputs.get(bid["fid"], {}).get("__job_key"):
                 continue
+            if self._says_that_no_key_is_left(bid["fid"]):
+                continue
             if not any(name in text for text in self.stack.said for name in (bid["fid"], "key")):
                 yield f"the key of {bid['fid']} is left, and nothing remembers it"
+
+    def _says_that_no_key_is_left(self, id_: str) -> bool:
+        """Whether the state said so: of a job that has ended, by having no property for a key."""
+        recorded = self.recorded.get(id_, {})
+        return "__ended" in recorded and "__job_key" not in recorded
 
     @property
     def is_all_known(self) -> bool:

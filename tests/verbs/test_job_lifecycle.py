@@ -771,10 +771,14 @@ def test_a_key_that_the_state_has_lost_is_revoked_with_the_job(stack: Stack, clo
     assert not live_keys(cloud)
 
 
-def test_a_service_that_does_not_say_who_asks_leaves_the_key_in_the_record(stack: Stack, cloud: FakeMithril) -> None:
+def test_a_service_that_does_not_say_who_asks_leaves_the_key_in_the_record(
+    stack: Stack, cloud: FakeMithril, reports: Reports
+) -> None:
     """It may be another user's, whose keys no listing has."""
     stack.up({"it": job()})
     end_job(cloud, stack.state["it"].id, "succeeded")
     cloud.faults.add(method="GET", path="/v2/me$", kind="alter", body={"fid": None, "id": None}, times=None)
     stack.refresh()
     assert outputs(stack)["__job_key"]
+    stack.destroy()
+    assert any("of the job may be another user's" in row for row in reports.kept)
