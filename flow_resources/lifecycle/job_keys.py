@@ -83,8 +83,8 @@ def revoke(op: Operation, bid: Bid) -> Answer:
     if is_own is not Answer.YES:
         is_others = "is" if is_own is Answer.NO else "may be"
         op.report.progress(
-            f"the API key {name!r} of the job {is_others} another user's: if its machine did not revoke it, it is valid "
-            f"for {KEY_LIFE.days} days after it was made, and only that user can revoke it",
+            f"the API key {name!r} of the job {is_others} another user's: if its machine did not revoke it, it is "
+            f"valid for {KEY_LIFE.days} days after it was made, and only that user can revoke it",
             keep=True,
         )
     return Answer.of(False if is_own is Answer.YES else None)
