@@ -95,11 +95,12 @@ class Cloud:
         """List the projects of the key. Raises ConfigError where something else than the service answers."""
         return self._connection.projects(self.budget)
 
-    def user(self) -> str:
-        """Return the id of the user whose key this is."""
+    def user(self) -> str | None:
+        """Return the id of the user whose key this is; None where the service does not say."""
         with self._sdk("ask whose API key this is") as sdk:
             user = sdk.api.get_me()
-            return str(user.get("fid") or user.get("id"))
+            id_ = user.get("fid") or user.get("id")
+            return str(id_) if id_ else None
 
     # -- the market -------------------------------------------------------------------------------------------
 
@@ -202,7 +203,10 @@ class Cloud:
         return str(launch.get("startup_script") or "")
 
     def bids_named(self, name: str) -> list[Bid]:
-        """Return the bids of exactly this name, newest first, those that have ended included."""
+        """Return the bids of exactly this name, newest first, those that have ended included.
+
+        Raises UnavailableError where one that the service lists under it has no name that can be read.
+        """
         query = {"project": self.project().id, "name": name, **_NEWEST_FIRST}
         with self._sdk(f"look for bids named {name!r}") as sdk:
 
@@ -210,7 +214,10 @@ class Cloud:
                 now = self._connection.clock.now()
                 return Page.read(sdk.transport.get_shared(BIDS, query, now, self.budget))
 
-            return [bid for bid in map(Bid.read, rows_of_all_pages(list_page, query)) if bid.name == name]
+            bids = [Bid.read(row) for row in rows_of_all_pages(list_page, query)]
+            if nameless := next((bid for bid in bids if not bid.name_is_known), None):
+                raise UnavailableError(f"the service does not say whether the bid {nameless.id} is {name!r}", _RETRY)
+            return [bid for bid in bids if bid.name == name]
 
     def placed_price(self, bid_id: str) -> Decimal | None:
         """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
@@ -358,12 +365,18 @@ class Cloud:
     def job_keys(self) -> list[JobKey]:
         """Return the calling user's live keys that are named like a job's, of all projects; no other user's are told.
 
-        A key that has expired is none by the service's clock; one whose expiry cannot be read is.
+        A key that has expired is none by the service's clock; one whose expiry cannot be read is. Raises
+        UnavailableError where a live one has no name that can be read.
         """
         with self._sdk("list the API keys") as sdk:
             rows = Page.read(sdk.transport.get(API_KEYS, self.budget)).whole("the API keys")
-            keys = [key for key in map(JobKey.read, rows) if naming.is_key_name(key.name) and not key.is_revoked]
-            return [key for key in keys if key.is_expired(self.service_now()) is not Answer.YES]
+            keys = [key for key in map(JobKey.read, rows) if not key.is_revoked]
+            live = [key for key in keys if key.is_expired(self.service_now()) is not Answer.YES]
+            if nameless := next((key for key in live if not key.name_is_known), None):
+                raise UnavailableError(
+                    f"could not list the API keys of jobs: the service does not say the name of {nameless.id}", _RETRY
+                )
+            return [key for key in live if naming.is_key_name(key.name)]
 
     def revoke_job_key(self, key_id: str) -> bool:
         """Revoke a key; no effect on one that is revoked. Return False where the service answers 404.

@@ -91,9 +91,17 @@ class PastUpdate:
     started_at: datetime | None
     """None where the history does not say."""
     ended_at: datetime | None
-    deletes: bool
+    deletes: Answer
     """Whether it deleted anything, for a replacement too."""
     has_failed: bool
+
+    def has_deleted_since(self, moment: datetime, grain: timedelta) -> Answer:
+        """Whether it began after a moment and deleted anything."""
+        if self.deletes is Answer.NO:
+            return Answer.NO
+        if self.started_at is None or abs(self.started_at - moment) <= grain:
+            return Answer.NOT_KNOWN
+        return self.deletes if self.started_at > moment else Answer.NO
 
     def contains(self, moment: datetime, grain: timedelta) -> bool:
         """Whether something that was made at a moment can have been made by it."""
@@ -119,11 +127,13 @@ def read_history(rows: Any) -> list[PastUpdate]:
     ]
 
 
-def _deletes(row: Mapping[str, Any]) -> bool:
-    changed = _mapping(row.get("resourceChanges") or {}, "its changes")
+def _deletes(row: Mapping[str, Any]) -> Answer:
+    changes = row.get("resourceChanges")
+    changed = _mapping({} if changes is None else changes, "its changes")
     if row.get("kind") == "refresh":  # it only tells what was gone
-        return False
-    return any(count and ("delete" in change or "replace" in change) for change, count in changed.items())
+        return Answer.NO
+    has_deleted = any(count and ("delete" in change or "replace" in change) for change, count in changed.items())
+    return Answer.of(None if changes is None else has_deleted)
 
 
 def is_deleted_since(
@@ -138,10 +148,10 @@ def is_deleted_since(
     whether the history reaches back to the stack's first update; else it answers no only where it reaches back to the
     moment.
     """
-    deletions = [one.started_at for one in updates if one.deletes]
-    if any(started_at and started_at > moment + grain for started_at in deletions):
+    answers = [one.has_deleted_since(moment, grain) for one in updates]
+    if Answer.YES in answers:
         return Answer.YES  # whatever the others are, such as the replacement that created it, moments before
-    if any(started_at is None or started_at >= moment - grain for started_at in deletions):
+    if Answer.NOT_KNOWN in answers:
         return Answer.NOT_KNOWN
     reaches_back = is_whole or any(one.started_at and one.started_at < moment - grain for one in updates)
     creating = [one for one in updates if one.contains(moment, grain)]

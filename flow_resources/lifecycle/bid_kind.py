@@ -73,7 +73,8 @@ class BidKind(Resource[P, Bid, V]):
 
     def is_of_another_user(self, op: Operation, thing: Bid) -> Answer:
         """Whether another user's key placed it; not known where the service does not say."""
-        return Answer.of(thing.created_by != op.cloud.user() if thing.created_by else None)
+        user = op.cloud.user() if thing.created_by else None
+        return Answer.of(thing.created_by != user if user else None)
 
     def place(self, op: Operation, spec: P, generation: int, listed: Sequence[Bid]) -> Bid:  # noqa: ARG002
         """Place a bid."""

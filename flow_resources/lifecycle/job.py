@@ -15,12 +15,20 @@ from flow_resources.core.hidden import ENDED, JOB_KEY, Identity, Record
 from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
 from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, is_told, recorded, with_events
+from flow_resources.core.models import ENDED as BID_STATUS_ENDED
 from flow_resources.core.models import Bid, moment_of
 from flow_resources.core.naming import take_apart
 from flow_resources.core.placement_fields import is_unchanged
 from flow_resources.core.spec import JobSpec
 from flow_resources.core.status import ClusterSnapshot
-from flow_resources.errors import JobFailedError, NotReadyError, OwnershipError, RejectedError, TerminatedError
+from flow_resources.errors import (
+    JobFailedError,
+    NotReadyError,
+    OwnershipError,
+    RejectedError,
+    TerminatedError,
+    UnavailableError,
+)
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle import job_keys
 from flow_resources.lifecycle.account import require_account
@@ -226,8 +234,9 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Return a job with what the state records of it, and what can have changed since."""
         known = record.outputs or {}
         status, price = record.text("status"), known.get("max_price_per_hour")
+        bid = _named(seen.bid, record)
         job = JobSnapshot(
-            seen.bid,
+            dataclasses.replace(bid, status=BID_STATUS_ENDED) if is_finished(known) else bid,
             seen.instances,
             started_at=record.text("started_at"),
             recorded_status=status if status in FINISHED else None,
@@ -303,11 +312,24 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         return seen
 
     def _set_price(self, op: Operation, seen: JobSnapshot, spec: JobSpec) -> JobSnapshot:
-        """Set the program's price, unless the job's machine has told how it ended."""
+        """Set the program's price, unless the job's machine has told how it ended.
+
+        Raises UnavailableError where that cannot be read: a price that is set takes the word of the machine away.
+        """
         price = spec.max_price_per_hour
-        if seen.has_told_price or seen.bid.price == price:
+        if seen.has_ended or seen.bid.price == price:
             return seen
-        if problem := _problem_of_price(op.cloud.placed_price(seen.bid.id), price):
+        placed = seen.placed_price or op.cloud.placed_price(seen.bid.id)
+        seen = dataclasses.replace(seen, placed_price=placed)
+        if seen.has_told_price:
+            return seen
+        if placed is None or seen.bid.price is None:
+            raise UnavailableError(
+                f"the price of {seen.bid.id} is not set: whether its machine has told by it how the job ended could "
+                "not be read",
+                "run `pulumi up` again, or leave max_price_per_hour as it was",
+            )
+        if problem := _problem_of_price(placed, price):
             raise RejectedError(f"max_price_per_hour {problem[0]}", problem[1])
         op.cloud.set_price(seen.bid.id, price)
         return dataclasses.replace(seen, bid=dataclasses.replace(seen.bid, price=price))
@@ -350,7 +372,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
     def live_inputs(self, seen: JobSnapshot, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:  # noqa: ARG002
         """Return the inputs with the price as the service holds it, unless that tells how the job ended."""
-        if seen.has_told_price or seen.bid.price is None:
+        if seen.has_told_price or seen.bid.price is None or seen.placed_price is None:
             return dict(inputs)
         return {**inputs, "max_price_per_hour": float(seen.bid.price)}
 
@@ -369,15 +391,27 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Cancel the bid and see it ended; then revoke its key."""
         bid = self._end(op, id_, record)
         if record.name and _key(record) is not Answer.NO:
-            job_keys.revoke(op, bid or recorded(id_, record, Answer.YES).bid)
+            job_keys.revoke(op, _named(bid, record) if bid else recorded(id_, record, Answer.YES).bid)
 
 
 JOB = Job()
 
 
+def _named(bid: Bid, record: Record) -> Bid:
+    """Return a bid under its recorded name, of which its key's is made, where the service does not say it."""
+    return bid if bid.name_is_known else dataclasses.replace(bid, name=record.name or "")
+
+
 def _key(record: Record) -> Answer:
-    """Whether a key that was made for a job can be live, as far as the state tells."""
-    return Answer.of(bool((record.outputs or {}).get(JOB_KEY)))
+    """Whether a key that was made for a job can be live, as far as the state tells.
+
+    It says so of each job that lives, unless its key is the user's own.
+    """
+    known = record.outputs or {}
+    if known.get(JOB_KEY):
+        return Answer.YES
+    is_none = record.identity is None or known.get(ENDED) or known.get("machine_api_key")
+    return Answer.of(False if is_none else None)
 
 
 def _gone(id_: str, record: Record) -> JobSnapshot:

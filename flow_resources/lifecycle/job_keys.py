@@ -60,8 +60,10 @@ def is_live(op: Operation, bid: Bid) -> Answer:
     """
     try:
         keys = op.deployment.once("the keys of jobs", op.cloud.job_keys)
-        is_listed = _name_of(op, bid.name) in {key.name for key in keys}
-        return Answer.YES if is_listed else Answer.of(False if _is_own(op, bid) is Answer.YES else None)
+        name = _name_of(op, bid.name)
+        if name in {key.name for key in keys}:
+            return Answer.YES
+        return Answer.of(False if name and _is_own(op, bid) is Answer.YES else None)
     except FlowResourcesError as error:
         op.warn_once(f"the API keys of jobs are not checked: {error.message}", about="the keys of jobs")
         return Answer.NOT_KNOWN
@@ -73,13 +75,17 @@ def revoke(op: Operation, bid: Bid) -> Answer:
     What another user made is named: nobody else can revoke it, or tell whether it is live.
     """
     name = _name_of(op, bid.name)
-    if name is None or op.cloud.revoke_job_keys(name):
+    if name is None:
+        return Answer.NOT_KNOWN
+    if op.cloud.revoke_job_keys(name):
         return Answer.NO
     is_own = _is_own(op, bid)
-    if is_own is Answer.NO:
+    if is_own is not Answer.YES:
+        is_others = "is" if is_own is Answer.NO else "may be"
         op.report.progress(
-            f"the API key {name!r} of the job is another user's: if its machine did not revoke it, it is valid for "
-            f"{KEY_LIFE.days} days and `max_run_time_hours` after it was made, and only that user can revoke it",
+            f"the API key {name!r} of the job {is_others} another user's: if its machine did not revoke it, it is "
+            f"valid for {KEY_LIFE.days} days and `max_run_time_hours` after it was made, and only that user can "
+            "revoke it",
             keep=True,
         )
     return Answer.of(False if is_own is Answer.YES else None)
@@ -87,7 +93,8 @@ def revoke(op: Operation, bid: Bid) -> Answer:
 
 def _is_own(op: Operation, bid: Bid) -> Answer:
     """Whether the calling user placed a bid, and made its key."""
-    return Answer.of(bid.created_by == op.deployment.once("the user", op.cloud.user) if bid.created_by else None)
+    user = op.deployment.once("the user", op.cloud.user) if bid.created_by else None
+    return Answer.of(bid.created_by == user if user else None)
 
 
 def _end(op: Operation, spec: JobSpec, secret: str, key: JobKey | None) -> JobEnd:

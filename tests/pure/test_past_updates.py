@@ -59,7 +59,11 @@ def update(minutes: float, result: str = "succeeded", length: float = 2, **chang
         ([update(1, "in-progress", delete=1), update(-1, "failed")], True, Answer.NO),
         ([{**update(1, delete=1), "startTime": "yesterday"}], True, Answer.NOT_KNOWN),
         ([{"resourceChanges": {"delete": 1}}], True, Answer.NOT_KNOWN),
-        ([{"kind": "update"}, update(-1, "failed")], True, Answer.NO),
+        # An update that does not say what it changed may have deleted it.
+        ([{"kind": "update"}, update(-1, "failed")], True, Answer.NOT_KNOWN),
+        ([{**update(1), "resourceChanges": None}, update(-1, "failed")], True, Answer.NOT_KNOWN),
+        ([{**update(-1, "failed"), "resourceChanges": None}], True, Answer.NO),
+        ([{**update(1), "kind": "refresh", "resourceChanges": None}, update(-1, "failed")], True, Answer.NO),
     ],
 )
 def test_whether_anything_was_deleted_since(rows: list[Any], is_whole: bool, answer: Answer) -> None:

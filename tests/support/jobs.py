@@ -13,14 +13,21 @@ CENTS = {"succeeded": 1, "failed": 2, "untold": 0}
 
 def live_keys(cloud: FakeMithril, key: str = "") -> list[str]:
     """Return the names of a user's API keys that are not revoked."""
-    rows = httpx.get(f"{cloud.url}/v2/api-keys", headers=_headers(cloud, key)).json()
-    return [row["name"] for row in rows if not row["deactivated_at"]]
+    return [row["name"] for row in key_rows(cloud, key) if not row["deactivated_at"]]
+
+
+def key_rows(cloud: FakeMithril, key: str = "") -> list[Any]:
+    """Return all API keys of a user, as the service lists them; none of a user that it does not know."""
+    with _client(cloud, key) as client:
+        answer = client.get("/v2/api-keys")
+    return list(answer.json()) if answer.is_success else []
 
 
 def revoke_keys(cloud: FakeMithril) -> None:
     """Revoke all API keys of the user, as the machines do."""
-    for row in httpx.get(f"{cloud.url}/v2/api-keys", headers=_headers(cloud)).json():
-        httpx.delete(f"{cloud.url}/v2/api-keys/{row['fid']}", headers=_headers(cloud)).raise_for_status()
+    with _client(cloud) as client:
+        for row in key_rows(cloud):
+            client.delete(f"/v2/api-keys/{row['fid']}").raise_for_status()
 
 
 def end_job(
@@ -34,6 +41,11 @@ def end_job(
         cloud.terminate(bid_id)
     if revoke:
         revoke_keys(cloud)
+
+
+def _client(cloud: FakeMithril, key: str = "") -> httpx.Client:
+    """Return a client for a fake on the loopback: it reads no certificates, which takes longer than the rest."""
+    return httpx.Client(base_url=cloud.url, headers=_headers(cloud, key), verify=False)
 
 
 def _headers(cloud: FakeMithril, key: str = "") -> dict[str, Any]:

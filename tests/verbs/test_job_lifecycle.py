@@ -731,3 +731,103 @@ def test_a_job_that_is_only_read_has_ended_too(stack: Stack, cloud: FakeMithril)
     assert "__job_key" not in found.outputs
     with pytest.raises(TerminatedError, match="there is no live job bid_999999"):
         verbs.read(operation("read"), JOB, "bid_999999", {})
+
+
+# -- facts that are missing --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [{"limit_price": None}, {"launch_specification": None}], ids=str)
+def test_a_price_is_not_set_while_what_it_tells_cannot_be_read(
+    stack: Stack, cloud: FakeMithril, body: dict[str, Any]
+) -> None:
+    """It may be the word of the machine, which an update would take away."""
+    stack.up({"it": job()})
+    id_ = stack.state["it"].id
+    cloud.update_bid(id_, limit_price="$49.99")
+    cloud.faults.add(method="GET", path=r"/v2/spot/bids", kind="alter", body=body, times=None)
+    stack.refresh()
+    with pytest.raises(VerbError, match="is not set: whether its machine has told by it how the job ended"):
+        stack.up({"it": job(max_price_per_hour=60.0)})
+    cloud.faults.clear()
+    stack.up({"it": job(max_price_per_hour=60.0)})
+    assert cloud.bid(id_)["limit_price"] == "$49.99"
+    cloud.terminate(id_)
+    stack.refresh()
+    assert outputs(stack)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("body", [{"limit_price": None}, {"launch_specification": None}], ids=str)
+def test_a_job_that_is_kept_stays_failed_while_its_word_cannot_be_read(
+    stack: Stack, cloud: FakeMithril, body: dict[str, Any]
+) -> None:
+    """Its bid is paused: no person has done that."""
+    program = {"it": job(on_failure="keep")}
+    stack.up(program)
+    end_job(cloud, stack.state["it"].id, "failed", keep=True)
+    stack.refresh()
+    cloud.faults.add(method="GET", path=r"/v2/spot/bids", kind="alter", body=body, times=None)
+    cloud.clear_requests()
+    stack.refresh()
+    assert (outputs(stack)["status"], outputs(stack)["__ended"]) == ("failed", "kept")
+    stack.up({"it": job(on_failure="keep", max_price_per_hour=60.0)})
+    assert not cloud.mutations
+
+
+def test_a_job_that_has_ended_does_not_live_again_while_its_status_cannot_be_read(
+    stack: Stack, cloud: FakeMithril
+) -> None:
+    """A bid ends for good."""
+    stack.up({"it": job()})
+    end_job(cloud, stack.state["it"].id, "untold")
+    stack.refresh()
+    cloud.faults.add(method="GET", path=r"/v2/spot/bids", kind="alter", body={"status": None}, times=None)
+    stack.refresh()
+    assert (outputs(stack)["status"], outputs(stack)["__ended"]) == ("ended", "ended")
+
+
+def test_a_name_that_the_service_does_not_say_is_not_free(stack: Stack, cloud: FakeMithril) -> None:
+    """The bid that is listed under it may be the run of this job."""
+    stack.up({"it": job()})
+    end_job(cloud, stack.state["it"].id, "succeeded")
+    stack.state.clear()
+    cloud.faults.add(method="GET", path=r"/v2/spot/bids$", kind="alter", body={"name": None}, times=None)
+    with pytest.raises(VerbError, match="the service does not say whether the bid bid_000001 is 'it-"):
+        stack.up({"it": job()})
+    assert not cloud.live_bids
+
+
+@pytest.mark.parametrize("path", ["/v2/api-keys$", "/v2/spot/bids"])
+def test_a_key_without_a_name_and_that_of_a_bid_without_one_are_not_forgotten(
+    stack: Stack, cloud: FakeMithril, path: str
+) -> None:
+    """The next refresh that can read it sees it."""
+    stack.up({"it": job()})
+    end_job(cloud, stack.state["it"].id, "succeeded", revoke=False)
+    cloud.faults.add(method="GET", path=path, kind="alter", body={"name": None}, times=None)
+    stack.refresh()
+    assert outputs(stack)["__job_key"]
+    cloud.faults.clear()
+    stack.refresh()
+    stack.up({"it": job()})
+    assert not live_keys(cloud)
+
+
+def test_a_key_that_the_state_has_lost_is_revoked_with_the_job(stack: Stack, cloud: FakeMithril) -> None:
+    """A job that lives has one, unless its key is the user's own."""
+    stack.up({"it": job()})
+    del outputs(stack)["__job_key"]
+    stack.destroy()
+    assert not live_keys(cloud)
+
+
+def test_a_service_that_does_not_say_who_asks_leaves_the_key_in_the_record(
+    stack: Stack, cloud: FakeMithril, reports: Reports
+) -> None:
+    """It may be another user's, whose keys no listing has."""
+    stack.up({"it": job()})
+    end_job(cloud, stack.state["it"].id, "succeeded")
+    cloud.faults.add(method="GET", path="/v2/me$", kind="alter", body={"fid": None, "id": None}, times=None)
+    stack.refresh()
+    assert outputs(stack)["__job_key"]
+    stack.destroy()
+    assert any("of the job may be another user's" in row for row in reports.kept)

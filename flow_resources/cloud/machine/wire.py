@@ -17,12 +17,15 @@ _FIRST, _DIGITS = 33, 94  # "!" to "~"
 _FILTERS: list[dict[str, Any]] = [
     {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0, "nice_len": 48}
 ]
-_ORIGIN = re.compile(r"# FLOW_ORIGIN: .*")
+_BASH = "#!/bin/bash\n"
+_HEAD = re.compile(rf"{_BASH}(?P<origin># FLOW_ORIGIN: .*)\n")
 _PACKED = re.compile(r"'<<'E'\n(?P<payload>[!-~]+)\nE\nexec bash \$D/script\n")
 
 
 def pack(script: str) -> str:
-    """Return a script as it is sent, with the line that says which version of the SDK wrote it."""
+    """Return a script as it is sent; the line that says which version of the SDK wrote it stays as it is."""
+    head = _HEAD.match(script)
+    script = script[head.end() :] if head else script
     number = int.from_bytes(lzma.compress(script.encode(), lzma.FORMAT_ALONE, filters=_FILTERS), "big")
     digits = bytearray()
     while number:
@@ -30,8 +33,9 @@ def pack(script: str) -> str:
         for _ in range(9):
             nine, digit = divmod(nine, _DIGITS)
             digits.append(_FIRST + digit)
-    origin = _ORIGIN.search(script)
-    return filled("bootstrap.sh", origin=origin[0] if origin else "#", payload=digits[::-1].decode().lstrip("!")) + "\n"
+    return (
+        filled("bootstrap.sh", origin=head["origin"] if head else "#", payload=digits[::-1].decode().lstrip("!")) + "\n"
+    )
 
 
 def is_packed(script: str) -> bool:
@@ -47,7 +51,9 @@ def unpack(script: str) -> str | None:
     number = 0
     for digit in match["payload"].encode():
         number = number * _DIGITS + digit - _FIRST
+    head = _HEAD.match(script)
     try:
-        return lzma.decompress(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode()
+        text = lzma.decompress(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode()
+        return f"{head[0] if head else ''}{text}"
     except (ValueError, lzma.LZMAError, EOFError):
         return None
