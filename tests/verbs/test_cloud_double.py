@@ -50,7 +50,7 @@ def client(mocker: MockerFixture) -> Any:
     double.bid.return_value = double.find_bid.return_value = None
     double.cancel.return_value = double.delete_volume.return_value = True
     double.quotas.return_value = {}
-    double.key_folder_problem.return_value = ""
+    double.key_folder_problem.return_value = double.too_large.return_value = ""
     double.volumes.return_value = []
     double.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name))
     double.recently_allocated.return_value = None

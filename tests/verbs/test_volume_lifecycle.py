@@ -190,5 +190,5 @@ def test_a_cluster_that_is_compared_for_its_volume_alone_is_not_called_replaced(
     stack.operation()
     assert stack._step("trainer", saved, unknown, cluster()) == "replace"
     assert f"warning: ends with what it depends on (volumes): {lost}" in capsys.readouterr().err
-    stack.preview({"data": volume(), "trainer": cluster(image="an-image", volumes=mounts)})
+    stack.preview({"data": volume(), "trainer": cluster(image="an/image", volumes=mounts)})
     assert f"warning: replaced because of image: {lost}" in capsys.readouterr().err
