@@ -190,7 +190,8 @@ def test_the_fake_keeps_no_key(tmp_path: Path, clean_environment: None) -> None:
         project = make(tmp_path, cloud)
         project.up().ok()
         private = private_key(project)
-        told = [repr(cloud.requests), repr(cloud.bids), repr(cloud)]
+        scripts = [unpack(bid["launch_specification"]["startup_script"]) or "" for bid in cloud.live_bids]
+        told = [repr(cloud.requests), repr(cloud.bids), repr(cloud), *scripts]
         for page in ("", "mithril-fake/state", "mithril-fake/requests", "mithril-fake/overview", "mithril-fake/about"):
             with urllib.request.urlopen(f"{cloud.url}/{page}") as answer:
                 told.append(answer.read().decode())
