@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flow_resources.core.cluster_fields import FIELDS
+from flow_resources.core.cluster_fields import DEFAULT_COMMAND
 from flow_resources.core.status import ClusterSnapshot
 
-_IDLE = next(field.default for field in FIELDS if field.name == "command")
 _BACK = ("starting", "running")
 _OFF = ("preempted", "paused")
 NOT_KNOWN = "whether the command runs again is not known, because the state has no run_on: log in to see"
@@ -34,7 +33,7 @@ def describe_change(recorded: Mapping[str, Any], seen: ClusterSnapshot, again: s
 def what_runs_again(recorded: Mapping[str, Any]) -> str:
     """Return what a later boot runs, by the recorded inputs; empty for the default command, which does nothing."""
     command, run_on = recorded.get("command"), recorded.get("run_on")
-    if command in (None, _IDLE):
+    if command in (None, DEFAULT_COMMAND):
         return ""
     if run_on == "every_boot":
         return "the command runs again"

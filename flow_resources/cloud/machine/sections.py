@@ -2,7 +2,7 @@
 
 The SDK's builder writes a script from sections, in the order of their priorities. For a launch with a `Boot`, ours take
 the places of three of its own: they prepare what the SDK would run at once, and a unit runs it. Everything here leans
-on the SDK's insides; `tests/pure/test_machine_sections.py` fails when they move.
+on the SDK's insides; `tests/verbs/test_machine_scripts.py` fails when they move.
 
 The launch is handed to the builder by a context variable: `Flow.run` has no argument for it, all threads of a process
 share one builder, and the SDK writes a script in the thread that called it. A script that is written outside of a
