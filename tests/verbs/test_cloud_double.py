@@ -19,7 +19,7 @@ from support.stack import CheckError, FakeClock, Reports, Stack, VerbError, clus
 
 from flow_resources.cloud import Cloud, MadeVolume, Placed, Project, Settings
 from flow_resources.core.market import Market
-from flow_resources.core.models import Bid, Instance, InstanceType, Offer, StoredVolume
+from flow_resources.core.models import Bid, BidEvent, Instance, InstanceType, Offer, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import ConfigError, RejectedError, UnavailableError
 from flow_resources.lifecycle.operation import Deployment
@@ -46,7 +46,7 @@ def client(mocker: MockerFixture) -> Any:
     double.market.return_value = MARKET
     double.live_bids.return_value = {}
     double.bids_named.return_value = []
-    double.history.return_value = ("Placed", "Allocated")
+    double.events.return_value = (BidEvent("Placed", None), BidEvent("Allocated", None))
     double.bid.return_value = double.find_bid.return_value = None
     double.cancel.return_value = double.delete_volume.return_value = True
     double.quotas.return_value = {}
