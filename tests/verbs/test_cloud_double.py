@@ -102,10 +102,10 @@ def test_a_refusal_to_place_leaves_nothing_in_the_state(stack: Stack, client: An
     assert not stack.state
 
 
-@pytest.mark.parametrize("step", ["observe_while_waiting", "history", "set_price", "set_paused"])
+@pytest.mark.parametrize("step", ["observe_while_waiting", "events", "set_price", "set_paused"])
 def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack, client: Any, step: str) -> None:
     """Also where the error is internal."""
-    if step == "history":  # it is read where an instance was lost while the create waited
+    if step == "events":  # it is read where an instance was lost while the create waited
         seen = ClusterSnapshot(BID, (MACHINE,))
         lost = ClusterSnapshot(replace(BID, instances=("inst_0",)), (replace(MACHINE, id="inst_0", status="starting"),))
         client.observe_while_waiting.side_effect = itertools.cycle([lost, seen])
