@@ -251,11 +251,26 @@ def test_a_bid_that_runs_again_before_the_update_is_not_raised(
     assert any(one.startswith("the bid is not raised: it does not wait any more") for one in reports.kept)
     assert stack.state["it"].outputs["max_price_per_hour"] == 16.0
     assert stack.preview(program) == {"it": "same"}
+    before = dict(stack.state["it"].inputs)
+    stack.refresh()
+    assert not drift(stack, before)
     for _ in range(3):
         stack.up(program, refresh=True)
         assert stack.preview(program) == {"it": "same"}
     assert sent(cloud) == []
     assert cloud.bid(stack.state["it"].id)["limit_price"] == "$16.00"
+
+
+def drift(stack: Stack, inputs_before: dict[str, Any]) -> bool:
+    """Whether the engine shows a refresh as drift: it compares the new outputs with the inputs before."""
+    saved = stack.state["it"]
+    result = stack._call(
+        saved.type,
+        "Diff",
+        stack.urn("it", saved.type),
+        lambda provider: provider.diff(saved.id, dict(saved.outputs), dict(inputs_before)),
+    )
+    return bool(result.changes)
 
 
 def test_a_raise_whose_answer_is_lost_is_recorded_by_the_next_up(stack: Stack, cloud: FakeMithril) -> None:
