@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -59,7 +60,8 @@ def test_a_policy_and_its_limit_travel_as_they_are() -> None:
     assert sent.get("raise_up_to_per_hour") is None
 
 
-AGO = datetime.now(timezone.utc) - timedelta(minutes=12, seconds=30)
+NOW = datetime(2026, 11, 30, 17, 12, 30, tzinfo=timezone.utc)
+AGO = NOW - timedelta(minutes=12, seconds=30)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,9 @@ AGO = datetime.now(timezone.utc) - timedelta(minutes=12, seconds=30)
         ({"status": "running", "last_preempted_at": AGO.isoformat()}, None),
     ],
 )
-def test_for_how_long_it_waits_is_computed_in_the_program(outputs: dict[str, Any], expected: int | None) -> None:
+def test_for_how_long_it_waits_is_computed_in_the_program(
+    monkeypatch: pytest.MonkeyPatch, outputs: dict[str, Any], expected: int | None
+) -> None:
     """From the status and the time that the state has."""
+    monkeypatch.setattr("flow_resources.cluster.datetime", SimpleNamespace(now=lambda _zone: NOW))
     assert run(outputs=outputs)[1] == expected
