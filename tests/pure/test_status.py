@@ -207,6 +207,7 @@ def test_outputs_are_what_the_service_decides() -> None:
         "volume_ids": ["vol_1"],
         "preemptions": 0,
         "created_at": "2025",
+        "last_preempted_at": None,
     }
 
 
