@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flow_resources.core.answer import Answer
@@ -73,6 +73,15 @@ class Fleet:
     name_is_known: bool = True
 
     @property
+    def task_ids(self) -> tuple[str, ...]:
+        """The members' task ids."""
+        return tuple(member.task_id for member in self.members)
+
+    def with_seen(self, seen: Mapping[str, ClusterSnapshot]) -> Fleet:
+        """Return it with what was seen of its members, by task id."""
+        return replace(self, members=tuple(replace(one, seen=seen.get(one.task_id)) for one in self.members))
+
+    @property
     def running(self) -> tuple[Member, ...]:
         """The members that run."""
         return tuple(member for member in self.members if member.runs is Answer.YES)
@@ -80,35 +89,22 @@ class Fleet:
     @property
     def message(self) -> str:
         """The fleet as a sentence: how many run, and what the others do."""
-        others = [f"{_join(_indices(self.members, status))} {word}" for status, word in _WORDS if _has(self, status)]
+        others = [f"{_called(indices)} {words}" for status, words in _WORDS if (indices := self._indices(status))]
         message = f"{len(self.running)} of {len(self.members)} members run"
-        return f"{message} ({'; '.join(others)})" if others else message
+        return f"{message} ({', '.join(others)})" if others else message
+
+    def _indices(self, status: str) -> list[int]:
+        return [member.index for member in self.members if member.status == status]
 
 
 _WORDS = (
     ("waiting", "in the auction"),
     ("starting", "starting"),
-    ("preempting", "losing its machine"),
+    ("preempting", "about to be preempted"),
     ("paused", "paused"),
     ("failed", "in error"),
-    ("unknown", "not known"),
+    ("unknown", "not seen"),
 )
-
-
-def _has(fleet: Fleet, status: str) -> bool:
-    return any(member.status == status for member in fleet.members)
-
-
-def _indices(members: Iterable[Member], status: str) -> list[int]:
-    return [member.index for member in members if member.status == status]
-
-
-def _join(indices: Sequence[int]) -> str:
-    """Return indices as a text: "1, 3, 4"; of many the first ones."""
-    shown = ", ".join(map(str, indices[:_MOST_SHOWN]))
-    return f"{shown} and {len(indices) - _MOST_SHOWN} more" if len(indices) > _MOST_SHOWN else shown
-
-
 _MOST_SHOWN = 10
 
 
@@ -123,13 +119,17 @@ def unlucky_shrink(going: Sequence[Member], kept: Sequence[Member]) -> str:
     chosen = set(ranked[: len(kept)])
     skip = [index for index in range(max(chosen)) if index not in chosen]
     return (
-        f"{_called(running, 'runs', 'run')} and {'goes' if len(running) == 1 else 'go'}, while "
-        f"{_called(waiting, 'stays and waits', 'stay and wait')} in the auction: skip={skip} keeps what runs"
+        f"{_called(running)} {'goes and runs' if len(running) == 1 else 'go and run'}, {_called(waiting)} "
+        f"{'stays and waits' if len(waiting) == 1 else 'stay and wait'} in the auction: "
+        f"with skip={skip} what waits goes first"
     )
 
 
-def _called(indices: Sequence[int], singular: str, plural: str) -> str:
-    return f"member {indices[0]} {singular}" if len(indices) == 1 else f"members {_join(indices)} {plural}"
+def _called(indices: Sequence[int]) -> str:
+    """Return how a message calls members: "members 1, 3"; of many the first ones."""
+    shown = ", ".join(map(str, indices[:_MOST_SHOWN]))
+    more = f" and {len(indices) - _MOST_SHOWN} more" if len(indices) > _MOST_SHOWN else ""
+    return f"{'member' if len(indices) == 1 else 'members'} {shown}{more}"
 
 
 def read_members(ids: Mapping[str, Any], seen: Mapping[str, ClusterSnapshot] | None = None) -> tuple[Member, ...]:

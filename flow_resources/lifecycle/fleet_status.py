@@ -90,8 +90,7 @@ class FleetStatus(Resource[FleetSpec, Fleet, Fleet]):
             return seen
 
     def _observe(self, op: Operation, fleet: Fleet, begun_after: float) -> Fleet:
-        ids = {str(member.index): member.task_id for member in fleet.members}
-        return Fleet(fleet.id, read_members(ids, op.cloud.observe_all(ids.values(), begun_after)))
+        return fleet.with_seen(op.cloud.observe_all(fleet.task_ids, begun_after))
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
@@ -106,7 +105,7 @@ class FleetStatus(Resource[FleetSpec, Fleet, Fleet]):
         ended = set[str]()
 
         def poll(moment: float) -> Fleet:
-            fleet = self._observe(op, placed, moment)
+            fleet = placed.with_seen(op.cloud.observe_all_while_waiting(placed.task_ids, moment))
             if len(fleet.running) < spec.min_running:
                 ended.update(self._find_ended(op, fleet.members, ended))
             return fleet
