@@ -119,9 +119,9 @@ def unlucky_shrink(going: Sequence[Member], kept: Sequence[Member]) -> str:
     chosen = set(ranked[: len(kept)])
     skip = [index for index in range(max(chosen)) if index not in chosen]
     return (
-        f"{_called(running)} {'goes and runs' if len(running) == 1 else 'go and run'}, {_called(waiting)} "
-        f"{'stays and waits' if len(waiting) == 1 else 'stay and wait'} in the auction: "
-        f"with skip={skip} what waits goes first"
+        f"{_called(running)}, which {'runs, is' if len(running) == 1 else 'run, are'} ended, and {_called(waiting)}, "
+        f"which {'waits in the auction, stays' if len(waiting) == 1 else 'wait in the auction, stay'}: "
+        f"skip={skip} ends what waits first"
     )
 
 

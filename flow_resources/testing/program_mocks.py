@@ -7,9 +7,9 @@
 
     import infra  # the program
 
-Clusters and jobs are running, or paused where the program says so, a job that the program waits for to its end has
-succeeded, all members of a fleet run, and volumes exist at once, with outputs of the same types as the real ones. Inputs are not checked, and
-nothing is rented: to test the effect of a change or of the market, use the fake cloud.
+Clusters, jobs and all members of a fleet are running, or paused where the program says so, a job that the program waits
+for to its end has succeeded, and volumes exist at once, with outputs of the same types as the real ones. Inputs are not
+checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
 """
 
 from __future__ import annotations
