@@ -62,7 +62,8 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         preemption_signal="SIGUSR1",
         paused=False,
         wait_for="allocated",
-        on_preemption="keep",
+        on_preemption="raise_bid",
+        raise_up_to_per_hour=Decimal("60.00"),
         name_prefix="trainer",
         adopt_task_id="bid_1",
         opts=options,
@@ -230,6 +231,8 @@ def outputs_of_a_cluster(cluster: GpuCluster) -> None:
     assert_type(cluster.max_cost_per_hour, pulumi.Output[float])
     assert_type(cluster.num_instances, pulumi.Output[int])
     assert_type(cluster.preemptions, pulumi.Output[int | None])
+    assert_type(cluster.last_preempted_at, pulumi.Output[str | None])
+    assert_type(cluster.preempted_for_minutes, pulumi.Output[int | None])
     assert_type(cluster.paused, pulumi.Output[bool])
     assert_type(cluster.public_ips, pulumi.Output[Sequence[str]])
     assert_type(cluster.private_ips, pulumi.Output[Sequence[str]])
@@ -340,6 +343,7 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, restart="on-failure")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, preemption_signal=10)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, on_preemption="restart")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, raise_up_to_per_hour="2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, env={"DEBUG": 1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, ports=["8080"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, ports=number)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
