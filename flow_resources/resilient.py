@@ -11,7 +11,7 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.arguments import carried_properties, is_list
-from flow_resources.cluster import GpuCluster, Restart, RunOn
+from flow_resources.cluster import GpuCluster, OnPreemption, Restart, RunOn
 from flow_resources.core.fleet import member_indices
 from flow_resources.core.fleet_fields import FIELDS, MAX_MEMBERS
 from flow_resources.core.hidden import DELETED_WITH_REFUSED
@@ -185,7 +185,8 @@ class ResilientCluster(pulumi.ComponentResource):
         restart: pulumi.Input[Restart] = "never",
         preemption_signal: pulumi.Input[str] | None = None,
         paused: pulumi.Input[bool] = False,
-        on_preemption: pulumi.Input[Literal["keep"]] = "keep",
+        on_preemption: pulumi.Input[OnPreemption] = "keep",
+        raise_up_to_per_hour: pulumi.Input[float | Decimal] | None = None,
         name_prefix: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -214,7 +215,8 @@ class ResilientCluster(pulumi.ComponentResource):
             restart: "never", "on_failure" or "always".
             preemption_signal: "SIGUSR1", for example. Default: no signal is sent.
             paused: Give all machines back but keep the bids. None is waited for then.
-            on_preemption: "keep": the bid of a preempted member stays in the auction.
+            on_preemption: What becomes of a preempted member: "keep", "raise_bid", "replace" or "fail".
+            raise_up_to_per_hour: How far "raise_bid" may raise the bid of a member, in USD per hour.
             name_prefix: What the tasks' names start with. Default: the member's name.
             opts: Pulumi's resource options. `custom_timeouts`, `depends_on`, `ignore_changes` and
                 `delete_before_replace` reach the members, too.
@@ -240,6 +242,7 @@ class ResilientCluster(pulumi.ComponentResource):
             "preemption_signal": preemption_signal,
             "paused": paused,
             "on_preemption": on_preemption,
+            "raise_up_to_per_hour": raise_up_to_per_hour,
             "name_prefix": name_prefix,
         }
         waiting = pulumi.ResourceOptions(parent=self, custom_timeouts=options.custom_timeouts)
