@@ -189,7 +189,7 @@ def test_the_children_have_the_options_that_the_fleet_is_given(registered: dict[
     run(program)
     member, volume, status = (registered[name] for name in ("t-0", "t-0-data", "t-status"))
     for child in (member, volume, status):
-        assert child.parent.endswith(f"::{TYPE}::t")
+        assert child.parent.endswith(f"{TYPE}::t")
         assert child.customTimeouts.create == "2h"
         assert child.protect
     assert any("Volume::first" in urn for urn in member.dependencies)

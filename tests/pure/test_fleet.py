@@ -99,7 +99,8 @@ def test_a_running_member_that_goes_while_another_waits_is_named_with_the_remedy
     going, kept = [member(3, "running"), member(4, "waiting")], [member(index, "running") for index in (0, 2)]
     advice = unlucky_shrink(going, [*kept[:1], member(1, "waiting"), *kept[1:]])
     assert advice == (
-        "member 3, which runs, is ended, and member 1, which waits in the auction, stays: skip=[1] ends what waits first"
+        "member 3, which runs, is ended, and member 1, which waits in the auction, stays: "
+        "skip=[1] ends what waits first"
     )
     plural = unlucky_shrink([member(2, "running"), member(3, "running")], [member(0, "waiting"), member(1, "waiting")])
     assert plural.startswith("members 2, 3, which run, are ended, and members 0, 1, which wait in the auction, stay: ")

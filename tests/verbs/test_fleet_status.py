@@ -280,9 +280,9 @@ def test_the_preview_warns_where_a_running_member_goes_and_a_waiting_one_stays(
     fleet.up(status(fleet))
     slow.preempt(fleet.state["t-0"].id, notice_seconds=0)
     fleet.preview(status(fleet, 2))
-    assert (
-        "member 2, which runs, is ended, and member 0, which waits in the auction, stays: skip=[0] ends what waits first"
-    ) in capsys.readouterr().err
+    warned = capsys.readouterr().err
+    assert "member 2, which runs, is ended, and member 0, which waits in the auction, stays: " in warned
+    assert "skip=[0] ends what waits first" in warned
     slow.preempt(fleet.state["t-2"].id, notice_seconds=0)
     fleet.preview(status(fleet, 2))
     assert "which runs" not in capsys.readouterr().err
