@@ -97,7 +97,7 @@ class FleetStatus(Resource[FleetSpec, Fleet, Fleet]):
     def converge(self, op: Operation, seen: Fleet, spec: FleetSpec, record: Record, update: Update | None) -> Fleet:  # noqa: ARG002
         """Wait until `min_running` members run, where that is asked for; then return what all of them do."""
         fleet = Fleet(seen.id, read_members(spec.task_ids))
-        if spec.paused or (update and not update.is_resumed and not update.inputs & fleet_fields.AWAITED):
+        if spec.paused or (update and not update.inputs & fleet_fields.AWAITED):
             return self._observe(op, fleet, op.clock.now())
         return self._wait(op, fleet, spec)
 

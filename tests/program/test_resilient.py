@@ -142,6 +142,19 @@ def test_each_member_gets_a_volume_of_its_own_beside_the_shared_ones(as_mapping:
     assert sorted(status["volume_ids"]) == ["0", "1"]
 
 
+def test_allowing_the_loss_of_data_allows_replacements_of_the_members_volumes() -> None:
+    """Which lose it, too; and the guard of shrinks is told."""
+
+    def program() -> Any:
+        own = MemberVolume(10, "/data", interface="block")
+        return ResilientCluster("t", size=1, volume_per_member=own, allow_data_loss=True, **LEAST).running
+
+    mocks = run(program)
+    assert declared(mocks, TYPE_OF_VOLUME)["t-0-data"]["allow_replace"] is True
+    assert declared(mocks, TYPE_OF_VOLUME)["t-0-data"]["interface"] == "block"
+    assert declared(mocks, STATUS_TYPE)["t-status"]["allow_data_loss"] is True
+
+
 @pytest.mark.parametrize("shared", [None, [], "output"])
 def test_a_volume_of_its_own_is_mounted_whatever_is_shared(shared: Any) -> None:
     """Nothing, an empty list, or what is known only later."""

@@ -1,4 +1,4 @@
-"""Two hundred rounds of a fleet in a moving market, with every policy: it converges, and is never more than declared."""
+"""A fleet in a moving market, with policies: it converges in each of 200 rounds, and is never more than declared."""
 
 from __future__ import annotations
 
