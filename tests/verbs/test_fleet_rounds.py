@@ -33,7 +33,7 @@ class Program(dict[str, Declared]):
         for name, declared in ItemsView(self):
             if declared.type == "FleetStatus":
                 ids = {str(index): self.stack.state[f"t-{index}"].id for index in range(len(POLICIES))}
-                yield name, Declared("FleetStatus", {"task_ids": ids, "min_running": 0})
+                yield name, Declared("FleetStatus", {"task_ids": ids, "min_running": 0, "recorded_volumes": ""})
             else:
                 yield name, declared
 
