@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -252,6 +253,34 @@ def test_destroy_ends_nothing_by_it(fleet: Stack, slow: FakeMithril) -> None:
     assert not slow.mutations
     assert "t-status" not in fleet.state
     assert len(slow.live_bids) == 3
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "reset": {"kind": "reset", "when": "before"},
+    "500": {"status": 500},
+    "404": {"status": 404},
+    "403": {"status": 403},
+    "cut": {"kind": "truncate"},
+    "malformed": {"kind": "malformed"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_at_any_request_leaves_it_to_the_next_up(fleet: Stack, slow: FakeMithril, fault: str) -> None:
+    """It is recorded, or not there at all; nothing is changed in the service, and one more `up` brings it about."""
+    for nth in range(1, 6):
+        program = status(fleet)
+        fleet.state.pop("t-status", None)
+        slow.clear_requests()
+        slow.faults.add(path="/v2/", nth=nth, times=1, **FAULTS[fault])
+        fleet.operation()
+        with contextlib.suppress(VerbError, CheckError):
+            fleet._converge("t-status", program["t-status"], forced=False)
+        slow.faults.clear()
+        fleet.up(program)
+        assert statuses(fleet) == ["running"] * 3
+        assert fleet.preview(program)["t-status"] == "same"
+        assert not slow.mutations
 
 
 # -- shrinks -----------------------------------------------------------------------------------------------------------
