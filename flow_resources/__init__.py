@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flow_resources.job import Job
     from flow_resources.mounts import VolumeMount, VolumeMountDict
     from flow_resources.references import ClusterReference, VolumeReference
+    from flow_resources.ssh_key import SshKey
     from flow_resources.volume import Volume
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "GpuCluster",
     "Instance",
     "Job",
+    "SshKey",
     "Volume",
     "VolumeMount",
     "VolumeMountDict",
@@ -39,6 +41,7 @@ _HOMES = {
     "GpuCluster": "cluster",
     "Instance": "cluster",
     "Job": "job",
+    "SshKey": "ssh_key",
     "Volume": "volume",
     "VolumeMount": "mounts",
     "VolumeMountDict": "mounts",

@@ -26,6 +26,8 @@ MARK, SERVICE, UNREADY, NAMED, CREATE_ID = "__mark", "__service", "__unready", "
 INPUTS = "__inputs"
 # Of a job: it has ended, and how its bid is; an API key of it may be live, and the user who made that, or true.
 ENDED, JOB_KEY = "__ended", "__job_key"
+# Of an SSH key: whether this stack made it; absent where that is not known.
+IS_OURS = "__is_ours"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
@@ -169,7 +171,7 @@ def read_record(props: Mapping[str, Any]) -> Record:
 
     return Record(
         read_identity(props),
-        text("task_name") or text("volume_name"),
+        text("task_name") or text("volume_name") or text("key_name"),
         text(SERVICE),
         text("project"),
         text(CREATE_ID),

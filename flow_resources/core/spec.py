@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from flow_resources.core import cluster_fields, job_fields, money, naming, volume_fields
+from flow_resources.core import cluster_fields, job_fields, money, naming, ssh_key_fields, volume_fields
 from flow_resources.core.hidden import Identity, read_identity
 from flow_resources.core.inputs import Field, normalised
 from flow_resources.core.naming import Mark
@@ -217,6 +217,30 @@ class VolumeSpec(Spec):
             volume_name=known.get("volume_name"),
             adopt_volume_id=known.get("adopt_volume_id"),
         )
+
+
+@dataclass(frozen=True)
+class SshKeySpec(Spec):
+    """What a program wants of an SSH key."""
+
+    public_key: str = ""
+    """Its type and its content."""
+    key_name: str | None = None
+
+    @classmethod
+    def parse(cls, props: Mapping[str, Any]) -> SshKeySpec:
+        """Parse the inputs of an SSH key, which check has accepted."""
+        inputs = declared_inputs(ssh_key_fields.FIELDS, props)
+        return cls(
+            identity=read_identity(props),
+            inputs=inputs,
+            public_key=str(inputs["public_key"]),
+            key_name=inputs.get("key_name"),
+        )
+
+    def digest(self, api_key: str) -> str:
+        """Return the digest of the content, which everybody in the project can read: no key is needed to seal it."""
+        return naming.spec_digest({"public_key": self.public_key}, {}, api_key)
 
 
 def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[str, Any]:
