@@ -18,7 +18,7 @@ from flow_resources.core.inputs import FILE, PROBLEM, REMEDY, Invalid
 from flow_resources.core.public_keys import is_private, normalise
 
 _LARGEST = 100_000
-"""In bytes; the longest RSA key that ssh-keygen makes has 2,800."""
+"""In characters; the longest RSA key that ssh-keygen makes has 2,800."""
 
 
 def key_text(public_key: Any, file: Any) -> Any:
@@ -58,22 +58,25 @@ def _from_file(path: Any) -> Any:
     if not is_text and not isinstance(path, os.PathLike):
         return _problem(Invalid("is not read, because public_key_file is not a path", "pass a text or a pathlib.Path"))
     try:
-        return normalise(_read(Path(path).expanduser()))
+        return normalise(_read(path))
     except Invalid as invalid:
         return _problem(invalid) | {FILE: os.fspath(path)}
 
 
-def _read(file: Path) -> str:
+def _read(path: Any) -> str:
     try:
-        if file.stat().st_size > _LARGEST:
-            raise Invalid("names a file that is too large for a key")
-        return file.read_text(encoding="utf-8-sig")
+        with Path(path).expanduser().open(encoding="utf-8-sig") as file:
+            text = file.read(_LARGEST + 1)
     except FileNotFoundError:
         raise Invalid("names a file that is not there", "a path is relative to the program's folder") from None
     except UnicodeDecodeError:
         raise Invalid("names a file that is not a text", "that of a public key ends with .pub") from None
-    except OSError as error:
-        raise Invalid(f"names a file that cannot be read ({error.strerror})") from None
+    except (OSError, ValueError, RuntimeError) as error:  # of expanduser, where there is no such home
+        why = getattr(error, "strerror", None) or "it is not a path"
+        raise Invalid(f"names a file that cannot be read ({why})") from None
+    if len(text) > _LARGEST:
+        raise Invalid("names a file that is too large for a key")
+    return text
 
 
 def _problem(invalid: Invalid) -> dict[str, str]:

@@ -23,11 +23,12 @@ def public_key(value: Any) -> str:
 def key_name(value: Any) -> str:
     """A name in the service that is neither taken for an id nor for a name with a mark."""
     _raise_problem(value)
+    if isinstance(value, str) and is_private(value):
+        raise Invalid("is a private key, which nobody else may have", "pass a name", is_shown=False)
     if not isinstance(value, str) or not value.strip() or value != value.strip() or len(value) > _LONGEST_NAME:
-        is_shown = isinstance(value, str) and not is_private(value)
-        raise Invalid(f"must have 1 to {_LONGEST_NAME} characters, no space at either end", is_shown=is_shown)
+        raise Invalid(f"must have 1 to {_LONGEST_NAME} characters, no space at either end")
     if not value.isprintable():
-        raise Invalid("must be printable, on one line", is_shown=not is_private(value))
+        raise Invalid("must be printable, on one line")
     if value.startswith("sshkey_"):
         raise Invalid("must not begin with 'sshkey_'", "`ssh_keys` takes such a text for an id")
     if take_apart(value):

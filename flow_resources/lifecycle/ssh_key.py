@@ -131,10 +131,8 @@ class SshKey(Resource[SshKeySpec, StoredKey, StoredKey]):
 
     def observe(self, op: Operation, id_: str, record: Record) -> StoredKey | None:
         """Return the key. Only absence from two whole listings of the recorded project is gone."""
-        for moment in (op.fresh_since, op.clock.now()):
-            if key := _find(op, id_, moment):
-                return replace(key, ours=is_recorded_as_ours(record))
-        return None
+        key = _find(op, id_, op.fresh_since) or _find(op, id_, op.clock.now())
+        return replace(key, ours=is_recorded_as_ours(record)) if key else None
 
     def outputs(self, seen: StoredKey, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the outputs that the service decides, and whether this stack made the key."""
@@ -185,7 +183,7 @@ def is_recorded_as_ours(record: Record) -> Answer:
 
 
 def with_users(op: Operation, keys: Sequence[StoredKey]) -> list[StoredKey]:
-    """Return keys with the live bids that use them; or that may, where the service does not say what keys a bid uses."""
+    """Return keys with the live bids that use them, or that may: of some the service may not say what they use."""
     bids = op.cloud.live_bids(op.clock.now()).values() if keys else ()
     return [
         replace(key, bids=tuple(bid.id for bid in bids if bid.ssh_keys is None or key.id in bid.ssh_keys))
