@@ -223,6 +223,7 @@ class VolumeSpec(Spec):
 class SshKeySpec(Spec):
     """What a program wants of an SSH key."""
 
+    digest_fields = ssh_key_fields.SPEC
     public_key: str = ""
     """Its type and its content."""
     key_name: str | None = None
@@ -237,10 +238,6 @@ class SshKeySpec(Spec):
             public_key=str(inputs["public_key"]),
             key_name=inputs.get("key_name"),
         )
-
-    def digest(self, api_key: str) -> str:
-        """Return the digest of the content, which everybody in the project can read: no key is needed to seal it."""
-        return naming.spec_digest({"public_key": self.public_key}, {}, api_key)
 
 
 def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,9 @@ FIELDS: tuple[Field, ...] = (
     ),
 )  # fmt: skip
 
+SPEC = tuple(field for field in FIELDS if field.change is Change.REPLACE)
+"""The inputs in the digest of a key's name."""
+
 
 def check_ssh_key(news: Mapping[str, Any]) -> Checked:
     """Check all that needs no service."""

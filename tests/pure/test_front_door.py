@@ -9,8 +9,8 @@ import pytest
 import flow_resources
 
 NAMES = [
-    "ClusterReference", "FlowResourcesError", "GpuCluster", "Instance", "Job", "Volume", "VolumeMount",
-    "VolumeMountDict", "VolumeReference", "export_cluster", "export_volume",
+    "ClusterReference", "FlowResourcesError", "GpuCluster", "Instance", "Job", "SshKey", "Volume",
+    "VolumeMount", "VolumeMountDict", "VolumeReference", "export_cluster", "export_volume",
 ]  # fmt: skip
 HEAVY = """
 import sys

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi.dynamic import ResourceProvider
 from support import golden
 
 import flow_resources
@@ -20,7 +21,7 @@ from flow_resources.cloud.launch import idempotency_key
 from flow_resources.cloud.settings import resolve
 from flow_resources.cluster import TYPE as TYPE_OF_CLUSTER
 from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
-from flow_resources.core import cluster_fields, exports, job_fields, naming, volume_fields
+from flow_resources.core import cluster_fields, exports, job_fields, naming, ssh_key_fields, volume_fields
 from flow_resources.core.job_status import JOB_STATUSES
 from flow_resources.core.status import STATUSES
 from flow_resources.job import TYPE as TYPE_OF_JOB
@@ -28,7 +29,10 @@ from flow_resources.job import Job
 from flow_resources.program import token
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.job import JobProvider
+from flow_resources.providers.ssh_key import SshKeyProvider
 from flow_resources.providers.volume import VolumeProvider
+from flow_resources.ssh_key import TYPE as TYPE_OF_SSH_KEY
+from flow_resources.ssh_key import SshKey
 from flow_resources.volume import TYPE as TYPE_OF_VOLUME
 from flow_resources.volume import Volume
 
@@ -41,6 +45,12 @@ RULE = (
 ROOT = Path(flow_resources.__file__).parent
 # Properties that a program passes along or Pulumi adds, and names of Python's own: none of ours in a state.
 NOT_OURS = {"__provider", "__init_subclass__", "__version__", "__main__"}
+PROVIDERS: dict[str, type[ResourceProvider]] = {
+    "GpuCluster": GpuClusterProvider,
+    "Job": JobProvider,
+    "SshKey": SshKeyProvider,
+    "Volume": VolumeProvider,
+}
 OWNER = "acme/training/dev"
 URN = "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
 
@@ -69,21 +79,25 @@ def what_is() -> dict[str, Any]:
     text = source()
     return {
         "public names": sorted(flow_resources.__all__),
-        "type tokens": {"GpuCluster": TYPE_OF_CLUSTER, "Job": TYPE_OF_JOB, "Volume": TYPE_OF_VOLUME},
-        "provider classes": {
-            one.__name__: class_path(provider)
-            for one, provider in ((GpuCluster, GpuClusterProvider), (Job, JobProvider), (Volume, VolumeProvider))
+        "type tokens": {
+            "GpuCluster": TYPE_OF_CLUSTER,
+            "Job": TYPE_OF_JOB,
+            "SshKey": TYPE_OF_SSH_KEY,
+            "Volume": TYPE_OF_VOLUME,
         },
+        "provider classes": {kind: class_path(provider) for kind, provider in PROVIDERS.items()},
         "inputs": {
             "GpuCluster": sorted(one.name for one in cluster_fields.FIELDS),
             "GpuCluster.volumes": sorted(VolumeMountDict.__annotations__),
             "Job": sorted(one.name for one in job_fields.FIELDS),
+            "SshKey": sorted(one.name for one in ssh_key_fields.FIELDS),
             "Volume": sorted(one.name for one in volume_fields.FIELDS),
         },
         "outputs": {
             "GpuCluster": outputs(GpuCluster),
             "GpuCluster.instances": outputs(Instance),
             "Job": outputs(Job),
+            "SshKey": outputs(SshKey),
             "Volume": outputs(Volume),
         },
         "hidden properties": sorted(set(re.findall(r'"(__[a-z]\w*)"', text)) - NOT_OURS),
@@ -171,13 +185,11 @@ def test_the_file_knows_every_key_of_every_state_that_was_written() -> None:
             if one["type"] == FROZEN["type tokens"].get(kind):
                 assert set(one["inputs"]) <= {*FROZEN["inputs"][kind], *hidden}
                 assert set(one["outputs"]) <= {*FROZEN["inputs"][kind], *FROZEN["outputs"][kind], *hidden}
-                assert one["outputs"]["__provider"] == token(
-                    {"GpuCluster": GpuClusterProvider, "Job": JobProvider, "Volume": VolumeProvider}[kind]
-                )
+                assert one["outputs"]["__provider"] == token(PROVIDERS[kind])
 
 
 def test_the_providers_pickle_as_a_name_and_hold_nothing() -> None:
     """No code, no value, and the same each time: nothing in a state depends on the machine that wrote it."""
-    for provider in (GpuClusterProvider, JobProvider, VolumeProvider):
+    for provider in PROVIDERS.values():
         assert len(token(provider)) <= 128
         assert not vars(provider())
