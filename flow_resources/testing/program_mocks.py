@@ -134,7 +134,7 @@ def _ssh_key(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     content = str(inputs.get("public_key") or "")
     return {
         "ssh_key_id": id_,
-        "key_name": inputs.get("key_name") or f"{name}-mocked",
+        "key_name": str(inputs.get("key_name") or f"{name}-mocked"),
         "project": PROJECT,
         "public_key": content,
         "fingerprint": f"SHA256:mocked-{_number(content):08d}",
