@@ -99,7 +99,7 @@ class SshKey(Resource[SshKeySpec, StoredKey, StoredKey]):
         """Make a key, under the name that the program chose or under one with the mark that was never used."""
         name = spec.key_name or _free_name(op, spec, generation, listed)
         if taken := _namesake(listed, name, spec.public_key):
-            raise OwnershipError(f"key_name: {name!r} {_TAKEN.format(id=taken.id)}", "choose another key_name")
+            raise OwnershipError(f"{name!r} {_TAKEN.format(id=taken.id)}", "choose another key_name")
         begun = op.cloud.service_now()
         made = op.cloud.create_ssh_key(name, spec.public_key)
         end_doubles(op, self, spec, made.doubles, begun)
