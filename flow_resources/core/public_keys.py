@@ -65,11 +65,9 @@ def normalise(text: str) -> str:
 
 def content_of(text: str | None) -> str | None:
     """Return the type and the content of a key as the service tells it, for comparison; None where it tells none."""
-    words = (text or "").split()
-    if len(words) < 2:  # noqa: PLR2004 - its type and its content
-        return None
-    blob = _decode(words[1])
-    return f"{words[0]} {base64.b64encode(blob).decode() if blob else words[1]}"
+    type_, *rest = (text or "").split() or [""]
+    blob = _decode(rest[0]) if rest else None
+    return " ".join([type_, base64.b64encode(blob).decode() if blob else "".join(rest[:1])]).strip() or None
 
 
 def fingerprint(key: str | None) -> str | None:

@@ -97,6 +97,12 @@ class SshKey(Resource[SshKeySpec, StoredKey, StoredKey]):
 
     def place(self, op: Operation, spec: SshKeySpec, generation: int, listed: Sequence[StoredKey]) -> StoredKey:
         """Make a key, under the name that the program chose or under one with the mark that was never used."""
+        if unread := next((key for key in listed if key.content is None), None):
+            raise OwnershipError(
+                f"the service does not say the public key of the SSH key {unread.id}, which can be this one: nothing "
+                "was made",
+                "run the same command again",
+            )
         name = spec.key_name or _free_name(op, spec, generation, listed)
         if taken := _namesake(listed, name, spec.public_key):
             raise OwnershipError(f"{name!r} {_TAKEN.format(id=taken.id)}", "choose another key_name")

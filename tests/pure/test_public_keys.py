@@ -126,7 +126,9 @@ def test_what_the_service_tells_is_compared_without_comment_and_padding_of_other
     """What is no key is compared as it is, and what it does not tell equals nothing."""
     assert content_of(f"{ED25519}\n") == normalise(ED25519)
     assert content_of("ssh-ed25519 not-base64 x") == "ssh-ed25519 not-base64"
-    assert content_of(None) is content_of("") is content_of("ssh-ed25519") is None
+    assert content_of("something else") == "something else"
+    assert content_of("word") == "word"
+    assert content_of(None) is content_of("") is content_of(" ") is None
 
 
 @pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="needs ssh-keygen")

@@ -92,6 +92,28 @@ def test_two_resources_with_one_key_are_refused(stack: Stack, cloud: FakeMithril
     assert len(cloud.ssh_keys) == 2
 
 
+def test_no_key_is_made_beside_one_whose_content_is_not_known(stack: Stack, cloud: FakeMithril) -> None:
+    """It can be the same; the next `up`, which can read it, uses it."""
+    theirs = cloud.add_ssh_key("alice", KEY)
+    row: dict[str, Any] = {**theirs, "public_key": None}
+    cloud.faults.add(method="GET", path="ssh-keys", status=200, body=[row], when="before", times=None)
+    with pytest.raises(VerbError, match=f"does not say the public key of the SSH key {theirs['fid']}"):
+        stack.up(BASE)
+    cloud.faults.clear()
+    stack.up(BASE)
+    assert ids(cloud) == [stack.state["me"].id] == [theirs["fid"]]
+
+
+def test_a_key_that_the_program_removes_is_not_ended_by_its_new_name_in_doubt(stack: Stack, cloud: FakeMithril) -> None:
+    """The create of the new name fails before the delete of the old one."""
+    stack.up(BASE)
+    row: dict[str, Any] = {**cloud.ssh_keys[0], "public_key": None}
+    cloud.faults.add(method="GET", path="ssh-keys", status=200, body=[row], when="before", times=None)
+    with pytest.raises(VerbError):
+        stack.up({"renamed": ssh_key(KEY)})
+    assert len(cloud.ssh_keys) == 1
+
+
 def test_an_unknown_key_passes_the_preview(stack: Stack) -> None:
     """As that of a resource that the same `up` makes."""
     assert stack.preview({"me": Declared("SshKey", {"public_key": UNKNOWN})}) == {"me": "create"}
