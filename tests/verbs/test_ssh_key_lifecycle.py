@@ -310,11 +310,13 @@ def test_a_key_that_another_stack_records_is_not_ours(stack: Stack, cloud: FakeM
 
 def test_a_double_of_a_lost_answer_is_deleted(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
     """A listing that lags behind lets a second request be sent: the older key counts."""
-    cloud.faults.add(method="POST", path="ssh-keys", kind="reset", when="after")
-    stale: dict[str, Any] = {"status": 200, "body": [], "when": "before", "method": "GET", "path": "ssh-keys"}
-    cloud.faults.add(**stale, nth=3, times=2)
+    cloud.faults.add(method="POST", path="ssh-keys", status=500, when="after")
+    cloud.faults.add(method="GET", path="ssh-keys", nth=4, times=3, status=200, body=[], when="before")
     stack.up(BASE)
-    assert ids(cloud) == [stack.state["me"].id]
+    assert [request.method for request in cloud.mutations] == ["POST", "POST", "DELETE"]
+    (key,) = cloud.ssh_keys
+    assert stack.state["me"].id == key["fid"] < cloud.mutations[-1].path.rpartition("/")[2]
+    assert "which a request with a lost answer had made as well" in reports.kept[-1]
 
 
 # -- refreshing --------------------------------------------------------------------------------------------------------
