@@ -245,9 +245,11 @@ class _Creator:
         try:
             shown = self._show(id_)
         except Exception as error:
-            if is_named and is_transient(error):
-                return answer
-            raise
+            if is_named:
+                return answer  # a reading that fails, or is refused, says nothing against what was answered
+            if is_transient(error):
+                raise
+            raise self.unknown_outcome() from error
         if shown and shown.get("name") == self._name:
             return shown
         self.lost_at = self._now()
@@ -277,7 +279,8 @@ class _Creator:
     def _look(self, since: float, *, enough: int = 1, seconds: float = _LAG) -> list[Row]:
         """Return what lost requests created, or what is there by so many seconds after a moment.
 
-        Raises UnavailableError where there is no time to wait for that: the outcome is not known then.
+        Raises UnavailableError where there is no time to wait for that, or the listing is refused: the outcome is not
+        known then.
         """
         found, pause = self._list_new(), _PAUSE
         while len(found) < enough and (left := since + seconds - self._now()) > 0:
@@ -288,7 +291,12 @@ class _Creator:
         return found
 
     def _list_new(self) -> list[Row]:
-        rows = self._list()
+        try:
+            rows = self._list()
+        except Exception as error:
+            if is_transient(error) or isinstance(error, UnavailableError):
+                raise
+            raise self.unknown_outcome() from error
         named = (row for row in rows if row.get("name") == self._name and self.kind.is_live(row))
         return [row for row in named if row.get("fid") and row["fid"] not in self.existing]
 
@@ -346,7 +354,12 @@ class _ToldOnceCreator(_Creator):
 
     def _discard(self, rows: list[Row]) -> None:
         for row in rows:
-            self.discard(str(row["fid"]))
+            try:
+                self.discard(str(row["fid"]))
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                raise self.unknown_outcome() from error
             self.effects -= 1
 
 
