@@ -25,7 +25,7 @@ from flow.errors import APIError, FlowError, InvalidResponseError, RateLimitErro
 
 from flow_resources.cloud.errors import NOT_FOUND
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import API_KEYS, BIDS, VOLUMES
+from flow_resources.cloud.paths import API_KEYS, BIDS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_outcome_unknown, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.errors import UnavailableError
@@ -85,6 +85,9 @@ KINDS = {
             told_once="secret",
             is_of_project=False,
         ),
+        # A public key of the program's. Of one that the service generates, the answer alone has the private half, and
+        # the SDK keeps it: see `require_key`.
+        NamedKind(SSH_KEYS, lambda _: {}, lambda _: True),
     )
 }
 
@@ -242,9 +245,11 @@ class _Creator:
         try:
             shown = self._show(id_)
         except Exception as error:
-            if is_named and is_transient(error):
-                return answer
-            raise
+            if is_named:
+                return answer  # a reading that fails, or is refused, says nothing against what was answered
+            if is_transient(error):
+                raise
+            raise self.unknown_outcome() from error
         if shown and shown.get("name") == self._name:
             return shown
         self.lost_at = self._now()
@@ -274,7 +279,8 @@ class _Creator:
     def _look(self, since: float, *, enough: int = 1, seconds: float = _LAG) -> list[Row]:
         """Return what lost requests created, or what is there by so many seconds after a moment.
 
-        Raises UnavailableError where there is no time to wait for that: the outcome is not known then.
+        Raises UnavailableError where there is no time to wait for that, or the listing is refused: the outcome is not
+        known then.
         """
         found, pause = self._list_new(), _PAUSE
         while len(found) < enough and (left := since + seconds - self._now()) > 0:
@@ -285,7 +291,12 @@ class _Creator:
         return found
 
     def _list_new(self) -> list[Row]:
-        rows = self._list()
+        try:
+            rows = self._list()
+        except Exception as error:
+            if is_transient(error) or isinstance(error, UnavailableError):
+                raise
+            raise self.unknown_outcome() from error
         named = (row for row in rows if row.get("name") == self._name and self.kind.is_live(row))
         return [row for row in named if row.get("fid") and row["fid"] not in self.existing]
 
@@ -343,7 +354,12 @@ class _ToldOnceCreator(_Creator):
 
     def _discard(self, rows: list[Row]) -> None:
         for row in rows:
-            self.discard(str(row["fid"]))
+            try:
+                self.discard(str(row["fid"]))
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                raise self.unknown_outcome() from error
             self.effects -= 1
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from flow.errors import APIError, NetworkError, RateLimitError
+from flow.errors import APIError, AuthenticationError, NetworkError, RateLimitError
 from support.stack import FakeClock
 
 from flow_resources.cloud import RetryBudget
@@ -19,6 +19,7 @@ BODY = {"project": "proj_1", "name": "mine"}
 GONE = {
     "/v2/spot/bids": {"status": "Terminated"},
     "/v2/volumes": {"deleted_at": "now"},
+    "/v2/ssh-keys": {"name": "mine-1"},  # one that was deleted is in no listing
     "/v2/toys": {"status": "broken"},
 }
 
@@ -233,18 +234,37 @@ def test_an_answer_that_says_too_little_is_completed(kind: NamedKind) -> None:
     assert service.create() == service.rows[0]
 
 
-def test_an_answer_counts_where_nothing_can_be_asked(kind: NamedKind) -> None:
-    """Its id must not get lost."""
-    service = Service(kind)
+UNREADABLE = {"down": NetworkError("down"), "refused": AuthenticationError("no such key"), "odd": ValueError("odd")}
+
+
+def fail_reads_after_a_request(service: Service, error: Exception) -> None:
+    """Let every read fail once something was sent."""
     get = service.get
 
     def get_before(path: str, params: Mapping[str, Any]) -> Any:
-        if service.rows:
-            raise NetworkError("down")
+        if service.sent:
+            raise error
         return get(path, params)
 
     service.get = get_before  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("error", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_answer_counts_where_nothing_can_be_asked(kind: NamedKind, error: Exception) -> None:
+    """Its id must not get lost: also a key that the service refuses from now on says nothing against it."""
+    service = Service(kind)
+    fail_reads_after_a_request(service, error)
     assert service.create() == service.rows[0]
+
+
+@pytest.mark.parametrize("error", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_lost_answer_is_no_refusal_where_it_cannot_be_looked_for(kind: NamedKind, error: Exception) -> None:
+    """What was asked for may exist: whoever believed a refusal would forget it, or revoke its key."""
+    service = Service(kind, (True, NetworkError("lost")))
+    fail_reads_after_a_request(service, error)
+    with pytest.raises(UnavailableError, match="'mine': it may exist"):
+        service.create()
+    assert service.sent == 1
 
 
 @pytest.mark.parametrize("lag", [0.5, 3.0, 5.0])
@@ -323,6 +343,15 @@ def test_a_key_whose_answer_was_lost_is_discarded_and_another_one_is_made() -> N
     assert (made.row["fid"], made.row["secret"], made.doubles) == ("id_2", "s3cret of id_2", ())
     assert (service.discarded, live_ids(service)) == (["id_1"], ["id_2"])
     assert not service.clock.slept[1:]  # nothing is left that a listing could show late
+
+
+def test_a_lost_key_is_no_refusal_where_it_cannot_be_discarded() -> None:
+    """It may be live, of use to nobody."""
+    service = Service(API_KEYS, (True, NetworkError("lost")))
+    service.discard_failures = [AuthenticationError("no such key")]
+    with pytest.raises(UnavailableError, match="'mine': it may exist"):
+        service.create()
+    assert service.sent == 1
 
 
 def test_all_keys_whose_answers_were_lost_are_discarded() -> None:
