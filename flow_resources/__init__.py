@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flow_resources.mounts import VolumeMount, VolumeMountDict
     from flow_resources.references import ClusterReference, VolumeReference
     from flow_resources.resilient import FleetMember, MemberVolume, MemberVolumeDict, ResilientCluster
+    from flow_resources.ssh_key import SshKey
     from flow_resources.volume import Volume
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "MemberVolume",
     "MemberVolumeDict",
     "ResilientCluster",
+    "SshKey",
     "Volume",
     "VolumeMount",
     "VolumeMountDict",
@@ -48,6 +50,7 @@ _HOMES = {
     "MemberVolume": "resilient",
     "MemberVolumeDict": "resilient",
     "ResilientCluster": "resilient",
+    "SshKey": "ssh_key",
     "Volume": "volume",
     "VolumeMount": "mounts",
     "VolumeMountDict": "mounts",

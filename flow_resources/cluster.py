@@ -15,6 +15,7 @@ from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.core.preemption import minutes_since
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
 from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.ssh_key import SshKey, key_ids
 
 RunOn = Literal["every_boot", "first_boot"]
 Restart = Literal["never", "on_failure", "always"]
@@ -154,7 +155,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         ports: pulumi.Input[Sequence[pulumi.Input[int]]] | None = None,
         volumes: pulumi.Input[Sequence[pulumi.Input[VolumeMount | VolumeMountDict]]] | None = None,
-        ssh_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        ssh_keys: pulumi.Input[Sequence[pulumi.Input[str] | SshKey]] | None = None,
         run_on: pulumi.Input[RunOn] = "every_boot",
         restart: pulumi.Input[Restart] = "never",
         preemption_signal: pulumi.Input[str] | None = None,
@@ -182,8 +183,8 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             env: Environment variables. Secret in the state, always.
             ports: TCP ports to open, 1024 to 65535.
             volumes: What to mount where; all volumes in the cluster's region.
-            ssh_keys: Names or ids of platform keys: exactly these are put on the machines. Default: the Flow SDK's
-                own key.
+            ssh_keys: `SshKey`s, or names or ids of platform keys: exactly these are put on the machines. Default: the
+                Flow SDK's own key.
             run_on: "every_boot": the command runs once at every boot of a machine, so also when it comes back from a
                 preemption. "first_boot": what the service does by itself, the machines come back without the command.
             restart: Whether the command runs again after it has ended, while the machine stays up: "never",
@@ -216,7 +217,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             "env": env,
             "ports": ports,
             "volumes": mount_props(volumes),
-            "ssh_keys": ssh_keys,
+            "ssh_keys": key_ids(ssh_keys),
             "run_on": run_on,
             "restart": restart,
             "preemption_signal": preemption_signal,

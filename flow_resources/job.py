@@ -16,6 +16,7 @@ from flow_resources.core.job_fields import FIELDS
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
 from flow_resources.providers.job import JobProvider
 from flow_resources.scripts import public_triggers, script_text
+from flow_resources.ssh_key import SshKey, key_ids
 
 WaitForJob = Literal["placed", "allocated", "running", "ended"]
 OnFailure = Literal["release", "keep"]
@@ -97,7 +98,7 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         image: pulumi.Input[str] | None = None,
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         volumes: pulumi.Input[Sequence[pulumi.Input[VolumeMount | VolumeMountDict]]] | None = None,
-        ssh_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        ssh_keys: pulumi.Input[Sequence[pulumi.Input[str] | SshKey]] | None = None,
         max_run_time_hours: pulumi.Input[float] | None = None,
         on_failure: pulumi.Input[OnFailure] = "release",
         wait_for: pulumi.Input[WaitForJob] = "placed",
@@ -124,8 +125,8 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
             image: A container image. Default: none, the command runs on the machine itself.
             env: Environment variables. Secret in the state, always.
             volumes: What to mount where; all volumes in the job's region.
-            ssh_keys: Names or ids of platform keys: exactly these are put on the machines. Default: the Flow SDK's
-                own key.
+            ssh_keys: `SshKey`s, or names or ids of platform keys: exactly these are put on the machines. Default: the
+                Flow SDK's own key.
             max_run_time_hours: The time limit, more than 0 and at most 168, since the first start; the time that it
                 waits in the auction counts. What has not ended by then is stopped, and has failed. Default: none.
             on_failure: "release": the bid of a failed job ends. "keep": it is paused, so that nothing is billed and
@@ -154,7 +155,7 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
             "image": image,
             "env": env,
             "volumes": mount_props(volumes),
-            "ssh_keys": ssh_keys,
+            "ssh_keys": key_ids(ssh_keys),
             "max_run_time_hours": max_run_time_hours,
             "on_failure": on_failure,
             "wait_for": wait_for,

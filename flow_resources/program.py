@@ -140,13 +140,14 @@ def index_of(state: Mapping[str, Any]) -> Index:
     index: Index = {}
     for urn, resource in state.items():
         outputs = resource.get("outputs") or {}
-        id_ = outputs.get("task_id") or outputs.get("volume_id")
+        id_ = outputs.get("task_id") or outputs.get("volume_id") or outputs.get("ssh_key_id")
         if id_:
             created_at, region = (str(outputs.get(name) or "") for name in ("created_at", "region"))
             entry = RecordedId(id_, created_at, region=region, has_ended=bool(outputs.get(ENDED)))
             if MARK in outputs:  # what is only read (`get`) is not Pulumi's to replace
                 index.setdefault(urn, []).append(entry)
-            if parts := take_apart(str(outputs.get("task_name") or outputs.get("volume_name") or "")):
+            name = outputs.get("task_name") or outputs.get("volume_name") or outputs.get("key_name")
+            if parts := take_apart(str(name or "")):
                 index.setdefault(str(parts.mark), []).append(entry)
     return index
 

@@ -19,6 +19,7 @@ from flow_resources.core.hidden import DELETED_WITH_REFUSED
 from flow_resources.core.inputs import show
 from flow_resources.mounts import VolumeMount, VolumeMountDict
 from flow_resources.providers.fleet_status import FleetStatusProvider
+from flow_resources.ssh_key import SshKey
 from flow_resources.volume import TYPE as TYPE_OF_VOLUME
 from flow_resources.volume import Interface, Volume
 
@@ -182,7 +183,7 @@ class ResilientCluster(pulumi.ComponentResource):
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         ports: pulumi.Input[Sequence[pulumi.Input[int]]] | None = None,
         volumes: pulumi.Input[Sequence[pulumi.Input[VolumeMount | VolumeMountDict]]] | None = None,
-        ssh_keys: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        ssh_keys: pulumi.Input[Sequence[pulumi.Input[str] | SshKey]] | None = None,
         run_on: pulumi.Input[RunOn] = "every_boot",
         restart: pulumi.Input[Restart] = "never",
         preemption_signal: pulumi.Input[str] | None = None,
@@ -212,7 +213,7 @@ class ResilientCluster(pulumi.ComponentResource):
             env: Environment variables. Secret in the state, always.
             ports: TCP ports to open.
             volumes: What every member mounts: file volumes, because a block volume attaches to one machine.
-            ssh_keys: Names or ids of platform keys. Default: the Flow SDK's own key.
+            ssh_keys: `SshKey`s, or names or ids of platform keys. Default: the Flow SDK's own key.
             run_on: "every_boot" or "first_boot".
             restart: "never", "on_failure" or "always".
             preemption_signal: "SIGUSR1", for example. Default: no signal is sent.

@@ -13,7 +13,7 @@ from typing import Any
 
 import pulumi
 
-from flow_resources.core.job_fields import FILE, PROBLEM, REMEDY
+from flow_resources.core.inputs import FILE, PROBLEM, REMEDY
 
 _LARGEST = 1_000_000
 """In bytes; far more than a start-up script holds, which check compares exactly."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flow_resources.core import cluster_fields, job_fields, volume_fields
+from flow_resources.core import cluster_fields, job_fields, ssh_key_fields, volume_fields
 from flow_resources.core.inputs import Field
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "inputs.md"
 TABLES: dict[str, Sequence[Field]] = {
     "GpuCluster": cluster_fields.FIELDS,
     "Job": job_fields.FIELDS,
+    "SshKey": ssh_key_fields.FIELDS,
     "Volume": volume_fields.FIELDS,
 }
 HEAD = """\

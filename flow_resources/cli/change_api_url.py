@@ -177,7 +177,7 @@ def _document(change: Change, *, is_written: bool) -> dict[str, Any]:
         "resources": [
             {
                 "urn": one.thing.urn,
-                "kind": (one.thing.kind or one.kind.resource.name) if one.kind else None,
+                "kind": (one.thing.kind or one.kind.name) if one.kind else None,
                 "id": one.thing.id,
                 "name": one.thing.name,
                 "recorded_service": one.thing.service,

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.cli.kind import CommandKind
-from flow_resources.cli.kinds import HOLDERS_FIRST
+from flow_resources.cli.kinds import RECORDED
 from flow_resources.cloud import Project
 from flow_resources.core.stack_state import RecordedThing
 from flow_resources.lifecycle.job import JOB
 from flow_resources.lifecycle.operation import Operation
+from flow_resources.lifecycle.verbs import AnyResource
 
 FOUND = "found"
 
@@ -21,7 +21,7 @@ class LookedUp:
     """A recorded thing, and what the service says of it."""
 
     thing: RecordedThing
-    kind: CommandKind[Any] | None
+    kind: AnyResource | None
     """None for an id of no kind that this version knows."""
     problem: str = ""
     """Why it is not proven to be the recorded one; empty where it is."""
@@ -37,15 +37,16 @@ def look_up(op: Operation, things: Sequence[RecordedThing]) -> list[LookedUp]:
     does not list the project, and UnavailableError where the service gives no readable answer: nothing is proven then.
     """
     project = op.cloud.project()
-    live = {kind: {one.id: one for one in kind.resource.list_all(op)} for kind in HOLDERS_FIRST} if things else {}
+    kinds = [kind for kind in RECORDED if any(thing.id.startswith(kind.id_prefix) for thing in things)]
+    live = {kind.id_prefix: {one.id: one for one in kind.list_all(op)} for kind in kinds}
     found = []
     for thing in things:
-        kind = next((kind for kind in HOLDERS_FIRST if thing.id.startswith(kind.resource.id_prefix)), None)
+        kind = next((kind for kind in kinds if thing.id.startswith(kind.id_prefix)), None)
         problem, note = _problem_of_record(thing, project), ""
         if kind is None:
             problem = problem or "its id is of no kind that this version knows"
         elif not problem:
-            one = live[kind].get(thing.id) or kind.resource.find(op, thing.id)
+            one = live[kind.id_prefix].get(thing.id) or kind.find(op, thing.id)
             problem = "" if one is None and thing.has_ended else _problem_of_answer(thing, one)
             note = _note(thing, one)
         found.append(LookedUp(thing, kind, problem, note if not problem else ""))

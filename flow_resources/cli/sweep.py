@@ -33,7 +33,9 @@ _UNITS = {"s": 1, "": 60, "m": 60, "h": 3600, "d": 86400}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     target.add_arguments(parser)
-    parser.add_argument("--yes", action="store_true", help="end the bids that were found, and revoke the API keys")
+    parser.add_argument(
+        "--yes", action="store_true", help="end the bids that were found; revoke API keys, delete SSH keys"
+    )
     parser.add_argument("--volumes", action="store_true", help="with --yes: delete the volumes too, with their data")
     parser.add_argument(
         "--min-age", type=_parse_age, default=_MIN_AGE, metavar="AGE",

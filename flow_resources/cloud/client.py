@@ -27,7 +27,7 @@ from flow_resources.cloud.startup_script import mounts_in, placed_price_in, too_
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.market import Market
-from flow_resources.core.models import Bid, BidEvent, InstanceType, JobKey, Offer, Quota, StoredVolume
+from flow_resources.core.models import Bid, BidEvent, InstanceType, JobKey, Offer, Quota, StoredKey, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, UnavailableError
 
@@ -56,6 +56,14 @@ class MadeVolume(NamedTuple):
 
     volume: StoredVolume
     doubles: tuple[StoredVolume, ...] = ()
+    """As of `Placed`."""
+
+
+class MadeKey(NamedTuple):
+    """An SSH key that was just made."""
+
+    key: StoredKey
+    doubles: tuple[StoredKey, ...] = ()
     """As of `Placed`."""
 
 
@@ -350,6 +358,31 @@ class Cloud:
         try:
             with self._sdk(f"delete volume {volume_id}") as sdk:
                 sdk.flow.volumes.delete(volume_id)
+        except NotFoundError:
+            return False
+        return True
+
+    # -- SSH keys ---------------------------------------------------------------------------------------------
+
+    def stored_ssh_keys(self, begun_after: float) -> list[StoredKey]:
+        """List the project's platform SSH keys; `begun_after` as in `live_bids`."""
+        query = {"project": self.project().id}
+        with self._sdk("list the SSH keys") as sdk:
+            page = Page.read(sdk.transport.get_shared(SSH_KEYS, query, begun_after, self.budget))
+            return [StoredKey.read(row) for row in page.whole("the SSH keys")]
+
+    def create_ssh_key(self, name: str, public_key: str) -> MadeKey:
+        """Give the project a public key, under a name; a key that a lost request made is found again by the name."""
+        body = {"project": self.project().id, "name": name, "public_key": public_key}
+        with self._sdk(f"create the SSH key {name!r}") as sdk:
+            made = sdk.transport.create(SSH_KEYS, body, self.budget)
+            return MadeKey(StoredKey.read(made.row), tuple(map(StoredKey.read, made.doubles)))
+
+    def delete_ssh_key(self, key_id: str) -> bool:
+        """Delete a platform SSH key. Return False where the service answers 404; raise RejectedError while used."""
+        try:
+            with self._sdk(f"delete the SSH key {key_id}") as sdk:
+                sdk.api.delete_ssh_key(key_id)
         except NotFoundError:
             return False
         return True

@@ -25,7 +25,7 @@ from flow.errors import APIError, FlowError, InvalidResponseError, RateLimitErro
 
 from flow_resources.cloud.errors import NOT_FOUND
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import API_KEYS, BIDS, VOLUMES
+from flow_resources.cloud.paths import API_KEYS, BIDS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_outcome_unknown, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.errors import UnavailableError
@@ -85,6 +85,9 @@ KINDS = {
             told_once="secret",
             is_of_project=False,
         ),
+        # A public key of the program's. Of one that the service generates, the answer alone has the private half, and
+        # the SDK keeps it: see `require_key`.
+        NamedKind(SSH_KEYS, lambda _: {}, lambda _: True),
     )
 }
 

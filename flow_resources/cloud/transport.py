@@ -21,7 +21,7 @@ from flow.adapters.http.client import HttpClient
 from flow.errors import APIError
 
 from flow_resources.clock import Clock
-from flow_resources.cloud.creation import KINDS, create_once, require_key
+from flow_resources.cloud.creation import KINDS, NamedKind, create_once, require_key
 from flow_resources.cloud.errors import HELD, NOT_FOUND
 from flow_resources.cloud.footprint import release_response
 from flow_resources.cloud.paths import BIDS, SSH_KEYS, VOLUMES
@@ -118,7 +118,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
         call = _sdk_call.get()
         if method == "POST":
             body = dict(json or {})
-            created = self._create(url, body, send, call.budget)
+            created = self._create(url, body, send, call.budget, None if url == SSH_KEYS else KINDS.get(url))
             call.created.append(created)
             return created.row
         if method != "GET":
@@ -158,6 +158,16 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
             )
         return reading.get(begun_after, budget)
 
+    def create(self, url: str, body: Mapping[str, Any], budget: RetryBudget) -> Created:
+        """Create a named thing, once."""
+
+        def send() -> Any:
+            return super(Transport, self).request(
+                "POST", url, json=dict(body), timeout_seconds=self._seconds, bypass_cache=True
+            )
+
+        return self._create(url, dict(body), send, budget, KINDS[url])
+
     def patch(self, url: str, body: Mapping[str, Any], budget: RetryBudget) -> Any:
         """Change something."""
 
@@ -173,10 +183,12 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
     def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
         return super().request("GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True)
 
-    def _create(self, url: str, body: dict[str, Any], send: Callable[[], Any], budget: RetryBudget) -> Created:
+    def _create(
+        self, url: str, body: dict[str, Any], send: Callable[[], Any], budget: RetryBudget, kind: NamedKind | None
+    ) -> Created:
         name = str(body.get("name"))
         try:
-            if kind := KINDS.get(url):
+            if kind:
                 made = create_once(kind, body, send, self._get, budget, lambda id_: self._discard(f"{url}/{id_}"))
                 return Created(url, name, *made)
             row = call_with_retries(send, budget, is_rate_limited)

@@ -31,6 +31,8 @@ INPUTS = "__inputs"
 ENDED, JOB_KEY = "__ended", "__job_key"
 # Of a cluster: the preemption that the last refresh saw, and what was done for the last one (see `core.preemption`).
 PREEMPTION = "__preemption"
+# Of an SSH key: whether this stack made it; absent where that is not known.
+IS_OURS = "__is_ours"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
@@ -188,7 +190,7 @@ def read_record(props: Mapping[str, Any]) -> Record:
 
     return Record(
         read_identity(props),
-        text("task_name") or text("volume_name"),
+        text("task_name") or text("volume_name") or text("key_name"),
         text(SERVICE),
         text("project"),
         text(CREATE_ID),

@@ -27,6 +27,9 @@ class AsDefault:
 
 UNKNOWN: Final = Unknown()
 AS_DEFAULT: Final = AsDefault()
+PROBLEM, FILE, REMEDY = "__problem", "__file", "__remedy"
+"""The keys of what travels in place of a value that the program could not read: what is wrong, with which file, and
+what to do."""
 _MOST_PARTS = 100
 """How many parts of one input are reported: a range of ports that begins too low has thousands."""
 _NO_VALUE: Final = object()  # there is no value to show; None is a value inside a list

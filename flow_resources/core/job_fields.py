@@ -8,6 +8,9 @@ from typing import Any
 
 from flow_resources.core.cluster_fields import argument
 from flow_resources.core.inputs import (
+    FILE,
+    PROBLEM,
+    REMEDY,
     Change,
     Checked,
     Field,
@@ -23,9 +26,6 @@ from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP
 WAIT_FOR = ("placed", "allocated", "running", "ended")  # weakest first
 MAX_HOURS = 168
 """Of `max_run_time_hours`; as flow.sdk.models.task_config.TaskConfig."""
-PROBLEM, FILE, REMEDY = "__problem", "__file", "__remedy"
-"""The keys of what travels in place of a value that the program could not read: what is wrong, with which file, and
-what to do."""
 
 
 def command(value: Any) -> str | list[str]:

@@ -48,6 +48,11 @@ def told(placed: Decimal | None, live: Decimal | None) -> Outcome | None:
     return next((outcome for outcome in Outcome if mark(placed, outcome) == live), None)
 
 
+def lowest_price() -> Decimal:
+    """Return the lowest price of a placement that leaves a price below it for every outcome."""
+    return (max(_CENTS_BELOW.values()) + 1) * CENT
+
+
 def is_mark(placed: Decimal, price: Decimal) -> bool:
     """Return whether a price tells an outcome of a job that was placed at `placed`; no update may set it."""
     return told(placed, price) is not None

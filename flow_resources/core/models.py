@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
+from flow_resources.core.public_keys import content_of
 
 TIME_GRAIN = timedelta(seconds=2)  # of the service's time, which its answers tell in whole seconds
 ENDED, WAITING = "Terminated", "Open"
@@ -36,7 +37,7 @@ _GONE_INSTANCES = {"terminated", "preempted", "replaced", "stopped"}
 
 
 class Named(Protocol):
-    """A bid, a volume or the API key of a job."""
+    """A bid, a volume, an SSH key or the API key of a job."""
 
     @property
     def id(self) -> str: ...  # noqa: D102
@@ -189,6 +190,38 @@ class StoredVolume:
             bids=_ids(row.get("bids")),
             created_at=_text(row.get("created_at")) or "",
             deleted=bool(row.get("deleted_at")),
+            name_is_known=isinstance(row.get("name"), str),
+        )
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """A platform SSH key of a project: its public half."""
+
+    id: str
+    name: str
+    project: str | None
+    content: str | None
+    """Its type and content; None where the service does not say."""
+    created_at: str
+    is_required: bool = False
+    """Whether the service puts it on every machine of the project."""
+    name_is_known: bool = True
+    ours: Answer = Answer.NOT_KNOWN
+    """Whether this stack made it: what is not known to be is never deleted."""
+    bids: tuple[str, ...] = ()
+    """The live bids that use it, where somebody has looked."""
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> StoredKey:
+        """Return a NewSshKeyModel as a StoredKey."""
+        return cls(
+            id=_id(row),
+            name=_text(row.get("name")) or "",
+            project=_text(row.get("project")),
+            content=content_of(_text(row.get("public_key"))),
+            created_at=_text(row.get("created_at")) or "",
+            is_required=row.get("required") is True,
             name_is_known=isinstance(row.get("name"), str),
         )
 

@@ -160,8 +160,8 @@ SETUP: tuple[Field, ...] = (
         doc="The volumes to mount, with their mount paths. All of them must be in the region of the machines.",
     ),
     Field(
-        "ssh_keys", "list of strings", ssh_keys, Change.REPLACE, unordered=True,
-        doc="Names or ids of platform SSH keys; exactly these are put on the machines. "
+        "ssh_keys", "list of SshKey | string", ssh_keys, Change.REPLACE, unordered=True,
+        doc="`SshKey`s, or names or ids of platform SSH keys; exactly these are put on the machines. "
         "Default: the Flow SDK's own key.",
     ),
 )  # fmt: skip

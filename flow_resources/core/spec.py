@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from flow_resources.core import cluster_fields, fleet_fields, job_fields, money, naming, volume_fields
+from flow_resources.core import cluster_fields, fleet_fields, job_fields, money, naming, ssh_key_fields, volume_fields
 from flow_resources.core.hidden import Identity, read_identity
 from flow_resources.core.inputs import Field, normalised
 from flow_resources.core.naming import Mark
@@ -243,6 +243,27 @@ class FleetSpec(Spec):
             task_ids=dict(known["task_ids"]),
             min_running=int(known["min_running"]),
             paused=bool(known["paused"]),
+        )
+
+
+@dataclass(frozen=True)
+class SshKeySpec(Spec):
+    """What a program wants of an SSH key."""
+
+    digest_fields = ssh_key_fields.SPEC
+    public_key: str = ""
+    """Its type and its content."""
+    key_name: str | None = None
+
+    @classmethod
+    def parse(cls, props: Mapping[str, Any]) -> SshKeySpec:
+        """Parse the inputs of an SSH key, which check has accepted."""
+        inputs = declared_inputs(ssh_key_fields.FIELDS, props)
+        return cls(
+            identity=read_identity(props),
+            inputs=inputs,
+            public_key=str(inputs["public_key"]),
+            key_name=inputs.get("key_name"),
         )
 
 

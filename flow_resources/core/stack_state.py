@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import MARK, SERVICE
+from flow_resources.core.hidden import IS_OURS, MARK, SERVICE
 from flow_resources.core.job_status import is_finished
 from flow_resources.core.models import Named, moment_of
 from flow_resources.core.naming import Mark, take_apart
@@ -43,6 +43,8 @@ class StackState:
     """By URN, the most that each of its bids can cost, in USD per hour; None where it does not say so of each."""
     interrupted: frozenset[str] = frozenset()
     """The URNs that an `up` is creating, and an earlier one was creating when it died: Pulumi keeps both."""
+    made: frozenset[str] = frozenset()
+    """The ids of the SSH keys that it records as made by the stack."""
 
     @property
     def marks(self) -> frozenset[str]:
@@ -70,13 +72,15 @@ def read_state(export: Any) -> StackState:
     deployment = export["deployment"]
     pending = [_mapping(row, "a pending operation") for row in _rows(deployment, "pending_operations")]
     interrupted = [(_resource(operation.get("resource")), operation.get("type")) for operation in pending]
-    ids, places = set[str](), set[tuple[str, str]]()
+    ids, made, places = set[str](), set[str](), set[tuple[str, str]]()
     created_at: dict[str, tuple[str | None, ...]] = {}
     owned: dict[str, tuple[str, str | None]] = {}
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         known = (_text(resource, "id"), _text(outputs, "task_id"), _text(outputs, "volume_id"))
         ids |= {id_ for id_ in known if id_}
+        if outputs.get(IS_OURS) is True:
+            made.add(known[0] or "")
         mark = _text(outputs, MARK)
         if mark:
             created_at[mark] = (*created_at.get(mark, ()), _text(outputs, "created_at"))
@@ -87,7 +91,9 @@ def read_state(export: Any) -> StackState:
     max_costs = _max_costs(map(_resource, _rows(deployment, "resources")))
     making = Counter(str(resource["urn"]) for resource, operation in interrupted if operation == "creating")
     twice = frozenset(urn for urn, count in making.items() if count > 1)
-    return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned, max_costs, twice)
+    return StackState(
+        frozenset(ids), created_at, frozenset(making), frozenset(places), owned, max_costs, twice, frozenset(made)
+    )
 
 
 _TYPES_OF_BIDS = ("flow:GpuCluster", "flow:Job")
@@ -235,7 +241,7 @@ def _is_ours(row: Mapping[str, Any]) -> bool:
 
 def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:
     outputs = row.get("outputs") or {}
-    name = _text(outputs, "task_name") or _text(outputs, "volume_name")
+    name = _text(outputs, "task_name") or _text(outputs, "volume_name") or _text(outputs, "key_name")
     return RecordedThing(
         str(row["urn"]),
         str(row["id"]),

@@ -44,6 +44,8 @@ def preview_create(op: Operation, resource: AnyResource, found: Checked, identit
         adopted = resource.adopted_id(spec)
         if adopted and may_adopt(op, adopted, spec.mark):
             return
+        if resource.find_usable(op, spec, live.things):
+            return
         # Beside a live one, what happens depends on the order of the replacement, of which the engine tells nothing.
         decision = None if is_replacement and _is_own_live(op, live) else _tell_decision(op, resource, live, spec)
         if decision and decision.take_over:

@@ -1,20 +1,48 @@
-"""Who holds a volume: each bid by its name, and by the stack of this backend whose mark the name carries.
+"""Who holds a volume or an SSH key, and the wait until nobody does.
 
-For the person who waits for a volume to be free, often in another project than the one that holds it. To ask Pulumi
+Each bid is named, and the stack of this backend whose mark its name carries: for the person who waits, often in another
+project than the one that holds it. To ask Pulumi
 which stacks there are takes a second, so it is asked once, and only for bids that carry another stack's mark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from flow_resources.core.naming import Mark, take_apart
-from flow_resources.errors import FlowResourcesError
+from flow_resources.errors import FlowResourcesError, NotReadyError, UnavailableError
 from flow_resources.lifecycle.operation import Operation
+
+Describe = Callable[[Sequence[str]], str]
+Try = Callable[[Describe], str]
+
+
+def delete_when_free(op: Operation, what: str, own: Mark | None, try_to_delete: Try) -> None:
+    """Go on until something is deleted, or is gone. Raises NotReadyError at the limit, saying what held it last.
+
+    `try_to_delete` deletes it where nothing holds it, and returns what is in the way, or nothing where it is gone; it
+    is given what describes the bids that hold it. `own` is the mark of the thing.
+    """
+    obstacle = try_to_delete(", ".join)
+    if not obstacle:
+        return
+    failed, remedy = f"{what} could not be deleted", "end what holds it, then run the same command again"
+    op.report.progress(f"waiting: {obstacle}")
+    # Most are this stack's own clusters, which end in moments: only who holds it longer is looked up.
+    describe = partial(describe_holders, op, own=own)
+    try:
+        for obstacle in op.deadline.watch(lambda _: try_to_delete(describe)):
+            if not obstacle:
+                return
+            op.report.progress(f"waiting: {obstacle}")
+    except UnavailableError as silence:
+        raise NotReadyError(f"{failed}: {obstacle}; then {silence.message}", remedy) from silence
+    raise NotReadyError(f"{failed}: {obstacle}", remedy)
 
 
 def describe_holders(op: Operation, bid_ids: Iterable[str], *, own: Mark | None) -> str:
-    """Return who the bids are; `own` is the mark of the volume that they hold."""
+    """Return who the bids are; `own` is the mark of what they hold."""
     return ", ".join(_describe(op, bid_id, own.owner if own else "") for bid_id in bid_ids)
 
 

@@ -13,7 +13,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.boots import describe_change
 from flow_resources.core.hidden import ENDED, JOB_KEY, Identity, Record
 from flow_resources.core.inputs import Checked
-from flow_resources.core.job_outcome import Outcome, is_mark, nearest_prices, told
+from flow_resources.core.job_outcome import Outcome, is_mark, lowest_price, nearest_prices, told
 from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, is_told, recorded, with_events
 from flow_resources.core.models import ENDED as BID_STATUS_ENDED
 from flow_resources.core.models import Bid, moment_of
@@ -75,6 +75,8 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Check also that the machines may have a key, and that a new price tells no outcome."""
         job_fields.check_together(found)
         check_placement(op, self, found, olds, identity)
+        if not is_unchanged(self.fields, found, olds):
+            _check_lowest_price(found)
         with op.collecting_failures(found):
             if is_unchanged(self.fields, found, olds):
                 self._check_price(op, found, olds)
@@ -434,6 +436,14 @@ def _problem_of_price(placed: Decimal | None, price: Decimal) -> tuple[str, str]
         "or two cents less"
     )
     return rule, f"write {' or '.join(map(money.usd, nearest_prices(placed)))}"
+
+
+def _check_lowest_price(found: Checked) -> None:
+    """Refuse to place a job at a price under which there is no price left to tell how it ended."""
+    price = found.known("max_price_per_hour")
+    if price is not None and money.price(price) < lowest_price():
+        rule = "leaves no price under it by which the machine of a job could tell how that ended"
+        found.fail("max_price_per_hour", rule, price, f"bid at least {money.usd(lowest_price())}")
 
 
 def _failure(seen: JobSnapshot) -> JobFailedError:

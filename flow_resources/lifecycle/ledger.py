@@ -232,6 +232,11 @@ class Ledger:
         state = self._state_for(urn, report, is_preview=is_preview)
         return Answer.of(id_ in state.ids if state else None)
 
+    def is_made_by_own_stack(self, id_: str, urn: str | None, report: Report) -> Answer:
+        """Whether the stored state records an SSH key as made by the stack; no where it does not hold it at all."""
+        state = self._state_for(urn, report, is_preview=False)
+        return Answer.of(id_ in state.made if state else None)
+
     def own_record(self, urn: str | None, report: Report) -> tuple[Answer, str | None, str | None]:
         """Return whether the stored state holds what a create under a URN would replace, and its id and region."""
         state = self.stored.own(urn, report)

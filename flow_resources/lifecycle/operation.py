@@ -75,6 +75,8 @@ class Deployment:
         """How the bids that hold a volume are called, by id (see `holders`)."""
         self.block_mounts: dict[str, str] = {}
         """Which cluster of the program mounts a block volume: its URN, by the volume's id and by the volume's URN."""
+        self.ssh_keys: dict[str, str] = {}
+        """Which SshKey of the program has a public key: its URN, by the key."""
         self._lock = threading.Lock()
         self._settings: Settings | None = None
         self._connection: Connection | None = None

@@ -17,6 +17,7 @@ from flow_resources.core.market import (
 )
 from flow_resources.core.naming import Mark, logical_name
 from flow_resources.core.placement_fields import SETUP, is_unchanged
+from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.bid import describe_bid, launch_of
 from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.budget import charge
@@ -98,7 +99,15 @@ def _check_script(op: Operation, kind: AnyBidKind, found: Checked, mark: Mark, m
     if offer is None or (is_short and is_plain and not kind.has_long_script):
         return
     launch = kind.fitted(op, launch_of(f"{mark}-000000-1", str(mark), spec, offer, market), spec)
-    if problem := op.cloud.too_large(launch):
+    try:
+        problem = op.cloud.too_large(launch)
+    except RejectedError as error:
+        if is_plain or not spec.image:
+            raise
+        remedy = "write it with its registry or namespace, such as 'docker.io/library/python:3.12'"
+        found.fail("image", f"is not one that the Flow SDK takes ({error.message})", spec.image, remedy)
+        return
+    if problem:
         if size <= SHORT and len(spec.ports) > FEW:
             found.fail("ports", problem, len(spec.ports), "each port needs a service of its own in it: open fewer")
         else:

@@ -146,6 +146,10 @@ class Resource(ABC, Generic[S, T, V]):
         """Return what a create wants, for `takeover.decide`. By default nothing is ever cancelled for it."""
         return Wanted(spec.mark, spec.digest(op.settings.api_key), may_cancel=False, differs=lambda _: False)
 
+    def find_usable(self, op: Operation, spec: S, live: Sequence[T]) -> T | None:  # noqa: ARG002
+        """Return what is live and serves a program as it is, whoever made it: then nothing is made. By default none."""
+        return None
+
     def is_of_another_user(self, op: Operation, thing: T) -> Answer:  # noqa: ARG002
         """Whether another user placed it, or uses it."""
         return Answer.NO

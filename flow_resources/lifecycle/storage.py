@@ -14,12 +14,10 @@ from flow_resources.core.models import StoredVolume
 from flow_resources.core.spec import VolumeSpec
 from flow_resources.errors import (
     FlowResourcesError,
-    NotReadyError,
     OwnershipError,
     RejectedError,
-    UnavailableError,
 )
-from flow_resources.lifecycle.holders import describe_holders
+from flow_resources.lifecycle.holders import delete_when_free
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Words, require_name
 
@@ -142,12 +140,11 @@ def delete(op: Operation, words: Words, id_: str, record: Record) -> None:
 
     Silence ends it before anything has begun; after that the limit does, as with clusters.
     """
-    if obstacle := _try_to_delete(op, words, id_, record):
-        _wait_until_deleted(op, words, obstacle, id_, record)
+    delete_when_free(op, f"the volume {id_}", record.mark, partial(_try_to_delete, op, words, id_, record))
 
 
 def _try_to_delete(
-    op: Operation, words: Words, id_: str, record: Record, describe: Callable[[Sequence[str]], str] = ", ".join
+    op: Operation, words: Words, id_: str, record: Record, describe: Callable[[Sequence[str]], str]
 ) -> str:
     """Delete a volume that nothing holds; return what is in the way, nothing where the volume is gone.
 
@@ -177,19 +174,3 @@ def _try_to_delete(
     if not (volume or is_known):
         return ""
     return "it is still listed" if find(op.cloud, id_, op.clock.now()) else ""
-
-
-def _wait_until_deleted(op: Operation, words: Words, obstacle: str, id_: str, record: Record) -> None:
-    """Go on until a volume is gone. Raises NotReadyError at the limit, saying what held it last."""
-    failed, remedy = f"the volume {id_} could not be deleted", "end what holds it, then run the same command again"
-    op.report.progress(f"waiting: {obstacle}")
-    # Most are this stack's own clusters, which end in moments: only who holds it longer is looked up.
-    describe = partial(describe_holders, op, own=record.mark)
-    try:
-        for obstacle in op.deadline.watch(lambda _: _try_to_delete(op, words, id_, record, describe)):  # noqa: PLR1704
-            if not obstacle:
-                return
-            op.report.progress(f"waiting: {obstacle}")
-    except UnavailableError as silence:
-        raise NotReadyError(f"{failed}: {obstacle}; then {silence.message}", remedy) from silence
-    raise NotReadyError(f"{failed}: {obstacle}", remedy)

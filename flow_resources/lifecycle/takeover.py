@@ -1,4 +1,4 @@
-"""Finds or places the one bid or volume of a resource: adopted, taken over from an interrupted create, or new."""
+"""Finds or places the one thing of a resource: adopted, of use as it is, taken over from a cut-off create, or new."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) ->
     with op.ledger.turn(spec.mark):
         listed = resource.list_before_create(op)
         live = [thing for thing in listed if resource.is_live(thing)]
+        if usable := resource.find_usable(op, spec, live):
+            return usable
         decision = judge(op, resource, spec, live)
         for finding in decision.leave:
             _name(op, resource, finding, spec)
@@ -75,7 +77,7 @@ def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) ->
 
 def judge(op: Operation, resource: Resource[S, T, Any], spec: S, live: Sequence[T]) -> Decision[T]:
     """Judge what is live for a resource that is about to be made."""
-    return decide(live, resource.want(op, spec), _view(op, resource, spec))
+    return decide(live, resource.want(op, spec), view_of(op, resource, spec))
 
 
 def warn_of_surplus(
@@ -90,7 +92,8 @@ def warn_of_surplus(
             _warn_of_one(op, resource, thing, identity)
 
 
-def _view(op: Operation, resource: Resource[S, T, Any], spec: S) -> ResourceView:
+def view_of(op: Operation, resource: Resource[S, T, Any], spec: S) -> ResourceView:
+    """Return what is known of who records what, as seen from a resource."""
     return ResourceView(
         op.ledger,
         spec.identity or Identity(spec.mark),

@@ -8,8 +8,8 @@
     import infra  # the program
 
 Clusters, jobs and all members of a fleet are running, or paused where the program says so, a job that the program waits
-for to its end has succeeded, and volumes exist at once, with outputs of the same types as the real ones. Inputs are not
-checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
+for to its end has succeeded, and volumes and SSH keys exist at once, with outputs of the same types as the real ones.
+Inputs are not checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ import pulumi
 
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
 JOB, FLEET_STATUS = "pulumi-python:dynamic/flow:Job", "pulumi-python:dynamic/flow:FleetStatus"
+SSH_KEY = "pulumi-python:dynamic/flow:SshKey"
+_IDS = {VOLUME: ("volume_id", "vol"), SSH_KEY: ("ssh_key_id", "sshkey")}
+"""The output that holds the id of a kind, and what its ids begin with; else that of a bid."""
 STACK = "pulumi:pulumi:StackReference"
 PROJECT, REGION = "proj_mocked", "us-central5-a"
 CREATED_AT, ENDED_AT = "2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00+00:00"
@@ -62,12 +65,12 @@ class FlowMocks(pulumi.runtime.Mocks):
             }
         if args.typ == FLEET_STATUS:
             return f"fleet_{_number(args.name):08d}", {**inputs, **self._fleet_status(args.name, inputs)}
-        make_outputs = {CLUSTER: _cluster, JOB: _job, VOLUME: _volume}.get(args.typ)
+        make_outputs = {CLUSTER: _cluster, JOB: _job, SSH_KEY: _ssh_key, VOLUME: _volume}.get(args.typ)
         if make_outputs is None:
             return f"{args.name}-id", {**inputs, **self.outputs.get(args.name, {})}
         outputs = self.outputs.get(args.name, {})
-        own_id, prefix = (outputs.get("volume_id"), "vol") if args.typ == VOLUME else (outputs.get("task_id"), "bid")
-        id_ = args.resource_id or own_id or f"{prefix}_{_number(args.name):08d}"
+        id_output, prefix = _IDS.get(args.typ, ("task_id", "bid"))
+        id_ = args.resource_id or outputs.get(id_output) or f"{prefix}_{_number(args.name):08d}"
         return id_, {**inputs, **make_outputs(args.name, id_, inputs), **outputs}
 
     def _fleet_status(self, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +149,18 @@ def _volume(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "interface": inputs.get("interface") or "file",
         "region": inputs.get("region") or REGION,
         "attached_to": [],
+        "created_at": CREATED_AT,
+    }
+
+
+def _ssh_key(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    content = str(inputs.get("public_key") or "")
+    return {
+        "ssh_key_id": id_,
+        "key_name": str(inputs.get("key_name") or f"{name}-mocked"),
+        "project": PROJECT,
+        "public_key": content,
+        "fingerprint": f"SHA256:mocked-{_number(content):08d}",
         "created_at": CREATED_AT,
     }
 

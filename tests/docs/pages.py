@@ -123,6 +123,23 @@ def plain_pytest(folder: Path, **outcome: int) -> None:
         assert re.search(rf"\b{count} {word}\b", done.stdout), done.stdout + done.stderr
 
 
+def declare_under_mocks(folder: Path, program: str, name: str, assertion: str) -> None:
+    """Run a program under FlowMocks in a pytest of its own, as a user would test it; `assertion` reads `mocks`."""
+    (folder / "program.py").write_text(program)
+    (folder / "test_program.py").write_text(
+        "import pulumi\n"
+        "from flow_resources.testing import FlowMocks\n"
+        "mocks = FlowMocks()\n"
+        "pulumi.runtime.set_mocks(mocks)\n"
+        "@pulumi.runtime.test\n"
+        "def test_program():\n"
+        "    import program\n"
+        f"def test_{name}():\n"
+        f"    assert {assertion}\n"
+    )
+    plain_pytest(folder, passed=2)
+
+
 def source_files() -> list[Path]:
     """Return the files of the package, without those of `testing`."""
     return [path for path in (ROOT / "flow_resources").rglob("*.py") if "testing" not in path.parts]

@@ -218,4 +218,5 @@ def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
         "flow:Job",
         "flow:FleetStatus",
         "flow:index",
+        "flow:SshKey",
     } <= set(FROZEN["config keys"])

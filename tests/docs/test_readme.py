@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from docs.pages import EXAMPLES, README, ROOT, blocks, missing, plain_pytest
+from docs.pages import EXAMPLES, README, ROOT, blocks, declare_under_mocks, missing
 
 PAGES = (README, ROOT / "CONTRIBUTING.md", *EXAMPLES.rglob("README.md"))
 (PROGRAM,) = blocks(README, "python")
@@ -15,19 +15,7 @@ PAGES = (README, ROOT / "CONTRIBUTING.md", *EXAMPLES.rglob("README.md"))
 
 def test_the_program_runs_in_a_plain_pytest(tmp_path: Path) -> None:
     """Under FlowMocks, in a process of its own, as a user would test it."""
-    (tmp_path / "program.py").write_text(PROGRAM)
-    (tmp_path / "test_program.py").write_text(
-        "import pulumi\n"
-        "from flow_resources.testing import FlowMocks\n"
-        "mocks = FlowMocks()\n"
-        "pulumi.runtime.set_mocks(mocks)\n"
-        "@pulumi.runtime.test\n"
-        "def test_program():\n"
-        "    import program\n"
-        "def test_it_declares_something():\n"
-        "    assert mocks.resources\n"
-    )
-    plain_pytest(tmp_path, passed=2)
+    declare_under_mocks(tmp_path, PROGRAM, "it_declares_something", "mocks.resources")
 
 
 def test_the_first_program_is_the_first_example() -> None:

@@ -10,15 +10,25 @@ from typing import Any
 import pytest
 from docs.pages import ROOT, section, source_files, tables, ticked
 
-from flow_resources import GpuCluster, Job, Volume
-from flow_resources.core import cluster_fields, job_fields, volume_fields
+from flow_resources import GpuCluster, Job, SshKey, Volume
+from flow_resources.core import cluster_fields, job_fields, ssh_key_fields, volume_fields
 from flow_resources.core.inputs import Change, Field
 
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = {GpuCluster: REFERENCE / "gpu-cluster.md", Job: REFERENCE / "job.md", Volume: REFERENCE / "volume.md"}
-SECTIONS = {GpuCluster: "A cluster", Job: "A job", Volume: "A volume"}
+PAGES = {
+    GpuCluster: REFERENCE / "gpu-cluster.md",
+    Job: REFERENCE / "job.md",
+    SshKey: REFERENCE / "ssh-key.md",
+    Volume: REFERENCE / "volume.md",
+}
+SECTIONS = {GpuCluster: "A cluster", Job: "A job", SshKey: "An SSH key", Volume: "A volume"}
 CHANGES, CONFIGURATION = REFERENCE / "changes.md", REFERENCE / "configuration.md"
-RESOURCES = [(GpuCluster, cluster_fields.FIELDS), (Job, job_fields.FIELDS), (Volume, volume_fields.FIELDS)]
+RESOURCES = [
+    (GpuCluster, cluster_fields.FIELDS),
+    (Job, job_fields.FIELDS),
+    (SshKey, ssh_key_fields.FIELDS),
+    (Volume, volume_fields.FIELDS),
+]
 MATRIX = {
     Change.REPLACE: "replaces",
     Change.UPDATE: "in place",
@@ -26,7 +36,9 @@ MATRIX = {
     Change.CREATE_ONLY: "nothing: only the first create",
     Change.GUARDED: "refused at preview, because the data would be lost; replaces with `allow_replace=True`",
 }
-each_resource = pytest.mark.parametrize(("resource", "fields"), RESOURCES, ids=["GpuCluster", "Job", "Volume"])
+each_resource = pytest.mark.parametrize(
+    ("resource", "fields"), RESOURCES, ids=["GpuCluster", "Job", "SshKey", "Volume"]
+)
 
 
 def rows(page: Path, title: str) -> dict[str, list[str]]:

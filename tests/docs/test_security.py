@@ -191,7 +191,7 @@ def test_the_states_that_are_kept_hold_what_is_passed_along_nowhere() -> None:
                 providers.add(kept["__provider"])
     assert providers
     assert providers <= {token(provider) for provider in PROVIDERS.values()}
-    assert len(PROVIDERS) == 4
+    assert len(PROVIDERS) == 5
     for one in providers:
         assert b"flow_resources.providers." in base64.b64decode(one)
 

@@ -8,26 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from docs.pages import ROOT, blocks, plain_pytest
+from docs.pages import ROOT, blocks, declare_under_mocks
 
 JOB, TRAINING = blocks(ROOT / "docs" / "how-to" / "survive-preemptions.md", "python")
 
 
 def test_the_job_is_declared(tmp_path: Path) -> None:
     """Under FlowMocks."""
-    (tmp_path / "program.py").write_text(JOB)
-    (tmp_path / "test_program.py").write_text(
-        "import pulumi\n"
-        "from flow_resources.testing import FlowMocks\n"
-        "mocks = FlowMocks()\n"
-        "pulumi.runtime.set_mocks(mocks)\n"
-        "@pulumi.runtime.test\n"
-        "def test_program():\n"
-        "    import program\n"
-        "def test_it_declares_a_job_and_its_volume():\n"
-        "    assert {name for _, name, _ in mocks.resources} == {'training-data', 'training'}\n"
-    )
-    plain_pytest(tmp_path, passed=2)
+    declares = "{name for _, name, _ in mocks.resources} == {'training-data', 'training'}"
+    declare_under_mocks(tmp_path, JOB, "it_declares_a_job_and_its_volume", declares)
 
 
 def live(folder: Path, event: str = "") -> tuple[int, int]:

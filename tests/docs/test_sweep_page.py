@@ -29,9 +29,10 @@ from support.engine import Project
 from flow_resources.cli import sweep
 from flow_resources.cli.cluster import CLUSTERS
 from flow_resources.cli.job_key import JOB_KEYS, ListedKey
+from flow_resources.cli.ssh_key import SSH_KEYS
 from flow_resources.cli.sweep_report import Found, Report
 from flow_resources.cli.volume import VOLUMES
-from flow_resources.core.models import Bid, JobKey, StoredVolume
+from flow_resources.core.models import Bid, JobKey, StoredKey, StoredVolume
 from flow_resources.core.naming import Mark, compose, key_name
 from flow_resources.core.orphans import Owners, find_orphans
 from flow_resources.core.stack_state import StackState
@@ -95,14 +96,15 @@ def test_the_keys_of_the_document_are_those_of_the_page() -> None:
     volume = StoredVolume("vol_1", name, "p", 1, "file", "r", (), "", deleted=False)
     owners, never = Owners.of("ada", "a/b/c", own), timedelta(0)
     key = ListedKey(JobKey("apikey_1", key_name(Mark.of("ada", "c"), "9c01d2", 1, "p")))
-    live = {CLUSTERS: [bid], VOLUMES: [volume], JOB_KEYS: [key]}
+    ssh_key = StoredKey("sshkey_1", name, "p", None, "")
+    live = {CLUSTERS: [bid], VOLUMES: [volume], JOB_KEYS: [key], SSH_KEYS: [ssh_key]}
     found = Found({kind: find_orphans(things, owners, own, (), now, never) for kind, things in live.items()})
     document = json.loads(Report(found, {}, "a/b/c", "demo", "ada", owner_is_shared=False).document())
     whole, things = (
         {word for row in table[1:] for word in ticked(row[0])} for table in tables(section(PAGE, "For scripts"))
     )
     assert whole == set(document)
-    assert things == {*document["bids"][0], *document["volumes"][0], *document["api_keys"][0]}
+    assert things == {*document["bids"][0], *document["volumes"][0], *document["api_keys"][0], *document["ssh_keys"][0]}
 
 
 def test_every_message_of_the_page_is_one_of_the_source() -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from support.jobs import end_job, live_keys
-from support.stack import CheckError, Declared, Stack, VerbError, cluster, job, settings_of, volume
+from support.keys import ed25519
+from support.stack import CheckError, Declared, Stack, VerbError, cluster, job, settings_of, ssh_key, volume
 
 from flow_resources.core import naming
 from flow_resources.providers import base
@@ -121,6 +122,11 @@ def is_of_a_job(bid: Mapping[str, Any]) -> bool:
     return str(bid["name"]).startswith("job-")
 
 
+def is_of_the_sdk(key: Mapping[str, Any]) -> bool:
+    """Whether the SDK made a key for a launch that names none: it keeps the private half, and uses it again."""
+    return str(key["name"]).startswith("flow-auto-")
+
+
 CREATE_FIRST = "create-first"
 BASE, LARGER = {"c": cluster()}, {"c": cluster(num_instances=2)}
 HIGHER_PRICE = {"c": cluster(max_price_per_hour=60.0)}
@@ -130,6 +136,7 @@ PAUSED, DATA, RENAMED = {"c": cluster(paused=True)}, {"v": volume()}, {"v": volu
 JOB, NEXT_JOB, HIGHER_JOB = {"job": job()}, {"job": job(triggers=[1.0])}, {"job": job(max_price_per_hour=60.0)}
 JOB_CREATE_FIRST = {"job": job(create_first=True)}
 NEXT_JOB_CREATE_FIRST = {"job": job(create_first=True, triggers=[1.0])}
+KEY, NEXT_KEY = {"key": ssh_key(ed25519(1))}, {"key": ssh_key(ed25519(2))}
 SCENARIOS: dict[str, Scenario] = {
     "create a cluster": Scenario({}, up(BASE), BASE),
     "create a paused cluster": Scenario({}, up(PAUSED), PAUSED),
@@ -147,6 +154,10 @@ SCENARIOS: dict[str, Scenario] = {
     "destroy a job": Scenario(JOB, destroy, {}),
     "see the end of a job": Scenario(JOB, up_with_refresh(JOB), JOB, up_with_refresh(JOB), end_the_job),
     "destroy a job that ended": Scenario(JOB, destroy, {}, meanwhile=end_the_job),
+    "create an SSH key": Scenario({}, up(KEY), KEY),
+    "replace an SSH key": Scenario(KEY, up(NEXT_KEY), NEXT_KEY),
+    "refresh an SSH key": Scenario(KEY, refresh, KEY),
+    "destroy an SSH key": Scenario(KEY, destroy, {}),
     "create a volume": Scenario({}, up(DATA), DATA),
     "rename a volume": Scenario(DATA, up(RENAMED), RENAMED),
     "refresh a volume": Scenario(DATA, refresh, DATA),
@@ -156,6 +167,7 @@ LIVE_IDS: dict[str, Callable[[FakeMithril], list[str]]] = {
     "GpuCluster": lambda cloud: [bid["fid"] for bid in cloud.live_bids if not is_of_a_job(bid)],
     "Job": lambda cloud: [bid["fid"] for bid in cloud.live_bids if is_of_a_job(bid)],
     "Volume": lambda cloud: [volume["fid"] for volume in cloud.volumes],
+    "SshKey": lambda cloud: [key["fid"] for key in cloud.ssh_keys if not is_of_the_sdk(key)],
 }
 """Per kind of resource, the ids of those that are live."""
 FORCED: dict[str, Scenario] = {
@@ -276,7 +288,7 @@ def find_violations(cloud: FakeMithril, stack: Any, scenario: Scenario) -> Itera
         yield f"keys left after destroy: {keys}"
     if stack.state:
         yield f"recorded after destroy: {sorted(stack.state)}"
-    if orphans := [item["fid"] for item in (*cloud.live_bids, *cloud.volumes)]:
+    if orphans := [*LIVE_IDS["SshKey"](cloud), *(item["fid"] for item in (*cloud.live_bids, *cloud.volumes))]:
         yield f"left after destroy: {orphans}"
 
 

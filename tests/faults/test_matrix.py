@@ -20,6 +20,8 @@ SAMPLE = [
     (f"replace a cluster, {CREATE_FIRST}", "killed after acceptance", "ignore"),
     ("create a job", "killed after acceptance", "ignore"),
     ("destroy a job that ended", "reset after", "ignore"),
+    ("create an SSH key", "killed after acceptance", "ignore"),
+    ("replace an SSH key", "500 after", "ignore"),
 ]
 WHOLE = [(name, fault, key) for name in SCENARIOS for fault in (*FAULTS, *CRASHES) for key in ("dedupe", "ignore")]
 

@@ -19,6 +19,7 @@ BODY = {"project": "proj_1", "name": "mine"}
 GONE = {
     "/v2/spot/bids": {"status": "Terminated"},
     "/v2/volumes": {"deleted_at": "now"},
+    "/v2/ssh-keys": {"name": "mine-1"},  # one that was deleted is in no listing
     "/v2/toys": {"status": "broken"},
 }
 

@@ -10,7 +10,7 @@ import flow_resources
 
 NAMES = [
     "ClusterReference", "FleetMember", "FlowResourcesError", "GpuCluster", "Instance", "Job", "MemberVolume",
-    "MemberVolumeDict", "ResilientCluster", "Volume", "VolumeMount", "VolumeMountDict", "VolumeReference",
+    "MemberVolumeDict", "ResilientCluster", "SshKey", "Volume", "VolumeMount", "VolumeMountDict", "VolumeReference",
     "export_cluster", "export_volume",
 ]  # fmt: skip
 HEAVY = """

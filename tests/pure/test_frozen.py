@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi.dynamic import ResourceProvider
 from support import golden
 
 import flow_resources
@@ -20,7 +21,7 @@ from flow_resources.cloud.launch import idempotency_key
 from flow_resources.cloud.settings import resolve
 from flow_resources.cluster import TYPE as TYPE_OF_CLUSTER
 from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
-from flow_resources.core import cluster_fields, exports, fleet_fields, job_fields, naming, volume_fields
+from flow_resources.core import cluster_fields, exports, fleet_fields, job_fields, naming, ssh_key_fields, volume_fields
 from flow_resources.core.fleet import MEMBER_STATUSES
 from flow_resources.core.job_status import JOB_STATUSES
 from flow_resources.core.status import STATUSES
@@ -30,10 +31,13 @@ from flow_resources.program import token
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.fleet_status import FleetStatusProvider
 from flow_resources.providers.job import JobProvider
+from flow_resources.providers.ssh_key import SshKeyProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.resilient import STATUS_TYPE as TYPE_OF_FLEET_STATUS
 from flow_resources.resilient import TYPE as TYPE_OF_FLEET
 from flow_resources.resilient import FleetMember, FleetStatus, MemberVolumeDict, ResilientCluster
+from flow_resources.ssh_key import TYPE as TYPE_OF_SSH_KEY
+from flow_resources.ssh_key import SshKey
 from flow_resources.volume import TYPE as TYPE_OF_VOLUME
 from flow_resources.volume import Volume
 
@@ -46,10 +50,11 @@ RULE = (
 ROOT = Path(flow_resources.__file__).parent
 # Properties that a program passes along or Pulumi adds, and names of Python's own: none of ours in a state.
 NOT_OURS = {"__provider", "__init_subclass__", "__version__", "__main__"}
-PROVIDERS = {
+PROVIDERS: dict[str, type[ResourceProvider]] = {
     "FleetStatus": FleetStatusProvider,
     "GpuCluster": GpuClusterProvider,
     "Job": JobProvider,
+    "SshKey": SshKeyProvider,
     "Volume": VolumeProvider,
 }
 OWNER = "acme/training/dev"
@@ -85,6 +90,7 @@ def what_is() -> dict[str, Any]:
             "GpuCluster": TYPE_OF_CLUSTER,
             "Job": TYPE_OF_JOB,
             "ResilientCluster": TYPE_OF_FLEET,
+            "SshKey": TYPE_OF_SSH_KEY,
             "Volume": TYPE_OF_VOLUME,
         },
         "provider classes": {name: class_path(provider) for name, provider in PROVIDERS.items()},
@@ -97,6 +103,7 @@ def what_is() -> dict[str, Any]:
             "ResilientCluster.volume_per_member": sorted(
                 MemberVolumeDict.__required_keys__ | MemberVolumeDict.__optional_keys__
             ),
+            "SshKey": sorted(one.name for one in ssh_key_fields.FIELDS),
             "Volume": sorted(one.name for one in volume_fields.FIELDS),
         },
         "outputs": {
@@ -106,6 +113,7 @@ def what_is() -> dict[str, Any]:
             "GpuCluster.instances": outputs(Instance),
             "Job": outputs(Job),
             "ResilientCluster": outputs(ResilientCluster),
+            "SshKey": outputs(SshKey),
             "Volume": outputs(Volume),
         },
         "hidden properties": sorted(set(re.findall(r'"(__[a-z]\w*)"', text)) - NOT_OURS),

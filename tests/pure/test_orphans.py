@@ -224,7 +224,7 @@ def test_the_document_says_the_same_in_json():
     assert document["bids"][1]["note"] == "too young"
     assert document["volumes"][0]["attached_to"] == ["bid_1"]
     assert {key: document[key] for key in document if key not in ("bids", "volumes")} == {
-        "api_keys": [],
+        "api_keys": [], "ssh_keys": [],
         "version": 1, "stack": STACK, "owner": OWNER, "owner_is_shared": False, "service": "http://fake",
         "project": "demo", "max_usd_per_hour": 200.0,
     }  # fmt: skip

@@ -38,7 +38,7 @@ TYPES = {
     "string | list of strings": r"Input\[str\] \| pulumi.Input\[Sequence\[pulumi.Input\[str\]\]\]",
     "mapping of strings": r"Input\[Mapping\[str, pulumi.Input\[str\]\]\]",
     "list of integers": r"Input\[Sequence\[pulumi.Input\[int\]\]\]",
-    "list of strings": r"Input\[Sequence\[pulumi.Input\[str\]\]\]",
+    "list of SshKey | string": r"Input\[Sequence\[pulumi.Input\[str\] \| SshKey\]\]",
     "list of VolumeMount": r"Input\[Sequence\[pulumi.Input\[VolumeMount \| VolumeMountDict\]\]\]",
 }
 READ = [ClusterReference, VolumeReference, export_cluster, export_volume, GpuCluster.get, Volume.get]

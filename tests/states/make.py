@@ -52,6 +52,13 @@ def fleets(project: Project, cloud: FakeMithril) -> None:
     project.up("-p", "1").ok()
 
 
+def ssh_keys(project: Project, cloud: FakeMithril) -> None:
+    """Run `pulumi up` beside a key of the team, and look at what it made."""
+    cloud.add_ssh_key("team", PUBLIC_KEY)
+    project.up().ok()
+    project.refresh().ok()
+
+
 def add_existing(cloud: FakeMithril) -> None:
     """Add what the programs did not create: what they adopt, what they only read, and an SSH key."""
     cloud.add_bid("by-hand", limit_price="$20.00", instance_quantity=2)
@@ -68,7 +75,7 @@ def main() -> None:
     folder = STATES / version[1]
     if folder.exists():
         sys.exit(f"{folder} exists already: the states of a released version are not written again")
-    for case in (settled, interrupted, jobs, fleets):
+    for case in (settled, interrupted, jobs, fleets, ssh_keys):
         write_case(folder, case)
     print(f"wrote {folder}")  # noqa: T201 - a script
 

@@ -17,6 +17,8 @@ from flow_resources.testing import Clock, FakeMithril
 STATES = Path(__file__).parents[1] / "states"
 SERVICE = "http://mithril.test"
 """The placeholder for the address of the service."""
+KEY_IDS = "sshkey_of_this_cloud_"
+"""The placeholder for what the ids of its SSH keys begin with."""
 HOUR = 1_767_225_600.0
 """The time of the clock of every cloud: the beginning of 2026."""
 PASSPHRASE = "open sesame"
@@ -38,7 +40,8 @@ class Golden:
 
     def export(self, cloud: FakeMithril) -> dict[str, Any]:
         """Return the export with the address of this cloud."""
-        return json.loads((self.folder / "state.json").read_text().replace(SERVICE, cloud.url))
+        text = (self.folder / "state.json").read_text().replace(SERVICE, cloud.url)
+        return json.loads(text.replace(KEY_IDS, _key_ids(cloud)))
 
     def resources(self) -> list[dict[str, Any]]:
         """Return the resources of the export, without the providers of the engine."""
@@ -49,6 +52,8 @@ class Golden:
         """Create the cloud again; it is not started."""
         recorded = json.loads((self.folder / "cloud.json").read_text())
         cloud = FakeMithril(clock=Clock(HOUR, speed=0))
+        for key in recorded.get("ssh_keys", ()):
+            cloud.add_ssh_key(**key)
         for volume in recorded["volumes"]:
             created = cloud.add_volume(**volume["made"])
             assert created["fid"] == volume["fid"], f"{created['fid']} instead of {volume['fid']}: another order of ids"
@@ -71,7 +76,7 @@ def write_state(folder: Path, program: str, state: str, cloud: FakeMithril) -> N
     """Write a state with its program and its cloud, without the paths of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "program.py").write_text(program)
-    export = json.loads(state.replace(cloud.url, SERVICE))
+    export = json.loads(state.replace(cloud.url, SERVICE).replace(_key_ids(cloud), KEY_IDS))
     for resource in export["deployment"]["resources"]:
         resource.pop("sourcePosition", None)
         resource.pop("stackTrace", None)
@@ -108,4 +113,10 @@ def _describe(cloud: FakeMithril) -> dict[str, Any]:
         }
         for bid in cloud.bids
     ]
-    return {"volumes": volumes, "bids": bids}
+    keys = [{name: key[name] for name in ("name", "public_key", "required")} for key in cloud.ssh_keys]
+    return {"ssh_keys": keys, "volumes": volumes, "bids": bids}
+
+
+def _key_ids(cloud: FakeMithril) -> str:
+    """Return how the ids of this cloud's SSH keys begin; each cloud has other ones."""
+    return str(cloud.ssh_keys[0]["fid"][:-6]) if cloud.ssh_keys else KEY_IDS

@@ -25,6 +25,7 @@ from flow_resources.providers import base
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.fleet_status import FleetStatusProvider
 from flow_resources.providers.job import JobProvider
+from flow_resources.providers.ssh_key import SshKeyProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
 
@@ -33,7 +34,12 @@ PROVIDERS: dict[str, type[ResourceProvider]] = {
     "Volume": VolumeProvider,
     "Job": JobProvider,
     "FleetStatus": FleetStatusProvider,
+    "SshKey": SshKeyProvider,
 }
+
+
+HELD = ("Volume", "SshKey")
+"""The kinds that others hold, which the engine therefore deletes last."""
 
 
 class Context:
@@ -158,6 +164,18 @@ def volume(
     """Declare a volume."""
     inputs = {"size_gb": 100, "region": "us-central5-a", **inputs}
     return Declared("Volume", inputs, create_first, timeout, ignore_changes)
+
+
+def ssh_key(
+    public_key: str,
+    *,
+    create_first: bool = True,
+    timeout: float = 0.0,
+    ignore_changes: tuple[str, ...] = (),
+    **inputs: Any,
+) -> Declared:
+    """Declare an SSH key."""
+    return Declared("SshKey", {"public_key": public_key, **inputs}, create_first, timeout, ignore_changes)
 
 
 @dataclass
@@ -341,27 +359,27 @@ class Stack:
                 saved.inputs = wire({**result.inputs, **provider})
 
     def _deletion_order(self) -> list[str]:
-        """Return the names in the order of deletion: clusters before the volumes that they mount."""
+        """Return the names in the order of deletion: clusters before the volumes and keys that they use."""
         reverse = list(self.state)[::-1]
-        return sorted(reverse, key=lambda name: self.state[name].type == "Volume")
+        return sorted(reverse, key=lambda name: self.state[name].type in HELD)
 
     def _delete(self, name: str) -> None:
         self._delete_saved(name, self.state[name])
         del self.state[name]
 
     def _delete_all(self, names: set[str]) -> None:
-        """Delete these and what is pending, each cluster before any volume: the engine deletes dependents first."""
+        """Delete these and what is pending, clusters before volumes and keys: the engine deletes dependents first."""
         order = [name for name in self._deletion_order() if name in names]
-        for volumes in (False, True):
+        for held in (False, True):
             for name in order:
-                if (self.state[name].type == "Volume") is volumes:
+                if (self.state[name].type in HELD) is held:
                     self._delete(name)
             order = [name for name in order if name in self.state]
-            self._delete_pending(volumes=volumes)
+            self._delete_pending(held=held)
 
-    def _delete_pending(self, *, volumes: bool) -> None:
+    def _delete_pending(self, *, held: bool) -> None:
         for pending in list(self.pending_deletes):
-            if (pending[1].type == "Volume") is volumes:
+            if (pending[1].type in HELD) is held:
                 self._delete_saved(*pending)
                 self.pending_deletes.remove(pending)
 

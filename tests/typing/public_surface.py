@@ -24,6 +24,7 @@ from flow_resources import (
     Job,
     MemberVolume,
     ResilientCluster,
+    SshKey,
     Volume,
     VolumeMount,
     VolumeMountDict,
@@ -48,6 +49,8 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         allow_replace=True,
         opts=options,
     )
+    key = SshKey("me", public_key_file=PurePosixPath("~/.ssh/id_ed25519.pub"), key_name="laptop", opts=options)
+    SshKey("you", public_key="ssh-ed25519 AAAA")
     GpuCluster(
         "trainer",
         instance_type="8xa100",
@@ -59,7 +62,7 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         env={"WANDB_MODE": "offline"},
         ports=[8080],
         volumes=[VolumeMount(data, "/data"), {"volume_id": "vol_2", "mount_path": "/mnt/models"}],
-        ssh_keys=["laptop"],
+        ssh_keys=[key, "laptop", key.ssh_key_id],
         run_on="every_boot",
         restart="on_failure",
         preemption_signal="SIGUSR1",
@@ -82,7 +85,7 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         image="python:3.12",
         env={"WANDB_MODE": "offline"},
         volumes=[VolumeMount(data, "/data"), {"volume_id": "vol_2", "mount_path": "/mnt/models"}],
-        ssh_keys=["laptop"],
+        ssh_keys=(key, "laptop"),
         max_run_time_hours=0.5,
         on_failure="keep",
         wait_for="ended",
@@ -291,6 +294,17 @@ def outputs_of_a_volume(data: Volume) -> None:
     assert_type(data.created_at, pulumi.Output[str])
 
 
+def outputs_of_an_ssh_key(key: SshKey) -> None:
+    """Texts, all of them."""
+    assert_type(key.ssh_key_id, pulumi.Output[str])
+    assert_type(key.key_name, pulumi.Output[str])
+    assert_type(key.public_key, pulumi.Output[str])
+    assert_type(key.fingerprint, pulumi.Output[str])
+    assert_type(key.project, pulumi.Output[str])
+    assert_type(key.created_at, pulumi.Output[str])
+    assert_type(SshKey.get("theirs", "sshkey_1"), SshKey)
+
+
 def outputs_of_a_job(job: Job) -> None:
     """What is absent at times can be None."""
     assert_type(job.id, pulumi.Output[str])
@@ -377,6 +391,9 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     ResilientCluster("a", size=number, instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ResilientCluster("a", size=1, instance_type="8xa100", max_price_per_hour=1.0, num_instances=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     ResilientCluster("a", size=1, instance_type="8xa100", max_price_per_hour=1.0, volume_per_member={"size_gb": 1})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    SshKey("a", "ssh-ed25519 AAAA")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    SshKey("a", public_key=b"ssh-ed25519 AAAA")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, ssh_keys=[7])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     Job("a", command="true", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Job("a", "true", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
     Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, ports=[80])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

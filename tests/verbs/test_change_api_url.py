@@ -7,9 +7,11 @@ import json
 import shlex
 from typing import Any
 
+import httpx
 import pytest
 from support.fake_backend import STACK, FakeStack
-from support.stack import Stack, cluster, settings_of, volume
+from support.keys import ed25519
+from support.stack import Stack, cluster, settings_of, ssh_key, volume
 
 from flow_resources.cli import main
 from flow_resources.cli.stacks import SelectedStack
@@ -270,3 +272,24 @@ def test_the_refusal_of_a_verb_names_the_command(cloud, beside, stack):
     saved.outputs["__service"] = OLD
     with pytest.raises(Exception, match="where that has a new address, use `flow-resources change-api-url URL`"):
         stack.refresh()
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_ssh_key_is_looked_up_too(
+    cloud: FakeMithril, stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gone: bool
+) -> None:
+    """By its id and its name, one that the stack uses and did not make included."""
+    theirs = cloud.add_ssh_key("theirs", ed25519(2))
+    stack.up({"me": ssh_key(ed25519(1)), "their": ssh_key(ed25519(2))})
+    export = stack.export()
+    for row in export["deployment"]["resources"]:
+        row |= {"type": row["urn"].split("::")[2]}
+        row["outputs"]["__service"] = OLD
+    opened = FakeStack({**settings_of(cloud), "flow:apiUrl": OLD}, exported=export)
+    monkeypatch.setattr(SelectedStack, "open", lambda *_: opened)
+    if gone:
+        headers = {"Authorization": f"Bearer {cloud.key}"}
+        httpx.delete(f"{cloud.url}/v2/ssh-keys/{theirs['fid']}", headers=headers).raise_for_status()
+    assert main(["change-api-url", cloud.url, "--yes"]) == (2 if gone else 0)
+    assert recorded(opened) == ({OLD} if gone else {cloud.url})
+    assert ("not there" in capsys.readouterr().out) is gone

@@ -120,5 +120,10 @@ def test_the_same_program_changes_nothing(stack: Stack, cloud: FakeMithril) -> N
 def test_destroy_deletes_what_is_recorded_and_nothing_else(stack: Stack, cloud: FakeMithril) -> None:
     """Including the pending deletions."""
     only_read = {stack.state.pop(name).id for name in set(stack.state) - set(owned(stack))}
+    keys = [saved for saved in stack.state.values() if saved.type == "SshKey"]
     stack.destroy()
-    assert {item["fid"] for item in (*cloud.live_bids, *cloud.volumes)} == only_read
+    kept = {key["fid"] for key in cloud.ssh_keys}
+    assert {item["fid"] for item in (*cloud.live_bids, *cloud.volumes)} == {
+        id_ for id_ in only_read if not id_.startswith("sshkey_")
+    }
+    assert {saved.id for saved in keys if saved.outputs.get("__is_ours") is not True} == kept & {one.id for one in keys}

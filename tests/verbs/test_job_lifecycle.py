@@ -489,6 +489,20 @@ def test_a_new_price_is_one_patch(stack: Stack, cloud: FakeMithril) -> None:
     assert outputs(stack)["max_price_per_hour"] == 60.0
 
 
+@pytest.mark.parametrize("price", [0.01, 0.02])
+def test_a_price_without_room_for_the_marks_is_refused_at_preview(
+    stack: Stack, cloud: FakeMithril, price: float
+) -> None:
+    """Its machine could not tell how it ended; a running job may be lowered to it, since its marks are not there."""
+    with pytest.raises(CheckError, match=r"max_price_per_hour leaves no price under it .*: bid at least \$0\.03"):
+        stack.preview({"it": job(max_price_per_hour=price)})
+    assert stack.preview({"it": job(max_price_per_hour=0.03)}) == {"it": "create"}
+    stack.up({"it": job()})
+    assert stack.preview({"it": job(max_price_per_hour=price)}) == {"it": "update"}
+    with pytest.raises(CheckError, match="leaves no price under it"):
+        stack.preview({"it": job(max_price_per_hour=price, triggers=[2.0])})
+
+
 @pytest.mark.parametrize("price", [49.99, 49.98])
 def test_a_price_that_would_tell_an_end_is_refused_at_preview(stack: Stack, cloud: FakeMithril, price: float) -> None:
     """With the nearest prices that work, relative to the one that was placed, whatever it is now."""

@@ -74,8 +74,12 @@ def test_an_image_that_the_sdk_refuses_fails_the_preview_and_the_bid_stays(
     """It refuses it when it writes the script, which may be short."""
     stack.up({"it": declare(command="python train.py", image="team/trainer")})
     (before,) = cloud.live_bids
-    with pytest.raises(CheckError, match="Docker image should include registry/namespace: trainer"):
+    with pytest.raises(CheckError) as failed:
         stack.up({"it": declare(command="python train.py", image="trainer")})
+    (said,) = failed.value.failures.items()
+    assert said[0] == "image"
+    assert "Docker image should include registry/namespace: trainer" in said[1]
+    assert said[1].endswith("write it with its registry or namespace, such as 'docker.io/library/python:3.12'")
     assert cloud.live_bids == [before]
 
 
