@@ -154,6 +154,17 @@ def test_a_name_can_be_chosen_and_changes_nothing_later(
     assert [key["name"] for key in cloud.ssh_keys] == ["desk"]
 
 
+def test_a_fixed_name_is_taken_from_the_old_key_delete_first(stack: Stack, cloud: FakeMithril) -> None:
+    """In the other order two keys would have one name: the create refuses, and the old key stays."""
+    stack.up({"me": ssh_key(KEY, key_name="laptop", create_first=False)})
+    (first,) = ids(cloud)
+    with pytest.raises(VerbError, match="'laptop' is the name of another key of the project"):
+        stack.up({"me": ssh_key(OTHER, key_name="laptop", create_first=True)})
+    assert ids(cloud) == [first]
+    stack.up({"me": ssh_key(OTHER, key_name="laptop", create_first=False)})
+    assert ids(cloud) == [stack.state["me"].id] != [first]
+
+
 @pytest.mark.parametrize("create_first", [False, True])
 def test_a_name_that_another_key_has_is_refused(stack: Stack, cloud: FakeMithril, create_first: bool) -> None:
     """At preview, and by an `up` for which somebody was quicker: `ssh_keys` could not tell the two apart."""
@@ -282,6 +293,17 @@ def test_an_old_key_with_our_mark_is_not_known_to_be_ours(stack: Stack, cloud: F
     lost = lose_the_key(stack, cloud, BASE)
     cloud.clock.advance(timedelta(hours=25).total_seconds())
     not_known(stack, cloud, lost, reports)
+
+
+def test_a_new_name_makes_no_key_ours_that_was_not_known_to_be(stack: Stack, cloud: FakeMithril) -> None:
+    """The state records the key, and does not record it as made here."""
+    lost = lose_the_key(stack, cloud, BASE)
+    cloud.clock.advance(timedelta(hours=25).total_seconds())
+    stack.up(BASE)
+    stack.up({"renamed": ssh_key(KEY)})
+    assert IS_OURS not in stack.state["renamed"].outputs
+    stack.destroy()
+    assert ids(cloud) == [lost]
 
 
 def test_a_key_is_not_known_to_be_ours_where_other_states_cannot_be_read(
