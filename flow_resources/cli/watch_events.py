@@ -68,9 +68,9 @@ def changes(before: Mapping[str, Any] | None, cluster: Cluster) -> Iterator[Even
     is_new = before is None or before.get("task_id") != (cluster.live or {}).get("task_id")
     preempted = not is_new and _was_preempted_since(before or {}, cluster)
     if preempted or (status in _LOST and was not in _LOST):
-        yield Event(Kind.PREEMPTED, f"preempted: {_describe(cluster)}", cluster, {"was": was or None})
+        yield Event(Kind.PREEMPTED, _describe(cluster), cluster, {"was": was or None})
     if status == "running" and (preempted or was in _LOST):
-        yield Event(Kind.RUNNING_AGAIN, f"running again: {_describe(cluster)}", cluster, {"was": was or None})
+        yield Event(Kind.RUNNING_AGAIN, _describe(cluster), cluster, {"was": was or None})
     elif status != was and status not in _LOST:
         since = f"was {was}, " if was else ""
         yield Event(Kind.STATUS_CHANGED, f"{since}now {_describe(cluster)}", cluster, {"was": was or None})

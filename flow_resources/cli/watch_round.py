@@ -252,11 +252,10 @@ class Watch:
         for cluster in clusters:
             if cluster.urn in outcome.done:
                 self._healed(stack, memory, cluster, steps[cluster.urn])
-        if outcome.is_outdated:
-            return left
+        if outcome.is_outdated or not (outcome.problem or outcome.failed):
+            return left  # the program or the service has changed meanwhile, or somebody else has acted
         for cluster in left:
-            problem = outcome.failed.get(cluster.urn) or outcome.problem or "the `up` did not change it"
-            self._fail(stack, memory, [cluster], problem)
+            self._fail(stack, memory, [cluster], outcome.failed.get(cluster.urn) or outcome.problem)
         return []
 
     def _healed(self, stack: WatchedStack, memory: _Memory, cluster: Cluster, step: Step) -> None:

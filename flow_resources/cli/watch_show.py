@@ -115,8 +115,9 @@ def _duration(seconds: int) -> str:
 
 def line_of(document: dict[str, Any]) -> str:
     """Return an event as a line for people."""
-    who = " ".join(str(document[key]) for key in ("stack", "cluster", "resource") if document.get(key))
-    return f"{document['at']} {who} [{document['event']}] {document['message']}"
+    stack = str(document["stack"]).rpartition("/")[2]
+    who = "/".join([stack, *(str(document[key]) for key in ("cluster", "resource") if document.get(key))])
+    return f"{document['at']} {who} {document['event']}: {document['message']}"
 
 
 def document_of(cluster: Cluster) -> dict[str, Any]:
