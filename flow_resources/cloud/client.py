@@ -223,11 +223,6 @@ class Cloud:
         """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
         return placed_price_in(self.startup_script(bid_id))
 
-    def history(self, bid_id: str) -> tuple[str, ...] | None:
-        """Return the types of a bid's events, oldest first; None where they cannot be read."""
-        events = self.events(bid_id)
-        return None if events is None else tuple(event.type for event in events)
-
     def events(self, bid_id: str) -> tuple[BidEvent, ...] | None:
         """Return a bid's events, oldest first; None where they cannot be read."""
         try:
@@ -235,7 +230,7 @@ class Cloud:
                 answer = sdk.transport.get(f"{BIDS}/{bid_id}/history", self.budget)
                 return tuple(map(BidEvent.read, answer["events"]))
         except FlowResourcesError:
-            return None  # it only counts preemptions, and dates them; nothing is decided by it
+            return None  # whatever a preemption is needed for, it is not known then
 
     # -- bids: writing ----------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from flow_resources.core.inputs import (
     changed,
     check,
     each,
+    has_unknown,
     one_of,
     show,
     string,
@@ -122,7 +123,7 @@ def check_policy(found: Checked) -> None:
     policy, limit = found.inputs.get("on_preemption"), found.inputs.get("raise_up_to_per_hour")
     if policy == "raise_bid" and limit is None:
         found.fail("raise_up_to_per_hour", "is required with on_preemption='raise_bid'", remedy="it is the highest bid")
-    elif policy in POLICIES and policy != "raise_bid" and limit is not None:
+    elif policy in POLICIES and policy != "raise_bid" and limit is not None and not has_unknown(limit):
         found.fail("raise_up_to_per_hour", "needs on_preemption='raise_bid'", limit, _LEAVE_OUT)
     price, limit = found.known("max_price_per_hour"), found.known("raise_up_to_per_hour")
     if policy == "raise_bid" and price is not None and limit is not None and limit < price:

@@ -19,8 +19,9 @@ OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"
 DELETED_WITH, REPLACED_WITH = "__deleted_with", "__replaced_with"
 TIMEOUT = "__timeout"
 """How long a create may take, as the program writes it (`custom_timeouts`): check is not told by the engine."""
-IGNORED = "__ignored"
-"""The inputs whose changes the program ignores (`ignore_changes`): check is not told by the engine."""
+IGNORED, RETAINED = "__ignored", "__retained"
+"""The inputs whose changes the program ignores (`ignore_changes`), and that it keeps in the service what it replaces
+(`retain_on_delete`): check is not told of these options by the engine."""
 # In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
 # program chose a volume's name; the id of the create that recorded it; the inputs of which the outputs tell another
 # value.
@@ -94,6 +95,8 @@ class HiddenInputs:
     """How long a create may take, as the program writes it; None for the default."""
     ignored: tuple[str, ...] = ()
     """The property paths whose changes it ignores, "*" for all."""
+    is_retained: bool = False
+    """Whether its options say that what is replaced or destroyed stays in the service."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
         REPLACED_WITH in props,
         str(props[TIMEOUT]) if props.get(TIMEOUT) else None,
         _read_ignored(props),
+        RETAINED in props,
     )
 
 

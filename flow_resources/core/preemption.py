@@ -8,7 +8,7 @@ bid's history.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_UP, Decimal
@@ -188,10 +188,12 @@ def decide(
     program_price: Decimal,
     market_price: Decimal | None,
     now: datetime | None,
+    refusal: Callable[[Decimal], str] = lambda _: "",
 ) -> Decision:
     """Decide what the policy does about the preemption that a refresh saw: at most once for each.
 
-    `limit`: `raise_up_to_per_hour`; `market_price`: None where it is not known; `now`: the service's time, or None.
+    `limit`: `raise_up_to_per_hour`; `market_price`: None where it is not known; `now`: the service's time, or None;
+    `refusal` says why a bid is not raised so far, and is empty where it may be.
     """
     record = standing(record, policy, limit, program_price)
     bid = record.raised or program_price
@@ -210,11 +212,16 @@ def decide(
         return replace(nothing, action=Action.FAIL, words=f"is 'fail', and the bid waits in the auction: {when}")
     if policy != "raise_bid" or limit is None:
         return nothing
-    return _raise(nothing, limit, program_price, market_price, when)
+    return _raise(nothing, limit, program_price, market_price, when, refusal)
 
 
 def _raise(
-    standing: Decision, limit: Decimal, program_price: Decimal, market_price: Decimal | None, when: str
+    standing: Decision,
+    limit: Decimal,
+    program_price: Decimal,
+    market_price: Decimal | None,
+    when: str,
+    refusal: Callable[[Decimal], str],
 ) -> Decision:
     bid, record = standing.price, standing.record
     if bid >= limit:
@@ -227,6 +234,8 @@ def _raise(
     market = f"{when}, market {money.usd(market_price)}"
     if raised <= bid:
         return replace(standing, words=f"the bid stays at {money.usd(bid)}, which is enough: {market}")
+    if problem := refusal(raised):
+        return replace(standing, words=f"the bid stays at {money.usd(bid)}, because {problem}: {market}")
     return Decision(
         raised,
         replace(record, handled=record.seen, action=Action.RAISE, base=program_price, raised=raised),

@@ -16,6 +16,7 @@ from flow_resources.core import cluster_fields, job_fields, money, naming, volum
 from flow_resources.core.hidden import Identity, read_identity
 from flow_resources.core.inputs import Field, normalised
 from flow_resources.core.naming import Mark
+from flow_resources.core.preemption import NOTHING, PolicyRecord, read_record
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class ClusterSpec(PlacementSpec):
     run_on: str = "first_boot"
     """"every_boot" or "first_boot": when the command runs."""
     adopt_task_id: str | None = None
+    policy: PolicyRecord = NOTHING
+    """What check has decided about a preemption."""
 
     @classmethod
     def parse(cls, props: Mapping[str, Any]) -> ClusterSpec:
@@ -121,6 +124,7 @@ class ClusterSpec(PlacementSpec):
             preemption_signal=known.get("preemption_signal"),
             paused=bool(known["paused"]),
             adopt_task_id=known.get("adopt_task_id"),
+            policy=read_record(props),
         )
 
     @property

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from flow_resources.core.answer import Answer
@@ -36,6 +37,8 @@ class StackState:
     """API URL and project of its resources."""
     owned: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     """By URN, id and region of what the stack owns of this package, but for what is deleted or waits for it."""
+    max_costs: Mapping[str, Decimal] | None = None
+    """By URN, the most that each of its bids can cost, in USD per hour; None where it does not say so of each."""
     interrupted: frozenset[str] = frozenset()
     """The URNs that an `up` is creating, and an earlier one was creating when it died: Pulumi keeps both."""
 
@@ -79,9 +82,23 @@ def read_state(export: Any) -> StackState:
             places.add((service, _text(outputs, "project") or ""))
         if mark and not (resource.get("delete") or resource.get("pendingReplacement")):
             owned[str(resource["urn"])] = (_text(resource, "id") or "", _text(outputs, "region"))
+    max_costs = _max_costs(map(_resource, _rows(deployment, "resources")))
     making = Counter(str(resource["urn"]) for resource, operation in interrupted if operation == "creating")
     twice = frozenset(urn for urn, count in making.items() if count > 1)
-    return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned, twice)
+    return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned, max_costs, twice)
+
+
+def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | None:
+    costs: dict[str, Decimal] = {}
+    for resource in resources:
+        outputs = resource.get("outputs") or {}
+        if not outputs.get(MARK) or not outputs.get("task_id") or resource.get("delete") or is_finished(outputs):
+            continue
+        cost = 0 if outputs.get("paused") is True else outputs.get("max_cost_per_hour")
+        if isinstance(cost, bool) or not isinstance(cost, (int, float)):
+            return None
+        costs[str(resource["urn"])] = Decimal(repr(cost))
+    return costs
 
 
 @dataclass(frozen=True)
