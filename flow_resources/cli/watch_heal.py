@@ -12,6 +12,7 @@ from typing import Any
 from flow_resources.cli.watch_look import CLUSTER, FLEET_STATUS, Cluster, Look, Preview, Step, names
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION
+from flow_resources.core.preemption import PolicyRecord
 
 IsPolicyAlone = Callable[[Mapping[str, Any], Mapping[str, Any]], Answer]
 ACTING = ("raise_bid", "replace")
@@ -21,7 +22,8 @@ _BY_POLICY = {
     "replace": frozenset({PREEMPTION}),
 }
 """What differs in the inputs where the policy alone has changed them."""
-_REASONS = frozenset({"on_preemption", PREEMPTION})
+_REASONS = frozenset({"on_preemption"})
+"""What the engine tells as the reason of a replacement that the policy makes."""
 _FOLLOWED = frozenset({"task_ids", "__provider"})
 """What differs in the inputs of a fleet's status where a member has a new bid."""
 
@@ -55,19 +57,32 @@ def judge(step: Step, is_policy_alone: IsPolicyAlone) -> Refusal | None:
         return _pending(step)
     if (step.verb == "replace") != (policy == "replace"):
         return _pending(step)
-    if step.verb == "replace" and not step.reasons <= _REASONS:
+    if step.verb == "replace" and step.reasons != _REASONS:
         return _pending(step, f": {', '.join(sorted(step.reasons - _REASONS))}")
-    answer = is_policy_alone(step.olds, step.news)
+    answer = _is_replacement_alone(step) if step.verb == "replace" else is_policy_alone(step.olds, step.news)
     if answer is Answer.NOT_KNOWN or step.changed is None:
         return Refusal(
             step.urn,
             "not_known",
-            "whether the policy alone changes it is not known: look at `pulumi preview --refresh`",
+            "whether its policy alone would change it is not known: look at `pulumi preview --refresh`",
         )
     beyond = step.changed - _BY_POLICY[step.verb]
     if answer is Answer.NO or beyond:
         return _pending(step, f": {', '.join(sorted(beyond))}" if beyond else "")
     return None
+
+
+def _is_replacement_alone(step: Step) -> Answer:
+    """Whether nothing differs in a replacement but the record of preemptions, which begins anew with the new bid.
+
+    A replacement is checked as a first create, so that the inputs say nothing of what the policy decided; that a
+    preemption waits for it is in the state.
+    """
+    record = PolicyRecord.parse(step.olds.get(PREEMPTION))
+    if record is None:
+        return Answer.NOT_KNOWN
+    olds, news = ({**props, PREEMPTION: None} for props in (step.olds, step.news))
+    return Answer.of(record.is_unhandled and olds == news)
 
 
 def follows(step: Step, healed: Sequence[Step]) -> bool:

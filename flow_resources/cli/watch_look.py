@@ -114,7 +114,7 @@ class Step:
     parent: str = ""
     """The URN of its parent."""
     message: str = ""
-    """The last line on its row."""
+    """The last line on its row that stays, such as what a policy decides; empty where there is none."""
 
     @property
     def name(self) -> str:

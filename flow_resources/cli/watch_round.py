@@ -205,6 +205,8 @@ class Watch:
         """
         fleets = fleets_of(look, clusters)
         for _ in range(_TRIES):
+            if not clusters:
+                return True
             own = [cluster.urn for cluster in clusters]
             with plan_file() as plan:
                 preview = stack.preview([*own, *fleets], plan)
@@ -212,25 +214,22 @@ class Watch:
                 if fleets and any(refusal.urn in fleets for refusal in refused):
                     fleets = []  # a person's edit of the fleet: its members are healed without it
                     continue
-                if (preview.problem or refused) and len(clusters) > 1:
+                if preview.problem and len(clusters) > 1:
                     return False
                 if preview.problem:
                     self._fail(stack, memory, clusters, preview.problem)
                     return True
                 if refused:
-                    self._refuse(stack, memory, clusters[0], refused)
-                    return True
+                    clusters = self._refuse(stack, memory, clusters, refused)
+                    continue
                 steps = {step.urn: step for step in preview.changes}
                 still = [cluster for cluster in clusters if cluster.urn in steps]
-                if not still:
-                    return True  # it runs again, or somebody else has acted
-                if len(still) == len(clusters):
-                    clusters = self._do(stack, memory, clusters, steps, [*own, *fleets], plan)
-                    if not clusters:
-                        return True
+                if len(still) < len(clusters):
+                    clusters = still  # the others run again, or somebody else has acted for them
                 else:
-                    clusters = still
-        self._fail(stack, memory, clusters, "each preview showed something else: the next round tries again")
+                    clusters = self._do(stack, memory, clusters, steps, [*own, *fleets], plan)
+        if clusters:
+            self._fail(stack, memory, clusters, "each preview showed something else: the next round tries again")
         return True
 
     def _do(
@@ -274,9 +273,16 @@ class Watch:
             delay = self._heals.record_failure(f"{stack.name} {cluster.urn}", self._clock.now())
             self._tell(stack, Event(Kind.HEAL_FAILED, problem, cluster, {"retry_in_seconds": round(delay)}))
 
-    def _refuse(self, stack: WatchedStack, memory: _Memory, cluster: Cluster, refused: Sequence[Refusal]) -> None:
-        refusal = next((one for one in refused if one.urn == cluster.urn), refused[0])
-        self._tell_once(stack, memory, (cluster.urn, refusal.reason, refusal.message), cluster)
+    def _refuse(
+        self, stack: WatchedStack, memory: _Memory, clusters: Sequence[Cluster], refused: Sequence[Refusal]
+    ) -> list[Cluster]:
+        """Tell why clusters are left alone, and return the others; none where it is not about one of them."""
+        by_urn = {refusal.urn: refusal for refusal in refused}
+        about = [cluster for cluster in clusters if cluster.urn in by_urn]
+        for cluster in about or clusters:
+            refusal = by_urn.get(cluster.urn, refused[0])
+            self._tell_once(stack, memory, (cluster.urn, refusal.reason, refusal.message), cluster)
+        return [cluster for cluster in clusters if cluster not in about] if about else []
 
     def _is_due(self, stack: WatchedStack, urn: str) -> bool:
         return self._heals.is_due(f"{stack.name} {urn}", self._clock.now())

@@ -245,7 +245,8 @@ class _Told:
         text = one_line(said.message)
         if said.urn:
             row = self._row(said.urn)
-            row.message = text
+            if said.severity == "info" and not said.ephemeral:
+                row.message = text
             row.market = text if market_in(text) else row.market
         if said.severity == "error":
             (self._row(said.urn).errors if said.urn else self._errors).append(text)

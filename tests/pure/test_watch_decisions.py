@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from support.watched import (
     AT,
+    HANDLED,
     SEEN,
     a_cluster,
     a_fleet_status,
@@ -46,7 +47,13 @@ def test_what_a_policy_alone_does_is_done(step):
         (a_replacement(reasons=frozenset({"on_preemption", "command"})), "pending_edits"),
         (a_replacement(reasons=frozenset({"env"})), "pending_edits"),
         (a_replacement(changed=frozenset({PREEMPTION, "max_price_per_hour"})), "pending_edits"),
+        (a_replacement(reasons=frozenset()), "pending_edits"),
         (a_replacement(ops=frozenset({"update"})), "pending_edits"),
+        (a_replacement(changed=None), "not_known"),
+        (a_replacement(news={"on_preemption": "replace", "max_price_per_hour": 55.0}), "pending_edits"),
+        (a_replacement(olds={"on_preemption": "replace", "max_price_per_hour": 50.0}), "not_known"),
+        (a_replacement(olds={**a_replacement().olds, PREEMPTION: "what is this"}), "not_known"),
+        (a_replacement(olds={**a_replacement().olds, PREEMPTION: HANDLED}), "pending_edits"),
     ],
 )
 def test_what_is_more_than_a_policy_is_left_alone(step, reason):
@@ -131,5 +138,4 @@ def test_a_member_without_a_parent_brings_no_fleet_along():
 def test_the_examples_are_what_the_policies_write():
     """Else this file would judge what never comes."""
     assert f"seen=bid_1@{AT}" == SEEN
-    for step in (a_raise(), a_replacement()):
-        assert is_policy_alone(step.olds, step.news) is Answer.YES
+    assert is_policy_alone(a_raise().olds, a_raise().news) is Answer.YES

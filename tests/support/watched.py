@@ -16,7 +16,6 @@ from flow_resources.core.hidden import PREEMPTION
 NAME = "acme/training/dev"
 AT = "2026-11-30T12:00:00Z"
 SEEN, HANDLED = f"seen=bid_1@{AT}", f"seen=bid_1@{AT} handled=bid_1@{AT} action=raise base=50.00 raised=60.00 alone"
-REPLACED = f"seen=bid_1@{AT} handled=bid_1@{AT} action=replace alone"
 
 
 def urn_of(name: str, type_: str = CLUSTER) -> str:
@@ -47,10 +46,11 @@ def a_raise(name: str = "c0", **changes: Any) -> Step:
 
 def a_replacement(name: str = "c0", **changes: Any) -> Step:
     """Make what a preview shows of `replace`."""
-    olds = {"on_preemption": "replace", "max_price_per_hour": 50.0, PREEMPTION: SEEN}
+    news = {"on_preemption": "replace", "max_price_per_hour": 50.0}
+    olds = {**news, PREEMPTION: SEEN}
     ops = frozenset({"replace", "create-replacement", "delete-replaced", "refresh"})
     step = Step(
-        urn_of(name), CLUSTER, ops, olds, {**olds, PREEMPTION: REPLACED}, frozenset({PREEMPTION}),
+        urn_of(name), CLUSTER, ops, olds, news, frozenset({PREEMPTION}),
         frozenset({"on_preemption"}), message="the bid is replaced",
     )  # fmt: skip
     return replace(step, **changes)
