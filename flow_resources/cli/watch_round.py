@@ -47,7 +47,9 @@ class _Memory:
     live: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)
     look: Look | None = None
     left: set[tuple[str, str, str]] = field(default_factory=set)
-    """What was left alone, so that it is told once."""
+    """Why preempted clusters were left alone, so that it is told once, until they run."""
+    edits: set[tuple[str, str, str]] = field(default_factory=set)
+    """What else was left alone, so that it is told once, until it is gone."""
     is_unreachable: bool = False
     is_waiting_for_stack: bool = False
     has_failed: bool = False
@@ -112,9 +114,9 @@ class Watch:
         memory.has_failed = False
         try:
             look = self._look(stack, memory)
-            if look.unrecorded and not self._is_stopping():
+            if look.unrecorded and self._may_go_on(memory):
                 self._patiently(stack, memory, lambda: stack.record(look.unrecorded))
-            if self._wishes.heal and not self._is_stopping():
+            if self._wishes.heal and self._may_go_on(memory):
                 self._heal(stack, memory, look)
                 if self._wishes.once and memory.acted:
                     self._look(stack, memory)  # the exit code tells what is now
@@ -131,6 +133,12 @@ class Watch:
                     self._tell(stack, Event(Kind.REACHABLE, "the stack and the service can be reached again"))
             memory.is_waiting_for_stack = False
 
+    def _may_go_on(self, memory: _Memory) -> bool:
+        """Whether the next operation may begin; where it may not, the round did not do all that it should."""
+        is_stopping = self._is_stopping()
+        memory.has_failed |= is_stopping
+        return not is_stopping
+
     def _look(self, stack: WatchedStack, memory: _Memory) -> Look:
         """Look, tell what has changed, and remember it."""
         look = stack.look()
@@ -140,8 +148,9 @@ class Watch:
                 self._tell(stack, event)
             if not cluster.problem:
                 memory.live[cluster.urn] = cluster.live
-            if not cluster.is_waiting:
+            if not cluster.is_waiting and not cluster.problem:
                 memory.acted.discard(cluster.urn)
+                memory.left = {entry for entry in memory.left if entry[0] != cluster.urn}
         present = {cluster.urn for cluster in look.clusters}
         memory.live = {urn: outputs for urn, outputs in memory.live.items() if urn in present}
         memory.look = look
@@ -190,11 +199,12 @@ class Watch:
             ):
                 self._apply_all(stack, memory, waiting)
             return
-        self._leave_alone(stack, memory, look, left)
+        if not look.unknown:
+            self._leave_alone(stack, memory, look, left)
         due = self._within_limit(stack, memory, [one for one in waiting if self._is_due(stack, one.urn)])
         if due and not self._heal_some(stack, memory, look, due):
             for cluster in due:
-                if not self._is_stopping():
+                if self._may_go_on(memory):
                     self._heal_some(stack, memory, look, [cluster])
 
     def _heal_some(self, stack: WatchedStack, memory: _Memory, look: Look, clusters: Sequence[Cluster]) -> bool:
@@ -242,8 +252,7 @@ class Watch:
         plan: Path,
     ) -> list[Cluster]:
         """Do what was planned, and tell it; return the clusters that are to be planned anew."""
-        if self._is_stopping():
-            memory.has_failed = True
+        if not self._may_go_on(memory):
             return []
         message = heal_message(cluster.name for cluster in clusters)
         outcome = self._patiently(stack, memory, lambda: stack.up(targets, plan, message))
@@ -281,7 +290,7 @@ class Watch:
         about = [cluster for cluster in clusters if cluster.urn in by_urn]
         for cluster in about or clusters:
             refusal = by_urn.get(cluster.urn, refused[0])
-            self._tell_once(stack, memory, (cluster.urn, refusal.reason, refusal.message), cluster)
+            self._tell_once(stack, memory.left, (cluster.urn, refusal.reason, refusal.message), cluster)
         return [cluster for cluster in clusters if cluster not in about] if about else []
 
     def _is_due(self, stack: WatchedStack, urn: str) -> bool:
@@ -296,7 +305,7 @@ class Watch:
         for cluster in due[room:]:
             memory.has_failed = True
             message = f"not healed now: --max-heals-per-hour is {limit}, and as many were healed within the last hour"
-            self._tell_once(stack, memory, (cluster.urn, "heal_limit", message), cluster)
+            self._tell_once(stack, memory.left, (cluster.urn, "heal_limit", message), cluster)
         return due[:room]
 
     def _leave_alone(self, stack: WatchedStack, memory: _Memory, look: Look, left: Sequence[Step]) -> None:
@@ -307,20 +316,22 @@ class Watch:
             for step in left
             if step.type != "pulumi:pulumi:Stack"
         }
-        if look.preview.problem and not look.unknown:
+        if look.preview.problem:
             entries.add(("", "preview_failed", f"the program could not be previewed: {look.preview.problem}"))
-        memory.left = {
-            entry for entry in memory.left if entry[1] not in ("pending_edits", "preview_failed") or entry in entries
-        }
+        memory.edits &= entries
         for entry in sorted(entries):
-            self._tell_once(stack, memory, entry, by_urn.get(entry[0]))
+            self._tell_once(stack, memory.edits, entry, by_urn.get(entry[0]))
 
     def _tell_once(
-        self, stack: WatchedStack, memory: _Memory, entry: tuple[str, str, str], cluster: Cluster | None
+        self,
+        stack: WatchedStack,
+        known: set[tuple[str, str, str]],
+        entry: tuple[str, str, str],
+        cluster: Cluster | None,
     ) -> None:
-        if entry in memory.left:
+        if entry in known:
             return
-        memory.left.add(entry)
+        known.add(entry)
         urn, reason, message = entry
         more = (
             {"reason": reason} if cluster or not urn else {"reason": reason, "resource": logical_name(urn), "urn": urn}
