@@ -7,7 +7,7 @@ listing is read to its end or fails: half a listing proves nothing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -164,6 +164,23 @@ class Cloud:
         """Observe in the same way, with fewer listings where the bid is allocated or open."""
         bid = self._connection.listings.bid_while_waiting(bid_id, begun_after, self.budget)
         return self._snapshot(bid or self.find_bid(bid_id, begun_after), begun_after)
+
+    def observe_all(self, bid_ids: Iterable[str], begun_after: float) -> dict[str, ClusterSnapshot]:
+        """Observe bids in the listings that all threads share, however many there are.
+
+        What no listing shows is left out, which proves nothing.
+        """
+        bids = {id_: self._connection.listings.bid(id_, begun_after, self.budget) for id_ in bid_ids}
+        return {id_: seen for id_, bid in bids.items() if (seen := self._snapshot(bid, begun_after))}
+
+    def observe_all_while_waiting(self, bid_ids: Iterable[str], begun_after: float) -> dict[str, ClusterSnapshot]:
+        """Observe in the same way, with fewer listings where all are allocated or open."""
+        listings, budget = self._connection.listings, self.budget
+        bids = {
+            id_: listings.bid_while_waiting(id_, begun_after, budget) or listings.bid(id_, begun_after, budget)
+            for id_ in bid_ids
+        }
+        return {id_: seen for id_, bid in bids.items() if (seen := self._snapshot(bid, begun_after))}
 
     def _snapshot(self, bid: Bid | None, begun_after: float) -> ClusterSnapshot | None:
         if bid is None:

@@ -22,6 +22,8 @@ from flow_resources.core.job_status import is_finished
 from flow_resources.core.models import Named, moment_of
 from flow_resources.core.naming import Mark, take_apart
 
+_FLEET_STATUS = "FleetStatus"
+
 
 @dataclass(frozen=True)
 class StackState:
@@ -195,10 +197,14 @@ class RecordedThing:
 
 
 def recorded_things(export: Any) -> list[RecordedThing]:
-    """Return the resources of this package, those that are still to be deleted included; raise ValueError as above."""
+    """Return the resources of this package, those that are still to be deleted included; raise ValueError as above.
+
+    Without the status of a fleet, which stands for nothing at a service.
+    """
     read_state(export)
     rows = _rows(export["deployment"], "resources")
-    return [_recorded_thing(row) for row in rows if _is_ours(row)]
+    things = [_recorded_thing(row) for row in rows if _is_ours(row)]
+    return [thing for thing in things if thing.kind != _FLEET_STATUS]
 
 
 def has_pending_operations(export: Any) -> bool:
