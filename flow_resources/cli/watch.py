@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     for stack in selected.values():
         redactor.register([*stack.secrets()])
-    stacks = [PulumiStack(stack.workspace, stack.name) for stack in selected.values()]
+    stacks = [PulumiStack(stack.workspace.work_dir, stack.name) for stack in selected.values()]
     wishes = Wishes(
         arguments.heal, arguments.apply_all, arguments.max_heals_per_hour, arguments.interval, arguments.once
     )

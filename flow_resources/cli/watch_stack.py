@@ -19,8 +19,9 @@ from typing import Any, Protocol
 from pulumi import automation
 from pulumi.automation import events
 
-from flow_resources.backend import describe
+from flow_resources.backend import WHOLE_NAMES, describe
 from flow_resources.cli.watch_look import WATCHED, Cluster, Look, Outcome, Preview, Step, market_in
+from flow_resources.cli.watch_pulumi import OutlivingPulumi
 from flow_resources.errors import FlowResourcesError, one_line
 
 _HISTORY = 100
@@ -67,8 +68,9 @@ class WatchedStack(Protocol):
 class PulumiStack:
     """A stack of the `pulumi` on PATH."""
 
-    def __init__(self, workspace: automation.LocalWorkspace, name: str) -> None:
+    def __init__(self, folder: str, name: str) -> None:
         self.name = name
+        workspace = automation.LocalWorkspace(folder, pulumi_command=OutlivingPulumi(), env_vars=WHOLE_NAMES)
         self._stack = automation.Stack.select(name, workspace)
 
     def look(self) -> Look:
