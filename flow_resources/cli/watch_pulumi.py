@@ -1,8 +1,9 @@
 """The `pulumi` that the watch runs: one that outlives it.
 
-The Automation API reads what `pulumi` prints from a pipe. When the watch is killed, the pipe breaks, and the engine dies
-at its next line: in the middle of an operation, with its lock left behind. Here it prints into a file and has a session
-of its own, so that it finishes what it does and gives its lock back; nor does a Ctrl-C meant for the watch reach it.
+The Automation API reads what `pulumi` prints from a pipe. When the watch is killed, the pipe breaks, and the engine
+dies at its next line: in the middle of an operation, with its lock left behind. Here it prints into a file and has a
+session of its own, so that it finishes what it does and gives its lock back; nor does a Ctrl-C meant for the watch
+reach it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class OutlivingPulumi(automation.PulumiCommand):
         with tempfile.TemporaryDirectory(prefix="flow-resources-", ignore_cleanup_errors=True) as folder:
             paths = [Path(folder) / name for name in ("stdout", "stderr")]
             with paths[0].open("wb") as out, paths[1].open("wb") as err:
-                code = subprocess.run(
+                code = subprocess.run(  # noqa: S603 - `pulumi` and the Automation API's own arguments
                     [self.command, "--non-interactive", *args], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
                     stdout=out, stderr=err, start_new_session=True, check=False,
                 ).returncode  # fmt: skip

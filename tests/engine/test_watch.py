@@ -10,8 +10,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.engine import Project, Result, end_session, kill
 
+from flow_resources.cli.watch_stack import PulumiStack, plan_file
 from flow_resources.testing import FakeMithril
 
 KEY, PASSPHRASE = "canary-key-77a1", "canary-passphrase-19fd"
@@ -125,7 +127,13 @@ def test_a_spike_takes_two_of_five_and_each_is_healed_by_its_policy(tmp_path: Pa
     (file,) = state
     before = file.stat().st_mtime_ns
     quiet = watch(project, "--heal", "--json")
-    assert seen(quiet) == {"raised": "running", "replaced": "pending", "safe-0": "running", "safe-1": "running", "safe-2": "running"}
+    assert seen(quiet) == {
+        "raised": "running",
+        "replaced": "pending",
+        "safe-0": "running",
+        "safe-1": "running",
+        "safe-2": "running",
+    }
     assert told(quiet) == ["left_alone safe-1", "left_alone safe-2"]
     assert not cloud.mutations
     assert file.stat().st_mtime_ns == before
@@ -148,7 +156,9 @@ def test_a_fleet_that_loses_two_of_five_has_five_again(tmp_path: Path, cloud: Fa
         "running_again fleet-2",
     ]  # fmt: skip
     assert healed.code == 0
-    assert sorted(written(cloud)) == sorted([("DELETE", old[1]), ("DELETE", old[2]), ("POST", "bids"), ("POST", "bids")])
+    assert sorted(written(cloud)) == sorted(
+        [("DELETE", old[1]), ("DELETE", old[2]), ("POST", "bids"), ("POST", "bids")]
+    )
     assert max(most) == 5, "never six"
     live = {one["fid"] for one in cloud.live_bids}
     assert len(live) == 5
@@ -161,7 +171,7 @@ def test_a_fleet_that_loses_two_of_five_has_five_again(tmp_path: Path, cloud: Fa
 
 
 def test_a_watch_that_is_killed_in_the_middle_leaves_nothing_doubled(tmp_path: Path, cloud: FakeMithril) -> None:
-    """Killed when the service has accepted the raise: its engine may die with it and leave the lock, which is told."""
+    """Killed when the service has accepted the raise: its engine finishes, and the next watch has nothing to do."""
     project = make(tmp_path, cloud)
     running: list[subprocess.Popen[str]] = []
     started = threading.Event()
@@ -176,8 +186,149 @@ def test_a_watch_that_is_killed_in_the_middle_leaves_nothing_doubled(tmp_path: P
     started.set()
     running[0].communicate(timeout=600)
     assert running[0].returncode == -signal.SIGKILL
-    print("STATE", project.run("stack").text[-300:], list((tmp_path/"backend").rglob("locks/**/*.json")))
     after = watch(project, "--heal", "--json")
-    print(after.text, after.code, written(cloud))
-    end_session(running[0])
-    assert 0
+    assert after.code == 3, "the new bid of replaced waits"
+    assert sorted(method for method, _ in written(cloud)) == ["DELETE", "PATCH", "POST"]
+    assert_recorded(project, cloud)
+    assert not list((tmp_path / "backend").rglob("locks/**/*.json")), "the engine has given its lock back"
+
+
+def test_two_watches_and_a_persons_up_beside_them_do_one_thing_at_a_time(tmp_path: Path, cloud: FakeMithril) -> None:
+    """The `up` holds the lock until a watch says that it waits for it; its edit is applied by nobody else."""
+    project = make(tmp_path, cloud)
+    project.edit('f"safe-{number}", 100.0', 'f"safe-{number}", 101.0')
+    waits = threading.Event()
+    cloud.faults.add(method="PATCH", path="/v2/spot/bids/", then=lambda _: waits.wait(300))
+    safe = next(one["urn"] for name, one in project.resources().items() if name == "safe-0")
+    person = project.start("up", "--yes", "--skip-preview", "--target", safe)
+    while not list((tmp_path / "backend").rglob("locks/**/*.json")):
+        assert person.poll() is None
+    cloud.set_price(*MARKET, 55.0)
+    watches = [start(project, "--once", "--heal", "--json") for _ in range(2)]
+    first = watches[0].stdout
+    assert first
+    lines = [next(line for line in first if '"waiting_for_stack"' in line)]
+    waits.set()
+    text, _ = person.communicate(timeout=600)
+    assert person.returncode == 0, text
+    codes = [ended(one).code for one in watches]
+    assert codes == [3, 3], lines
+    patches = sorted(str((one.body or {}).get("limit_price")) for one in cloud.mutations if one.method == "PATCH")
+    assert patches == ["$101.00", "$57.75"]
+    assert sorted(method for method, _ in written(cloud)) == ["DELETE", "PATCH", "PATCH", "POST"]
+    assert_recorded(project, cloud)
+    end_session(person)
+
+
+def test_sigterm_lets_what_is_under_way_end_and_begins_nothing_more(tmp_path: Path, cloud: FakeMithril) -> None:
+    """Sent while the service raises the bid; the state then holds the raise, and the lock is given back."""
+    project = make(tmp_path, cloud, FIVE.replace(', on_preemption="replace"', ""))
+    running: list[subprocess.Popen[str]] = []
+    started = threading.Event()
+
+    def stop(_request: object) -> None:
+        started.wait(60)
+        running[0].send_signal(signal.SIGTERM)
+
+    cloud.faults.add(method="PATCH", path="/v2/spot/bids/", when="after", then=stop)
+    cloud.set_price(*MARKET, 55.0)
+    running.append(start(project, "--heal", "--json", "--interval", "1"))
+    started.set()
+    stopped = ended(running[0])
+    assert stopped.code == 0
+    assert told(stopped) == ["healed raised", "preempted raised", "preempted replaced"]
+    assert [method for method, _ in written(cloud)] == ["PATCH"]
+    assert project.resources()["raised"]["outputs"]["max_price_per_hour"] == 57.75
+    assert not list((tmp_path / "backend").rglob("locks/**/*.json"))
+
+
+def test_outages_of_the_service_and_of_the_backend_are_told_and_outlived(tmp_path: Path, cloud: FakeMithril) -> None:
+    """By one watch, in one line each; with `--once` the exit code is 1. Nothing is changed."""
+    project = make(tmp_path, cloud)
+    project.env["FLOW_RESOURCES_RETRY_SECONDS"] = "1"
+    backend, away = tmp_path / "backend", tmp_path / "away"
+    cloud.set_price(*MARKET, 55.0)
+    process = start(project, "--json", "--interval", "1")
+    assert process.stdout
+
+    def next_line(word: str) -> dict[str, Any]:
+        assert process.stdout
+        return next(json.loads(line) for line in process.stdout if f'"event": "{word}"' in line)
+
+    next_line("looked")
+    cloud.stop()
+    assert "gave no readable answer" in next_line("unreachable")["message"]
+    once = watch(project, "--json")
+    assert (once.code, told(once)) == (1, ["unreachable"])
+    cloud.start()
+    next_line("reachable")
+    backend.rename(away)
+    assert "\n" not in next_line("unreachable")["message"]
+    away.rename(backend)
+    next_line("reachable")
+    process.send_signal(signal.SIGTERM)
+    assert ended(process).code == 0
+    assert not cloud.mutations
+
+
+def test_what_is_done_is_what_was_previewed(
+    tmp_path: Path, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit or another price between preview and `up` is refused by the plan, and nothing is sent."""
+    project = make(tmp_path, cloud)
+    for name, value in project.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MITHRIL_API_KEY", raising=False)
+    stack = PulumiStack(str(project.folder), "organization/proj/dev")
+    cloud.set_price(*MARKET, 55.0)
+    (raised,) = (one.urn for one in stack.look().clusters if one.name == "raised")
+    with plan_file() as plan:
+        (step,) = stack.preview([raised], plan).changes
+        assert step.changed == {"max_price_per_hour", "__preemption"}
+        project.edit('wait_for="placed",', 'wait_for="placed", command="echo",')
+        assert stack.up([raised], plan, "heal").is_outdated
+    project.edit(' command="echo",', "")
+    with plan_file() as plan:
+        assert stack.preview([raised], plan).changes
+        cloud.set_price(*MARKET, 58.0)
+        assert stack.up([raised], plan, "heal").is_outdated
+    assert not cloud.mutations
+    with plan_file() as plan:
+        stack.preview([raised], plan)
+        assert stack.up([raised], plan, "heal").done == {raised}
+    assert [(one.method, one.body) for one in cloud.mutations] == [("PATCH", {"limit_price": "$60.90"})]
+
+
+def test_bad_inputs_are_one_line_each_and_exit_code_2(tmp_path: Path, cloud: FakeMithril) -> None:
+    """With a remedy; nothing is asked of the service."""
+    project = make(tmp_path, cloud, "import pulumi")
+    nowhere = str(tmp_path / "user")
+
+    def said(*arguments: str, **env: str) -> str:
+        done = watch(project, *arguments, **env)
+        assert done.code == 2, done.text
+        (line,) = done.text.splitlines()
+        return line.removeprefix("error: ")
+
+    assert said("--cwd", nowhere).startswith(f"there is no Pulumi project in {nowhere} or above: go into the folder")
+    assert said("nope").endswith("is named 'nope': there are organization/proj/dev")
+    assert said("dev", "nope").endswith("is named 'nope': there are organization/proj/dev")
+    assert said("--interval", "0") == "argument --interval: must be a number from 1 to 86400, got '0'"
+    assert said("--interval", "nan").endswith("got 'nan'")
+    assert said("--max-heals-per-hour", "0").endswith("must be a whole number from 1, got '0'")
+    assert said("--apply-all") == "--apply-all says what --heal may do: give both, or neither"
+    assert said(PULUMI_CONFIG_PASSPHRASE="wrong").endswith("incorrect passphrase: nothing was touched")
+    assert said(PATH=nowhere) == "there is no `pulumi` on PATH: https://www.pulumi.com/docs/install/ has it"
+    silent = said(PULUMI_BACKEND_URL=f"file://{tmp_path}/gone")
+    assert silent.startswith("could not list the stacks of the project: ")
+    project.run("stack", "unselect").ok()
+    assert said().startswith("no stack is selected in ")
+    assert watch(project, "dev").code == 0, "a name selects it"
+    assert not cloud.requests
+
+
+def assert_recorded(project: Project, cloud: FakeMithril) -> None:
+    """Fail unless what is live is what the state records."""
+    recorded = {one["id"] for one in project.resources().values() if "GpuCluster" in one["type"]}
+    assert {one["fid"] for one in cloud.live_bids} == recorded
+    assert len(recorded) == 5
