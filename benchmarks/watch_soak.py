@@ -79,9 +79,8 @@ def soak(project: Project, cloud: FakeMithril, rounds: int) -> None:
     print(f"requests a round {(len(cloud.requests) - requests) / rounds:.1f}, {time.monotonic() - began:.0f} s in all")
     for name, column in (("memory MB", 0), ("threads", 1), ("open files", 2)):
         values = [one[column] for one in measures]
-        print(
-            f"{name}: {values[min(SETTLED, rounds) - 1]} after {SETTLED} rounds, {values[-1]} at the end, {max(values)} at most"
-        )
+        first = values[min(SETTLED, rounds) - 1]
+        print(f"{name}: {first} after {SETTLED} rounds, {values[-1]} at the end, {max(values)} at most")
 
 
 def measure(pid: int) -> tuple[int, int, int]:

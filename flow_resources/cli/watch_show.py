@@ -61,7 +61,7 @@ def table(rows: Rows, now: datetime, width: int) -> Table:
     cells = [_cells(stack, cluster, now) for stack, cluster in rows]
     heads = ("CLUSTER", "STATUS", "MACHINES", "BID", "MARKET", "PREEMPTED")
     widths = [max(len(row[place]) for row in (heads, *cells)) for place in range(len(heads))]
-    widths[0] = min(widths[0], max(_SHORTEST_NAME, width - sum(widths[1:]) - _GAP * (len(heads) - 1)))
+    widths[0] = min(widths[0], max(_SHORTEST_NAME, width - sum(widths[1:]) - _GAP * len(heads)))
     drawn = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
     for head, wide in zip(heads, widths, strict=True):
         justify = "right" if head in ("MACHINES", "BID", "MARKET") else "left"
