@@ -54,8 +54,8 @@ class _Memory:
     is_waiting_for_stack: bool = False
     has_failed: bool = False
     """In its last round."""
-    acted: set[str] = field(default_factory=set)
-    """The URNs that were healed, until they run."""
+    has_healed: bool = False
+    """In its last round."""
 
 
 class Watch:
@@ -93,32 +93,29 @@ class Watch:
         memories = self._memories.values()
         if any(memory.has_failed for memory in memories):
             return FAILED
-        waits = (
-            self._waits(memory, one) for memory in memories for one in (memory.look.clusters if memory.look else ())
-        )
+        waits = (self._waits(one) for memory in memories for one in (memory.look.clusters if memory.look else ()))
         return WAITING if any(waits) else LOOKED
 
-    def _waits(self, memory: _Memory, cluster: Cluster) -> bool:
+    def _waits(self, cluster: Cluster) -> bool:
         """Whether a cluster waits, and no policy has acted for it."""
         if not cluster.is_waiting:
             return False
         if not self._wishes.heal:
             return True
         record = PolicyRecord.parse(cluster.inputs.get(PREEMPTION)) or NOTHING
-        has_acted = record.seen is not None and record.seen == record.handled
-        return not (cluster.urn in memory.acted or has_acted)
+        return record.seen is None or record.seen != record.handled
 
     # -- one stack -----------------------------------------------------------------------------------------------------
 
     def _visit(self, stack: WatchedStack, memory: _Memory) -> None:
-        memory.has_failed = False
+        memory.has_failed = memory.has_healed = False
         try:
             look = self._look(stack, memory)
             if look.unrecorded and self._may_go_on(memory):
                 self._patiently(stack, memory, lambda: stack.record(look.unrecorded))
             if self._wishes.heal and self._may_go_on(memory):
                 self._heal(stack, memory, look)
-                if self._wishes.once and memory.acted:
+                if self._wishes.once and memory.has_healed:
                     self._look(stack, memory)  # the exit code tells what is now
         except StackUnreachableError as error:
             self._unreachable(stack, memory, str(error))
@@ -149,7 +146,6 @@ class Watch:
             if not cluster.problem:
                 memory.live[cluster.urn] = cluster.live
             if not cluster.is_waiting and not cluster.problem:
-                memory.acted.discard(cluster.urn)
                 memory.left = {entry for entry in memory.left if entry[0] != cluster.urn}
         present = {cluster.urn for cluster in look.clusters}
         memory.live = {urn: outputs for urn, outputs in memory.live.items() if urn in present}
@@ -267,7 +263,7 @@ class Watch:
         return []
 
     def _healed(self, stack: WatchedStack, memory: _Memory, cluster: Cluster, step: Step) -> None:
-        memory.acted.add(cluster.urn)
+        memory.has_healed = True
         self._heals.record_success(f"{stack.name} {cluster.urn}")
         more = {"action": step.verb, "policy": step.olds.get("on_preemption")}
         prices = [props.get("max_price_per_hour") for props in (step.olds, step.news)]

@@ -39,7 +39,7 @@ class StackState:
     """API URL and project of its resources."""
     owned: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     """By URN, id and region of what the stack owns of this package, but for what is deleted or waits for it."""
-    max_costs: Mapping[str, Decimal] | None = None
+    max_costs: Mapping[str, Decimal] | None = field(default_factory=dict)
     """By URN, the most that each of its bids can cost, in USD per hour; None where it does not say so of each."""
     interrupted: frozenset[str] = frozenset()
     """The URNs that an `up` is creating, and an earlier one was creating when it died: Pulumi keeps both."""
@@ -90,11 +90,16 @@ def read_state(export: Any) -> StackState:
     return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned, max_costs, twice)
 
 
+_TYPES_OF_BIDS = ("flow:GpuCluster", "flow:Job")
+
+
 def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | None:
+    """Return what the bids that the stack owns can cost; a paused one costs nothing, and neither does an ended job."""
     costs: dict[str, Decimal] = {}
     for resource in resources:
         outputs = resource.get("outputs") or {}
-        if not outputs.get(MARK) or not outputs.get("task_id") or resource.get("delete") or is_finished(outputs):
+        is_bid = str(resource["urn"]).rpartition("::")[0].endswith(_TYPES_OF_BIDS) and not resource.get("external")
+        if not is_bid or resource.get("delete") or is_finished(outputs):
             continue
         cost = 0 if outputs.get("paused") is True else outputs.get("max_cost_per_hour")
         if isinstance(cost, bool) or not isinstance(cost, (int, float)):

@@ -22,6 +22,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import HiddenInputs, Identity, RecordedId
 from flow_resources.core.models import Named, latest
 from flow_resources.core.naming import Mark
+from flow_resources.core.preemption import NOTHING, PolicyRecord
 from flow_resources.core.stack_state import StackState, is_deleted_since
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.stored_states import StoredStates, is_of_this_operation
@@ -54,6 +55,8 @@ class Ledger:
     _adopted: dict[str, Mark] = field(default_factory=dict)
     _policy_replacements: dict[str, tuple[str, Mapping[str, Any]] | None] = field(default_factory=dict)
     """By URN, what a policy replaces: the id, and its recorded outputs."""
+    _records_before: dict[str, PolicyRecord] = field(default_factory=dict)
+    """By URN, what was recorded of the preemptions of a cluster that the program replaces."""
     _is_own_certain: bool = False
     """Whether the stored state that was read is certainly that of this operation."""
 
@@ -119,6 +122,11 @@ class Ledger:
         with self._lock:
             self._policy_replacements[urn] = replaced
 
+    def remember_record(self, urn: str, record: PolicyRecord) -> None:
+        """Remember what was recorded of preemptions: the check of a replacement is not told what was before."""
+        with self._lock:
+            self._records_before[urn] = record
+
     def adopt(self, id_: str, mark: Mark) -> bool:
         """Let a resource adopt what its program names; return whether it is the one resource that does."""
         with self._lock:
@@ -154,6 +162,11 @@ class Ledger:
         with self._lock:
             recorded = self._recorded.get(mark)
             return Answer.of(None if recorded is None else id_ in recorded - self._deleted)
+
+    def record_before_replacement(self, urn: str | None) -> PolicyRecord:
+        """Return what was recorded of the preemptions of a cluster that the program replaces."""
+        with self._lock:
+            return self._records_before.get(urn or "", NOTHING)
 
     def replaced_by_policy(self, urn: str | None) -> tuple[str, Mapping[str, Any]] | None:
         """Return what a policy replaces under a URN; None where no policy does."""

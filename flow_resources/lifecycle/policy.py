@@ -26,6 +26,7 @@ from flow_resources.core.preemption import (
     PRICE,
     Action,
     Decision,
+    PolicyRecord,
     decide,
     is_pending,
     is_withdrawn,
@@ -73,11 +74,14 @@ def apply_policy(
 ) -> None:
     """Put the raised bid in the place of the program's number, and mark what is done about a preemption.
 
-    A bid that the program itself replaces, or places, has the program's number.
+    Nothing is done about one of a bid that the program replaces or pauses.
     """
-    record = read_record(olds)
-    if record == NOTHING or not is_unchanged(FIELDS, found, olds):
+    record = read_record(olds) if olds else op.ledger.record_before_replacement(op.urn)
+    if record == NOTHING:
         return
+    is_replaced = not is_unchanged(FIELDS, found, olds)
+    if is_replaced and olds and op.urn:
+        op.ledger.remember_record(op.urn, record)
     policy, number, limit = (found.known(name) for name in (POLICY, PRICE, LIMIT))
     is_ignored = op.ignores("*") or (policy == "raise_bid" and op.ignores(PRICE))
     if is_ignored or policy is None or number is None or (limit is None and LIMIT in found.inputs):
@@ -85,8 +89,9 @@ def apply_policy(
             op.report.progress(f"preempted, and on_preemption={policy!r} does nothing, by ignore_changes", keep=True)
         found.hidden |= write_record(record)
         return
+    acts = not is_replaced and found.inputs.get("paused") is False
     decision = decide(
-        record,
+        record if acts else replace(record, seen=None),
         policy,
         None if limit is None else money.price(limit),
         money.price(number),
@@ -95,17 +100,21 @@ def apply_policy(
         lambda raised: _over_budget(op, found, raised, budget),
     )
     if decision.action is Action.FAIL:
-        is_raised = number > float(olds.get(PRICE) or number)
-        if not is_raised:
+        if number <= float(olds.get(PRICE) or number):  # a higher number is what a person does about it
             _fail_while_it_waits(op, found, decision)
     elif decision.words:
         op.report.progress(decision.words, keep=True)
-    if decision.action in (Action.RAISE, Action.REPLACE):
-        is_alone = money.price(number) == record.base or number == olds.get(PRICE)
-        is_alone = is_alone and not any(one.name != PRICE for one in changed(FIELDS, olds, found.inputs))
-        decision = replace(decision, record=replace(decision.record, is_alone=is_alone))
     found.inputs[PRICE] = float(decision.price)
-    found.hidden |= write_record(decision.record)
+    recorded = replace(decision.record, seen=None if is_replaced else record.seen)
+    if decision.action in (Action.RAISE, Action.REPLACE):
+        recorded = replace(recorded, is_alone=_is_alone(found, olds, record, number))
+    found.hidden |= write_record(recorded)
+
+
+def _is_alone(found: Checked, olds: Mapping[str, Any], record: PolicyRecord, number: float) -> bool:
+    """Whether nothing but the policy changes anything: neither another input nor the program's number."""
+    others = (one.name for one in changed(FIELDS, olds, found.inputs) if one.name != PRICE)
+    return not any(others) and (number == olds.get(PRICE) or money.price(number) == record.base)
 
 
 def _market_price(found: Checked, market: Market | None) -> Decimal | None:

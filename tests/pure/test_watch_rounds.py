@@ -77,7 +77,7 @@ def test_what_has_changed_is_told_and_recorded_once():
 def test_two_of_three_are_healed_in_one_operation_and_the_third_is_untouched():
     stack = preempted("c0", "c1")
     stack.clusters.append(a_cluster("c2"))
-    watch, told, _ = a_watch(stack, heal=True)
+    watch, told, _ = a_watch(stack, heal=True, once=True)
     watch.round()
     assert stack.done == [("up", C0, C1)]
     assert told.words == ["healed c0", "healed c1"]

@@ -113,6 +113,8 @@ class FakeWatched:
         if self.on_up:
             return self.on_up(self, targets)
         done = frozenset(step.urn for step in self.steps if step.is_change and (not targets or step.urn in targets))
+        news = {step.urn: step.news for step in self.steps if step.urn in done}
+        self.clusters = [replace(one, inputs={**one.inputs, **news.get(one.urn, {})}) for one in self.clusters]
         self.steps = [step for step in self.steps if step.urn not in done]
         return Outcome(done)
 

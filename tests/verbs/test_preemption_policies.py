@@ -164,6 +164,35 @@ def test_the_programs_word_counts(stack: Stack, cloud: FakeMithril, change: dict
     assert cloud.bid(stack.state["it"].id)["limit_price"] == price
 
 
+@pytest.mark.parametrize("create_first", [False, True])
+def test_a_raised_bid_stays_over_a_replacement(stack: Stack, cloud: FakeMithril, create_first: bool) -> None:
+    """The program's number and policy are the same, and so is the bid."""
+    program = preempted(stack, cloud, **RAISE)
+    stack.up(program)
+    edited = it(**RAISE, command="echo 2")
+    edited["it"].create_first = create_first
+    for _ in range(3):
+        stack.up(edited, refresh=True)
+        assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
+        assert stack.preview(edited) == {"it": "same"}
+    spike(cloud, 5.0)
+    stack.up(it(**{**RAISE, "max_price_per_hour": 17.0}, command="echo 3"))
+    assert [bid["limit_price"] for bid in cloud.live_bids] == ["$17.00"]
+
+
+@pytest.mark.parametrize("policy", ["raise_bid", "replace", "fail"])
+def test_nothing_is_done_about_a_cluster_that_the_program_pauses(stack: Stack, cloud: FakeMithril, policy: str) -> None:
+    """It gives its machines back in any case; once it is resumed, it is not preempted."""
+    preempted(stack, cloud, **DECLARED[policy])
+    paused = it(**DECLARED[policy], paused=True)
+    stack.up(paused)
+    assert [body for _, body in sent(cloud)] == [{"paused": True}]
+    stack.up(paused, refresh=True)
+    spike(cloud, 5.0)
+    stack.up(it(**DECLARED[policy]), refresh=True)
+    assert [body for _, body in sent(cloud)] == [{"paused": True}, {"paused": False}]
+
+
 def test_a_number_that_goes_there_and_back_ends_the_raise(stack: Stack, cloud: FakeMithril) -> None:
     """Also where it meets the raised bid on its way, and nothing is sent for that."""
     program = preempted(stack, cloud, **RAISE)
