@@ -155,6 +155,8 @@ class Look:
 
     clusters: tuple[Cluster, ...] = ()
     preview: Preview = Preview()
+    fleets: tuple[str, ...] = ()
+    """The URNs of the statuses of fleets that are not as the state says."""
 
     @property
     def unknown(self) -> tuple[Cluster, ...]:
@@ -163,8 +165,8 @@ class Look:
 
     @property
     def unrecorded(self) -> tuple[str, ...]:
-        """The URNs of the clusters that are not as the state says."""
-        return tuple(one.urn for one in self.clusters if not one.is_recorded and not one.problem)
+        """The URNs of the clusters, and of the statuses of fleets, that are not as the state says."""
+        return (*(one.urn for one in self.clusters if not one.is_recorded and not one.problem), *self.fleets)
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ class OutlivingPulumi(automation.PulumiCommand):
                     [self.command, "--non-interactive", *args], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
                     stdout=out, stderr=err, start_new_session=True, check=False,
                 ).returncode  # fmt: skip
-            texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
-        result = automation.CommandResult(*(text.rstrip() for text in texts), code)
+            stdout, stderr = (path.read_text(encoding="utf-8", errors="replace").rstrip() for path in paths)
+        result = automation.CommandResult(stdout, stderr, code)
         if code:
             raise create_command_error(result)
         return result

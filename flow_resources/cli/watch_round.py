@@ -111,12 +111,11 @@ class Watch:
         memory.has_failed = memory.has_healed = False
         try:
             look = self._look(stack, memory)
-            if look.unrecorded and self._may_go_on(memory):
-                self._patiently(stack, memory, lambda: stack.record(look.unrecorded))
+            self._record(stack, memory, look)
             if self._wishes.heal and self._may_go_on(memory):
                 self._heal(stack, memory, look)
                 if self._wishes.once and memory.has_healed:
-                    self._look(stack, memory)  # the exit code tells what is now
+                    self._record(stack, memory, self._look(stack, memory))  # the exit code tells what is now
         except StackUnreachableError as error:
             self._unreachable(stack, memory, str(error))
         except StackBusyError as error:
@@ -153,6 +152,11 @@ class Watch:
         if look.unknown:
             self._unreachable(stack, memory, look.unknown[0].problem)
         return look
+
+    def _record(self, stack: WatchedStack, memory: _Memory, look: Look) -> None:
+        """Let the state say what the service says."""
+        if look.unrecorded and self._may_go_on(memory):
+            self._patiently(stack, memory, lambda: stack.record(look.unrecorded))
 
     def _unreachable(self, stack: WatchedStack, memory: _Memory, problem: str) -> None:
         memory.has_failed = True

@@ -20,7 +20,7 @@ from pulumi import automation
 from pulumi.automation import events
 
 from flow_resources.backend import WHOLE_NAMES, describe
-from flow_resources.cli.watch_look import WATCHED, Cluster, Look, Outcome, Preview, Step, market_in
+from flow_resources.cli.watch_look import FLEET_STATUS, WATCHED, Cluster, Look, Outcome, Preview, Step, market_in
 from flow_resources.cli.watch_pulumi import OutlivingPulumi
 from flow_resources.errors import FlowResourcesError, one_line
 
@@ -198,7 +198,9 @@ class _Told:
             for urn, row in self._rows.items()
             if row.type in WATCHED and "refresh" in row.ops
         ]
-        return Look(tuple(sorted(clusters, key=lambda one: one.urn)), Preview(tuple(self.steps({})), problem))
+        fleets = (urn for urn, row in self._rows.items() if row.type == FLEET_STATUS and not row.is_recorded)
+        preview = Preview(tuple(self.steps({})), problem)
+        return Look(tuple(sorted(clusters, key=lambda one: one.urn)), preview, tuple(sorted(fleets)))
 
     def steps(self, changed: Mapping[str, frozenset[str]]) -> Iterator[Step]:
         """Yield what an `up` would do with each resource that it would touch."""

@@ -170,8 +170,22 @@ def test_a_fleet_that_loses_two_of_five_has_five_again(tmp_path: Path, cloud: Fa
     assert not cloud.mutations
 
 
-def test_a_watch_that_is_killed_in_the_middle_leaves_nothing_doubled(tmp_path: Path, cloud: FakeMithril) -> None:
-    """Killed when the service has accepted the raise: its engine finishes, and the next watch has nothing to do."""
+@pytest.mark.parametrize(
+    ("method", "when"),
+    [
+        ("PATCH", "after"),
+        # Another call of the same operation; the first one fails for the same defect.
+        pytest.param("PATCH", "before", marks=pytest.mark.faults),
+        pytest.param("DELETE", "before", marks=pytest.mark.faults),
+        pytest.param("DELETE", "after", marks=pytest.mark.faults),
+        pytest.param("POST", "before", marks=pytest.mark.faults),
+        pytest.param("POST", "after", marks=pytest.mark.faults),
+    ],
+)
+def test_a_watch_that_is_killed_in_the_middle_leaves_nothing_doubled(
+    method: str, when: Any, tmp_path: Path, cloud: FakeMithril
+) -> None:
+    """Its engine finishes what it does and gives its lock back, and the next watch has nothing to do."""
     project = make(tmp_path, cloud)
     running: list[subprocess.Popen[str]] = []
     started = threading.Event()
@@ -180,7 +194,7 @@ def test_a_watch_that_is_killed_in_the_middle_leaves_nothing_doubled(tmp_path: P
         started.wait(60)
         kill(running[0].pid)
 
-    cloud.faults.add(method="PATCH", path="/v2/spot/bids/", when="after", then=strike)
+    cloud.faults.add(method=method, path="/v2/spot/bids", when=when, then=strike)
     cloud.set_price(*MARKET, 55.0)
     running.append(start(project, "--once", "--heal"))
     started.set()
