@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from flow_resources.job import Job
     from flow_resources.mounts import VolumeMount, VolumeMountDict
     from flow_resources.references import ClusterReference, VolumeReference
+    from flow_resources.resilient import FleetMember, MemberVolume, MemberVolumeDict, ResilientCluster
     from flow_resources.volume import Volume
 
 __all__ = [
     "ClusterReference",
+    "FleetMember",
     "FlowResourcesError",
     "GpuCluster",
     "Instance",
     "Job",
+    "MemberVolume",
+    "MemberVolumeDict",
+    "ResilientCluster",
     "Volume",
     "VolumeMount",
     "VolumeMountDict",
@@ -35,10 +40,14 @@ __all__ = [
 
 _HOMES = {
     "ClusterReference": "references",
+    "FleetMember": "resilient",
     "FlowResourcesError": "errors",
     "GpuCluster": "cluster",
     "Instance": "cluster",
     "Job": "job",
+    "MemberVolume": "resilient",
+    "MemberVolumeDict": "resilient",
+    "ResilientCluster": "resilient",
     "Volume": "volume",
     "VolumeMount": "mounts",
     "VolumeMountDict": "mounts",

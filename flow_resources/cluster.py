@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -11,12 +12,14 @@ import pulumi
 from flow_resources import program
 from flow_resources.arguments import carried_properties
 from flow_resources.core.cluster_fields import FIELDS
+from flow_resources.core.preemption import minutes_since
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
 from flow_resources.providers.cluster import GpuClusterProvider
 
 RunOn = Literal["every_boot", "first_boot"]
 Restart = Literal["never", "on_failure", "always"]
 WaitFor = Literal["placed", "allocated", "running"]
+OnPreemption = Literal["keep", "raise_bid", "replace", "fail"]
 
 
 @pulumi.output_type
@@ -111,6 +114,8 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     It is read where the machines are others than the recorded ones, or are not all running: what a bid gets back after
     a preemption are other machines. (Where a service gives the same ones back, the count can be behind.)
     """
+    last_preempted_at: pulumi.Output[str | None]
+    """When it was preempted last (ISO 8601), by the bid's history; absent where it never was, or that is not told."""
     created_at: pulumi.Output[str]
     """When the bid was placed (ISO 8601)."""
     instance_type: pulumi.Output[str]
@@ -126,6 +131,15 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     def task_id(self) -> pulumi.Output[str]:
         """The Flow task's id, which is the bid's: `bid_...`. Known in a preview, too, where the cluster stays."""
         return program.id_as_output(self, "task_id")
+
+    @property
+    def preempted_for_minutes(self) -> pulumi.Output[int | None]:
+        """For how many minutes it has waited since its preemption, as of this run of the program.
+
+        None where it is not preempted, or since when is not known. It moves by itself, so it is in no state; a stack
+        output that is made of it changes with each `up`.
+        """
+        return pulumi.Output.all(self.status, self.last_preempted_at).apply(_minutes_since_preemption)
 
     def __init__(
         self,
@@ -146,7 +160,8 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         preemption_signal: pulumi.Input[str] | None = None,
         paused: pulumi.Input[bool] = False,
         wait_for: pulumi.Input[WaitFor] = "running",
-        on_preemption: pulumi.Input[Literal["keep"]] = "keep",
+        on_preemption: pulumi.Input[OnPreemption] = "keep",
+        raise_up_to_per_hour: pulumi.Input[float | Decimal] | None = None,
         name_prefix: pulumi.Input[str] | None = None,
         adopt_task_id: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -178,7 +193,11 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             paused: Give the machines back but keep the bid.
             wait_for: When `up` is content: "running" (every machine runs and has an address), "allocated" (the bid
                 has won) or "placed". The limit is `custom_timeouts`, else 30 minutes; the next `up` goes on.
-            on_preemption: "keep": the bid stays in the auction.
+            on_preemption: What happens to a preempted bid, which stays in the auction by itself. "keep": nothing.
+                "raise_bid": it is raised. "replace": it ends, and a new bid takes its place. "fail": the next `up`
+                stops. `pulumi up --refresh` acts, once for each preemption.
+            raise_up_to_per_hour: Of "raise_bid": the highest bid, in USD per instance-hour, whole cents. The new bid is
+                5 % above the market. It stays until `max_price_per_hour` or the policy changes in the program.
             name_prefix: What the task's name starts with. Default: `name`.
             adopt_task_id: Take over this running task at the first `up` instead of placing a bid. Nothing is
                 restarted; what the service cannot give back (command, env, mount paths) is taken from the program.
@@ -204,6 +223,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             "paused": paused,
             "wait_for": wait_for,
             "on_preemption": on_preemption,
+            "raise_up_to_per_hour": raise_up_to_per_hour,
             "name_prefix": name_prefix,
             "adopt_task_id": adopt_task_id,
         }
@@ -237,5 +257,11 @@ _COMPUTED = (
     "ssh_commands",
     "volume_ids",
     "preemptions",
+    "last_preempted_at",
     "created_at",
 )
+
+
+def _minutes_since_preemption(known: Sequence[Any]) -> int | None:
+    status, at = known
+    return minutes_since(at, datetime.now(timezone.utc)) if status == "preempted" else None

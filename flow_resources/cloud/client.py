@@ -7,7 +7,7 @@ listing is read to its end or fails: half a listing proves nothing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -165,6 +165,23 @@ class Cloud:
         bid = self._connection.listings.bid_while_waiting(bid_id, begun_after, self.budget)
         return self._snapshot(bid or self.find_bid(bid_id, begun_after), begun_after)
 
+    def observe_all(self, bid_ids: Iterable[str], begun_after: float) -> dict[str, ClusterSnapshot]:
+        """Observe bids in the listings that all threads share, however many there are.
+
+        What no listing shows is left out, which proves nothing.
+        """
+        bids = {id_: self._connection.listings.bid(id_, begun_after, self.budget) for id_ in bid_ids}
+        return {id_: seen for id_, bid in bids.items() if (seen := self._snapshot(bid, begun_after))}
+
+    def observe_all_while_waiting(self, bid_ids: Iterable[str], begun_after: float) -> dict[str, ClusterSnapshot]:
+        """Observe in the same way, with fewer listings where all are allocated or open."""
+        listings, budget = self._connection.listings, self.budget
+        bids = {
+            id_: listings.bid_while_waiting(id_, begun_after, budget) or listings.bid(id_, begun_after, budget)
+            for id_ in bid_ids
+        }
+        return {id_: seen for id_, bid in bids.items() if (seen := self._snapshot(bid, begun_after))}
+
     def _snapshot(self, bid: Bid | None, begun_after: float) -> ClusterSnapshot | None:
         if bid is None:
             return None
@@ -223,11 +240,6 @@ class Cloud:
         """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
         return placed_price_in(self.startup_script(bid_id))
 
-    def history(self, bid_id: str) -> tuple[str, ...] | None:
-        """Return the types of a bid's events, oldest first; None where they cannot be read."""
-        events = self.events(bid_id)
-        return None if events is None else tuple(event.type for event in events)
-
     def events(self, bid_id: str) -> tuple[BidEvent, ...] | None:
         """Return a bid's events, oldest first; None where they cannot be read."""
         try:
@@ -235,7 +247,7 @@ class Cloud:
                 answer = sdk.transport.get(f"{BIDS}/{bid_id}/history", self.budget)
                 return tuple(map(BidEvent.read, answer["events"]))
         except FlowResourcesError:
-            return None  # it only counts preemptions, and dates them; nothing is decided by it
+            return None  # whatever a preemption is needed for, it is not known then
 
     # -- bids: writing ----------------------------------------------------------------------------------------
 

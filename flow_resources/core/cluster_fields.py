@@ -14,12 +14,15 @@ from flow_resources.core.inputs import (
     changed,
     check,
     each,
+    has_unknown,
     one_of,
+    show,
     string,
 )
-from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP
+from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP, bid
 
 WAIT_FOR = ("placed", "allocated", "running")  # weakest first
+POLICIES = ("keep", "raise_bid", "replace", "fail")
 
 
 def command(value: Any) -> str | list[str]:
@@ -82,8 +85,17 @@ FIELDS: tuple[Field, ...] = (
         "`up` goes on waiting. A change sends no request.",
     ),
     Field(
-        "on_preemption", "string", one_of("keep"), Change.STATE, default="keep",
-        doc="What happens to a preempted bid. `keep`: it stays in the auction.",
+        "on_preemption", "string", one_of(*POLICIES), Change.STATE, default="keep",
+        doc="What happens to a preempted bid, which stays in the auction by itself. `keep`: nothing. `raise_bid`: it "
+        "is raised, up to `raise_up_to_per_hour`. `replace`: it ends, and a new bid takes its place. `fail`: the next "
+        "`up` stops. A refresh sees the preemption, and the `up` after it (`pulumi up --refresh`) acts, once for each "
+        "preemption.",
+    ),
+    Field(
+        "raise_up_to_per_hour", "number", bid, Change.STATE,
+        doc="Of `on_preemption='raise_bid'`: the highest bid, in USD per instance-hour, whole cents. The new bid is "
+        "5 % above the market, and never above this. It stays until `max_price_per_hour` or the policy changes in the "
+        "program; a lower limit lowers it.",
     ),
     *NAME,
     Field(
@@ -102,7 +114,25 @@ def check_cluster(news: Mapping[str, Any]) -> Checked:
     """Check all that needs no service. The hints of a VolumeMount stay in the mounts until `market.drop_hints`."""
     found = check(FIELDS, news)
     check_boots(found)
+    check_policy(found)
     return found
+
+
+def check_policy(found: Checked) -> None:
+    """Check the limit of a policy that raises the bid."""
+    policy, limit = found.inputs.get("on_preemption"), found.inputs.get("raise_up_to_per_hour")
+    if policy == "raise_bid" and limit is None:
+        found.fail("raise_up_to_per_hour", "is required with on_preemption='raise_bid'", remedy="it is the highest bid")
+    elif policy in POLICIES and policy != "raise_bid" and limit is not None and not has_unknown(limit):
+        found.fail("raise_up_to_per_hour", "needs on_preemption='raise_bid'", limit, _LEAVE_OUT)
+    price, limit = found.known("max_price_per_hour"), found.known("raise_up_to_per_hour")
+    if policy == "raise_bid" and price is not None and limit is not None and limit < price:
+        found.fail(
+            "raise_up_to_per_hour",
+            f"is under the bid, max_price_per_hour={show(price)}",
+            limit,
+            "raise it, or lower the bid",
+        )
 
 
 def check_boots(found: Checked) -> None:

@@ -19,6 +19,9 @@ OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"
 DELETED_WITH, REPLACED_WITH = "__deleted_with", "__replaced_with"
 TIMEOUT = "__timeout"
 """How long a create may take, as the program writes it (`custom_timeouts`): check is not told by the engine."""
+IGNORED, RETAINED = "__ignored", "__retained"
+"""The inputs whose changes the program ignores (`ignore_changes`), and that it keeps in the service what it replaces
+(`retain_on_delete`): check is not told of these options by the engine."""
 # In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
 # program chose a volume's name; the id of the create that recorded it; the inputs of which the outputs tell another
 # value.
@@ -26,6 +29,8 @@ MARK, SERVICE, UNREADY, NAMED, CREATE_ID = "__mark", "__service", "__unready", "
 INPUTS = "__inputs"
 # Of a job: it has ended, and how its bid is; an API key of it may be live, and the user who made that, or true.
 ENDED, JOB_KEY = "__ended", "__job_key"
+# Of a cluster: the preemption that the last refresh saw, and what was done for the last one (see `core.preemption`).
+PREEMPTION = "__preemption"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
@@ -88,6 +93,10 @@ class HiddenInputs:
     """Whether they say that it is replaced with another one."""
     timeout: str | None = None
     """How long a create may take, as the program writes it; None for the default."""
+    ignored: tuple[str, ...] = ()
+    """The property paths whose changes it ignores, "*" for all."""
+    is_retained: bool = False
+    """Whether its options say that what is replaced or destroyed stays in the service."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,17 @@ def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
         DELETED_WITH in props,
         REPLACED_WITH in props,
         str(props[TIMEOUT]) if props.get(TIMEOUT) else None,
+        _read_ignored(props),
+        RETAINED in props,
     )
+
+
+def _read_ignored(props: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read what is ignored; with `ignore_changes=["*"]` the recorded inputs are there instead, the mark among them."""
+    if MARK in props:
+        return ("*",)
+    ignored = props.get(IGNORED)
+    return tuple(map(str, ignored)) if isinstance(ignored, (list, tuple)) else ()
 
 
 def _read_recorded(text: Any) -> tuple[RecordedId, ...] | None:

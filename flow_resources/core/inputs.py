@@ -108,6 +108,8 @@ class Checked:
 
     inputs: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
     failures: list[Failure] = dataclasses.field(default_factory=list)
+    hidden: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The hidden inputs that the kind of resource writes into the state."""
 
     def fail(self, path: str, rule: str, value: object = _NO_VALUE, remedy: str = "") -> None:
         """Add a failure: the path, the rule, the value that breaks it, and the remedy."""

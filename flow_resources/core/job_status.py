@@ -32,7 +32,7 @@ FINISHED = ("succeeded", "failed", "ended")
 BID_ENDED, BID_KEPT = "ended", "kept"
 """How the bid of a job that has ended is: it has ended, too, or is paused with the machines' disks."""
 _STATUS_OF_CLUSTER = {"preempting": "running", "failed": "unknown"}
-_NOT_OF_A_JOB = ("paused", "private_ips")
+_NOT_OF_A_JOB = ("paused", "private_ips", "last_preempted_at")
 _PREEMPTED = ", preempted {} time{}"
 _ENDINGS = {
     "succeeded": "succeeded",

@@ -17,8 +17,9 @@ from flow_resources.core import money
 from flow_resources.core.answer import Answer
 
 TIME_GRAIN = timedelta(seconds=2)  # of the service's time, which its answers tell in whole seconds
-ENDED = "Terminated"
+ENDED, WAITING = "Terminated", "Open"
 LIVE_STATUSES = ("Open", "Allocated", "Preempting", "Paused")
+KNOWN_STATUSES = {*LIVE_STATUSES, ENDED, "Relocating"}
 LIVE_INSTANCES = (
     "new",
     "confirmed",
@@ -78,6 +79,11 @@ class Bid:
     def ended(self) -> bool:
         """Whether it has ended for good. A preempted bid has not: it is Open, and can win again."""
         return self.status == ENDED
+
+    @property
+    def has_known_status(self) -> bool:
+        """Whether its status is one that the service had when this was written."""
+        return self.status in KNOWN_STATUSES
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Bid:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from flow_resources.core import cluster_fields, job_fields, money, naming, volume_fields
+from flow_resources.core import cluster_fields, fleet_fields, job_fields, money, naming, volume_fields
 from flow_resources.core.hidden import Identity, read_identity
 from flow_resources.core.inputs import Field, normalised
 from flow_resources.core.naming import Mark
+from flow_resources.core.preemption import NOTHING, PolicyRecord, read_record
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class ClusterSpec(PlacementSpec):
     run_on: str = "first_boot"
     """"every_boot" or "first_boot": when the command runs."""
     adopt_task_id: str | None = None
+    policy: PolicyRecord = NOTHING
+    """What check has decided about a preemption."""
 
     @classmethod
     def parse(cls, props: Mapping[str, Any]) -> ClusterSpec:
@@ -121,6 +124,7 @@ class ClusterSpec(PlacementSpec):
             preemption_signal=known.get("preemption_signal"),
             paused=bool(known["paused"]),
             adopt_task_id=known.get("adopt_task_id"),
+            policy=read_record(props),
         )
 
     @property
@@ -216,6 +220,29 @@ class VolumeSpec(Spec):
             region=str(known["region"]),
             volume_name=known.get("volume_name"),
             adopt_volume_id=known.get("adopt_volume_id"),
+        )
+
+
+@dataclass(frozen=True)
+class FleetSpec(Spec):
+    """What a program wants of the members of a fleet."""
+
+    task_ids: Mapping[str, str] = field(default_factory=dict)
+    """By index, as Pulumi carries it: a text."""
+    min_running: int = 0
+    paused: bool = False
+
+    @classmethod
+    def parse(cls, props: Mapping[str, Any]) -> FleetSpec:
+        """Parse the inputs of a fleet's status, which check has accepted."""
+        inputs = declared_inputs(fleet_fields.FIELDS, props)
+        known = _with_defaults(fleet_fields.FIELDS, inputs)
+        return cls(
+            identity=read_identity(props),
+            inputs=inputs,
+            task_ids=dict(known["task_ids"]),
+            min_running=int(known["min_running"]),
+            paused=bool(known["paused"]),
         )
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from flow_resources.core.answer import Answer
@@ -20,6 +21,8 @@ from flow_resources.core.hidden import MARK, SERVICE
 from flow_resources.core.job_status import is_finished
 from flow_resources.core.models import Named, moment_of
 from flow_resources.core.naming import Mark, take_apart
+
+_FLEET_STATUS = "FleetStatus"
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class StackState:
     """API URL and project of its resources."""
     owned: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     """By URN, id and region of what the stack owns of this package, but for what is deleted or waits for it."""
+    max_costs: Mapping[str, Decimal] | None = field(default_factory=dict)
+    """By URN, the most that each of its bids can cost, in USD per hour; None where it does not say so of each."""
     interrupted: frozenset[str] = frozenset()
     """The URNs that an `up` is creating, and an earlier one was creating when it died: Pulumi keeps both."""
 
@@ -79,9 +84,28 @@ def read_state(export: Any) -> StackState:
             places.add((service, _text(outputs, "project") or ""))
         if mark and not (resource.get("delete") or resource.get("pendingReplacement")):
             owned[str(resource["urn"])] = (_text(resource, "id") or "", _text(outputs, "region"))
+    max_costs = _max_costs(map(_resource, _rows(deployment, "resources")))
     making = Counter(str(resource["urn"]) for resource, operation in interrupted if operation == "creating")
     twice = frozenset(urn for urn, count in making.items() if count > 1)
-    return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned, twice)
+    return StackState(frozenset(ids), created_at, frozenset(making), frozenset(places), owned, max_costs, twice)
+
+
+_TYPES_OF_BIDS = ("flow:GpuCluster", "flow:Job")
+
+
+def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | None:
+    """Return what the bids that the stack owns can cost; a paused one costs nothing, and neither does an ended job."""
+    costs: dict[str, Decimal] = {}
+    for resource in resources:
+        outputs = resource.get("outputs") or {}
+        is_bid = str(resource["urn"]).rpartition("::")[0].endswith(_TYPES_OF_BIDS) and not resource.get("external")
+        if not is_bid or resource.get("delete") or is_finished(outputs):
+            continue
+        cost = 0 if outputs.get("paused") is True else outputs.get("max_cost_per_hour")
+        if isinstance(cost, bool) or not isinstance(cost, (int, float)):
+            return None
+        costs[str(resource["urn"])] = Decimal(repr(cost))
+    return costs
 
 
 @dataclass(frozen=True)
@@ -178,10 +202,14 @@ class RecordedThing:
 
 
 def recorded_things(export: Any) -> list[RecordedThing]:
-    """Return the resources of this package, those that are still to be deleted included; raise ValueError as above."""
+    """Return the resources of this package, those that are still to be deleted included; raise ValueError as above.
+
+    Without the status of a fleet, which stands for nothing at a service.
+    """
     read_state(export)
     rows = _rows(export["deployment"], "resources")
-    return [_recorded_thing(row) for row in rows if _is_ours(row)]
+    things = [_recorded_thing(row) for row in rows if _is_ours(row)]
+    return [thing for thing in things if thing.kind != _FLEET_STATUS]
 
 
 def has_pending_operations(export: Any) -> bool:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.core.models import ENDED, Bid, Instance
+from flow_resources.core.answer import Answer
+from flow_resources.core.models import ENDED, WAITING, Bid, Instance
+from flow_resources.core.preemption import NOTHING, PolicyRecord
 
 STATUSES = (
     "pending",
@@ -39,6 +41,10 @@ class ClusterSnapshot:
     """The bid's event types, oldest first; None where they were not read."""
     known_preemptions: int | None = None
     """The number of preemptions, where it is known without the history."""
+    last_preempted_at: str | None = None
+    """When it was preempted last, by the history; None where that does not say."""
+    policy: PolicyRecord = NOTHING
+    """What the state is to record about its preemptions."""
 
     @property
     def present(self) -> tuple[Instance, ...]:
@@ -57,7 +63,7 @@ class ClusterSnapshot:
         """One of STATUSES."""
         if status := _STATUS_OF_BID.get(self.bid.status):
             return status
-        if self.bid.status == "Open":
+        if self.bid.status == WAITING:
             return "preempted" if self._was_preempted else "pending"
         if self.bid.status == "Allocated":
             if any(instance.status == "error" for instance in self.present):
@@ -87,6 +93,13 @@ class ClusterSnapshot:
     def preemptions(self) -> int | None:
         """The number of preemptions; None where it is not known."""
         return self.known_preemptions if self.history is None else self.history.count("Preempted")
+
+    @property
+    def waits_after_preemption(self) -> Answer:
+        """Whether it was preempted and waits in the auction; not known where its history was not read."""
+        if not self.bid.has_known_status or (self.bid.status == WAITING and self.history is None):
+            return Answer.NOT_KNOWN
+        return Answer.of(self.status == "preempted")
 
     def is_same_run_as(self, recorded: Mapping[str, Any]) -> bool:
         """Whether it has run without a preemption since the outputs were recorded.
@@ -140,6 +153,7 @@ def outputs(snapshot: ClusterSnapshot) -> dict[str, Any]:
         "volume_ids": None if bid.volumes is None else list(bid.volumes),
         "region": bid.region,
         "created_at": bid.created_at or None,
+        "last_preempted_at": snapshot.last_preempted_at,
     }
     if snapshot.preemptions is not None:
         result["preemptions"] = snapshot.preemptions

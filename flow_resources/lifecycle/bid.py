@@ -242,7 +242,11 @@ def with_history(cloud: Cloud, seen: ClusterSnapshot, record: Record) -> Cluster
     recorded = record.outputs or {}
     if "preemptions" in recorded and seen.is_same_run_as(recorded):
         return replace(seen, known_preemptions=int(recorded["preemptions"]))
-    return replace(seen, history=cloud.history(seen.bid.id))
+    events = cloud.events(seen.bid.id)
+    if events is None:
+        return seen
+    preempted_at = [event.at for event in events if event.type == "Preempted"] or [None]
+    return replace(seen, history=tuple(event.type for event in events), last_preempted_at=preempted_at[-1])
 
 
 def _describe_unready(cloud: Cloud, bid: Bid, seen: ClusterSnapshot | None, spec: PlacementSpec) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
 from flow_resources.cloud import Launch
@@ -38,6 +39,11 @@ class BidKind(Resource[P, Bid, V]):
 
     def pin_inputs(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
         """Put recorded inputs in the place of the program's, where they mean what stands already."""
+
+    def settle_price(
+        self, op: Operation, found: Checked, olds: Mapping[str, Any], market: Market | None, budget: Decimal | None
+    ) -> None:
+        """Put another bid in the place of the program's, where more than the program decides it."""
 
     def may_cost(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> bool:  # noqa: ARG002
         """Whether it can cost anything, or has ended for good."""

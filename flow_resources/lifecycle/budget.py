@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from decimal import Decimal
 
 from flow_resources.core import money
@@ -23,6 +24,18 @@ class Spending:
             others = {other: known for other, known in self._costs.items() if other != urn}
             self._costs[urn] = cost
             return others
+
+    def enter_within(self, urn: str, cost: Decimal, budget: Decimal, recorded: Mapping[str, Decimal]) -> bool:
+        """Enter a cluster if the budget allows that, and return whether it does.
+
+        `recorded`: what the stack's bids cost by its state, which counts for those that were not entered yet.
+        """
+        with self._lock:
+            others = {other: known for other, known in {**recorded, **self._costs}.items() if other != urn}
+            is_within = cost + sum(others.values()) <= budget
+            if is_within:
+                self._costs[urn] = cost
+            return is_within
 
 
 def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: Decimal | None, called: str) -> None:

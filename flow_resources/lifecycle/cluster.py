@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import cluster_fields
@@ -12,10 +14,12 @@ from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark
+from flow_resources.core.preemption import POLICY, read_record, write_record
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.core.status import ClusterSnapshot, outputs
 from flow_resources.errors import TerminatedError
 from flow_resources.lifecycle import bid as bids
+from flow_resources.lifecycle import policy
 from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.cluster_check import check_adoption, find_adoptable, pin_run_on
 from flow_resources.lifecycle.operation import Operation
@@ -42,11 +46,39 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check also what only a command that runs at every boot can have."""
         cluster_fields.check_boots(found)
+        cluster_fields.check_policy(found)
         check_placement(op, self, found, olds, identity)
 
     def pin_inputs(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
         """Keep `run_on` as the machines were placed."""
         pin_run_on(op, found, olds)
+
+    def check_retained(self, found: Checked) -> None:
+        """Refuse a policy that ends the bid."""
+        if found.known(POLICY) == "replace":
+            found.fail(
+                POLICY,
+                "cannot be 'replace' with retain_on_delete, by which the old bid is never ended",
+                remedy="remove one of the two",
+            )
+
+    def settle_price(
+        self, op: Operation, found: Checked, olds: Mapping[str, Any], market: Market | None, budget: Decimal | None
+    ) -> None:
+        """Let the policy decide about a preemption that a refresh saw."""
+        policy.apply_policy(op, found, olds, market, budget)
+
+    def comparable(self, op: Operation, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the new inputs without the price of a raise that was not made."""
+        return policy.comparable(op, olds, news)
+
+    def has_hidden_change(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+        """Whether the outputs record another raise than the inputs."""
+        return policy.has_hidden_change(olds, news)
+
+    def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
+        """Return on_preemption where it replaces the bid."""
+        return POLICY if policy.wants_replacement(olds, news) else ""
 
     def check_running(self, op: Operation, found: Checked, mark: Mark, market: Market) -> bool:
         """Check the task that the program adopts; return whether there is one, and it is what the program says."""
@@ -76,27 +108,37 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def observe(self, op: Operation, id_: str, record: Record) -> ClusterSnapshot | None:
         """Return the bid, its instances and its history. Only what is proven absent, or terminal, is gone."""
         seen = op.cloud.observe(id_, op.fresh_since)
-        return None if seen is None or seen.bid.ended else bids.with_history(op.cloud, seen, record)
+        if seen is None or seen.bid.ended:
+            return None
+        return policy.with_sighting(bids.with_history(op.cloud, seen, record), record)
 
-    def observe_for_update(self, op: Operation, id_: str, record: Record) -> ClusterSnapshot:  # noqa: ARG002
+    def observe_for_update(self, op: Operation, id_: str, record: Record) -> ClusterSnapshot:
         """Return the bid and its instances."""
         seen = op.cloud.observe_while_waiting(id_, op.fresh_since)
         if seen is None or seen.bid.ended:
             raise TerminatedError(f"the bid {id_} has ended", "`pulumi up --refresh` places a new one")
-        return seen
+        return replace(seen, policy=read_record(record.outputs or {}))
 
     def observe_unready(self, op: Operation, seen: ClusterSnapshot) -> ClusterSnapshot:
         """Return the newest snapshot that can be had."""
         try:
-            return op.cloud.observe(seen.bid.id, op.clock.now() - bids.UNREADY_SECONDS) or seen
+            newest = op.cloud.observe(seen.bid.id, op.clock.now() - bids.UNREADY_SECONDS) or seen
+            return replace(newest, policy=seen.policy)
         except Exception:  # noqa: BLE001 - the id must be recorded, whatever else goes wrong
             return seen
+
+    def act_on_policy(
+        self, op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, update: Update | None
+    ) -> ClusterSnapshot:
+        """Raise a bid that still waits after its preemption."""
+        return policy.raise_bid(op, seen, spec, record, update)
 
     def converge(
         self, op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, update: Update | None
     ) -> ClusterSnapshot:
         """Set price and pause, one PATCH each, and wait."""
-        return bids.converge(op, seen, spec, record, update)
+        spec, update = policy.as_decided(op, seen, spec, record, update)
+        return replace(bids.converge(op, seen, spec, record, update), policy=seen.policy)
 
     def is_ready(self, seen: ClusterSnapshot, inputs: Mapping[str, Any]) -> bool:
         """Whether it is as far as `wait_for` asks."""
@@ -104,7 +146,11 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
 
     def outputs(self, seen: ClusterSnapshot, inputs: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Return the outputs that the service decides."""
-        return outputs(seen)
+        return {**outputs(seen), **write_record(seen.policy)}
+
+    def hidden_inputs(self, seen: ClusterSnapshot) -> dict[str, Any]:
+        """Return what the refresh saw of a preemption."""
+        return write_record(seen.policy)
 
     def live_inputs(self, seen: ClusterSnapshot, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:  # noqa: ARG002
         """Return the inputs with the price and the pause as the service holds them."""
@@ -116,9 +162,19 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def report_drift(self, op: Operation, seen: ClusterSnapshot, record: Record) -> None:
         """Tell of detached volumes, which replace nothing by themselves, of a new status, and what runs again."""
         bids.warn_of_detached(op, seen, record)
+        policy.warn_of_preemption(op, seen, record)
         recorded = record.outputs or {}
         if change := describe_change(recorded, seen, what_runs_again(recorded)):
             op.report.progress(change, keep=True)
+
+    # -- delete -------------------------------------------------------------------------------------------------------
+
+    def delete(self, op: Operation, id_: str, record: Record) -> None:
+        """Cancel the bid and see it ended; one that a policy replaces only where it still waits."""
+        replaced = op.ledger.replaced_by_policy(op.urn)
+        if replaced and replaced[0] == id_:
+            policy.require_waiting(op, id_)
+        super().delete(op, id_, record)
 
 
 CLUSTER = GpuCluster()

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import HiddenInputs, Identity, RecordedId
 from flow_resources.core.models import Named, latest
 from flow_resources.core.naming import Mark
+from flow_resources.core.preemption import NOTHING, PolicyRecord
 from flow_resources.core.stack_state import StackState, is_deleted_since
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.stored_states import StoredStates, is_of_this_operation
@@ -51,6 +53,10 @@ class Ledger:
     _declared: dict[str, str | None] = field(default_factory=dict)
     """By id, the id of the create that a declared resource records for it."""
     _adopted: dict[str, Mark] = field(default_factory=dict)
+    _policy_replacements: dict[str, tuple[str, Mapping[str, Any]] | None] = field(default_factory=dict)
+    """By URN, what a policy replaces: the id, and its recorded outputs."""
+    _records_before: dict[str, PolicyRecord] = field(default_factory=dict)
+    """By URN, what was recorded of the preemptions of a cluster that the program replaces."""
     _is_own_certain: bool = False
     """Whether the stored state that was read is certainly that of this operation."""
 
@@ -111,6 +117,16 @@ class Ledger:
         with self._lock:
             self._ends[id_] = has_ended
 
+    def plan_replacement(self, urn: str, replaced: tuple[str, Mapping[str, Any]] | None) -> None:
+        """Remember what a policy replaces under a URN: its id and recorded outputs; None where no policy does."""
+        with self._lock:
+            self._policy_replacements[urn] = replaced
+
+    def remember_record(self, urn: str, record: PolicyRecord) -> None:
+        """Remember what was recorded of preemptions: the check of a replacement is not told what was before."""
+        with self._lock:
+            self._records_before[urn] = record
+
     def adopt(self, id_: str, mark: Mark) -> bool:
         """Let a resource adopt what its program names; return whether it is the one resource that does."""
         with self._lock:
@@ -146,6 +162,21 @@ class Ledger:
         with self._lock:
             recorded = self._recorded.get(mark)
             return Answer.of(None if recorded is None else id_ in recorded - self._deleted)
+
+    def record_before_replacement(self, urn: str | None) -> PolicyRecord:
+        """Return what was recorded of the preemptions of a cluster that the program replaces."""
+        with self._lock:
+            return self._records_before.get(urn or "", NOTHING)
+
+    def replaced_by_policy(self, urn: str | None) -> tuple[str, Mapping[str, Any]] | None:
+        """Return what a policy replaces under a URN; None where no policy does."""
+        with self._lock:
+            return self._policy_replacements.get(urn or "")
+
+    def recorded_costs(self, urn: str | None, report: Report) -> Mapping[str, Decimal] | None:
+        """Return what each bid of the stack can cost by its stored state, by URN; None where that is not known."""
+        state = self.stored.own(urn, report)
+        return state.max_costs if state and self._is_certain(state, urn) else None
 
     def is_deleted(self, id_: str) -> bool:
         """Whether this process deleted it."""

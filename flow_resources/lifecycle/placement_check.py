@@ -49,6 +49,7 @@ def check_placement(
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
             _check_against_service(op, kind, found, market, olds, identity.mark)
     drop_hints(found.inputs)
+    kind.settle_price(op, found, olds, market, budget)
     if kind.may_cost(op, found, olds):
         _check_costs(op, kind, found, market, budget, op.urn or str(identity.mark))
 

@@ -88,8 +88,23 @@ class Resource(ABC, Generic[S, T, V]):
     def check_replaced_with(self, found: Checked) -> None:
         """Check a resource that is replaced whenever another one is (`replace_with`)."""
 
+    def check_retained(self, found: Checked) -> None:
+        """Check a resource whose options keep in the service what it replaces (`retain_on_delete`)."""
+
     def warn_of_update(self, op: Operation, update: Update, news: Mapping[str, Any]) -> None:
         """Warn of what an update in place loses."""
+
+    def comparable(self, op: Operation, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return the new inputs as they are compared with the recorded ones."""
+        return news
+
+    def has_hidden_change(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether the state is to learn something that no input shows."""
+        return False
+
+    def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """Return the input because of which it is replaced, though no input has changed; empty where it is not."""
+        return ""
 
     def lost_by_replacement(self, record: Record) -> str:  # noqa: ARG002
         """Return what a replacement of what the state records loses."""
@@ -192,6 +207,10 @@ class Resource(ABC, Generic[S, T, V]):
         """Return the newest snapshot that can be had of what is not ready. Never raises."""
         return seen
 
+    def act_on_policy(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:  # noqa: ARG002
+        """Do what check has decided beside the program; return the snapshot with what is to be recorded of it."""
+        return seen
+
     def converge(self, op: Operation, seen: V, spec: S, record: Record, update: Update | None) -> V:  # noqa: ARG002
         """Bring one to what the program says, and wait as far as it asks. `update` is None for a create."""
         return seen
@@ -211,6 +230,10 @@ class Resource(ABC, Generic[S, T, V]):
     def live_inputs(self, seen: V, inputs: Mapping[str, Any], record: Record) -> dict[str, Any]:  # noqa: ARG002
         """Return the recorded inputs as the service holds them now, so that drift shows as a diff."""
         return dict(inputs)
+
+    def hidden_inputs(self, seen: V) -> dict[str, Any]:  # noqa: ARG002
+        """Return the hidden inputs that a refresh writes."""
+        return {}
 
     def outputs_of_get(self, seen: V) -> dict[str, Any]:  # noqa: ARG002
         """Return what else is an output of a resource that is only read."""

@@ -88,6 +88,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     hidden = read_hidden_inputs(news)
     op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
     op.create_timeout = seconds_of(hidden.timeout)
+    op.ignore_changes = hidden.ignored
     op.deployment.checked_urns.add(op.urn)
     op.deployment.own_records.learn(op.urn, hidden, olds, news)
     # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.
@@ -98,6 +99,8 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
         found.failures.append(Failure("", DELETED_WITH_REFUSED))
     if hidden.is_replaced_with_another:
         resource.check_replaced_with(found)
+    if hidden.is_retained:
+        resource.check_retained(found)
     if identity is None:
         found.failures.append(Failure("", _OWNER_NOT_KNOWN))
     else:
@@ -107,7 +110,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
     failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]
-    return CheckResult({**inputs, **write_identity(identity)}, failures)
+    return CheckResult({**inputs, **found.hidden, **write_identity(identity)}, failures)
 
 
 def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Diff:
@@ -116,7 +119,8 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
     record = read_record(olds)
     guard_preview(op.cloud, record)
     op.ledger.declare(id_, record.create_id)
-    change = diff_inputs(resource.fields, olds, news)
+    change = diff_inputs(resource.fields, olds, resource.comparable(op, olds, news))
+    change = _with_policy(op, resource, id_, olds, news, change)
     if change.not_recorded:
         op.warn_once(
             f"the state does not record {', '.join(change.not_recorded)} of {id_}: it is taken from the program, and "
@@ -131,6 +135,19 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
         resource.warn_of_update(op, _update(op, resource, olds, news, record), news)
         resource.warn_of_record(op, record)
     return change
+
+
+def _with_policy(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props, change: Diff) -> Diff:
+    """Add what a policy changes beside the program. What the program replaces, no policy does."""
+    by_policy = "" if change.replaces else resource.replaced_by_policy(olds, news)
+    if op.urn:
+        op.ledger.plan_replacement(op.urn, (id_, olds) if by_policy else None)
+    elif by_policy:
+        op.warn_once(f"it is not replaced by {by_policy}, because the engine does not tell which resource it is")
+        by_policy = ""
+    if by_policy:
+        return replace(change, changes=True, replaces=(by_policy,))
+    return replace(change, changes=change.changes or resource.has_hidden_change(olds, news))
 
 
 def _describe_end(op: Operation, change: Diff) -> str:
@@ -152,11 +169,22 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     _register_secrets(op, resource, props)
     spec = resource.parse(props)
     resource.require_resolved(spec)
+    _end_what_a_policy_replaces(op, resource)
     thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
     project = {"project": op.cloud.project().id}  # what was asked to make it there
     record = Record(identity=spec.identity, create_id=secrets.token_hex(4), outputs=project)
     op.ledger.declare(thing.id, record.create_id)
     return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
+
+
+def _end_what_a_policy_replaces(op: Operation, resource: AnyResource) -> None:
+    """End it before its replacement is placed, also where the engine creates first: the machines are never paid twice.
+
+    Raises an error, and nothing is placed, where it does not wait any more, or that is not known.
+    """
+    replaced = op.ledger.replaced_by_policy(op.urn)
+    if replaced and not op.ledger.is_deleted(replaced[0]):
+        delete(op, resource, *replaced)
 
 
 def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadResult | None:
@@ -183,7 +211,7 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
     is_unready = record.is_unready and not resource.is_ready(seen, inputs)
     unready = {UNREADY: True} if is_unready or resource.is_unfinished(seen) else {}
     outputs = {**_outputs(op, resource, seen, inputs, record), **unready}
-    return ReadResult(id_, outputs, {**inputs, **write_identity(record.identity)})
+    return ReadResult(id_, outputs, {**inputs, **resource.hidden_inputs(seen), **write_identity(record.identity)})
 
 
 def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Result:
@@ -220,7 +248,7 @@ def _register_secrets(op: Operation, resource: AnyResource, *bags: Props) -> Non
 
 
 def _update(op: Operation, resource: AnyResource, olds: Props, news: Props, record: Record) -> Update:
-    inputs = fields_to_update(resource.fields, olds, news)
+    inputs = fields_to_update(resource.fields, olds, resource.comparable(op, olds, news))
     if record.is_unready:
         # All of it: what the interrupted verb has sent is not known. What the program ignores may be anybody's by now.
         inputs |= {one.name for one in resource.fields if one.change is Change.UPDATE and not op.ignores(one.name)}
@@ -233,6 +261,7 @@ def _converge(
     """Bring what exists to what the program says: from here on its id is recorded, whatever happens."""
     kept = replace(record, identity=spec.identity)
     try:
+        seen = resource.act_on_policy(op, seen, spec, record, change)
         seen = resource.converge(op, seen, spec, record, change)
     except JobFailedError as error:  # told once: the next `up` has nothing to go on with
         op.report.progress(str(error))

@@ -7,9 +7,9 @@
 
     import infra  # the program
 
-Clusters and jobs are running, or paused where the program says so, a job that the program waits for to its end has
-succeeded, and volumes exist at once, with outputs of the same types as the real ones. Inputs are not checked, and
-nothing is rented: to test the effect of a change or of the market, use the fake cloud.
+Clusters, jobs and all members of a fleet are running, or paused where the program says so, a job that the program waits
+for to its end has succeeded, and volumes exist at once, with outputs of the same types as the real ones. Inputs are not
+checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import pulumi
 
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
-JOB = "pulumi-python:dynamic/flow:Job"
+JOB, FLEET_STATUS = "pulumi-python:dynamic/flow:Job", "pulumi-python:dynamic/flow:FleetStatus"
 STACK = "pulumi:pulumi:StackReference"
 PROJECT, REGION = "proj_mocked", "us-central5-a"
 CREATED_AT, ENDED_AT = "2026-01-01T00:00:00+00:00", "2026-01-01T01:00:00+00:00"
@@ -60,6 +60,8 @@ class FlowMocks(pulumi.runtime.Mocks):
                 **inputs,
                 "outputs": {name: _complete_output(name, value) for name, value in exported.items()},
             }
+        if args.typ == FLEET_STATUS:
+            return f"fleet_{_number(args.name):08d}", {**inputs, **self._fleet_status(args.name, inputs)}
         make_outputs = {CLUSTER: _cluster, JOB: _job, VOLUME: _volume}.get(args.typ)
         if make_outputs is None:
             return f"{args.name}-id", {**inputs, **self.outputs.get(args.name, {})}
@@ -67,6 +69,26 @@ class FlowMocks(pulumi.runtime.Mocks):
         own_id, prefix = (outputs.get("volume_id"), "vol") if args.typ == VOLUME else (outputs.get("task_id"), "bid")
         id_ = args.resource_id or own_id or f"{prefix}_{_number(args.name):08d}"
         return id_, {**inputs, **make_outputs(args.name, id_, inputs), **outputs}
+
+    def _fleet_status(self, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the members do: they run, but for those of which `outputs` says something else."""
+        fleet, members = name.removesuffix("-status"), []
+        for index, task_id in sorted(inputs["task_ids"].items(), key=lambda item: int(item[0])):
+            cluster = f"{fleet}-{index}"
+            paused = {"paused": inputs.get("paused")}
+            outputs = {**_cluster(cluster, task_id, paused), **self.outputs.get(cluster, {})}
+            status = "waiting" if outputs["status"] in ("pending", "preempted") else outputs["status"]
+            machine = outputs["instances"][0] if status == "running" else {}
+            address = {key: machine.get(key) for key in ("public_ip", "private_ip", "ssh_port")}
+            members.append({"index": int(index), "task_id": task_id, "status": status, **address})
+        running = [member for member in members if member["status"] == "running"]
+        made = {
+            "members": members,
+            "running": len(running),
+            "public_ips": [member["public_ip"] for member in running],
+            "project": PROJECT,
+        }
+        return {**made, **self.outputs.get(name, {})}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:  # noqa: ARG002 - required by the base class
         """Return an empty result for a function; the resources of this package call none."""

@@ -165,6 +165,29 @@ def _rows(document: Any) -> list[Any]:
     return rows if isinstance(rows, list) else []
 
 
+def _record(text: str) -> Callable[[LostStack, FakeMithril], None]:
+    """Put another text in the place of what the state records of preemptions."""
+
+    def put(stack: LostStack, _: FakeMithril) -> None:
+        for saved in stack.state.values():
+            for bag in (saved.outputs, saved.inputs):
+                if "__preemption" in bag:
+                    bag["__preemption"] = text
+
+    return put
+
+
+def _blank_history(*, timestamps: bool) -> Callable[[LostStack, FakeMithril], None]:
+    """Blank the times of the events of a bid's history, or all of it."""
+
+    def answer(path: str, document: Any) -> Any:
+        if not path.startswith(BIDS) or not path.endswith("/history"):
+            return None
+        return {"events": [{**one, "timestamp": None} for one in document["events"]]} if timestamps else {"events": "?"}
+
+    return lambda stack, _: setattr(stack, "answers", answer)
+
+
 def _cut_listing(path_of: str) -> Callable[[LostStack, FakeMithril], None]:
     def answer(path: str, document: Any) -> None:
         if path != path_of:
@@ -182,7 +205,7 @@ _BID_FIELDS = (
     "created_at", "created_by", "launch_specification", "launch_specification.volumes", "launch_specification.ssh_keys",
 )  # fmt: skip
 _VOLUME_FIELDS = ("name", "project", "capacity_gb", "interface", "region", "bids", "created_at")
-_STATE = ("__mark", "__owner", "__service", "__create_id", "project", "created_at", "region")
+_STATE = ("__mark", "__owner", "__service", "__create_id", "__preemption", "project", "created_at", "region")
 FACTS = [
     Fact("everything is there", lambda stack, cloud: None),
     *(Fact(f"the program's {name} does not arrive", _lose_inputs(name)) for name in HIDDEN),
@@ -206,6 +229,9 @@ FACTS = [
     Fact("volumes: created_at cannot be read", _blank(VOLUMES, "created_at", "yesterday")),
     Fact("the listing of bids is cut", _cut_listing(BIDS)),
     Fact("the listing of volumes is cut", _cut_listing(VOLUMES)),
+    Fact("the record of preemptions cannot be read", _record("seen=yes")),
+    Fact("the history of the bid cannot be read", _blank_history(timestamps=False)),
+    Fact("the history of the bid tells no time", _blank_history(timestamps=True)),
     Fact("no answer has a Date", lambda stack, _: setattr(stack, "has_date", False)),
 ]
 
@@ -247,6 +273,8 @@ def _without_the_dear() -> Iterator[None]:
         yield
 
 
+_NO_SIGHTING = ("the state has no __preemption", "the record of preemptions cannot be read")
+
 # -- worlds ------------------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +292,8 @@ class Truth:
     asks_for_end: bool = False
     """Whether the program asks for the end of what is recorded: a replacement, or a removal."""
     budget: float | None = None
+    most: float | None = None
+    """The highest price that what the state records may be bid."""
 
 
 @dataclass(frozen=True)
@@ -362,6 +392,27 @@ def _over_budget(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
     return Truth({"one": _cluster(max_price_per_hour=40.0), "two": _cluster(max_price_per_hour=40.0)}, budget=70.0)
 
 
+_RAISE = {"on_preemption": "raise_bid", "raise_up_to_per_hour": 18.5}
+_REPLACE = {"on_preemption": "replace", "wait_for": "placed"}
+
+
+def _preempted(*, runs_again: bool, **policy: Any) -> Callable[[LostStack, FakeMithril, Any], Truth]:
+    """Build the world of a cluster that a refresh saw preempted, and that may run again since."""
+
+    def build(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+        program = {"it": make(max_price_per_hour=16.0, **policy)}
+        stack.up(program)
+        cloud.set_price("8xa100", "us-central5-a", 18.2)
+        stack.refresh()
+        is_end_asked_for = policy["on_preemption"] == "replace" and not runs_again
+        if runs_again:
+            cloud.set_price("8xa100", "us-central5-a", 5.0)
+        most = 16.0 if runs_again else float(policy.get("raise_up_to_per_hour", 16.0))
+        return Truth(program, _recorded(stack), asks_for_end=is_end_asked_for, most=most)
+
+    return build
+
+
 WORLDS = [
     World("unchanged", _unchanged),
     World("edited in place", _edited),
@@ -375,7 +426,13 @@ WORLDS = [
     World("another person's, of another specification", _other_persons(2), SHARED),
     World("retained", _retained),
     World("over the budget", _over_budget),
+    World("preempted, to be raised", _preempted(runs_again=False, **_RAISE)),
+    World("preempted, to be replaced", _preempted(runs_again=False, **_REPLACE)),
+    World("to be raised, and it runs again", _preempted(runs_again=True, **_RAISE)),
+    World("to be replaced, and it runs again", _preempted(runs_again=True, **_REPLACE)),
 ]
+_OF_CLUSTERS = ("over the budget", "preempted, ", "to be ")
+"""What the names of the worlds begin with in which only clusters live."""
 VERBS: dict[str, Callable[[LostStack, Program], Any]] = {
     "preview": lambda stack, program: stack.preview(program),
     "up": lambda stack, program: stack.up(program),
@@ -417,7 +474,7 @@ def cells(fact: Fact) -> list[Cell]:
         for world in WORLDS
         for kind in ("cluster", "volume")
         for verb in VERBS
-        if kind == "cluster" or world.build is not _over_budget
+        if kind == "cluster" or not world.name.startswith(_OF_CLUSTERS)
     ]
 
 
@@ -475,6 +532,8 @@ class Outcome:
         yield from self._harm_to_ours()
         yield from self._harm_by_orphans()
         yield from self._harm_to_the_state()
+        if self.truth.most is not None:
+            yield from self._harm_by_policies(self.truth.most)
         if self.truth.budget is not None:
             yield from self._harm_to_the_budget(self.truth.budget)
 
@@ -519,6 +578,16 @@ class Outcome:
                 known = self.recorded.get(saved.id, {}).get(name)
                 if known and not saved.outputs.get(name):
                     yield f"{name} was {known!r} in the state and is {saved.outputs.get(name)!r}"
+
+    def _harm_by_policies(self, most: float) -> Iterator[str]:
+        if self.has_more:
+            yield "two are live where one is declared"
+        for id_, (_, price, _) in self.after.items():
+            if float(price.strip("$")) > most:
+                yield f"{id_} is bid {price}, above {most}"
+        is_fact_hidden = self.cell.fact.name in _NO_SIGHTING and self.cell.verb == "up"
+        if is_fact_hidden and self.mutations:
+            yield f"without a sighting {[f'{one.method} {one.path}' for one in self.mutations]} was sent"
 
     def _harm_to_the_budget(self, budget: float) -> Iterator[str]:
         prices = (value[1] for value in self.after.values())

@@ -26,6 +26,7 @@ CLUSTER = {
     "paused": False,
     "wait_for": "running",
     "on_preemption": "keep",
+    "raise_up_to_per_hour": 60.0,
     "name_prefix": "trainer",
     "adopt_task_id": "bid_1",
 }
@@ -46,7 +47,8 @@ MATRIX = [
     ("cluster", "max_price_per_hour", 60.0, IN_PLACE),
     ("cluster", "paused", True, IN_PLACE),
     ("cluster", "wait_for", "placed", IN_PLACE),
-    ("cluster", "on_preemption", "recreate", STATE),
+    ("cluster", "on_preemption", "replace", STATE),
+    ("cluster", "raise_up_to_per_hour", 70.0, STATE),
     ("cluster", "instance_type", "8xh100", REPLACE),
     ("cluster", "num_instances", 5, REPLACE),
     ("cluster", "region", "us-east1-a", REPLACE),
@@ -72,7 +74,7 @@ OPTIONAL = [row for row in MATRIX if row[1] not in ("max_price_per_hour", "insta
 # What taking an input out of the program does, where that is not what its row says.
 TAKEN_OUT = {("cluster", "on_preemption"): NOTHING, ("cluster", "paused"): NOTHING, ("cluster", "wait_for"): NOTHING}
 TAKEN_OUT |= {("cluster", "command"): NOTHING, ("volume", "interface"): NOTHING, ("volume", "allow_replace"): NOTHING}
-TAKEN_OUT |= {("cluster", "restart"): NOTHING}
+TAKEN_OUT |= {("cluster", "restart"): NOTHING, ("cluster", "raise_up_to_per_hour"): NOTHING}
 TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
 
 

@@ -9,8 +9,9 @@ import pytest
 import flow_resources
 
 NAMES = [
-    "ClusterReference", "FlowResourcesError", "GpuCluster", "Instance", "Job", "Volume", "VolumeMount",
-    "VolumeMountDict", "VolumeReference", "export_cluster", "export_volume",
+    "ClusterReference", "FleetMember", "FlowResourcesError", "GpuCluster", "Instance", "Job", "MemberVolume",
+    "MemberVolumeDict", "ResilientCluster", "Volume", "VolumeMount", "VolumeMountDict", "VolumeReference",
+    "export_cluster", "export_volume",
 ]  # fmt: skip
 HEAVY = """
 import sys

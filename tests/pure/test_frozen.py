@@ -20,15 +20,20 @@ from flow_resources.cloud.launch import idempotency_key
 from flow_resources.cloud.settings import resolve
 from flow_resources.cluster import TYPE as TYPE_OF_CLUSTER
 from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
-from flow_resources.core import cluster_fields, exports, job_fields, naming, volume_fields
+from flow_resources.core import cluster_fields, exports, fleet_fields, job_fields, naming, volume_fields
+from flow_resources.core.fleet import MEMBER_STATUSES
 from flow_resources.core.job_status import JOB_STATUSES
 from flow_resources.core.status import STATUSES
 from flow_resources.job import TYPE as TYPE_OF_JOB
 from flow_resources.job import Job
 from flow_resources.program import token
 from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.providers.fleet_status import FleetStatusProvider
 from flow_resources.providers.job import JobProvider
 from flow_resources.providers.volume import VolumeProvider
+from flow_resources.resilient import STATUS_TYPE as TYPE_OF_FLEET_STATUS
+from flow_resources.resilient import TYPE as TYPE_OF_FLEET
+from flow_resources.resilient import FleetMember, FleetStatus, MemberVolumeDict, ResilientCluster
 from flow_resources.volume import TYPE as TYPE_OF_VOLUME
 from flow_resources.volume import Volume
 
@@ -41,6 +46,12 @@ RULE = (
 ROOT = Path(flow_resources.__file__).parent
 # Properties that a program passes along or Pulumi adds, and names of Python's own: none of ours in a state.
 NOT_OURS = {"__provider", "__init_subclass__", "__version__", "__main__"}
+PROVIDERS = {
+    "FleetStatus": FleetStatusProvider,
+    "GpuCluster": GpuClusterProvider,
+    "Job": JobProvider,
+    "Volume": VolumeProvider,
+}
 OWNER = "acme/training/dev"
 URN = "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
 
@@ -69,27 +80,39 @@ def what_is() -> dict[str, Any]:
     text = source()
     return {
         "public names": sorted(flow_resources.__all__),
-        "type tokens": {"GpuCluster": TYPE_OF_CLUSTER, "Job": TYPE_OF_JOB, "Volume": TYPE_OF_VOLUME},
-        "provider classes": {
-            one.__name__: class_path(provider)
-            for one, provider in ((GpuCluster, GpuClusterProvider), (Job, JobProvider), (Volume, VolumeProvider))
+        "type tokens": {
+            "FleetStatus": TYPE_OF_FLEET_STATUS,
+            "GpuCluster": TYPE_OF_CLUSTER,
+            "Job": TYPE_OF_JOB,
+            "ResilientCluster": TYPE_OF_FLEET,
+            "Volume": TYPE_OF_VOLUME,
         },
+        "provider classes": {name: class_path(provider) for name, provider in PROVIDERS.items()},
         "inputs": {
+            "FleetStatus": sorted(one.name for one in fleet_fields.FIELDS),
             "GpuCluster": sorted(one.name for one in cluster_fields.FIELDS),
             "GpuCluster.volumes": sorted(VolumeMountDict.__annotations__),
             "Job": sorted(one.name for one in job_fields.FIELDS),
+            "ResilientCluster": sorted(set(inspect.signature(ResilientCluster).parameters) - {"name", "opts"}),
+            "ResilientCluster.volume_per_member": sorted(
+                MemberVolumeDict.__required_keys__ | MemberVolumeDict.__optional_keys__
+            ),
             "Volume": sorted(one.name for one in volume_fields.FIELDS),
         },
         "outputs": {
+            "FleetStatus": outputs(FleetStatus),
+            "FleetStatus.members": outputs(FleetMember),
             "GpuCluster": outputs(GpuCluster),
             "GpuCluster.instances": outputs(Instance),
             "Job": outputs(Job),
+            "ResilientCluster": outputs(ResilientCluster),
             "Volume": outputs(Volume),
         },
         "hidden properties": sorted(set(re.findall(r'"(__[a-z]\w*)"', text)) - NOT_OURS),
         "exports": {f"{one.word}/{one.version}": sorted(one.shape(dict.fromkeys(one.keys))) for one in exports.KINDS},
         "words of status": sorted(STATUSES),
         "words of a job's status": sorted(JOB_STATUSES),
+        "words of a fleet member's status": sorted(MEMBER_STATUSES),
         "config keys": sorted({*re.findall(r'stack_config\("(flow:\w+)"\)', text)} | {"flow:owner"}),
         "environment variables": sorted(
             {*re.findall(r"\bFLOW_RESOURCES_[A-Z_]+\b", text), *filter(is_heard, FROZEN["environment variables"])}
@@ -171,13 +194,11 @@ def test_the_file_knows_every_key_of_every_state_that_was_written() -> None:
             if one["type"] == FROZEN["type tokens"].get(kind):
                 assert set(one["inputs"]) <= {*FROZEN["inputs"][kind], *hidden}
                 assert set(one["outputs"]) <= {*FROZEN["inputs"][kind], *FROZEN["outputs"][kind], *hidden}
-                assert one["outputs"]["__provider"] == token(
-                    {"GpuCluster": GpuClusterProvider, "Job": JobProvider, "Volume": VolumeProvider}[kind]
-                )
+                assert one["outputs"]["__provider"] == token(PROVIDERS[kind])
 
 
 def test_the_providers_pickle_as_a_name_and_hold_nothing() -> None:
     """No code, no value, and the same each time: nothing in a state depends on the machine that wrote it."""
-    for provider in (GpuClusterProvider, JobProvider, VolumeProvider):
+    for provider in PROVIDERS.values():
         assert len(token(provider)) <= 128
         assert not vars(provider())

@@ -31,7 +31,7 @@ DECLARED: dict[Callable[..., Any], Sequence[Field]] = {
 FIELDS = [(resource, field) for resource, fields in DECLARED.items() for field in fields]
 # The Python type of each type of the tables; a Literal is a string.
 TYPES = {
-    "string": r"Input\[(str|RunOn|Restart|WaitFor|Interface|Literal\[.*\])\]",
+    "string": r"Input\[(str|RunOn|Restart|WaitFor|Interface|OnPreemption|Literal\[.*\])\]",
     "integer": r"Input\[int\]",
     "number": r"Input\[float \| Decimal\]",
     "boolean": r"Input\[bool\]",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from flow_resources.core.stack_state import (
@@ -36,8 +38,28 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
         frozenset({URN}),
         frozenset({("http://x", "proj_1")}),
         {URN: ("bid_1", None)},
+        max_costs=None,
     )
     assert read.marks == {"aaaaaabbbbbbbb"}
+
+
+def test_a_state_says_what_its_bids_can_cost():
+    """Unless one of them has a cost that is not known."""
+    type_ = "urn:pulumi:dev::training::pulumi-python:dynamic/flow"
+    rows = [
+        {"urn": f"{type_}:GpuCluster::a", "outputs": {"max_cost_per_hour": 32.5}},
+        {"urn": f"{type_}:GpuCluster::paused", "outputs": {"max_cost_per_hour": 50, "paused": True}},
+        {"urn": f"{type_}:GpuCluster::replaced", "outputs": {"max_cost_per_hour": 9}, "delete": True},
+        {"urn": f"{type_}:GpuCluster::read", "outputs": {"max_cost_per_hour": 9}, "external": True},
+        {"urn": f"{type_}:Job::b", "outputs": {"max_cost_per_hour": 1}},
+        {"urn": f"{type_}:Job::ended", "outputs": {"__ended": "ended"}},
+        {"urn": f"{type_}:Volume::data", "outputs": {}},
+    ]
+    costs = read_state(state(*rows)).max_costs
+    assert {urn.rpartition("::")[2]: cost for urn, cost in costs.items()} == {"a": Decimal("32.5"), "paused": 0, "b": 1}
+    for unknown in (None, "32.5", {"ciphertext": "x"}, True):
+        more = {"urn": f"{type_}:GpuCluster::c", "outputs": {"max_cost_per_hour": unknown}}
+        assert read_state(state(*rows, more)).max_costs is None
 
 
 def test_a_create_that_died_is_kept_beside_the_one_that_runs():

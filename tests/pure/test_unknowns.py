@@ -31,7 +31,8 @@ CLUSTER = {
     "preemption_signal": "SIGUSR1",
     "paused": False,
     "wait_for": "placed",
-    "on_preemption": "keep",
+    "on_preemption": "raise_bid",
+    "raise_up_to_per_hour": 60.0,
     "name_prefix": "trainer",
     "adopt_task_id": "bid_1",
 }

@@ -23,6 +23,7 @@ from flow_resources.lifecycle.operation import Operation
 from flow_resources.program import Index, find_in, index_of, token
 from flow_resources.providers import base
 from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.providers.fleet_status import FleetStatusProvider
 from flow_resources.providers.job import JobProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
@@ -31,6 +32,7 @@ PROVIDERS: dict[str, type[ResourceProvider]] = {
     "GpuCluster": GpuClusterProvider,
     "Volume": VolumeProvider,
     "Job": JobProvider,
+    "FleetStatus": FleetStatusProvider,
 }
 
 

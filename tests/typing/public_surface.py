@@ -17,10 +17,13 @@ from typing_extensions import assert_type
 import flow_resources
 from flow_resources import (
     ClusterReference,
+    FleetMember,
     FlowResourcesError,
     GpuCluster,
     Instance,
     Job,
+    MemberVolume,
+    ResilientCluster,
     Volume,
     VolumeMount,
     VolumeMountDict,
@@ -62,7 +65,8 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         preemption_signal="SIGUSR1",
         paused=False,
         wait_for="allocated",
-        on_preemption="keep",
+        on_preemption="raise_bid",
+        raise_up_to_per_hour=Decimal("60.00"),
         name_prefix="trainer",
         adopt_task_id="bid_1",
         opts=options,
@@ -90,6 +94,29 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
     )
     Job("line", command="python train.py", instance_type="8xa100", max_price_per_hour=1, triggers=["v2", 3])
     Job("list", command=["python", "train.py"], instance_type="8xa100", max_price_per_hour=Decimal("1.50"))
+    ResilientCluster(
+        "fleet",
+        size=5,
+        min_running=3,
+        skip=[1, 3],
+        instance_type="8xa100",
+        max_price_per_hour=Decimal("16.00"),
+        volume_per_member=MemberVolume(100, PurePosixPath("/data")),
+        allow_data_loss=True,
+        region="us-central5-a",
+        volumes=[VolumeMount(data, "/mnt/shared")],
+        on_preemption="raise_bid",
+        raise_up_to_per_hour=20,
+        opts=options,
+    )
+    ResilientCluster("least", size=1, instance_type="8xa100", max_price_per_hour=1, skip=(0,))
+    ResilientCluster(
+        "mapping",
+        size=1,
+        instance_type="8xa100",
+        max_price_per_hour=1,
+        volume_per_member={"size_gb": 1, "mount_path": "/data", "interface": "block"},
+    )
     GpuCluster("whole-dollars", instance_type="8xa100", max_price_per_hour=50)
     GpuCluster(
         "nothing-said",
@@ -230,6 +257,8 @@ def outputs_of_a_cluster(cluster: GpuCluster) -> None:
     assert_type(cluster.max_cost_per_hour, pulumi.Output[float])
     assert_type(cluster.num_instances, pulumi.Output[int])
     assert_type(cluster.preemptions, pulumi.Output[int | None])
+    assert_type(cluster.last_preempted_at, pulumi.Output[str | None])
+    assert_type(cluster.preempted_for_minutes, pulumi.Output[int | None])
     assert_type(cluster.paused, pulumi.Output[bool])
     assert_type(cluster.public_ips, pulumi.Output[Sequence[str]])
     assert_type(cluster.private_ips, pulumi.Output[Sequence[str]])
@@ -285,6 +314,19 @@ def outputs_of_a_job(job: Job) -> None:
     assert_type(job.num_instances, pulumi.Output[int])
 
 
+def outputs_of_a_fleet(fleet: ResilientCluster) -> None:
+    """Those of the component, and of its members."""
+    assert_type(fleet.task_ids, pulumi.Output[Sequence[str]])
+    assert_type(fleet.public_ips, pulumi.Output[Sequence[str]])
+    assert_type(fleet.running, pulumi.Output[int])
+    assert_type(fleet.size, pulumi.Output[int])
+    assert_type(fleet.members, pulumi.Output[Sequence[FleetMember]])
+    assert_type(fleet.clusters, Sequence[GpuCluster])
+    assert_type(fleet.volumes, Sequence[Volume])
+    assert_type(fleet.members[0].public_ip, pulumi.Output[str | None])
+    assert_type(fleet.members.apply(lambda members: members[0].index), pulumi.Output[int])
+
+
 def what_is_not_owned(id_: pulumi.Output[str]) -> None:
     """`get` gives the class."""
     assert_type(GpuCluster.get("theirs", "bid_1"), GpuCluster)
@@ -331,6 +373,10 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     GpuCluster("a", instance_type=number, max_price_per_hour=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, num_instances=1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, wait_for="ready")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ResilientCluster("a", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ResilientCluster("a", size=number, instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ResilientCluster("a", size=1, instance_type="8xa100", max_price_per_hour=1.0, num_instances=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ResilientCluster("a", size=1, instance_type="8xa100", max_price_per_hour=1.0, volume_per_member={"size_gb": 1})  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]
     Job("a", command="true", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Job("a", "true", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
     Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, ports=[80])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -340,6 +386,7 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, restart="on-failure")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, preemption_signal=10)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, on_preemption="restart")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, raise_up_to_per_hour="2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, env={"DEBUG": 1})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, ports=["8080"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, ports=number)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

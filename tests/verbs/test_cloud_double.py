@@ -19,7 +19,7 @@ from support.stack import CheckError, FakeClock, Reports, Stack, VerbError, clus
 
 from flow_resources.cloud import Cloud, MadeVolume, Placed, Project, Settings
 from flow_resources.core.market import Market
-from flow_resources.core.models import Bid, Instance, InstanceType, Offer, StoredVolume
+from flow_resources.core.models import Bid, BidEvent, Instance, InstanceType, Offer, StoredVolume
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import ConfigError, RejectedError, UnavailableError
 from flow_resources.lifecycle.operation import Deployment
@@ -46,7 +46,7 @@ def client(mocker: MockerFixture) -> Any:
     double.market.return_value = MARKET
     double.live_bids.return_value = {}
     double.bids_named.return_value = []
-    double.history.return_value = ("Placed", "Allocated")
+    double.events.return_value = (BidEvent("Placed", None), BidEvent("Allocated", None))
     double.bid.return_value = double.find_bid.return_value = None
     double.cancel.return_value = double.delete_volume.return_value = True
     double.quotas.return_value = {}
@@ -102,10 +102,10 @@ def test_a_refusal_to_place_leaves_nothing_in_the_state(stack: Stack, client: An
     assert not stack.state
 
 
-@pytest.mark.parametrize("step", ["observe_while_waiting", "history", "set_price", "set_paused"])
+@pytest.mark.parametrize("step", ["observe_while_waiting", "events", "set_price", "set_paused"])
 def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack, client: Any, step: str) -> None:
     """Also where the error is internal."""
-    if step == "history":  # it is read where an instance was lost while the create waited
+    if step == "events":  # it is read where an instance was lost while the create waited
         seen = ClusterSnapshot(BID, (MACHINE,))
         lost = ClusterSnapshot(replace(BID, instances=("inst_0",)), (replace(MACHINE, id="inst_0", status="starting"),))
         client.observe_while_waiting.side_effect = itertools.cycle([lost, seen])
