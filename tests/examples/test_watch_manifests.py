@@ -7,6 +7,7 @@ pulumi/pulumi-kubernetes-operator v2.9.0, which accepted the manifest with every
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import shutil
@@ -21,6 +22,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+
+from flow_resources.cli import watch
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "09-watch"
 DOCKERFILE = EXAMPLE / "Dockerfile"
@@ -227,6 +230,17 @@ def test_the_tag_of_the_manifests_is_one() -> None:
     image = STACK["spec"]["workspaceTemplate"]["spec"]["image"]
     assert image == WATCH["image"]
     assert image.rpartition(":")[2] not in ("", "latest")
+
+
+def test_the_watcher_knows_what_it_is_told() -> None:
+    """Its own parser takes the arguments: one stack, one round, heals, lines of JSON."""
+    command, name, *arguments = COMMAND[COMMAND.index("--") + 1 :]
+    assert (command, name) == ("flow-resources", "watch")
+    parser = argparse.ArgumentParser()
+    watch.add_arguments(parser)
+    parsed = parser.parse_args(arguments)
+    assert (parsed.stacks, parsed.once, parsed.heal, parsed.json) == ([STACK["spec"]["stack"]], True, True, True)
+    assert parsed.apply_all is False
 
 
 # The command line of the container, with a stand-in for the command
