@@ -78,8 +78,10 @@ def run(arguments: argparse.Namespace) -> int:
     from flow_resources.cli.stacks import SelectedStack
     from flow_resources.cli.watch_round import Watch, Wishes
     from flow_resources.cli.watch_stack import PulumiStack
+    from flow_resources.cloud.footprint import share_one_heap
     from flow_resources.redaction import Redactor
 
+    share_one_heap()  # each look has threads of its own, and their heaps would stay
     redactor = Redactor()
     redactor.register([os.environ.get(name, "") for name in _SECRET_VARIABLES])
     selected = {

@@ -274,8 +274,20 @@ def is_pending(recorded: PolicyRecord, wanted: PolicyRecord, action: Action) -> 
 
 
 def is_withdrawn(recorded: PolicyRecord, wanted: PolicyRecord) -> bool:
-    """Whether the raise that the inputs say was not made: the update found that the bid runs again."""
-    return wanted.raised is not None and recorded.raised is None and wanted.handled == recorded.handled
+    """Whether the raise that the inputs say was not made: the update found that the bid runs again.
+
+    A raise only ever goes up; a lower one in the inputs is a lower limit.
+    """
+    if wanted.raised is None or wanted.handled != recorded.handled:
+        return False
+    return recorded.raised is None or recorded.raised < wanted.raised
+
+
+def withdrawn(recorded: PolicyRecord, wanted: PolicyRecord) -> PolicyRecord:
+    """Return what is recorded where a raise is not made: the preemption is handled, and what stood before stands."""
+    if recorded.base != wanted.base:  # the program's number is another one by now
+        return wanted.without_raise()
+    return replace(wanted, base=recorded.base, raised=recorded.raised)
 
 
 def is_policy_alone(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Answer:

@@ -32,6 +32,7 @@ from flow_resources.core.preemption import (
     is_withdrawn,
     read_record,
     sighted,
+    withdrawn,
     write_record,
 )
 from flow_resources.core.spec import ClusterSpec
@@ -197,7 +198,7 @@ def raise_bid(
     if seen.bid.status != WAITING or op.ignores(PRICE):
         why = "by ignore_changes" if op.ignores(PRICE) else f"it does not wait any more ({seen.message})"
         op.report.progress(f"the bid is not raised: {why}", keep=True)
-        return replace(seen, policy=wanted.without_raise())
+        return replace(seen, policy=withdrawn(recorded, wanted))
     op.cloud.set_price(seen.bid.id, wanted.raised)
     return replace(seen, policy=wanted, bid=replace(seen.bid, price=wanted.raised))
 
@@ -205,10 +206,11 @@ def raise_bid(
 def as_decided(
     op: Operation, seen: ClusterSnapshot, spec: ClusterSpec, record: Record, update: Update | None
 ) -> tuple[ClusterSpec, Update | None]:
-    """Return what is to be converged to, after `raise_bid`: where that raised nothing, the program's number."""
-    if update is None or not is_withdrawn(seen.policy, spec.policy) or spec.policy.base is None:
+    """Return what is to be converged to, after `raise_bid`: where that raised nothing, the bid as it stood before."""
+    price = seen.policy.raised or spec.policy.base
+    if update is None or not is_withdrawn(seen.policy, spec.policy) or price is None:
         return spec, update
-    spec = replace(spec, max_price_per_hour=spec.policy.base)
+    spec = replace(spec, max_price_per_hour=price)
     known = recorded_inputs(record.outputs or {}).get(PRICE)
     if op.ignores(PRICE) or known == float(spec.max_price_per_hour):
         update = replace(update, inputs=update.inputs - {PRICE})

@@ -29,6 +29,7 @@ from flow_resources.core.preemption import (
     read_record,
     sighted,
     standing,
+    withdrawn,
     write_record,
 )
 
@@ -272,7 +273,13 @@ def test_a_raise_is_pending_until_the_outputs_record_it_and_withdrawn_where_they
     assert not is_pending(wanted, wanted, Action.RAISE)
     assert not is_pending(UNHANDLED, wanted, Action.REPLACE)
     assert not is_withdrawn(UNHANDLED, wanted)
-    assert is_withdrawn(wanted.without_raise(), wanted)
+    assert is_withdrawn(withdrawn(UNHANDLED, wanted), wanted)
+    assert withdrawn(UNHANDLED, wanted) == wanted.without_raise()
+    again = PolicyRecord(NEXT, NEXT, Action.RAISE, D("16.00"), D("21.00"))
+    assert withdrawn(wanted, again) == replace(again, raised=D("18.50"))
+    assert is_withdrawn(withdrawn(wanted, again), again)
+    assert withdrawn(replace(wanted, base=D("15.00")), again) == again.without_raise()
+    assert not is_withdrawn(wanted, replace(wanted, raised=D("17.00")))  # a lower limit
     assert not is_withdrawn(wanted, wanted)
     assert not is_withdrawn(NOTHING, NOTHING)
     assert standing(wanted.without_raise(), "raise_bid", D(30), D(16)) == wanted.without_raise()
