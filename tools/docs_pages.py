@@ -33,6 +33,7 @@ PAGES = {
 }
 UNLISTED = ("README.md", "LICENSE", "tests/frozen.json")  # reached by links, not by the menu
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".json": "json"}
+SHOWN = ("Pulumi.yaml", "*.py", "Dockerfile", "[a-z]*.yaml", "requirements.txt")  # of an example, in this order
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 CODE = re.compile(r"^(```.*?^```)$", re.MULTILINE | re.DOTALL)
 
@@ -93,8 +94,8 @@ def text_of(source: str) -> str:
         return f"# {path.name}\n\n{fenced(path, source)}"
     if path.parent.parent != ROOT / "examples":
         return text
-    programs = [file for name in ("Pulumi.yaml", "*.py") for file in sorted(path.parent.rglob(name))]
-    listed = "\n".join(fenced(file, os.path.relpath(file, path.parent)) for file in programs)
+    found = {file: None for name in SHOWN for file in sorted(path.parent.rglob(name))}
+    listed = "\n".join(fenced(file, os.path.relpath(file, path.parent)) for file in found)
     return f"{text}\n## The files\n\n{listed}"
 
 

@@ -33,7 +33,7 @@ class SelectedStack:
     """A stack of a Pulumi project, as its backend knows it."""
 
     def __init__(self, workspace: automation.LocalWorkspace, name: str) -> None:
-        self._workspace, self.name = workspace, name
+        self.workspace, self.name = workspace, name
         """The name is organization/project/stack; self-managed backends all call the organization "organization"."""
 
     @classmethod
@@ -72,7 +72,13 @@ class SelectedStack:
     def config(self) -> dict[str, str]:
         """Return the stack's configuration, secrets in clear."""
         with _translating_errors(f"read the configuration of {self.name}"):
-            return {key: str(entry.value) for key, entry in self._workspace.get_all_config(self.name).items()}
+            return {key: str(entry.value) for key, entry in self.workspace.get_all_config(self.name).items()}
+
+    def secrets(self) -> list[str]:
+        """Return the secret values of the stack's configuration, in clear."""
+        with _translating_errors(f"read the configuration of {self.name}"):
+            entries = self.workspace.get_all_config(self.name).values()
+            return [str(entry.value) for entry in entries if entry.secret]
 
     def state(self) -> StackState:
         """Return what the stack's state records now."""
@@ -81,12 +87,12 @@ class SelectedStack:
     def export(self) -> Any:
         """Return the stack's state as `pulumi stack export` prints it, with its secrets sealed."""
         with _translating_errors(f"read the state of {self.name}"):
-            return stored_state(self._workspace, self.name)
+            return stored_state(self.workspace, self.name)
 
     def store(self, export: Any) -> None:
         """Replace the stack's state. Raises StackError where Pulumi does not take it."""
         with _translating_errors(f"write the state of {self.name}"):
-            store_state(self._workspace, self.name, export)
+            store_state(self.workspace, self.name, export)
 
     def other_states(self) -> dict[str, StackState]:
         """Return what the states of all other stacks of the backend record, by name.
@@ -94,7 +100,7 @@ class SelectedStack:
         Raises StackError where one cannot be read, and where the list of stacks is not whole: it must contain this one.
         """
         with _translating_errors("list all stacks of the backend"):
-            names = [stack.name for stack in self._workspace.list_stacks(include_all=True)]
+            names = [stack.name for stack in self.workspace.list_stacks(include_all=True)]
         if self.name not in names:
             raise StackError(
                 f"the list of all stacks of the backend does not contain {self.name}, so others can be missing too",
@@ -109,11 +115,11 @@ class SelectedStack:
         for a moment, and then fails, either way.
         """
         with _translating_errors(f"find out whether an update of {self.name} is under way"):
-            listed = [stack for stack in self._workspace.list_stacks() if stack.name == self.name]
+            listed = [stack for stack in self.workspace.list_stacks() if stack.name == self.name]
             if any(stack.update_in_progress is not None for stack in listed):
                 return any(stack.update_in_progress for stack in listed)
             try:
-                self._workspace.create_stack(self.name)
+                self.workspace.create_stack(self.name)
             except automation.StackAlreadyExistsError:
                 return False
             except automation.ConcurrentUpdateError:
@@ -122,7 +128,7 @@ class SelectedStack:
 
     def _read_state(self, name: str) -> StackState:
         with _translating_errors(f"read the state of {name}"):
-            return read_state(stored_state(self._workspace, name))
+            return read_state(stored_state(self.workspace, name))
 
 
 def guard_recorded_account(cloud: Cloud, state: StackState) -> None:

@@ -1,6 +1,6 @@
 """Where a command works: the folder of the project, and an operation with the settings of a stack in it.
 
-What `sweep` and `adopt` share. Pulumi and the SDK are imported when they are first needed, so that `--help` is quick.
+What the commands share. Pulumi and the SDK are imported when they are first needed, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ _PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml", "Pulumi.json")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options for it."""
     parser.add_argument("--stack", metavar="NAME", help="the stack (default: the selected one)")
+    add_folder_argument(parser)
+
+
+def add_folder_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the option for the folder alone."""
     parser.add_argument(
         "-C",
         "--cwd",

@@ -24,6 +24,7 @@ RUN_ELSEWHERE = {
     "coming-from-flow-run.md": "test_coming_from_flow_run.py",
     "tutorial.md": "test_tutorial.py",
     "how-to/survive-preemptions.md": "test_survive_preemptions_page.py",
+    "how-to/heal-with-pulumi-cloud.md": "test_healing_pages.py",
 }
 # What mypy cannot know: what a decorator adds to a class, and that a pipe was asked for.
 NOT_KNOWN_TO_MYPY = {
@@ -207,10 +208,10 @@ def test_every_command_for_a_shell_knows_its_switches(block: Block) -> None:
 @of("yaml")
 def test_every_block_of_yaml_is_yaml(block: Block) -> None:
     """And a project, where it is called Pulumi.yaml."""
-    read = yaml.safe_load(block.code)
-    assert read
+    read = list(yaml.safe_load_all(block.code))
+    assert all(read)
     if "Pulumi.yaml" in block.rest:
-        assert set(read) == {"name", "runtime"}
+        assert [set(document) for document in read] == [{"name", "runtime"}]
 
 
 def test_every_page_with_a_terminal_has_a_test_that_types_it() -> None:

@@ -7,6 +7,7 @@ that this machine does not have is skipped: `pip install -e '.[backends]'`, and 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docs.pages import ROOT, blocks
 from support.backends import S3, BackendServer, Postgres
 from support.engine import Project, Result, killed_after_acceptance
 
 from flow_resources.testing import FakeMithril
 
+SHARE_STATE = ROOT / "docs" / "how-to" / "share-state.md"
 ONE = """
     from flow_resources import GpuCluster
 
@@ -118,3 +121,35 @@ def test_what_a_dead_plugin_left_is_found_by_sweep_and_ended(project: Project, c
     ended = sweep(project, "--yes", "--min-age", "0")
     assert f"ended {left['fid']}" in ended.text
     assert [bid["fid"] for bid in cloud.live_bids] == [*recorded(other).values()]
+
+
+def test_a_stack_moves_there_from_a_folder(project: Project, cloud: FakeMithril, tmp_path: Path) -> None:
+    """As docs/how-to/share-state.md types it: nothing is rented or ended, and its secrets are encrypted there again."""
+    (moved,) = blocks(SHARE_STATE, "sh")[1:2]
+    assert "--show-secrets" in moved
+    with_secret = ONE.replace("price_per_hour=50.0", 'price_per_hour=50.0, env={"TOKEN": "canary-93aa"}')
+    folder = {"PULUMI_BACKEND_URL": (tmp_path / "states").as_uri()}
+    (tmp_path / "states").mkdir()
+    laptop = replace(project, env=project.env | folder, stack="prod")
+    project.write(with_secret)
+    laptop.run("stack", "init", "prod").ok()
+    laptop.run("config", "set", "flow:owner", "ada").ok()
+    laptop.up().ok()
+    (bid,) = cloud.live_bids
+    cloud.clear_requests()
+
+    there = replace(project, stack="prod")
+    for line in moved.splitlines():
+        words = line.partition("#")[0].split()
+        if words[0] == "pulumi":
+            (there if words[1:3] in (["stack", "init"], ["stack", "import"]) else laptop).run(*words[1:]).ok()
+    assert "canary-93aa" in (project.folder / "prod.json").read_text()
+    assert "canary-93aa" not in there.export()
+    assert [*recorded(there).values()] == [bid["fid"]]
+    assert "2 unchanged" in there.up().ok().text
+    there.refresh("--expect-no-changes").ok()
+    (forget,) = re.findall(r"`pulumi (stack rm [^`]+)`", SHARE_STATE.read_text())
+    laptop.run(*forget.split(), "--yes").ok()
+    assert not cloud.mutations
+    there.destroy().ok()
+    assert not cloud.live_bids

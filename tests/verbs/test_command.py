@@ -39,6 +39,7 @@ def test_help_names_every_command_on_a_plain_install(tmp_path):
     said = " ".join(done.stdout.split())
     assert "adopt print the program that takes over what runs" in said
     assert "sweep find what a crash left running" in said
+    assert "watch see preemptions, and heal what their policies heal" in said
     assert "change-api-url let a state follow the service to another address" in said
     assert "fake serve a fake Mithril" in said
 
@@ -49,6 +50,14 @@ def test_sweep_runs_on_a_plain_install(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: there is no Pulumi project in ")
     assert "Exit code: 0 when nothing was found" in plain(tmp_path, "sweep", "--help").stdout
+
+
+def test_watch_runs_on_a_plain_install(tmp_path):
+    """As far as it can without a project; what draws its table comes with the Flow SDK."""
+    done = plain(tmp_path, "watch", "--once")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: there is no Pulumi project in ")
+    assert "Exit code: 0 when everything" in plain(tmp_path, "watch", "--help").stdout
 
 
 def test_adopt_runs_on_a_plain_install(tmp_path, clean_environment):
@@ -79,8 +88,8 @@ def test_without_a_command_it_says_which_there_are(capsys):
         main([])
     assert exit_.value.code == 2
     assert capsys.readouterr().err == (
-        "error: say what to do: flow-resources adopt, flow-resources sweep, flow-resources change-api-url, "
-        "flow-resources fake, or --help\n"
+        "error: say what to do: flow-resources adopt, flow-resources sweep, flow-resources watch, "
+        "flow-resources change-api-url, flow-resources fake, or --help\n"
     )
 
 

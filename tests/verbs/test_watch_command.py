@@ -1,0 +1,211 @@
+"""What the watch shows, and whom it tells: tables of any width, logs, a terminal, JSON, the user's command."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import signal
+import threading
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from support.watched import AT, FakeWatched, a_cluster
+
+from flow_resources.cli import main, watch
+from flow_resources.cli.watch_hook import Hook
+from flow_resources.cli.watch_look import Look
+from flow_resources.cli.watch_show import JsonLines, LiveTable, LogLines, line_of, lines
+from flow_resources.redaction import Redactor
+
+NOW = datetime(2026, 11, 30, 12, 12, 30, tzinfo=timezone.utc)
+LONG = "a-cluster-whose-name-is-much-longer-than-anything-that-fits-beside-the-other-columns-of-a-terminal"
+ROWS = [
+    ("", a_cluster("trainer", outputs={"max_price_per_hour": 1250.5}, market=None)),
+    ("", a_cluster("lost", "preempted", outputs={"preemptions": 12, "last_preempted_at": AT})),
+    ("", a_cluster(LONG, "preempting", outputs={"preemptions": None})),
+    ("", a_cluster("unknown", problem="no answer")),
+    ("", a_cluster("gone", live=None)),
+]
+EVENT = {
+    "event": "preempted", "at": AT, "stack": "acme/training/dev", "cluster": "lost", "message": "it waits",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_table_fits_its_width_and_cuts_nothing_but_names(width):
+    """At 80 columns the long name is cut, at 200 it is whole; numbers never are."""
+    drawn = lines(ROWS, NOW, width)
+    assert len(drawn) == 1 + len(ROWS)
+    assert max(map(len, drawn)) <= width
+    assert [row.split()[1:] for row in drawn[1:3]] == [
+        ["running", "1/1", "$1,250.50/h", "?", "never"],
+        ["preempted", "0/1", "$50.00/h", "?", "12x,", "12", "min", "ago"],
+    ]
+    assert drawn[3].split()[1:] == ["preempting", "0/1", "$50.00/h", "?", "?"]
+    assert drawn[4].split()[1:] == ["not", "known", "?/1", "$50.00/h", "?", "never"]
+    assert drawn[5].split()[1:3] == ["gone", "0/1"]
+    assert (LONG in drawn[3]) == (width == 200)
+    assert ("…" in drawn[3]) == (width == 80)
+
+
+def test_a_narrow_terminal_still_gets_lines():
+    """They are cut by it, and nothing fails."""
+    assert len(lines(ROWS, NOW, 20)) >= 1 + len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7199, "119 min"), (7200, "2 h"), (172800, "2 d")],
+)
+def test_how_long_ago_is_told_in_one_unit(seconds, words):
+    at = datetime.fromtimestamp(NOW.timestamp() - seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (_, row) = lines([("", a_cluster(outputs={"preemptions": 1, "last_preempted_at": at}))], NOW)
+    assert row.endswith(f"1x, {words} ago")
+
+
+def test_a_log_has_the_table_once_and_each_event_as_a_line(capsys):
+    show = LogLines()
+    show.event(EVENT)
+    show.looked(ROWS, NOW)
+    show.looked(ROWS, NOW)
+    show.close()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"{AT} dev/lost preempted: it waits"
+    assert len(printed) == 2 + len(ROWS)
+    assert not any("\x1b" in line for line in printed)
+
+
+def test_json_has_an_object_a_line_and_names_each_stack(capsys):
+    show = JsonLines()
+    show.event(EVENT)
+    show.looked([("a/b/one", ROWS[0][1]), ("a/b/two", ROWS[1][1]), ("a/b/two", ROWS[3][1])], NOW)
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert documents[0] == EVENT
+    assert [(one["stack"], [row["cluster"] for row in one["clusters"]]) for one in documents[1:]] == [
+        ("a/b/one", ["trainer"]),
+        ("a/b/two", ["lost", "unknown"]),
+    ]
+    assert documents[2]["clusters"][1]["machines_running"] is None
+
+
+def test_a_terminal_keeps_the_table_below_the_events():
+    out = io.StringIO()
+    show = LiveTable(Console(file=out, force_terminal=True, width=80, color_system=None))
+    show.looked(ROWS[:2], NOW)
+    show.event(EVENT)
+    show.close()
+    printed = out.getvalue()
+    assert line_of(EVENT)[:79] in printed
+    assert printed.rindex("CLUSTER") > printed.index(AT), "the table is drawn again under the event"
+
+
+# -- the user's command ------------------------------------------------------------------------------------------------
+
+
+def test_the_command_gets_each_event_in_order_and_its_failure_stops_nothing(tmp_path):
+    complaints = list[str]()
+    hook = Hook(f"cat >>{tmp_path}/events; exit 7", complaints.append)
+    for number in range(3):
+        hook.send(json.dumps({"number": number}))
+    hook.close()
+    assert (tmp_path / "events").read_text() == '{"number": 0}\n{"number": 1}\n{"number": 2}\n'
+    assert complaints == ["--on-event: the command ended with exit code 7"] * 3
+
+
+def test_a_command_that_hangs_is_killed_with_its_children_and_the_next_runs(tmp_path):
+    """Sending does not wait for it."""
+    complaints = list[str]()
+    hangs = f"sleep 1000 & echo $! >{tmp_path}/pid; wait"
+    command = f"read line; case $line in *0*) {hangs};; *) echo $line >{tmp_path}/next;; esac"
+    hook = Hook(command, complaints.append, 0.5)
+    hook.send('{"number": 0}')
+    hook.send('{"number": 1}')
+    hook.close()
+    assert complaints == ["--on-event: the command did not end within 0.5 s, and was killed"]
+    assert (tmp_path / "next").read_text() == '{"number": 1}\n'
+    stat = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z", "its child runs on"
+
+
+def test_events_beyond_the_queue_are_told_and_do_not_block(monkeypatch):
+    from flow_resources.cli import watch_hook
+
+    monkeypatch.setattr(watch_hook, "_LONGEST_QUEUE", 1)
+    complaints = list[str]()
+    hook = Hook("sleep 1000", complaints.append, 0.3)
+    for number in range(9):
+        hook.send(str(number))
+    hook.close()
+    assert any("this one was left out" in complaint for complaint in complaints)
+
+
+def test_a_secret_is_shown_to_nobody(tmp_path, capsys):
+    """Neither in a line nor to the command."""
+    redactor = Redactor()
+    redactor.register("canary-secret-3f")
+    arguments = argparse.Namespace(on_event=f"cat >{tmp_path}/event")
+    with watch._telling(arguments, JsonLines(), redactor) as tell:
+        tell({**EVENT, "message": "refused canary-secret-3f", "more": "canary-secret-3f"})
+    shown = capsys.readouterr().out
+    assert "canary" not in shown + (tmp_path / "event").read_text()
+    assert json.loads(shown)["message"] == "refused …"
+
+
+# -- signals and the command line --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_stops_the_watch_and_the_second_acts_as_ever(number):
+    before = signal.getsignal(number)
+    heard = threading.Event()
+    signal.signal(number, lambda *_: heard.set())
+    try:
+        with watch._stopping() as stopped:
+            clock = watch._StoppableClock(stopped)
+            os.kill(os.getpid(), number)
+            clock.sleep(600)
+            assert stopped.is_set()
+            assert not heard.is_set()
+            os.kill(os.getpid(), number)
+            assert heard.wait(60)
+    finally:
+        signal.signal(number, before)
+
+
+def test_one_stack_alone_is_not_named_in_each_row_and_several_are(capsys):
+    class Looked:
+        def __init__(self, *names):
+            self.names = names
+
+        def looks(self):
+            return ((FakeWatched(name=name), Look((a_cluster(),))) for name in self.names)
+
+    for names, first in ((["a/b/one"], "c0"), (["a/b/one", "a/b/two"], "a/b/one/c0")):
+        watch._show(Looked(*names), LogLines(), watch._StoppableClock(threading.Event()))
+        assert capsys.readouterr().out.splitlines()[1].split()[0] == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--interval", "0.5"], "must be a number from 1 to 86400"),
+        (["--interval", "soon"], "must be a number from 1 to 86400"),
+        (["--max-heals-per-hour", "-1"], "must be a whole number from 1"),
+        (["--max-heals-per-hour", "½"], "must be a whole number from 1"),
+        (["--apply-all"], "--apply-all says what --heal may do"),
+        (["--cwd", "/does/not/exist"], "must be a folder"),
+        (["--jsn"], "unrecognized arguments"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments, words, capsys):
+    try:
+        code = main(["watch", *arguments])
+    except SystemExit as left:
+        code = left.code
+    error = capsys.readouterr().err
+    assert (code, error.count("\n")) == (2, 1)
+    assert words in error
