@@ -17,6 +17,7 @@ import pulumi
 from flow_resources.core.inputs import FILE, PROBLEM, REMEDY, Invalid
 from flow_resources.core.public_keys import is_private, normalise
 
+_NOT_READ = "is not read, because public_key_file"
 _LARGEST = 100_000
 """In characters; the longest RSA key that ssh-keygen makes has 2,800."""
 
@@ -54,9 +55,9 @@ def _from_text(value: Any) -> Any:
 def _from_file(path: Any) -> Any:
     is_text = isinstance(path, str)
     if is_text and (is_private(path) or "\n" in path or not isinstance(_from_text(path), dict)):
-        return _problem(Invalid("is not read, because public_key_file is a key and not the path of one", "pass a path"))
+        return _problem(Invalid(f"{_NOT_READ} is a key and not the path of one", "pass a path"))
     if not is_text and not isinstance(path, os.PathLike):
-        return _problem(Invalid("is not read, because public_key_file is not a path", "pass a text or a pathlib.Path"))
+        return _problem(Invalid(f"{_NOT_READ} is not a path", "pass a text or a pathlib.Path"))
     try:
         return normalise(_read(path))
     except Invalid as invalid:
@@ -68,14 +69,16 @@ def _read(path: Any) -> str:
         with Path(path).expanduser().open(encoding="utf-8-sig") as file:
             text = file.read(_LARGEST + 1)
     except FileNotFoundError:
-        raise Invalid("names a file that is not there", "a path is relative to the program's folder") from None
+        raise Invalid(
+            f"{_NOT_READ} names a file that is not there", "a path is relative to the program's folder"
+        ) from None
     except UnicodeDecodeError:
-        raise Invalid("names a file that is not a text", "that of a public key ends with .pub") from None
+        raise Invalid(f"{_NOT_READ} names a file that is not a text", "that of a public key ends with .pub") from None
     except (OSError, ValueError, RuntimeError) as error:  # of expanduser, where there is no such home
         why = getattr(error, "strerror", None) or "it is not a path"
-        raise Invalid(f"names a file that cannot be read ({why})") from None
+        raise Invalid(f"{_NOT_READ} names a file that cannot be read ({why})") from None
     if len(text) > _LARGEST:
-        raise Invalid("names a file that is too large for a key")
+        raise Invalid(f"{_NOT_READ} names a file that is too large for a key")
     return text
 
 

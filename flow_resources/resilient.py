@@ -28,6 +28,7 @@ MemberStatus = Literal["waiting", "starting", "running", "preempting", "paused",
 TYPE = "flow:index:ResilientCluster"
 """The type of the class and of every subclass: it is part of the URN."""
 STATUS_TYPE = "pulumi-python:dynamic/flow:FleetStatus"
+_READ_A_NUMBER = "pass a number: `config.require_int` reads one from the stack's configuration"
 
 
 @pulumi.output_type
@@ -331,7 +332,7 @@ def _problems(size: Any, min_running: Any, skip: Any, volume: Any, own_volume: M
     if not _is_whole(size, 1, MAX_MEMBERS):
         problems.append(
             f"size must be a whole number from 1 to {MAX_MEMBERS:,}, got {show(size)}: "
-            "remove the fleet to end it, or set paused=True"
+            + (_READ_A_NUMBER if isinstance(size, str) else "remove the fleet to end it, or set paused=True")
         )
     elif min_running is not None and not _is_whole(min_running, 0, size):
         problems.append(

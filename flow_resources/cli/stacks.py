@@ -23,6 +23,7 @@ from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.account import guard_account
 
 _UNTOUCHED = "nothing was touched"
+_BACKEND = "`pulumi whoami --verbose` shows the backend, which `pulumi login` or PULUMI_BACKEND_URL chooses"
 
 
 class StackError(FlowResourcesError):
@@ -37,8 +38,11 @@ class SelectedStack:
         """The name is organization/project/stack; self-managed backends all call the organization "organization"."""
 
     @classmethod
-    def open(cls, folder: Path, name: str | None = None) -> SelectedStack:
-        """Find the stack: the selected one, or the one of that name. Raises StackError where there is none."""
+    def open(cls, folder: Path, name: str | None = None, naming: str = "--stack NAME") -> SelectedStack:
+        """Find the stack: the selected one, or the one of that name. Raises StackError where there is none.
+
+        `naming`: how the command takes a name, for the message.
+        """
         project = project_folder(folder)
         if project is None:
             raise StackError(
@@ -47,14 +51,14 @@ class SelectedStack:
             )
         with _translating_errors("start `pulumi`"):
             workspace = automation.LocalWorkspace(work_dir=str(project), env_vars=WHOLE_NAMES)
-        with _translating_errors("list the stacks of the project"):
+        with _translating_errors("list the stacks of the project", f"{_UNTOUCHED}; {_BACKEND}"):
             stacks = workspace.list_stacks()
         if name is None:
             names = [stack.name for stack in stacks if stack.current]
         else:
             names = [stack.name for stack in stacks if stack.name == name or stack.name.endswith(f"/{name}")]
         if name is None and not names:
-            raise StackError(f"no stack is selected in {project}", "`pulumi stack select NAME`, or --stack NAME")
+            raise StackError(f"no stack is selected in {project}", f"`pulumi stack select NAME`, or {naming}")
         if len(names) != 1:
             existing = ", ".join(stack.name for stack in stacks) or "none"
             count = "no stack" if not names else "more than one stack"
@@ -141,15 +145,15 @@ def guard_recorded_account(cloud: Cloud, state: StackState) -> None:
 
 
 @contextmanager
-def _translating_errors(what: str) -> Iterator[None]:
+def _translating_errors(what: str, remedy: str = _UNTOUCHED) -> Iterator[None]:
     """Raise one StackError for whatever goes wrong with `pulumi`, with what the command tried to do."""
     try:
         yield
     except FileNotFoundError as error:
         raise StackError("there is no `pulumi` on PATH", "https://www.pulumi.com/docs/install/ has it") from error
     except automation.CommandError as error:
-        raise StackError(f"could not {what}: {describe(error)}", _UNTOUCHED) from error
+        raise StackError(f"could not {what}: {describe(error)}", remedy) from error
     except (automation.InvalidVersionError, CalledProcessError, OSError) as error:
-        raise StackError(f"could not {what}: {error}", _UNTOUCHED) from error
+        raise StackError(f"could not {what}: {error}", remedy) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise StackError(f"could not {what}: `pulumi` printed what cannot be read: {error}", _UNTOUCHED) from error
+        raise StackError(f"could not {what}: `pulumi` printed what cannot be read: {error}", remedy) from error

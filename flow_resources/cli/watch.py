@@ -38,6 +38,7 @@ EPILOG = (
     "at or healed; 2 when it could not begin (no project, no stack, no backend); 3 with --once, when a cluster still "
     "waits in the auction and no policy has acted for it. Events: docs/reference/watch.md."
 )
+_NAMING = "name it: flow-resources watch NAME"
 _SECRET_VARIABLES = (
     "MITHRIL_API_KEY",
     "PULUMI_ACCESS_TOKEN",
@@ -85,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     redactor = Redactor()
     redactor.register([os.environ.get(name, "") for name in _SECRET_VARIABLES])
     selected = {
-        stack.name: stack for stack in (SelectedStack.open(arguments.cwd, name) for name in arguments.stacks or [None])
+        stack.name: stack
+        for stack in (SelectedStack.open(arguments.cwd, name, _NAMING) for name in arguments.stacks or [None])
     }
     for stack in selected.values():
         redactor.register([*stack.secrets()])

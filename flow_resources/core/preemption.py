@@ -254,6 +254,8 @@ def _describe_time(seen: Sighting, now: datetime | None) -> str:
     minutes = minutes_since(seen.at, now)
     if minutes is None:
         return f"preempted at {seen.at}"
+    if minutes == 0:
+        return "preempted less than a minute ago"
     return f"preempted {minutes} minute{'' if minutes == 1 else 's'} ago"
 
 

@@ -64,7 +64,7 @@ def warn_of_preemption(op: Operation, seen: ClusterSnapshot, record: Record) -> 
             f"it is preempted, and the service does not say since when: on_preemption={policy!r} does nothing about it"
         )
     elif policy == "fail" and seen.policy.is_unhandled:
-        op.warn_once(f"preempted at {seen.policy.seen.at}: the next `pulumi up` stops here, by on_preemption='fail'")
+        op.warn_once(f"preempted at {seen.policy.seen.at}: on_preemption='fail' stops an `up` of it while it waits")
 
 
 # -- check -------------------------------------------------------------------------------------------------------------

@@ -335,8 +335,10 @@ def test_bad_inputs_are_one_line_each_and_exit_code_2(tmp_path: Path, cloud: Fak
     assert said(PATH=nowhere) == "there is no `pulumi` on PATH: https://www.pulumi.com/docs/install/ has it"
     silent = said(PULUMI_BACKEND_URL=f"file://{tmp_path}/gone")
     assert silent.startswith("could not list the stacks of the project: ")
+    assert "nothing was touched; `pulumi whoami --verbose` shows the backend" in silent
     project.run("stack", "unselect").ok()
     assert said().startswith("no stack is selected in ")
+    assert said().endswith(": `pulumi stack select NAME`, or name it: flow-resources watch NAME")
     assert watch(project, "dev").code == 0, "a name selects it"
     assert not cloud.requests
 

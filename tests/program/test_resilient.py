@@ -239,7 +239,7 @@ VALID: dict[str, Any] = {"size": 3, **LEAST}
         ({"size": 1001}, "size must be"),
         ({"size": 2.5}, "size must be a whole number from 1 to 1,000, got 2.5"),
         ({"size": True}, "size must be"),
-        ({"size": "3"}, "size must be a whole number from 1 to 1,000, got '3'"),
+        ({"size": "3"}, "size must be a whole number from 1 to 1,000, got '3': pass a number: `config.require_int`"),
         ({"size": None}, "size must be"),
         ({"min_running": 4}, "min_running must be a whole number from 0 to size, which is 3, got 4"),
         ({"min_running": -1}, "min_running must be"),

@@ -113,13 +113,16 @@ def test_what_is_no_key_does_not_leave_it_either(value: Any) -> None:
     assert failure_of(sent).startswith("public_key ")
 
 
+NOT_READ = "is not read, because public_key_file"
+
+
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (lambda path: None, "names a file that is not there, 'id.pub': a path is relative to the program's folder"),
-        (lambda path: path.mkdir(), "names a file that cannot be read (Is a directory), 'id.pub'"),
-        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "names a file that is not a text, 'id.pub'"),
-        (lambda path: path.write_text("x" * 100_001), "names a file that is too large for a key, 'id.pub'"),
+        (lambda path: None, f"{NOT_READ} names a file that is not there, 'id.pub': a path is relative to"),
+        (lambda path: path.mkdir(), f"{NOT_READ} names a file that cannot be read (Is a directory), 'id.pub'"),
+        (lambda path: path.write_bytes(b"\xff\xfe\x00"), f"{NOT_READ} names a file that is not a text, 'id.pub'"),
+        (lambda path: path.write_text("x" * 100_001), f"{NOT_READ} names a file that is too large for a key, 'id.pub'"),
         (lambda path: path.write_text(" \n"), "is empty, 'id.pub'"),
     ],
 )
@@ -136,8 +139,8 @@ def test_a_file_that_cannot_be_used_becomes_a_failure_of_check(folder: Path, mak
         ({"public_key": KEY, "public_key_file": "id.pub"}, "cannot be set beside public_key_file"),
         ({"public_key_file": KEY}, "is not read, because public_key_file is a key"),
         ({"public_key_file": 7}, "is not read, because public_key_file is not a path"),
-        ({"public_key_file": "a\0b"}, "names a file that cannot be read"),
-        ({"public_key_file": "~nobody-of-this-name/id.pub"}, "names a file that cannot be read"),
+        ({"public_key_file": "a\0b"}, f"{NOT_READ} names a file that cannot be read"),
+        ({"public_key_file": "~nobody-of-this-name/id.pub"}, f"{NOT_READ} names a file that cannot be read"),
     ],
 )
 def test_one_of_the_two_says_the_key(folder: Path, inputs: dict[str, Any], problem: str) -> None:

@@ -37,6 +37,7 @@ AT, LATER = "2026-11-30T17:00:00+00:00", "2026-11-30T17:40:00Z"
 NOW = datetime(2026, 11, 30, 17, 12, 30, tzinfo=timezone.utc)
 SEEN, NEXT = Sighting("bid_1", AT), Sighting("bid_1", LATER)
 UNHANDLED = PolicyRecord(SEEN)
+JUST_NOW = Sighting("bid_1", "2026-11-30T17:12:10Z")
 D = Decimal
 
 # -- the record --------------------------------------------------------------------------------------------------------
@@ -170,6 +171,10 @@ TABLE: dict[str, tuple[PolicyRecord, str, str | None, str, str | None, Action, s
     "fail": (
         UNHANDLED, "fail", None, "16", "20", Action.FAIL, "16",
         "is 'fail', and the bid waits in the auction: preempted 12 minutes ago",
+    ),
+    "just now": (
+        PolicyRecord(JUST_NOW), "replace", None, "16", None, Action.REPLACE, "16",
+        "the bid is replaced: preempted less than a minute ago, and on_preemption='replace'",
     ),
     "fail after a raise": (PolicyRecord(SEEN, SEEN, Action.RAISE), "fail", None, "16", "20", Action.NONE, "16", ""),
 }  # fmt: skip
