@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _show(watch: Watch, show: Show, clock: Clock) -> None:
     looks = [(stack.name, look) for stack, look in watch.looks() if look]
     rows = [(name if len(looks) > 1 or show.names_stacks else "", one) for name, look in looks for one in look.clusters]
-    show.looked(rows, clock.utc())
+    show.looked(rows, clock.utc(), [name for name, _ in looks])
 
 
 @contextlib.contextmanager

@@ -32,6 +32,8 @@ _STYLES = {
     "gone": "red",
     "not known": "red",
 }
+_EMPTY = "no clusters, jobs or fleets"
+_LOOKING = "not looked at yet"
 _LOG_WIDTH = 120
 _GAP = 2
 _SHORTEST_NAME = 8
@@ -47,8 +49,8 @@ class Show(Protocol):
         """Show an event."""
         ...
 
-    def looked(self, rows: Rows, now: datetime) -> None:
-        """Show what was seen in a round."""
+    def looked(self, rows: Rows, now: datetime, stacks: Sequence[str]) -> None:
+        """Show what was seen in a round; `stacks` are those that could be looked at, with or without clusters."""
         ...
 
     def close(self) -> None:
@@ -147,11 +149,11 @@ class JsonLines:
         sys.stdout.write(json.dumps(document) + "\n")
         sys.stdout.flush()
 
-    def looked(self, rows: Rows, now: datetime) -> None:
+    def looked(self, rows: Rows, now: datetime, stacks: Sequence[str]) -> None:
         """Print the rows of each stack."""
-        by_stack: dict[str, list[Cluster]] = {}
+        by_stack: dict[str, list[Cluster]] = {stack: [] for stack in stacks}
         for stack, cluster in rows:
-            by_stack.setdefault(stack, []).append(cluster)
+            by_stack[stack].append(cluster)
         for stack, clusters in by_stack.items():
             self.event({
                 "event": "looked", "at": stamp(now), "stack": stack, "clusters": [document_of(one) for one in clusters],
@@ -172,11 +174,11 @@ class LogLines:
         """Print it."""
         self._print([line_of(document)])
 
-    def looked(self, rows: Rows, now: datetime) -> None:
+    def looked(self, rows: Rows, now: datetime, stacks: Sequence[str]) -> None:
         """Print the table, the first time."""
-        if not self.has_shown:
+        if stacks and not self.has_shown:
             self.has_shown = True
-            self._print(lines(rows, now))
+            self._print(lines(rows, now) if rows else [_EMPTY])
 
     def close(self) -> None:
         """Nothing is open."""
@@ -193,17 +195,18 @@ class LiveTable:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
-        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="visible")
-        self._live.start()
+        self._live = Live(_LOOKING, console=self._console, auto_refresh=False, vertical_overflow="visible")
+        self._live.start(refresh=True)
 
     def event(self, document: dict[str, Any]) -> None:
         """Print it above the table."""
         self._console.print(Text(line_of(document)))
         self._live.refresh()
 
-    def looked(self, rows: Rows, now: datetime) -> None:
+    def looked(self, rows: Rows, now: datetime, stacks: Sequence[str]) -> None:
         """Draw the table anew."""
-        self._live.update(table(rows, now, self._console.width), refresh=True)
+        nothing = _EMPTY if stacks else _LOOKING
+        self._live.update(table(rows, now, self._console.width) if rows else nothing, refresh=True)
 
     def close(self) -> None:
         """Leave the table where it is."""

@@ -70,8 +70,8 @@ def test_how_long_ago_is_told_in_one_unit(seconds, words):
 def test_a_log_has_the_table_once_and_each_event_as_a_line(capsys):
     show = LogLines()
     show.event(EVENT)
-    show.looked(ROWS, NOW)
-    show.looked(ROWS, NOW)
+    show.looked(ROWS, NOW, ["a/b/one"])
+    show.looked(ROWS, NOW, ["a/b/one"])
     show.close()
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"{AT} dev/lost preempted: it waits"
@@ -82,7 +82,7 @@ def test_a_log_has_the_table_once_and_each_event_as_a_line(capsys):
 def test_json_has_an_object_a_line_and_names_each_stack(capsys):
     show = JsonLines()
     show.event(EVENT)
-    show.looked([("a/b/one", ROWS[0][1]), ("a/b/two", ROWS[1][1]), ("a/b/two", ROWS[3][1])], NOW)
+    show.looked([("a/b/one", ROWS[0][1]), ("a/b/two", ROWS[1][1]), ("a/b/two", ROWS[3][1])], NOW, ["a/b/one", "a/b/two"])
     documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert documents[0] == EVENT
     assert [(one["stack"], [row["cluster"] for row in one["clusters"]]) for one in documents[1:]] == [
@@ -92,10 +92,36 @@ def test_json_has_an_object_a_line_and_names_each_stack(capsys):
     assert documents[2]["clusters"][1]["machines_running"] is None
 
 
+def test_a_stack_without_clusters_is_told_and_one_that_was_not_looked_at_is_not(capsys):
+    """A program that reads the JSON counts the rounds; a log has its table when there is something to tell."""
+    json_lines, log = JsonLines(), LogLines()
+    json_lines.looked([], NOW, ["a/b/one"])
+    assert json.loads(capsys.readouterr().out) == {
+        "event": "looked", "at": "2026-11-30T12:12:30Z", "stack": "a/b/one", "clusters": [],
+    }  # fmt: skip
+    for show in (json_lines, log):
+        show.looked([], NOW, [])
+        assert not capsys.readouterr().out
+    log.looked(ROWS, NOW, ["a/b/one"])
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(ROWS)
+    LogLines().looked([], NOW, ["a/b/one"])
+    assert capsys.readouterr().out == "no clusters, jobs or fleets\n"
+
+
+def test_a_terminal_says_at_once_that_it_looks():
+    """The first look takes seconds."""
+    out = io.StringIO()
+    show = LiveTable(Console(file=out, force_terminal=True, width=80, color_system=None))
+    assert "not looked at yet" in out.getvalue()
+    show.looked([], NOW, ["a/b/one"])
+    show.close()
+    assert "no clusters, jobs or fleets" in out.getvalue()
+
+
 def test_a_terminal_keeps_the_table_below_the_events():
     out = io.StringIO()
     show = LiveTable(Console(file=out, force_terminal=True, width=80, color_system=None))
-    show.looked(ROWS[:2], NOW)
+    show.looked(ROWS[:2], NOW, ["a/b/one"])
     show.event(EVENT)
     show.close()
     printed = out.getvalue()
