@@ -19,7 +19,7 @@ from flow_resources.core.inputs import (
     show,
     string,
 )
-from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP, bid
+from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP, highest_bid
 
 WAIT_FOR = ("placed", "allocated", "running")  # weakest first
 POLICIES = ("keep", "raise_bid", "replace", "fail")
@@ -92,7 +92,7 @@ FIELDS: tuple[Field, ...] = (
         "preemption.",
     ),
     Field(
-        "raise_up_to_per_hour", "number", bid, Change.STATE,
+        "raise_up_to_per_hour", "number", highest_bid, Change.STATE,
         doc="Of `on_preemption='raise_bid'`: the highest bid, in USD per instance-hour, whole cents. The new bid is "
         "5 % above the market, and never above this. It stays until `max_price_per_hour` or the policy changes in the "
         "program; a lower limit lowers it.",
@@ -124,7 +124,7 @@ def check_policy(found: Checked) -> None:
     if policy == "raise_bid" and limit is None:
         found.fail("raise_up_to_per_hour", "is required with on_preemption='raise_bid'", remedy="it is the highest bid")
     elif policy in POLICIES and policy != "raise_bid" and limit is not None and not has_unknown(limit):
-        found.fail("raise_up_to_per_hour", "needs on_preemption='raise_bid'", limit, _LEAVE_OUT)
+        found.fail("raise_up_to_per_hour", "needs on_preemption='raise_bid'", limit, "set that, or leave it out")
     price, limit = found.known("max_price_per_hour"), found.known("raise_up_to_per_hour")
     if policy == "raise_bid" and price is not None and limit is not None and limit < price:
         found.fail(

@@ -59,10 +59,18 @@ def instance_type(value: Any) -> str:
 
 def bid(value: Any) -> float:
     """A bid: positive, finite, in whole cents."""
+    return _price(value, "it is the bid, in USD per instance-hour")
+
+
+def highest_bid(value: Any) -> float:
+    """The limit of a bid, of the same form."""
+    return _price(value, "it is the highest bid, in USD per instance-hour")
+
+
+def _price(value: Any, remedy: str) -> float:
     try:
         return float(money.price(value))
     except ValueError as error:
-        remedy = "it is the bid, in USD per instance-hour"
         if "cent" in str(error):
             remedy += f": write {round(float(value), 2) or 0.01}"
         raise Invalid(str(error), remedy) from None

@@ -111,7 +111,7 @@ def test_every_input_of_a_cluster_is_read_back_or_named_as_what_is_not() -> None
     (table,) = tables(section(PAGE, "What is read back, and what is not"))
     told = " ".join(row[0] for row in table[1:])
     words = {
-        "instance_type": "type", "num_instances": "machines", "max_price_per_hour": "price", "on_preemption": "",
+        "instance_type": "type", "num_instances": "machines", "max_price_per_hour": "price",
         "name_prefix": "", "adopt_task_id": "",
     }  # fmt: skip
     for one in FIELDS:

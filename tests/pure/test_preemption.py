@@ -347,7 +347,7 @@ def test_whether_a_policy_alone_makes_the_difference(olds: Any, news: Any, expec
         ),
         (
             {"raise_up_to_per_hour": 60},
-            {"raise_up_to_per_hour": "needs on_preemption='raise_bid', got 60: leave it out"},
+            {"raise_up_to_per_hour": "needs on_preemption='raise_bid', got 60: set that, or leave it out"},
         ),
         (
             {"on_preemption": "raise_bid", "raise_up_to_per_hour": 49.99},
@@ -355,7 +355,7 @@ def test_whether_a_policy_alone_makes_the_difference(olds: Any, news: Any, expec
         ),
         (
             {"on_preemption": "raise_bid", "raise_up_to_per_hour": -1},
-            {"raise_up_to_per_hour": "must be greater than 0"},
+            {"raise_up_to_per_hour": "must be greater than 0, got -1: it is the highest bid, in USD per instance-hour"},
         ),
         (
             {"on_preemption": "retry"},

@@ -82,7 +82,9 @@ def test_a_log_has_the_table_once_and_each_event_as_a_line(capsys):
 def test_json_has_an_object_a_line_and_names_each_stack(capsys):
     show = JsonLines()
     show.event(EVENT)
-    show.looked([("a/b/one", ROWS[0][1]), ("a/b/two", ROWS[1][1]), ("a/b/two", ROWS[3][1])], NOW, ["a/b/one", "a/b/two"])
+    show.looked(
+        [("a/b/one", ROWS[0][1]), ("a/b/two", ROWS[1][1]), ("a/b/two", ROWS[3][1])], NOW, ["a/b/one", "a/b/two"]
+    )
     documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert documents[0] == EVENT
     assert [(one["stack"], [row["cluster"] for row in one["clusters"]]) for one in documents[1:]] == [
