@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,6 +101,38 @@ def find_in(index: Index, owner: str, urn: str, aliases: Iterable[str] = ()) -> 
     entries = [entry for one in dict.fromkeys((urn, *aliases)) for entry in index.get(one, [])]
     own = [dataclasses.replace(entry, is_own=True) for entry in entries]
     return [*own, *index.get(str(Mark.of(owner, urn)), [])]
+
+
+def recorded_siblings(
+    type_token: str, name: str, opts: pulumi.ResourceOptions, sibling_type: str, sibling: re.Pattern[str]
+) -> pulumi.Output[dict[str, str] | None]:
+    """Return the ids of what this stack's state holds beside a resource, under the same parent.
+
+    That is what has a type and a name that matches, by the first group of the pattern. None: not known.
+    """
+    urn: Any = pulumi.create_urn(name, type_token, opts.parent)
+    return pulumi.Output.from_input(_siblings(urn, _aliases_of(type_token, name, opts), sibling_type, sibling))
+
+
+async def _siblings(
+    urn: Any, aliases: Sequence[Any], sibling_type: str, sibling: re.Pattern[str]
+) -> dict[str, str] | None:
+    index = await _index()
+    if index is None:
+        return None
+    urns = [str(await pulumi.Output.from_input(one).future()) for one in (urn, *aliases)]
+    return find_siblings(index, urns, sibling_type, sibling)
+
+
+def find_siblings(index: Index, urns: Iterable[str], sibling_type: str, sibling: re.Pattern[str]) -> dict[str, str]:
+    """Look up in the index what stands beside one of these URNs, by the first group of the pattern of its name."""
+    places = {f"{urn.rpartition('::')[0].rpartition('$')[0]}${sibling_type}" for urn in urns}
+    found = {}
+    for urn, entries in index.items():
+        place, _, name = urn.rpartition("::")
+        if place in places and (match := sibling.fullmatch(name)):
+            found[match[1]] = entries[0].id
+    return found
 
 
 def index_of(state: Mapping[str, Any]) -> Index:

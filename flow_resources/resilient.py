@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import PurePath
@@ -13,11 +14,12 @@ from flow_resources import program
 from flow_resources.arguments import carried_properties, is_list
 from flow_resources.cluster import GpuCluster, OnPreemption, Restart, RunOn
 from flow_resources.core.fleet import member_indices
-from flow_resources.core.fleet_fields import FIELDS, MAX_MEMBERS
+from flow_resources.core.fleet_fields import FIELDS, MAX_MEMBERS, RECORDED_VOLUMES, write_ids
 from flow_resources.core.hidden import DELETED_WITH_REFUSED
 from flow_resources.core.inputs import show
 from flow_resources.mounts import VolumeMount, VolumeMountDict
 from flow_resources.providers.fleet_status import FleetStatusProvider
+from flow_resources.volume import TYPE as TYPE_OF_VOLUME
 from flow_resources.volume import Interface, Volume
 
 MemberStatus = Literal["waiting", "starting", "running", "preempting", "paused", "failed", "unknown"]
@@ -279,6 +281,9 @@ class ResilientCluster(pulumi.ComponentResource):
                 "paused": paused,
                 "volume_ids": {str(index): volume.volume_id for index, volume in volume_by_index.items()} or None,
                 "allow_data_loss": allow_data_loss,
+                RECORDED_VOLUMES: program.recorded_siblings(
+                    STATUS_TYPE, f"{name}-status", waiting, TYPE_OF_VOLUME, volume_names(name)
+                ).apply(write_ids),
             },
             waiting,
         )
@@ -288,6 +293,11 @@ class ResilientCluster(pulumi.ComponentResource):
         self.register_outputs(
             {one: getattr(self, one) for one in ("task_ids", "public_ips", "running", "size", "members")}
         )
+
+
+def volume_names(fleet: str) -> re.Pattern[str]:
+    """Return what the volume of a member is called; the first group is its index."""
+    return re.compile(rf"{re.escape(fleet)}-(\d+)-data")
 
 
 def _with_mount(volumes: Any, mount: VolumeMount) -> Any:

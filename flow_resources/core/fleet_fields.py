@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flow_resources.core.answer import Answer
+from flow_resources.core.hidden import NOT_KNOWN
 from flow_resources.core.inputs import (
     Change,
     Checked,
@@ -20,6 +22,7 @@ from flow_resources.core.inputs import (
 )
 
 MAX_MEMBERS = 1000
+RECORDED_VOLUMES = "recorded_volumes"
 
 
 def ids_by_index(prefix: str, what: str) -> Any:
@@ -41,6 +44,22 @@ def ids_by_index(prefix: str, what: str) -> Any:
         return dict(value)
 
     return rule
+
+
+def write_ids(ids: Mapping[str, str] | None) -> str:
+    """Write ids by index as a text, which can be empty; None: not known."""
+    return NOT_KNOWN if ids is None else ",".join(f"{index}={id_}" for index, id_ in ids.items())
+
+
+def read_ids(text: Any) -> dict[str, str] | None:
+    """Read ids by index; None: not known."""
+    if not isinstance(text, str) or text == NOT_KNOWN:
+        return None
+    return {index: id_ for index, _, id_ in (entry.partition("=") for entry in text.split(",") if entry)}
+
+
+def _text(value: Any) -> Any:
+    return value if isinstance(value, str) else NOT_KNOWN
 
 
 # fmt: off
@@ -65,6 +84,11 @@ FIELDS: tuple[Field, ...] = (
         "allow_data_loss", "boolean", boolean, Change.STATE, default=False,
         doc="Whether members may go together with their volumes, which loses the data.",
     ),
+    Field(
+        RECORDED_VOLUMES, "string", _text, Change.CREATE_ONLY,
+        doc="The volumes of members that the stack's state holds, by index, as the program has read it. Check takes it "
+        "out again.",
+    ),
 )
 # fmt: on
 AWAITED = frozenset({"task_ids", "min_running", "paused"})
@@ -80,19 +104,29 @@ def left_out(name: str, found: Checked, olds: Mapping[str, Any]) -> dict[str, st
     return {index: str(recorded[index]) for index in gone}
 
 
-def guard_data(found: Checked, olds: Mapping[str, Any]) -> None:
+def guard_data(found: Checked, olds: Mapping[str, Any]) -> Answer:
     """Refuse that members go whose volumes would go with them, unless the program allows it.
 
-    The program declares neither any more, so no other check is called that could refuse it.
+    The program declares neither any more, so no other check is called that could refuse it. The volumes are those of
+    the recorded inputs, and those that the state holds though an `up` ended before it had recorded them here. Return
+    whether these are known.
     """
+    state = read_ids(found.inputs.pop(RECORDED_VOLUMES, None))
+    known = Answer.of(None if state is None else True)
     allowed = found.inputs.get("allow_data_loss")
     lost = left_out("volume_ids", found, olds)
+    lost |= left_out("volume_ids", found, {"volume_ids": state or {}})
     if not lost or allowed is True or isinstance(allowed, Unknown):
-        return
-    volumes = ", ".join(f"{id_} of member {index}" for index, id_ in lost.items())
+        return known
+    volumes = ", ".join(f"{id_} of member {index}" for index, id_ in sorted(lost.items(), key=_by_number))
     found.fail(
         "allow_data_loss",
         f"must be True where members go whose volumes go with them, which loses their data: {volumes}",
         allowed,
         "set it, or keep these members: a larger size, other indices in skip, volume_per_member as it was",
     )
+    return known
+
+
+def _by_number(item: tuple[str, str]) -> int:
+    return int(item[0])

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from flow_resources.core import fleet_fields
+from flow_resources.core.answer import Answer
 from flow_resources.core.fleet import Fleet, Member, read_members, unlucky_shrink
 from flow_resources.core.hidden import Identity, Record, recorded_inputs
 from flow_resources.core.inputs import Checked, has_unknown
@@ -38,7 +39,11 @@ class FleetStatus(Resource[FleetSpec, Fleet, Fleet]):
 
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:  # noqa: ARG002
         """Refuse to lose the volumes of members; warn where one that runs goes, and one that waits stays."""
-        fleet_fields.guard_data(found, olds)
+        if fleet_fields.guard_data(found, olds) is Answer.NOT_KNOWN and found.inputs.get("allow_data_loss") is not True:
+            op.warn_once(
+                "whether the state holds volumes of members that the program does not declare could not be found out, "
+                "beside those of the last `up`: look at what the preview deletes"
+            )
         going = fleet_fields.left_out("task_ids", found, olds)
         if not going:
             return
@@ -97,7 +102,7 @@ class FleetStatus(Resource[FleetSpec, Fleet, Fleet]):
     def converge(self, op: Operation, seen: Fleet, spec: FleetSpec, record: Record, update: Update | None) -> Fleet:  # noqa: ARG002
         """Wait until `min_running` members run, where that is asked for; then return what all of them do."""
         fleet = Fleet(seen.id, read_members(spec.task_ids))
-        if spec.paused or (update and not update.is_resumed and not update.inputs & fleet_fields.AWAITED):
+        if spec.paused or (update and not update.inputs & fleet_fields.AWAITED):
             return self._observe(op, fleet, op.clock.now())
         return self._wait(op, fleet, spec)
 

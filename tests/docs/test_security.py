@@ -181,7 +181,7 @@ def test_what_is_named_is_there() -> None:
 
 
 def test_the_states_that_are_kept_hold_what_is_passed_along_nowhere() -> None:
-    """URN and recorded ids are not part of a state; every provider is one of three short strings."""
+    """URN and recorded ids are not part of a state; every provider is one of a few short strings."""
     providers = set()
     for path in sorted((ROOT / "tests" / "states").glob("*/*/state.json")):
         for one in json.loads(path.read_text())["deployment"]["resources"]:
@@ -191,7 +191,7 @@ def test_the_states_that_are_kept_hold_what_is_passed_along_nowhere() -> None:
                 providers.add(kept["__provider"])
     assert providers
     assert providers <= {token(provider) for provider in PROVIDERS.values()}
-    assert len(PROVIDERS) == 3
+    assert len(PROVIDERS) == 4
     for one in providers:
         assert b"flow_resources.providers." in base64.b64decode(one)
 

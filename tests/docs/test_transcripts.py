@@ -33,6 +33,15 @@ def project_in(folder: Path, root: Path, cloud: FakeMithril) -> Project:
     return Project(copy_example(folder, root / folder.name), environment(root, cloud))
 
 
+def run_script(project: Project, arguments: list[str]) -> None:
+    """Run a script of an example, with what it needs of the fake in its environment."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(
+        command, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_transcript_is_what_the_terminal_prints(page: Path, tmp_path: Path, cloud: FakeMithril) -> None:
@@ -44,6 +53,9 @@ def test_a_transcript_is_what_the_terminal_prints(page: Path, tmp_path: Path, cl
             program, *arguments = step.command
             if program == "cd":
                 project.folder = (project.folder / arguments[0]).resolve()
+                continue
+            if program == "python":
+                run_script(project, arguments)
                 continue
             assert program == "pulumi", step.command
             printed = project.run(*arguments).ok().text

@@ -151,6 +151,12 @@ def test_no_member_takes_its_volume_along_unless_the_program_allows_it(tmp_path:
     """Refused by preview and `up`, before anything is deleted; then done; destroy deletes all of them."""
     project = Project.make(tmp_path, cloud, PROGRAM)
     project.edit("size=3", 'size=3, volume_per_member=MemberVolume(10, "/data")')
+    cloud.faults.add(method="POST", path="/v2/spot/bids$", status=400, body={"detail": "no"}, nth=3, times=None)
+    project.up().failed()  # before the status of the fleet is recorded
+    cloud.faults.clear()
+    project.edit("size=3", "size=1")
+    assert len(re.findall(r"vol_\d+ of member [12]", project.preview().failed().text.partition("Diagnostics")[2])) == 2
+    project.edit("size=1", "size=3")
     project.up().ok()
     resources = project.resources()
     volumes = [resources[f"trainer-{index}-data"]["id"] for index in range(3)]

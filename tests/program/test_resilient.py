@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +14,8 @@ from pulumi.runtime.mocks import MockMonitor
 from flow_resources import FleetMember, GpuCluster, MemberVolume, ResilientCluster, Volume, VolumeMount
 from flow_resources.cluster import TYPE as TYPE_OF_CLUSTER
 from flow_resources.core import cluster_fields, fleet_fields
-from flow_resources.resilient import STATUS_TYPE, TYPE, FleetStatus
+from flow_resources.program import find_siblings, index_of
+from flow_resources.resilient import STATUS_TYPE, TYPE, FleetStatus, volume_names
 from flow_resources.testing import FlowMocks
 from flow_resources.volume import TYPE as TYPE_OF_VOLUME
 
@@ -140,6 +142,19 @@ def test_each_member_gets_a_volume_of_its_own_beside_the_shared_ones(as_mapping:
     (status,) = declared(mocks, STATUS_TYPE).values()
     assert sorted(status["volume_ids"].values()) == sorted(one[1]["volume_id"] for one in mounts)
     assert sorted(status["volume_ids"]) == ["0", "1"]
+
+
+def test_allowing_the_loss_of_data_allows_replacements_of_the_members_volumes() -> None:
+    """Which lose it, too; and the guard of shrinks is told."""
+
+    def program() -> Any:
+        own = MemberVolume(10, "/data", interface="block")
+        return ResilientCluster("t", size=1, volume_per_member=own, allow_data_loss=True, **LEAST).running
+
+    mocks = run(program)
+    assert declared(mocks, TYPE_OF_VOLUME)["t-0-data"]["allow_replace"] is True
+    assert declared(mocks, TYPE_OF_VOLUME)["t-0-data"]["interface"] == "block"
+    assert declared(mocks, STATUS_TYPE)["t-status"]["allow_data_loss"] is True
 
 
 @pytest.mark.parametrize("shared", [None, [], "output"])
@@ -276,3 +291,40 @@ def test_the_mocked_status_has_the_outputs_of_the_real_one() -> None:
     (member,) = outputs["members"]
     properties = {name for name, one in vars(FleetMember).items() if isinstance(one, property)}
     assert member.keys() == properties
+
+
+OTHERS = "urn:pulumi:dev::training::acme:index:Team$flow:index:ResilientCluster"
+
+
+@pytest.mark.parametrize("name", ["t", "t.x"])
+def test_the_volumes_that_the_state_holds_of_a_fleet_are_found_by_their_place(name: str) -> None:
+    """Not those of another fleet, of another parent, of another kind or name; under an alias as well."""
+    mark = {"__mark": "0123456789ab01234567"}
+
+    def volume(place: str, name: str, id_: str) -> tuple[str, Any]:
+        return f"{place}${TYPE_OF_VOLUME}::{name}", {"outputs": {"volume_id": id_, **mark}}
+
+    state = dict(
+        [
+            volume(OTHERS, f"{name}-0-data", "vol_1"),
+            volume(OTHERS, f"{name}-11-data", "vol_2"),
+            volume(f"{OTHERS}x", f"{name}-2-data", "vol_3"),
+            volume(OTHERS, f"{name}x-3-data", "vol_4"),
+            volume(OTHERS, "tyx-3-data", "vol_4"),
+            volume(OTHERS, f"{name}-x-data", "vol_5"),
+            volume(OTHERS, f"{name}-3-data2", "vol_6"),
+            (f"{OTHERS}${TYPE_OF_CLUSTER}::{name}-5-data", {"outputs": {"task_id": "bid_1", **mark}}),
+        ]
+    )
+    urn = f"{OTHERS}${STATUS_TYPE}::{name}-status"
+    find = functools.partial(find_siblings, index_of(state), sibling_type=TYPE_OF_VOLUME, sibling=volume_names(name))
+    assert find([urn]) == {"0": "vol_1", "11": "vol_2"}
+    assert find([f"urn:pulumi:new::training::flow:index:ResilientCluster${STATUS_TYPE}::x", urn]) == find([urn])
+    assert find([]) == {}
+
+
+def test_what_the_state_holds_travels_as_a_text() -> None:
+    """Nothing and not known differ."""
+    for ids in ({"0": "vol_1", "11": "vol_2"}, {}, None):
+        assert fleet_fields.read_ids(fleet_fields.write_ids(ids)) == ids
+    assert fleet_fields.read_ids(None) is None

@@ -323,7 +323,7 @@ def outputs_of_a_fleet(fleet: ResilientCluster) -> None:
     assert_type(fleet.members, pulumi.Output[Sequence[FleetMember]])
     assert_type(fleet.clusters, Sequence[GpuCluster])
     assert_type(fleet.volumes, Sequence[Volume])
-    assert_type(fleet.members[0].public_ip, pulumi.Output[str | None])
+    assert_type(fleet.members.apply(lambda members: members[0].public_ip), pulumi.Output[str | None])
     assert_type(fleet.members.apply(lambda members: members[0].index), pulumi.Output[int])
 
 
@@ -376,7 +376,7 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     ResilientCluster("a", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     ResilientCluster("a", size=number, instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ResilientCluster("a", size=1, instance_type="8xa100", max_price_per_hour=1.0, num_instances=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    ResilientCluster("a", size=1, instance_type="8xa100", max_price_per_hour=1.0, volume_per_member={"size_gb": 1})  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]
+    ResilientCluster("a", size=1, instance_type="8xa100", max_price_per_hour=1.0, volume_per_member={"size_gb": 1})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Job("a", command="true", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Job("a", "true", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
     Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, ports=[80])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from pulumi.output import Unknown
 from support.stack import CheckError, Declared, FakeClock, Reports, Stack, VerbError, cluster, settings_of
 
-from flow_resources.core.hidden import UNREADY
+from flow_resources.core.fleet_fields import RECORDED_VOLUMES
+from flow_resources.core.hidden import NOT_KNOWN, UNREADY
 from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
@@ -46,7 +48,7 @@ def members(size: int, **inputs: Any) -> dict[str, Declared]:
 def status(stack: Stack, size: int = 3, *, timeout: float = 0.0, **inputs: Any) -> dict[str, Declared]:
     """Declare the members and the status of them that a ResilientCluster declares."""
     task_ids = {str(index): stack.state[f"t-{index}"].id for index in range(size)}
-    inputs = {"task_ids": task_ids, "min_running": size, **inputs}
+    inputs = {"task_ids": task_ids, "min_running": size, RECORDED_VOLUMES: "", **inputs}
     return {**members(size), "t-status": Declared("FleetStatus", inputs, timeout=timeout)}
 
 
@@ -253,6 +255,34 @@ def test_destroy_ends_nothing_by_it(fleet: Stack, slow: FakeMithril) -> None:
     assert len(slow.live_bids) == 3
 
 
+FAULTS: dict[str, dict[str, Any]] = {
+    "reset": {"kind": "reset", "when": "before"},
+    "500": {"status": 500},
+    "404": {"status": 404},
+    "403": {"status": 403},
+    "cut": {"kind": "truncate"},
+    "malformed": {"kind": "malformed"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_at_any_request_leaves_it_to_the_next_up(fleet: Stack, slow: FakeMithril, fault: str) -> None:
+    """It is recorded, or not there at all; nothing is changed in the service, and one more `up` brings it about."""
+    for nth in range(1, 6):
+        program = status(fleet)
+        fleet.state.pop("t-status", None)
+        slow.clear_requests()
+        slow.faults.add(path="/v2/", nth=nth, times=1, **FAULTS[fault])
+        fleet.operation()
+        with contextlib.suppress(VerbError, CheckError):
+            fleet._converge("t-status", program["t-status"], forced=False)
+        slow.faults.clear()
+        fleet.up(program)
+        assert statuses(fleet) == ["running"] * 3
+        assert fleet.preview(program)["t-status"] == "same"
+        assert not slow.mutations
+
+
 # -- shrinks -----------------------------------------------------------------------------------------------------------
 
 
@@ -271,6 +301,32 @@ def test_a_shrink_that_would_lose_data_is_refused_and_touches_nothing(fleet: Sta
     assert not slow.mutations
     fleet.up(status(fleet, 2, volume_ids=smaller, allow_data_loss=True))
     assert len(slow.live_bids) == 2
+
+
+def test_a_volume_that_only_the_state_knows_is_guarded_too(fleet: Stack, slow: FakeMithril) -> None:
+    """The `up` that made it ended before the status was recorded; what the state holds is never recorded here."""
+    held = "0=vol_1,1=vol_2,2=vol_3"
+    smaller = {"0": "vol_1", "1": "vol_2"}
+    for _ in range(2):  # without a record of the status, and with an older one
+        with pytest.raises(CheckError, match="which loses their data: vol_3 of member 2"):
+            fleet.preview(status(fleet, 2, volume_ids=smaller, recorded_volumes=held))
+        fleet.up(status(fleet, 2, volume_ids=smaller, allow_data_loss=True, recorded_volumes=held))
+        assert RECORDED_VOLUMES not in fleet.state["t-status"].inputs
+        fleet.up(members(3))
+    fleet.up(status(fleet, volume_ids=VOLUMES, recorded_volumes=held))
+    assert fleet.preview(status(fleet, volume_ids=VOLUMES, recorded_volumes=held))["t-status"] == "same"
+
+
+def test_where_the_state_could_not_be_read_a_warning_says_so(fleet: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was recorded here is guarded all the same."""
+    for not_known in (NOT_KNOWN, None):
+        fleet.preview(status(fleet, volume_ids=VOLUMES, recorded_volumes=not_known))
+        assert "could not be found out" in capsys.readouterr().err
+    fleet.preview(status(fleet, volume_ids=VOLUMES))
+    assert "could not be found out" not in capsys.readouterr().err
+    fleet.up(status(fleet, volume_ids=VOLUMES))
+    with pytest.raises(CheckError, match="vol_3 of member 2"):
+        fleet.preview(status(fleet, 2, volume_ids={"0": "vol_1", "1": "vol_2"}, recorded_volumes=NOT_KNOWN))
 
 
 def test_the_preview_warns_where_a_running_member_goes_and_a_waiting_one_stays(
