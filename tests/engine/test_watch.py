@@ -337,7 +337,8 @@ def test_bad_inputs_are_one_line_each_and_exit_code_2(tmp_path: Path, cloud: Fak
     assert silent.startswith("could not list the stacks of the project: ")
     project.run("stack", "unselect").ok()
     assert said().startswith("no stack is selected in ")
-    assert watch(project, "dev").code == 0, "a name selects it"
+    assert watch(project, "dev").code == 0
+    assert said().startswith("no stack is selected in "), "a watch selects nothing for a person's next command"
     assert not cloud.requests
 
 
