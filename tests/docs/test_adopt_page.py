@@ -112,7 +112,7 @@ def test_every_input_of_a_cluster_is_read_back_or_named_as_what_is_not() -> None
     told = " ".join(row[0] for row in table[1:])
     words = {
         "instance_type": "type", "num_instances": "machines", "max_price_per_hour": "price", "on_preemption": "",
-        "name_prefix": "", "adopt_task_id": "",
+        "raise_up_to_per_hour": "", "name_prefix": "", "adopt_task_id": "",
     }  # fmt: skip
     for one in FIELDS:
         assert words.get(one.name, one.name) in told, one.name
