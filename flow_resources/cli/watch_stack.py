@@ -65,12 +65,19 @@ class WatchedStack(Protocol):
         ...
 
 
+class _Workspace(automation.LocalWorkspace):
+    """A project's folder. The Automation API would select each stack in it, for a person's next command too."""
+
+    def select_stack(self, stack_name: str) -> None:
+        """Select nothing: every command of a Stack names it."""
+
+
 class PulumiStack:
     """A stack of the `pulumi` on PATH."""
 
     def __init__(self, folder: str, name: str) -> None:
         self.name = name
-        workspace = automation.LocalWorkspace(folder, pulumi_command=OutlivingPulumi(), env_vars=WHOLE_NAMES)
+        workspace = _Workspace(folder, pulumi_command=OutlivingPulumi(), env_vars=WHOLE_NAMES)
         self._stack = automation.Stack.select(name, workspace)
 
     def look(self) -> Look:

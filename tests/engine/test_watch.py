@@ -339,7 +339,8 @@ def test_bad_inputs_are_one_line_each_and_exit_code_2(tmp_path: Path, cloud: Fak
     project.run("stack", "unselect").ok()
     assert said().startswith("no stack is selected in ")
     assert said().endswith(": `pulumi stack select NAME`, or name it: flow-resources watch NAME")
-    assert watch(project, "dev").code == 0, "a name selects it"
+    assert watch(project, "dev").code == 0
+    assert said().startswith("no stack is selected in "), "a watch selects nothing for a person's next command"
     assert not cloud.requests
 
 
