@@ -20,7 +20,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.core.hidden import MARK, PREEMPTION
 from flow_resources.core.inputs import changed, has_unknown
-from flow_resources.core.models import age_of, moment_of
+from flow_resources.core.models import age_of, is_older, moment_of
 
 PRICE, LIMIT, POLICY = "max_price_per_hour", "raise_up_to_per_hour", "on_preemption"
 _ABOVE_MARKET = Decimal("1.05")
@@ -50,6 +50,12 @@ class Sighting:
     def of(cls, bid_id: str, at: str | None) -> Sighting | None:
         """Return the sighting; None where the time is not told, or is no time."""
         return cls(bid_id, at) if at and moment_of(at) and not at.split()[1:] else None
+
+    def is_covered_by(self, handled: Sighting | None) -> bool:
+        """Whether it is a preemption of the same bid as the handled one, or an earlier one, however its time is written."""
+        if handled is None or handled.bid_id != self.bid_id:
+            return False
+        return self == handled or is_older(handled.at, self.at) is not Answer.YES
 
     def __str__(self) -> str:
         return f"{self.bid_id}@{self.at}"
@@ -105,8 +111,11 @@ class PolicyRecord:
 
     @property
     def is_unhandled(self) -> bool:
-        """Whether a preemption was seen for which nothing was done."""
-        return self.seen is not None and self.seen != self.handled
+        """Whether a preemption was seen for which nothing was done.
+
+        An earlier one of the same bid than the handled one counts as handled: a history that lags tells of it again.
+        """
+        return self.seen is not None and not self.seen.is_covered_by(self.handled)
 
     def without_raise(self) -> PolicyRecord:
         """Return it with the program's number in force again; what was handled stays handled."""

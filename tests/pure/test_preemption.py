@@ -152,6 +152,16 @@ TABLE: dict[str, tuple[PolicyRecord, str, str | None, str, str | None, Action, s
     ),
     "no limit": (UNHANDLED, "raise_bid", None, "16", "20", Action.NONE, "16", ""),
     "handled": (PolicyRecord(SEEN, SEEN, Action.RAISE), "raise_bid", "30", "16", "20", Action.NONE, "16", ""),
+    "an older one than was handled": (
+        PolicyRecord(SEEN, NEXT, Action.RAISE), "raise_bid", "30", "16", "20", Action.NONE, "16", "",
+    ),
+    "the handled one, its time written otherwise": (
+        PolicyRecord(SEEN, Sighting("bid_1", "2026-11-30T17:00:00.000Z")), "replace", None, "16", "20", Action.NONE, "16", "",
+    ),
+    "an older one, of another bid": (
+        PolicyRecord(SEEN, Sighting("bid_0", LATER)), "raise_bid", "30", "16", "20", Action.RAISE, "21",
+        "the bid goes from $16.00 to $21.00: preempted 12 minutes ago, market $20.00",
+    ),
     "raised, and it runs": (RAISED, "raise_bid", "30", "16", "99", Action.NONE, "18.50", ""),
     "raised, and preempted again": (
         replace(RAISED, seen=NEXT), "raise_bid", "30", "16", "20", Action.RAISE, "21",
