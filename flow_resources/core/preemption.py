@@ -52,7 +52,7 @@ class Sighting:
         return cls(bid_id, at) if at and moment_of(at) and not at.split()[1:] else None
 
     def is_covered_by(self, handled: Sighting | None) -> bool:
-        """Whether it is a preemption of the same bid as the handled one, or an earlier one, however its time is written."""
+        """Whether it is the handled one, or an earlier one of the same bid, however their times are written."""
         if handled is None or handled.bid_id != self.bid_id:
             return False
         return self == handled or is_older(handled.at, self.at) is not Answer.YES

@@ -113,9 +113,10 @@ def apply_policy(
 
 
 def _is_alone(found: Checked, olds: Mapping[str, Any], record: PolicyRecord, number: float) -> bool:
-    """Whether nothing but the policy changes anything: neither another input nor the program's number."""
+    """Whether nothing but the policy changes anything: neither another input nor a bid that somebody else has set."""
     others = (one.name for one in changed(FIELDS, olds, found.inputs) if one.name != PRICE)
-    return not any(others) and (number == olds.get(PRICE) or money.price(number) == record.base)
+    standing = record.raised if record.raised and record.base == money.price(number) else number
+    return not any(others) and olds.get(PRICE) == float(standing)
 
 
 def _market_price(found: Checked, market: Market | None) -> Decimal | None:

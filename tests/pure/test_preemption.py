@@ -156,7 +156,8 @@ TABLE: dict[str, tuple[PolicyRecord, str, str | None, str, str | None, Action, s
         PolicyRecord(SEEN, NEXT, Action.RAISE), "raise_bid", "30", "16", "20", Action.NONE, "16", "",
     ),
     "the handled one, its time written otherwise": (
-        PolicyRecord(SEEN, Sighting("bid_1", "2026-11-30T17:00:00.000Z")), "replace", None, "16", "20", Action.NONE, "16", "",
+        PolicyRecord(SEEN, Sighting("bid_1", "2026-11-30T17:00:00.000Z")), "replace", None, "16", "20",
+        Action.NONE, "16", "",
     ),
     "an older one, of another bid": (
         PolicyRecord(SEEN, Sighting("bid_0", LATER)), "raise_bid", "30", "16", "20", Action.RAISE, "21",

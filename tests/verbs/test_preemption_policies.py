@@ -10,8 +10,9 @@ import pytest
 from support.crashes import live
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster, volume
 
+from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION
-from flow_resources.core.preemption import PolicyRecord, Sighting, read_record
+from flow_resources.core.preemption import PolicyRecord, Sighting, is_policy_alone, read_record
 from flow_resources.testing import FakeMithril
 
 REGION = "us-central5-a"
@@ -214,6 +215,20 @@ def test_somebody_elses_price_is_drift_from_the_raised_bid(stack: Stack, cloud: 
     assert stack.preview(program) == {"it": "update"}
     stack.up(program)
     assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
+
+
+def test_a_raise_beside_somebody_elses_price_is_not_the_policy_alone(stack: Stack, cloud: FakeMithril) -> None:
+    """The bid that a person set by hand would go down with it: a watcher leaves it to a person."""
+    policy: dict[str, Any] = {"on_preemption": "raise_bid", "raise_up_to_per_hour": 40.0}
+    program = preempted(stack, cloud, **policy)
+    stack.up(program)
+    spike(cloud, 25.0)
+    for price, expected in (("$24.00", False), ("$19.11", True)):
+        cloud.update_bid(stack.state["it"].id, limit_price=price)
+        stack.refresh()
+        stack.operation()
+        checked = stack.check("it", program["it"], stack.state["it"])
+        assert (is_policy_alone(stack.state["it"].inputs, checked) is Answer.YES) is expected
 
 
 def test_without_a_market_price_nothing_is_raised(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
