@@ -168,6 +168,22 @@ def sighted(recorded: Mapping[str, Any], bid_id: str, waits: Answer, at: str | N
     return replace(record, handled=record.seen) if is_lost else record
 
 
+def with_unrecorded_raise(
+    record: PolicyRecord, policy: str, limit: Decimal | None, recorded_price: Decimal | None, live_price: Decimal | None
+) -> PolicyRecord:
+    """Return the record, before a refresh, of a bid that does not wait any more, with a raise that it does not have.
+
+    An `up` that was cut off can have raised it. So a price above the recorded one, within the limit, stands for what
+    the policy did: to take it back would lose the machines. Somebody who set it by hand did what the policy does.
+    """
+    if record.seen is None or not record.is_unhandled or policy != "raise_bid":
+        return record
+    if limit is None or recorded_price is None or live_price is None or not recorded_price < live_price <= limit:
+        return record
+    base = record.base if record.raised else recorded_price
+    return replace(record, handled=record.seen, action=Action.RAISE, base=base, raised=live_price)
+
+
 # -- check -------------------------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ from flow_resources.core.preemption import (
     read_record,
     sighted,
     standing,
+    with_unrecorded_raise,
     withdrawn,
     write_record,
 )
@@ -116,6 +117,32 @@ def test_with_a_record_that_cannot_be_read_this_preemption_counts_as_handled() -
     assert record == PolicyRecord(SEEN, SEEN)
     assert sighted(write_record(record), "bid_1", Answer.YES, LATER).is_unhandled
     assert sighted({PREEMPTION: "?"}, "bid_1", Answer.NO, AT) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("record", "policy", "limit", "recorded", "live", "expected"),
+    [
+        (UNHANDLED, "raise_bid", "20", "16", "18.50", PolicyRecord(SEEN, SEEN, Action.RAISE, D("16"), D("18.50"))),
+        (UNHANDLED, "raise_bid", "18.50", "16", "18.50", PolicyRecord(SEEN, SEEN, Action.RAISE, D("16"), D("18.50"))),
+        (replace(DONE, seen=NEXT), "raise_bid", "30", "18.50", "21",
+         PolicyRecord(NEXT, NEXT, Action.RAISE, D("16.00"), D("21"))),
+        (UNHANDLED, "raise_bid", "18", "16", "18.50", UNHANDLED),
+        (UNHANDLED, "raise_bid", "20", "16", "16", UNHANDLED),
+        (UNHANDLED, "raise_bid", "20", "16", "15", UNHANDLED),
+        (UNHANDLED, "keep", "20", "16", "18.50", UNHANDLED),
+        (UNHANDLED, "raise_bid", None, "16", "18.50", UNHANDLED),
+        (UNHANDLED, "raise_bid", "20", None, "18.50", UNHANDLED),
+        (UNHANDLED, "raise_bid", "20", "16", None, UNHANDLED),
+        (DONE, "raise_bid", "30", "18.50", "21", DONE),
+        (NOTHING, "raise_bid", "30", "16", "21", NOTHING),
+    ],
+)  # fmt: skip
+def test_a_raise_that_was_not_recorded_is_found_by_the_price(
+    record: PolicyRecord, policy: str, limit: Any, recorded: Any, live: Any, expected: PolicyRecord
+) -> None:
+    """Within the limit, after a preemption for which nothing is recorded as done."""
+    limit, recorded, live = (None if one is None else D(one) for one in (limit, recorded, live))
+    assert with_unrecorded_raise(record, policy, limit, recorded, live) == expected
 
 
 # -- check -------------------------------------------------------------------------------------------------------------

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from support.crashes import live
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster, volume
 
+from flow_resources.cloud import Cloud
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION
 from flow_resources.core.preemption import PolicyRecord, Sighting, is_policy_alone, read_record
+from flow_resources.errors import UnavailableError
 from flow_resources.testing import FakeMithril
 
 REGION = "us-central5-a"
@@ -316,21 +321,60 @@ def drift(stack: Stack, inputs_before: dict[str, Any]) -> bool:
     return bool(result.changes)
 
 
-def test_a_raise_whose_answer_is_lost_is_recorded_by_the_next_up(stack: Stack, cloud: FakeMithril) -> None:
-    """It stands, whatever became of the bid."""
+def test_a_lost_answer_to_a_raise_is_looked_up(stack: Stack, cloud: FakeMithril) -> None:
+    """A bid that won with it is not taken back by an `up` that refreshes first."""
     program = preempted(stack, cloud, **RAISE)
     cloud.faults.add(method="PATCH", kind="reset", when="after", times=None)
-    with pytest.raises(VerbError):
-        stack.up(program)
+    stack.up(program)
     cloud.faults.clear()
     cloud.clear_requests()
-    assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
-    stack.up(program)
     assert record(stack).raised
     assert stack.preview(program) == {"it": "same"}
-    stack.refresh()
-    assert stack.preview(program) == {"it": "same"}
+    spike(cloud, 18.2)
+    for _ in range(2):
+        stack.up(program, refresh=True)
+        assert stack.state["it"].outputs["status"] == "running"
+        assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
+        assert stack.preview(program) == {"it": "same"}
+    assert record(stack).raised
     assert sent(cloud) == []
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_raise_that_nobody_recorded_is_not_taken_back_from_what_runs(
+    stack: Stack, cloud: FakeMithril, reports: Reports, monkeypatch: pytest.MonkeyPatch, is_killed: bool, refresh: bool
+) -> None:
+    """The plugin died between the PATCH and its answer, or the service was silent from then on; the bid has won."""
+    program = preempted(stack, cloud, **RAISE)
+    before = copy.deepcopy(stack.state["it"])
+    set_price = Cloud.set_price
+
+    def sending(self: Cloud, bid_id: str, price: Decimal) -> None:
+        set_price(self, bid_id, price)
+        cloud.faults.add(kind="reset", when="before", times=None)
+        raise UnavailableError("no answer", "try again")
+
+    with monkeypatch.context() as patch, contextlib.suppress(VerbError):
+        if not is_killed:
+            patch.setattr(Cloud, "set_price", sending)
+        stack.up(program)
+    cloud.faults.clear()
+    if is_killed:
+        stack.state["it"] = before
+    spike(cloud, 18.2)
+    cloud.clear_requests()
+    for _ in range(2):
+        stack.up(program, refresh=refresh)
+        assert cloud.bid(stack.state["it"].id)["status"] == "Allocated"
+        assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
+        assert stack.preview(program) == {"it": "same"}
+    assert sent(cloud) == []
+    assert record(stack).handled
+    is_told = any("is taken for the raise of an `up` that was cut off" in one for one in reports.kept)
+    assert is_told is refresh
+    stack.up(it(**{**RAISE, "max_price_per_hour": 17.0}))
+    assert cloud.bid(stack.state["it"].id)["limit_price"] == "$17.00"
 
 
 @pytest.mark.parametrize("ignored", [("max_price_per_hour",), ("*",)])
