@@ -214,11 +214,13 @@ def decide(
     market_price: Decimal | None,
     now: datetime | None,
     refusal: Callable[[Decimal], str] = lambda _: "",
+    live_price: Decimal | None = None,
 ) -> Decision:
     """Decide what the policy does about the preemption that a refresh saw: at most once for each.
 
     `limit`: `raise_up_to_per_hour`; `market_price`: None where it is not known; `now`: the service's time, or None;
-    `refusal` says why a bid is not raised so far, and is empty where it may be.
+    `refusal` says why a bid is not raised so far, and is empty where it may be; `live_price`: what the bid is in the
+    service, which somebody else can have set; None: as it stands.
     """
     record = standing(record, policy, limit, program_price)
     bid = record.raised or program_price
@@ -237,7 +239,7 @@ def decide(
         return replace(nothing, action=Action.FAIL, words=f"is 'fail', and the bid waits in the auction: {when}")
     if policy != "raise_bid" or limit is None:
         return nothing
-    return _raise(nothing, limit, program_price, market_price, when, refusal)
+    return _raise(nothing, limit, program_price, market_price, when, refusal, live_price or bid)
 
 
 def _raise(
@@ -247,6 +249,7 @@ def _raise(
     market_price: Decimal | None,
     when: str,
     refusal: Callable[[Decimal], str],
+    live_price: Decimal,
 ) -> Decision:
     bid, record = standing.price, standing.record
     if bid >= limit:
@@ -265,7 +268,7 @@ def _raise(
         raised,
         replace(record, handled=record.seen, action=Action.RAISE, base=program_price, raised=raised),
         Action.RAISE,
-        f"the bid goes from {money.usd(bid)} to {money.usd(raised)}: {market}",
+        f"the bid goes from {money.usd(live_price)} to {money.usd(raised)}: {market}",
     )
 
 

@@ -117,6 +117,7 @@ def apply_policy(
         _market_price(found, market),
         op.cloud.service_now() if market else None,
         lambda raised: _over_budget(op, found, raised, budget),
+        _read_price(olds.get(PRICE)),
     )
     if decision.action is Action.FAIL:
         if number <= float(olds.get(PRICE) or number):  # a higher number is what a person does about it

@@ -236,6 +236,14 @@ def test_a_raise_beside_somebody_elses_price_is_not_the_policy_alone(stack: Stac
         assert (is_policy_alone(stack.state["it"].inputs, checked) is Answer.YES) is expected
 
 
+def test_a_raise_is_told_from_the_price_that_stands(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
+    """Also where somebody else has set it."""
+    program = preempted(stack, cloud, **RAISE)
+    cloud.update_bid(stack.state["it"].id, limit_price="$17.00")
+    stack.up(program, refresh=True)
+    assert [one.partition(":")[0] for one in reports.kept if "goes" in one] == ["the bid goes from $17.00 to $18.50"]
+
+
 def test_without_a_market_price_nothing_is_raised(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
     """The row says so, and the next run with one raises."""
     program = preempted(stack, cloud, **RAISE)
