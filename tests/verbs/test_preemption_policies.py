@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 from support.crashes import live
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster, volume
@@ -96,6 +97,22 @@ def test_a_refresh_of_what_runs_asks_for_no_history(stack: Stack, cloud: FakeMit
     cloud.clear_requests()
     stack.refresh()
     assert not [one for one in cloud.requests if one.path.endswith("/history")]
+
+
+def test_the_order_in_which_a_history_is_told_does_not_matter(stack: Stack, cloud: FakeMithril) -> None:
+    """Its times count: newest first, the last preemption is still the last event."""
+    program = preempted(stack, cloud, **RAISE)
+    seen = record(stack).seen
+    assert seen
+    path = f"/v2/spot/bids/{seen.bid_id}/history"
+    answer = httpx.get(f"{cloud.url}{path}", headers={"Authorization": f"Bearer {cloud.key}"}).json()
+    assert len(answer["events"]) > 2
+    turned = {**answer, "events": answer["events"][::-1]}
+    cloud.faults.add(method="GET", path="history", status=200, body=turned, when="before", times=None)
+    stack.refresh()
+    assert stack.state["it"].outputs["status"] == "preempted"
+    assert record(stack).seen == seen
+    assert stack.preview(program) == {"it": "update"}
 
 
 # -- raise_bid ---------------------------------------------------------------------------------------------------------
