@@ -77,6 +77,8 @@ class PolicyRecord:
     """The bid to which it was raised, in USD per instance-hour; None where it was not."""
     is_alone: bool = False
     """Whether the check that acted found nothing else to change."""
+    is_lost: bool = False
+    """Whether what was done before is not known, and no preemption was seen since: the next one counts as handled."""
 
     @classmethod
     def parse(cls, text: Any) -> PolicyRecord | None:
@@ -93,6 +95,7 @@ class PolicyRecord:
                 _read_price(parts.get("base")),
                 _read_price(parts.get("raised")),
                 "alone" in words,
+                "lost" in words,
             )
         except ValueError:
             return None
@@ -107,7 +110,8 @@ class PolicyRecord:
             "raised": self.raised,
         }
         words = [f"{name}={value}" for name, value in parts.items() if value is not None]
-        return " ".join([*words, "alone"] if self.is_alone else words)
+        flags = {"alone": self.is_alone, "lost": self.is_lost}
+        return " ".join([*words, *(name for name, is_set in flags.items() if is_set)])
 
     @property
     def is_unhandled(self) -> bool:
@@ -158,14 +162,20 @@ def sighted(recorded: Mapping[str, Any], bid_id: str, waits: Answer, at: str | N
     `at`: when it was preempted last; None where that is not told, which leaves the sighting as it was. Where the record
     cannot be read, what was done is not known: this preemption counts as handled, and the next one is acted upon.
     """
-    record, is_lost = read_record(recorded), PREEMPTION in recorded and not PolicyRecord.parse(recorded[PREEMPTION])
+    record, is_unreadable = (
+        read_record(recorded),
+        PREEMPTION in recorded and not PolicyRecord.parse(recorded[PREEMPTION]),
+    )
+    is_lost = record.is_lost or is_unreadable
     if record.seen and record.seen.bid_id != bid_id:
         record = replace(record, seen=None)
     if waits is Answer.NO:
-        return replace(record, seen=None)
+        return replace(record, seen=None, is_lost=False)
     seen = Sighting.of(bid_id, at) if waits is Answer.YES else None
     record = replace(record, seen=seen or record.seen)
-    return replace(record, handled=record.seen) if is_lost else record
+    if not is_lost:
+        return record
+    return replace(record, handled=record.seen, is_lost=record.seen is None)
 
 
 def with_unrecorded_raise(

@@ -52,6 +52,7 @@ records = st.builds(
     st.none() | prices,
     st.none() | prices,
     st.booleans(),
+    st.booleans(),
 )
 
 
@@ -117,6 +118,18 @@ def test_with_a_record_that_cannot_be_read_this_preemption_counts_as_handled() -
     assert record == PolicyRecord(SEEN, SEEN)
     assert sighted(write_record(record), "bid_1", Answer.YES, LATER).is_unhandled
     assert sighted({PREEMPTION: "?"}, "bid_1", Answer.NO, AT) == NOTHING
+
+
+def test_what_was_lost_stays_lost_until_a_refresh_can_tell() -> None:
+    """A history that cannot be read between the two does not make a handled preemption a new one."""
+    record = sighted({PREEMPTION: "?"}, "bid_1", Answer.NOT_KNOWN, None)
+    assert not record.is_unhandled
+    record = sighted(write_record(record), "bid_1", Answer.YES, AT)
+    assert record.seen == SEEN
+    assert not record.is_unhandled
+    assert sighted(write_record(record), "bid_1", Answer.YES, LATER).is_unhandled
+    runs = sighted({PREEMPTION: "?"}, "bid_1", Answer.NO, None)
+    assert sighted(write_record(runs), "bid_1", Answer.YES, AT).is_unhandled
 
 
 @pytest.mark.parametrize(
