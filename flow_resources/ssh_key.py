@@ -87,12 +87,15 @@ class SshKey(pulumi.dynamic.Resource, module="flow", name="SshKey"):
 
 
 def key_ids(ssh_keys: Any) -> Any:
-    """Return the argument `ssh_keys` with the id of each SshKey in its place; names and ids stay as they are."""
+    """Return the argument `ssh_keys` with the id of each SshKey in its place; names and ids stay as they are.
+
+    A private key, pasted by mistake, does not leave the program.
+    """
     if isinstance(ssh_keys, pulumi.Output) or inspect.isawaitable(ssh_keys):
         return pulumi.Output.from_input(ssh_keys).apply(key_ids)
     if is_list(ssh_keys):
         return [key_ids(one) for one in ssh_keys]
-    return ssh_keys.ssh_key_id if isinstance(ssh_keys, SshKey) else ssh_keys
+    return ssh_keys.ssh_key_id if isinstance(ssh_keys, SshKey) else name_text(ssh_keys)
 
 
 _COMPUTED = ("ssh_key_id", "project", "fingerprint", "created_at")

@@ -27,7 +27,17 @@ from flow_resources.cloud.startup_script import mounts_in, placed_price_in, too_
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.market import Market
-from flow_resources.core.models import Bid, BidEvent, InstanceType, JobKey, Offer, Quota, StoredKey, StoredVolume
+from flow_resources.core.models import (
+    Bid,
+    BidEvent,
+    InstanceType,
+    JobKey,
+    Offer,
+    Quota,
+    StoredKey,
+    StoredVolume,
+    in_order,
+)
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, UnavailableError
 
@@ -253,7 +263,7 @@ class Cloud:
         try:
             with self._sdk(f"read the history of bid {bid_id}") as sdk:
                 answer = sdk.transport.get(f"{BIDS}/{bid_id}/history", self.budget)
-                return tuple(map(BidEvent.read, answer["events"]))
+                return in_order(map(BidEvent.read, answer["events"]))
         except FlowResourcesError:
             return None  # whatever a preemption is needed for, it is not known then
 

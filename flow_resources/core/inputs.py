@@ -52,6 +52,10 @@ class Invalid(ValueError):  # noqa: N818 - a verdict about a value, which `check
         super().__init__(rule)
         self.rule, self.remedy, self.at, self.is_shown = rule, remedy, at, is_shown
 
+    def inside(self, at: str) -> Invalid:
+        """Return it as a part of the value at a path."""
+        return Invalid(self.rule, self.remedy, f"{at}{self.at}", is_shown=self.is_shown)
+
 
 class InvalidParts(ValueError):  # noqa: N818 - as above
     """Several parts of one value break rules."""
@@ -183,9 +187,9 @@ def each(values: Any, rule: Callable[[Any], Any], what: str) -> list[Any]:
         try:
             good.append(rule(value))
         except InvalidParts as invalid_parts:
-            bad += [Invalid(part.rule, part.remedy, f"[{index}]{part.at}") for part in invalid_parts.parts]
+            bad += [part.inside(f"[{index}]") for part in invalid_parts.parts]
         except Invalid as invalid:
-            bad.append(Invalid(invalid.rule, invalid.remedy, f"[{index}]{invalid.at}"))
+            bad.append(invalid.inside(f"[{index}]"))
     if bad:
         raise InvalidParts(bad)
     return good

@@ -124,6 +124,15 @@ class BidEvent:
         return cls(str(row["event_type"]), _text(row.get("timestamp")))
 
 
+def in_order(events: Iterable[BidEvent]) -> tuple[BidEvent, ...]:
+    """Return events oldest first, by their times; as they were told where one of those cannot be read."""
+    told = tuple(events)
+    moments = [moment_of(event.at) for event in told]
+    if None in moments:
+        return told
+    return tuple(event for _, event in sorted(zip(moments, told, strict=True), key=lambda pair: pair[0]))  # type: ignore[arg-type,return-value]
+
+
 @dataclass(frozen=True)
 class Instance:
     """One instance of a bid."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from flow_resources.core import money
 from flow_resources.core.inputs import (
+    PROBLEM,
     Change,
     Checked,
     Field,
@@ -23,6 +24,7 @@ from flow_resources.core.inputs import (
     integer,
     string,
 )
+from flow_resources.core.public_keys import is_private
 
 MAX_INSTANCES = 100  # flow.sdk.models.task_config.TaskConfig.num_instances
 SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGWINCH", "SIGURG")
@@ -104,10 +106,19 @@ def ports(value: Any) -> list[int]:
 
 def ssh_keys(value: Any) -> list[str]:
     """Distinct names or ids of platform SSH keys, at least one."""
-    keys = _distinct(value, string, "names or ids of platform keys")
+    keys = _distinct(value, _key_reference, "names or ids of platform keys")
     if not keys:
         raise Invalid("must name at least one key", "leave it out for the SDK's default key")
     return keys
+
+
+def _key_reference(value: Any) -> str:
+    """The name or the id of a platform SSH key. A private key, pasted by mistake, enters no message."""
+    is_refused = isinstance(value, Mapping) and PROBLEM in value  # by the program, which kept it to itself
+    if is_refused or (isinstance(value, str) and is_private(value)):
+        remedy = "pass an SshKey, or a key's name or id"
+        raise Invalid("is a private key, which nobody else may have", remedy, is_shown=False)
+    return string(value)
 
 
 def volumes(value: Any) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.core.hidden import MARK, PREEMPTION
 from flow_resources.core.inputs import changed, has_unknown
-from flow_resources.core.models import age_of, moment_of
+from flow_resources.core.models import age_of, is_older, moment_of
 
 PRICE, LIMIT, POLICY = "max_price_per_hour", "raise_up_to_per_hour", "on_preemption"
 _ABOVE_MARKET = Decimal("1.05")
@@ -51,6 +51,12 @@ class Sighting:
         """Return the sighting; None where the time is not told, or is no time."""
         return cls(bid_id, at) if at and moment_of(at) and not at.split()[1:] else None
 
+    def is_covered_by(self, handled: Sighting | None) -> bool:
+        """Whether it is the handled one, or an earlier one of the same bid, however their times are written."""
+        if handled is None or handled.bid_id != self.bid_id:
+            return False
+        return self == handled or is_older(handled.at, self.at) is not Answer.YES
+
     def __str__(self) -> str:
         return f"{self.bid_id}@{self.at}"
 
@@ -71,6 +77,8 @@ class PolicyRecord:
     """The bid to which it was raised, in USD per instance-hour; None where it was not."""
     is_alone: bool = False
     """Whether the check that acted found nothing else to change."""
+    is_lost: bool = False
+    """Whether what was done before is not known, and no preemption was seen since: the next one counts as handled."""
 
     @classmethod
     def parse(cls, text: Any) -> PolicyRecord | None:
@@ -87,6 +95,7 @@ class PolicyRecord:
                 _read_price(parts.get("base")),
                 _read_price(parts.get("raised")),
                 "alone" in words,
+                "lost" in words,
             )
         except ValueError:
             return None
@@ -101,12 +110,16 @@ class PolicyRecord:
             "raised": self.raised,
         }
         words = [f"{name}={value}" for name, value in parts.items() if value is not None]
-        return " ".join([*words, "alone"] if self.is_alone else words)
+        flags = {"alone": self.is_alone, "lost": self.is_lost}
+        return " ".join([*words, *(name for name, is_set in flags.items() if is_set)])
 
     @property
     def is_unhandled(self) -> bool:
-        """Whether a preemption was seen for which nothing was done."""
-        return self.seen is not None and self.seen != self.handled
+        """Whether a preemption was seen for which nothing was done.
+
+        An earlier one of the same bid than the handled one counts as handled: a history that lags tells of it again.
+        """
+        return self.seen is not None and not self.seen.is_covered_by(self.handled)
 
     def without_raise(self) -> PolicyRecord:
         """Return it with the program's number in force again; what was handled stays handled."""
@@ -149,14 +162,36 @@ def sighted(recorded: Mapping[str, Any], bid_id: str, waits: Answer, at: str | N
     `at`: when it was preempted last; None where that is not told, which leaves the sighting as it was. Where the record
     cannot be read, what was done is not known: this preemption counts as handled, and the next one is acted upon.
     """
-    record, is_lost = read_record(recorded), PREEMPTION in recorded and not PolicyRecord.parse(recorded[PREEMPTION])
+    record, is_unreadable = (
+        read_record(recorded),
+        PREEMPTION in recorded and not PolicyRecord.parse(recorded[PREEMPTION]),
+    )
+    is_lost = record.is_lost or is_unreadable
     if record.seen and record.seen.bid_id != bid_id:
         record = replace(record, seen=None)
     if waits is Answer.NO:
-        return replace(record, seen=None)
+        return replace(record, seen=None, is_lost=False)
     seen = Sighting.of(bid_id, at) if waits is Answer.YES else None
     record = replace(record, seen=seen or record.seen)
-    return replace(record, handled=record.seen) if is_lost else record
+    if not is_lost:
+        return record
+    return replace(record, handled=record.seen, is_lost=record.seen is None)
+
+
+def with_unrecorded_raise(
+    record: PolicyRecord, policy: str, limit: Decimal | None, recorded_price: Decimal | None, live_price: Decimal | None
+) -> PolicyRecord:
+    """Return the record, before a refresh, of a bid that does not wait any more, with a raise that it does not have.
+
+    An `up` that was cut off can have raised it. So a price above the recorded one, within the limit, stands for what
+    the policy did: to take it back would lose the machines. Somebody who set it by hand did what the policy does.
+    """
+    if record.seen is None or not record.is_unhandled or policy != "raise_bid":
+        return record
+    if limit is None or recorded_price is None or live_price is None or not recorded_price < live_price <= limit:
+        return record
+    base = record.base if record.raised else recorded_price
+    return replace(record, handled=record.seen, action=Action.RAISE, base=base, raised=live_price)
 
 
 # -- check -------------------------------------------------------------------------------------------------------------
@@ -189,11 +224,13 @@ def decide(
     market_price: Decimal | None,
     now: datetime | None,
     refusal: Callable[[Decimal], str] = lambda _: "",
+    live_price: Decimal | None = None,
 ) -> Decision:
     """Decide what the policy does about the preemption that a refresh saw: at most once for each.
 
     `limit`: `raise_up_to_per_hour`; `market_price`: None where it is not known; `now`: the service's time, or None;
-    `refusal` says why a bid is not raised so far, and is empty where it may be.
+    `refusal` says why a bid is not raised so far, and is empty where it may be; `live_price`: what the bid is in the
+    service, which somebody else can have set; None: as it stands.
     """
     record = standing(record, policy, limit, program_price)
     bid = record.raised or program_price
@@ -212,7 +249,7 @@ def decide(
         return replace(nothing, action=Action.FAIL, words=f"is 'fail', and the bid waits in the auction: {when}")
     if policy != "raise_bid" or limit is None:
         return nothing
-    return _raise(nothing, limit, program_price, market_price, when, refusal)
+    return _raise(nothing, limit, program_price, market_price, when, refusal, live_price or bid)
 
 
 def _raise(
@@ -222,6 +259,7 @@ def _raise(
     market_price: Decimal | None,
     when: str,
     refusal: Callable[[Decimal], str],
+    live_price: Decimal,
 ) -> Decision:
     bid, record = standing.price, standing.record
     if bid >= limit:
@@ -240,7 +278,7 @@ def _raise(
         raised,
         replace(record, handled=record.seen, action=Action.RAISE, base=program_price, raised=raised),
         Action.RAISE,
-        f"the bid goes from {money.usd(bid)} to {money.usd(raised)}: {market}",
+        f"the bid goes from {money.usd(live_price)} to {money.usd(raised)}: {market}",
     )
 
 

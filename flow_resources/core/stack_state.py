@@ -104,7 +104,8 @@ def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | N
     costs: dict[str, Decimal] = {}
     for resource in resources:
         outputs = resource.get("outputs") or {}
-        is_bid = str(resource["urn"]).rpartition("::")[0].endswith(_TYPES_OF_BIDS) and not resource.get("external")
+        type_ = "".join(str(resource["urn"]).split("::")[2:3])  # what follows is the name, which can have "::" too
+        is_bid = type_.endswith(_TYPES_OF_BIDS) and not resource.get("external")
         if not is_bid or resource.get("delete") or is_finished(outputs):
             continue
         cost = 0 if outputs.get("paused") is True else outputs.get("max_cost_per_hour")

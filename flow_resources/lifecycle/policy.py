@@ -32,6 +32,7 @@ from flow_resources.core.preemption import (
     is_withdrawn,
     read_record,
     sighted,
+    with_unrecorded_raise,
     withdrawn,
     write_record,
 )
@@ -49,14 +50,31 @@ _REFRESH = "run `pulumi up --refresh`"
 
 def with_sighting(seen: ClusterSnapshot, record: Record) -> ClusterSnapshot:
     """Add what the state will record of the preemptions of a bid, with what a refresh has seen."""
-    waits = seen.waits_after_preemption
-    policy = sighted(record.outputs or {}, seen.bid.id, waits, seen.last_preempted_at)
+    recorded, waits = record.outputs or {}, seen.waits_after_preemption
+    before = read_record(recorded)
+    if waits is Answer.NO and before.seen and before.seen.bid_id == seen.bid.id:
+        limit, price = (_read_price(recorded.get(name)) for name in (LIMIT, PRICE))
+        before = with_unrecorded_raise(before, str(recorded.get(POLICY)), limit, price, seen.bid.price)
+        recorded = {**recorded, **write_record(before)}
+    policy = sighted(recorded, seen.bid.id, waits, seen.last_preempted_at)
     return replace(seen, policy=policy if record.identity else NOTHING)
+
+
+def _read_price(value: Any) -> Decimal | None:
+    try:
+        return money.price(value)
+    except ValueError:
+        return None
 
 
 def warn_of_preemption(op: Operation, seen: ClusterSnapshot, record: Record) -> None:
     """Warn of a preemption that stops the next `up`, and of one about which nothing is done."""
     policy = str((record.outputs or {}).get(POLICY) or "keep")
+    recorded = read_record(record.outputs or {})
+    if seen.policy.raised and seen.policy.handled != recorded.handled:
+        op.report.progress(
+            f"the bid of {money.usd(seen.policy.raised)} is taken for the raise of an `up` that was cut off", keep=True
+        )
     if policy == "keep" or seen.waits_after_preemption is not Answer.YES:
         return
     if seen.policy.seen is None:
@@ -99,6 +117,7 @@ def apply_policy(
         _market_price(found, market),
         op.cloud.service_now() if market else None,
         lambda raised: _over_budget(op, found, raised, budget),
+        _read_price(olds.get(PRICE)),
     )
     if decision.action is Action.FAIL:
         if number <= float(olds.get(PRICE) or number):  # a higher number is what a person does about it
@@ -113,9 +132,10 @@ def apply_policy(
 
 
 def _is_alone(found: Checked, olds: Mapping[str, Any], record: PolicyRecord, number: float) -> bool:
-    """Whether nothing but the policy changes anything: neither another input nor the program's number."""
+    """Whether nothing but the policy changes anything: neither another input nor a bid that somebody else has set."""
     others = (one.name for one in changed(FIELDS, olds, found.inputs) if one.name != PRICE)
-    return not any(others) and (number == olds.get(PRICE) or money.price(number) == record.base)
+    standing = record.raised if record.raised and record.base == money.price(number) else number
+    return not any(others) and olds.get(PRICE) == float(standing)
 
 
 def _market_price(found: Checked, market: Market | None) -> Decimal | None:
@@ -199,8 +219,21 @@ def raise_bid(
         why = "by ignore_changes" if op.ignores(PRICE) else f"it does not wait any more ({seen.message})"
         op.report.progress(f"the bid is not raised: {why}", keep=True)
         return replace(seen, policy=withdrawn(recorded, wanted))
-    op.cloud.set_price(seen.bid.id, wanted.raised)
+    try:
+        op.cloud.set_price(seen.bid.id, wanted.raised)
+    except FlowResourcesError:
+        if not _has_price(op, seen.bid.id, wanted.raised):
+            raise
     return replace(seen, policy=wanted, bid=replace(seen.bid, price=wanted.raised))
+
+
+def _has_price(op: Operation, bid_id: str, price: Decimal) -> bool:
+    """Whether a bid has a price, by one more look; False also where it cannot be read."""
+    try:
+        bid = op.cloud.bid(bid_id)
+    except FlowResourcesError:
+        return False
+    return bid is not None and bid.price == price
 
 
 def as_decided(

@@ -6,7 +6,7 @@ never while a live bid uses it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from flow_resources.core import naming, ssh_key_fields
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import IS_OURS, NAMED, Identity, Record, recorded_inputs
 from flow_resources.core.inputs import Checked
-from flow_resources.core.models import StoredKey
+from flow_resources.core.models import Bid, StoredKey
 from flow_resources.core.naming import logical_name
 from flow_resources.core.public_keys import fingerprint
 from flow_resources.core.spec import SshKeySpec
@@ -189,12 +189,21 @@ def is_recorded_as_ours(record: Record) -> Answer:
 
 
 def with_users(op: Operation, keys: Sequence[StoredKey]) -> list[StoredKey]:
-    """Return keys with the live bids that use them, or that may: of some the service may not say what they use."""
-    bids = op.cloud.live_bids(op.clock.now()).values() if keys else ()
-    return [
-        replace(key, bids=tuple(bid.id for bid in bids if bid.ssh_keys is None or key.id in bid.ssh_keys))
-        for key in keys
-    ]
+    """Return keys with the live bids that use them, or that may: of some the service may not say what they use.
+
+    The bids are listed a second time where a key seems free: one listing can miss a bid (see `BidKind.list_all`).
+    """
+    seen = list(keys)
+    for _ in range(2):
+        if all(key.bids for key in seen):
+            break
+        bids = op.cloud.live_bids(op.clock.now()).values()
+        seen = [replace(key, bids=tuple(dict.fromkeys((*key.bids, *_users(key, bids))))) for key in seen]
+    return seen
+
+
+def _users(key: StoredKey, bids: Iterable[Bid]) -> list[str]:
+    return [bid.id for bid in bids if bid.ssh_keys is None or key.id in bid.ssh_keys]
 
 
 def _find(op: Operation, id_: str, begun_after: float) -> StoredKey | None:

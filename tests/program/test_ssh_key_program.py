@@ -11,6 +11,8 @@ from pulumi.runtime import rpc
 from support import keys
 
 from flow_resources import GpuCluster, Job, SshKey
+from flow_resources.core.inputs import check
+from flow_resources.core.placement_fields import SETUP
 from flow_resources.core.public_keys import normalise
 from flow_resources.core.ssh_key_fields import check_ssh_key
 from flow_resources.testing import FlowMocks
@@ -103,6 +105,26 @@ def test_a_private_key_does_not_leave_the_program(folder: Path, text: str) -> No
         assert "CANARY" not in str(sent)
         assert "private key" in failure_of(sent) or "a key and not the path" in failure_of(sent)
         assert "CANARY" not in failure_of(sent)
+
+
+@pytest.mark.parametrize("text", keys.PRIVATE.values(), ids=keys.PRIVATE)
+def test_a_private_key_does_not_leave_it_as_the_name_of_a_key_of_machines(text: str) -> None:
+    """Of a cluster and of a job: it is in no input and in no failure."""
+    for given in ([text], [KEY, text], pulumi.Output.secret([text]), [pulumi.Output.from_input(text)]):
+
+        def program(given: Any = given) -> Any:
+            GpuCluster("cluster", **PLACE, ssh_keys=given)
+            return Job("job", **PLACE, command="true", ssh_keys=given).id
+
+        sent = run(program).sent
+        assert "CANARY" not in str(sent)
+        for one in sent.values():
+            (failure,) = check(SETUP, {"ssh_keys": rpc.unwrap_rpc_secret(one["ssh_keys"])}).failures
+            assert "is a private key, which nobody else may have" in failure.text
+            assert "CANARY" not in failure.text
+    (failure,) = check(SETUP, {"ssh_keys": [text]}).failures
+    assert "is a private key, which nobody else may have" in failure.text
+    assert "CANARY" not in failure.text
 
 
 @pytest.mark.parametrize("value", ["ssh-ed25519 CANARY", "CANARY", 7, b"CANARY", ["CANARY"], {"a": "CANARY"}])

@@ -29,6 +29,7 @@ from flow_resources.core.preemption import (
     read_record,
     sighted,
     standing,
+    with_unrecorded_raise,
     withdrawn,
     write_record,
 )
@@ -51,6 +52,7 @@ records = st.builds(
     st.sampled_from([Action.NONE, Action.RAISE, Action.REPLACE]),
     st.none() | prices,
     st.none() | prices,
+    st.booleans(),
     st.booleans(),
 )
 
@@ -119,6 +121,44 @@ def test_with_a_record_that_cannot_be_read_this_preemption_counts_as_handled() -
     assert sighted({PREEMPTION: "?"}, "bid_1", Answer.NO, AT) == NOTHING
 
 
+def test_what_was_lost_stays_lost_until_a_refresh_can_tell() -> None:
+    """A history that cannot be read between the two does not make a handled preemption a new one."""
+    record = sighted({PREEMPTION: "?"}, "bid_1", Answer.NOT_KNOWN, None)
+    assert not record.is_unhandled
+    record = sighted(write_record(record), "bid_1", Answer.YES, AT)
+    assert record.seen == SEEN
+    assert not record.is_unhandled
+    assert sighted(write_record(record), "bid_1", Answer.YES, LATER).is_unhandled
+    runs = sighted({PREEMPTION: "?"}, "bid_1", Answer.NO, None)
+    assert sighted(write_record(runs), "bid_1", Answer.YES, AT).is_unhandled
+
+
+@pytest.mark.parametrize(
+    ("record", "policy", "limit", "recorded", "live", "expected"),
+    [
+        (UNHANDLED, "raise_bid", "20", "16", "18.50", PolicyRecord(SEEN, SEEN, Action.RAISE, D("16"), D("18.50"))),
+        (UNHANDLED, "raise_bid", "18.50", "16", "18.50", PolicyRecord(SEEN, SEEN, Action.RAISE, D("16"), D("18.50"))),
+        (replace(DONE, seen=NEXT), "raise_bid", "30", "18.50", "21",
+         PolicyRecord(NEXT, NEXT, Action.RAISE, D("16.00"), D("21"))),
+        (UNHANDLED, "raise_bid", "18", "16", "18.50", UNHANDLED),
+        (UNHANDLED, "raise_bid", "20", "16", "16", UNHANDLED),
+        (UNHANDLED, "raise_bid", "20", "16", "15", UNHANDLED),
+        (UNHANDLED, "keep", "20", "16", "18.50", UNHANDLED),
+        (UNHANDLED, "raise_bid", None, "16", "18.50", UNHANDLED),
+        (UNHANDLED, "raise_bid", "20", None, "18.50", UNHANDLED),
+        (UNHANDLED, "raise_bid", "20", "16", None, UNHANDLED),
+        (DONE, "raise_bid", "30", "18.50", "21", DONE),
+        (NOTHING, "raise_bid", "30", "16", "21", NOTHING),
+    ],
+)  # fmt: skip
+def test_a_raise_that_was_not_recorded_is_found_by_the_price(
+    record: PolicyRecord, policy: str, limit: Any, recorded: Any, live: Any, expected: PolicyRecord
+) -> None:
+    """Within the limit, after a preemption for which nothing is recorded as done."""
+    limit, recorded, live = (None if one is None else D(one) for one in (limit, recorded, live))
+    assert with_unrecorded_raise(record, policy, limit, recorded, live) == expected
+
+
 # -- check -------------------------------------------------------------------------------------------------------------
 
 RAISED = PolicyRecord(None, SEEN, Action.RAISE, D("16.00"), D("18.50"))
@@ -153,6 +193,17 @@ TABLE: dict[str, tuple[PolicyRecord, str, str | None, str, str | None, Action, s
     ),
     "no limit": (UNHANDLED, "raise_bid", None, "16", "20", Action.NONE, "16", ""),
     "handled": (PolicyRecord(SEEN, SEEN, Action.RAISE), "raise_bid", "30", "16", "20", Action.NONE, "16", ""),
+    "an older one than was handled": (
+        PolicyRecord(SEEN, NEXT, Action.RAISE), "raise_bid", "30", "16", "20", Action.NONE, "16", "",
+    ),
+    "the handled one, its time written otherwise": (
+        PolicyRecord(SEEN, Sighting("bid_1", "2026-11-30T17:00:00.000Z")), "replace", None, "16", "20",
+        Action.NONE, "16", "",
+    ),
+    "an older one, of another bid": (
+        PolicyRecord(SEEN, Sighting("bid_0", LATER)), "raise_bid", "30", "16", "20", Action.RAISE, "21",
+        "the bid goes from $16.00 to $21.00: preempted 12 minutes ago, market $20.00",
+    ),
     "raised, and it runs": (RAISED, "raise_bid", "30", "16", "99", Action.NONE, "18.50", ""),
     "raised, and preempted again": (
         replace(RAISED, seen=NEXT), "raise_bid", "30", "16", "20", Action.RAISE, "21",

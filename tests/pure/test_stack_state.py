@@ -52,11 +52,14 @@ def test_a_state_says_what_its_bids_can_cost():
         {"urn": f"{type_}:GpuCluster::replaced", "outputs": {"max_cost_per_hour": 9}, "delete": True},
         {"urn": f"{type_}:GpuCluster::read", "outputs": {"max_cost_per_hour": 9}, "external": True},
         {"urn": f"{type_}:Job::b", "outputs": {"max_cost_per_hour": 1}},
+        {"urn": f"{type_}:GpuCluster::team::c", "outputs": {"max_cost_per_hour": 2}},
+        {"urn": f"{type_}:Volume::flow:Job::d", "outputs": {}},
         {"urn": f"{type_}:Job::ended", "outputs": {"__ended": "ended"}},
         {"urn": f"{type_}:Volume::data", "outputs": {}},
     ]
     costs = read_state(state(*rows)).max_costs
-    assert {urn.rpartition("::")[2]: cost for urn, cost in costs.items()} == {"a": Decimal("32.5"), "paused": 0, "b": 1}
+    by_name = {urn.split("::", 3)[3]: cost for urn, cost in costs.items()}
+    assert by_name == {"a": Decimal("32.5"), "paused": 0, "b": 1, "team::c": 2}
     for unknown in (None, "32.5", {"ciphertext": "x"}, True):
         more = {"urn": f"{type_}:GpuCluster::c", "outputs": {"max_cost_per_hour": unknown}}
         assert read_state(state(*rows, more)).max_costs is None

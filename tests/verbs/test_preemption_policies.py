@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 from support.crashes import live
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster, volume
 
+from flow_resources.cloud import Cloud
+from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION
-from flow_resources.core.preemption import PolicyRecord, Sighting, read_record
+from flow_resources.core.preemption import PolicyRecord, Sighting, is_policy_alone, read_record
+from flow_resources.errors import UnavailableError
 from flow_resources.testing import FakeMithril
 
 REGION = "us-central5-a"
@@ -90,6 +97,22 @@ def test_a_refresh_of_what_runs_asks_for_no_history(stack: Stack, cloud: FakeMit
     cloud.clear_requests()
     stack.refresh()
     assert not [one for one in cloud.requests if one.path.endswith("/history")]
+
+
+def test_the_order_in_which_a_history_is_told_does_not_matter(stack: Stack, cloud: FakeMithril) -> None:
+    """Its times count: newest first, the last preemption is still the last event."""
+    program = preempted(stack, cloud, **RAISE)
+    seen = record(stack).seen
+    assert seen
+    path = f"/v2/spot/bids/{seen.bid_id}/history"
+    answer = httpx.get(f"{cloud.url}{path}", headers={"Authorization": f"Bearer {cloud.key}"}).json()
+    assert len(answer["events"]) > 2
+    turned = {**answer, "events": answer["events"][::-1]}
+    cloud.faults.add(method="GET", path="history", status=200, body=turned, when="before", times=None)
+    stack.refresh()
+    assert stack.state["it"].outputs["status"] == "preempted"
+    assert record(stack).seen == seen
+    assert stack.preview(program) == {"it": "update"}
 
 
 # -- raise_bid ---------------------------------------------------------------------------------------------------------
@@ -216,6 +239,28 @@ def test_somebody_elses_price_is_drift_from_the_raised_bid(stack: Stack, cloud: 
     assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
 
 
+def test_a_raise_beside_somebody_elses_price_is_not_the_policy_alone(stack: Stack, cloud: FakeMithril) -> None:
+    """The bid that a person set by hand would go down with it: a watcher leaves it to a person."""
+    policy: dict[str, Any] = {"on_preemption": "raise_bid", "raise_up_to_per_hour": 40.0}
+    program = preempted(stack, cloud, **policy)
+    stack.up(program)
+    spike(cloud, 25.0)
+    for price, expected in (("$24.00", False), ("$19.11", True)):
+        cloud.update_bid(stack.state["it"].id, limit_price=price)
+        stack.refresh()
+        stack.operation()
+        checked = stack.check("it", program["it"], stack.state["it"])
+        assert (is_policy_alone(stack.state["it"].inputs, checked) is Answer.YES) is expected
+
+
+def test_a_raise_is_told_from_the_price_that_stands(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
+    """Also where somebody else has set it."""
+    program = preempted(stack, cloud, **RAISE)
+    cloud.update_bid(stack.state["it"].id, limit_price="$17.00")
+    stack.up(program, refresh=True)
+    assert [one.partition(":")[0] for one in reports.kept if "goes" in one] == ["the bid goes from $17.00 to $18.50"]
+
+
 def test_without_a_market_price_nothing_is_raised(stack: Stack, cloud: FakeMithril, reports: Reports) -> None:
     """The row says so, and the next run with one raises."""
     program = preempted(stack, cloud, **RAISE)
@@ -301,21 +346,60 @@ def drift(stack: Stack, inputs_before: dict[str, Any]) -> bool:
     return bool(result.changes)
 
 
-def test_a_raise_whose_answer_is_lost_is_recorded_by_the_next_up(stack: Stack, cloud: FakeMithril) -> None:
-    """It stands, whatever became of the bid."""
+def test_a_lost_answer_to_a_raise_is_looked_up(stack: Stack, cloud: FakeMithril) -> None:
+    """A bid that won with it is not taken back by an `up` that refreshes first."""
     program = preempted(stack, cloud, **RAISE)
     cloud.faults.add(method="PATCH", kind="reset", when="after", times=None)
-    with pytest.raises(VerbError):
-        stack.up(program)
+    stack.up(program)
     cloud.faults.clear()
     cloud.clear_requests()
-    assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
-    stack.up(program)
     assert record(stack).raised
     assert stack.preview(program) == {"it": "same"}
-    stack.refresh()
-    assert stack.preview(program) == {"it": "same"}
+    spike(cloud, 18.2)
+    for _ in range(2):
+        stack.up(program, refresh=True)
+        assert stack.state["it"].outputs["status"] == "running"
+        assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
+        assert stack.preview(program) == {"it": "same"}
+    assert record(stack).raised
     assert sent(cloud) == []
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_raise_that_nobody_recorded_is_not_taken_back_from_what_runs(
+    stack: Stack, cloud: FakeMithril, reports: Reports, monkeypatch: pytest.MonkeyPatch, is_killed: bool, refresh: bool
+) -> None:
+    """The plugin died between the PATCH and its answer, or the service was silent from then on; the bid has won."""
+    program = preempted(stack, cloud, **RAISE)
+    before = copy.deepcopy(stack.state["it"])
+    set_price = Cloud.set_price
+
+    def sending(self: Cloud, bid_id: str, price: Decimal) -> None:
+        set_price(self, bid_id, price)
+        cloud.faults.add(kind="reset", when="before", times=None)
+        raise UnavailableError("no answer", "try again")
+
+    with monkeypatch.context() as patch, contextlib.suppress(VerbError):
+        if not is_killed:
+            patch.setattr(Cloud, "set_price", sending)
+        stack.up(program)
+    cloud.faults.clear()
+    if is_killed:
+        stack.state["it"] = before
+    spike(cloud, 18.2)
+    cloud.clear_requests()
+    for _ in range(2):
+        stack.up(program, refresh=refresh)
+        assert cloud.bid(stack.state["it"].id)["status"] == "Allocated"
+        assert cloud.bid(stack.state["it"].id)["limit_price"] == "$18.50"
+        assert stack.preview(program) == {"it": "same"}
+    assert sent(cloud) == []
+    assert record(stack).handled
+    is_told = any("is taken for the raise of an `up` that was cut off" in one for one in reports.kept)
+    assert is_told is refresh
+    stack.up(it(**{**RAISE, "max_price_per_hour": 17.0}))
+    assert cloud.bid(stack.state["it"].id)["limit_price"] == "$17.00"
 
 
 @pytest.mark.parametrize("ignored", [("max_price_per_hour",), ("*",)])

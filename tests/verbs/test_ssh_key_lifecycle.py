@@ -8,7 +8,18 @@ from typing import Any
 import httpx
 import pytest
 from support import keys
-from support.stack import CheckError, Declared, FakeClock, Reports, Stack, VerbError, cluster, settings_of, ssh_key
+from support.stack import (
+    CheckError,
+    Declared,
+    FakeClock,
+    Reports,
+    SkippingClock,
+    Stack,
+    VerbError,
+    cluster,
+    settings_of,
+    ssh_key,
+)
 
 from flow_resources.core.hidden import IS_OURS
 from flow_resources.core.inputs import UNKNOWN
@@ -402,6 +413,30 @@ def test_a_key_in_use_is_kept_until_the_bids_have_ended(cloud: FakeMithril, cloc
     clock.on_sleep = lambda: cloud.terminate(theirs["fid"])
     stack.destroy()
     assert not cloud.ssh_keys
+
+
+def test_a_bid_that_loses_its_machines_meanwhile_uses_its_keys(
+    cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing asks for one status after the other: what goes back to the auction in between is in none of them."""
+    clock = SkippingClock()
+    stack = Stack(settings_of(cloud), clock=clock)
+    stack.up(BASE)
+    theirs = cloud.add_bid("theirs", ssh_keys=[stack.state["me"].id])
+    cloud.clear_requests()
+    cloud.faults.add(
+        method="GET", path="/v2/spot/bids$", nth=1, then=lambda _: cloud.preempt(theirs["fid"], notice_seconds=0)
+    )
+    statuses = []
+
+    def end(seconds: float) -> None:
+        statuses.append(cloud.bid(theirs["fid"])["status"])
+        cloud.terminate(theirs["fid"])
+
+    monkeypatch.setattr(clock, "sleep", end)
+    stack.destroy()
+    assert statuses == ["Open"]
+    assert [one.status for one in cloud.mutations] == [204]
 
 
 def test_a_paused_bid_uses_its_keys(cloud: FakeMithril, clock: FakeClock) -> None:
