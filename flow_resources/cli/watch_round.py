@@ -221,8 +221,8 @@ class Watch:
             with plan_file() as plan:
                 preview = stack.preview([*own, *fleets], plan)
                 refused = [] if preview.problem else list(refusals(preview, own, self._is_alone))
-                if fleets and any(refusal.urn in fleets for refusal in refused):
-                    fleets = []  # a person's edit of the fleet: its members are healed without it
+                if fleets and (preview.problem or any(refusal.urn in fleets for refusal in refused)):
+                    fleets = []  # a person's edit of the fleet, such as a larger size: its members are healed without it
                     continue
                 if preview.problem and len(clusters) > 1:
                     return False

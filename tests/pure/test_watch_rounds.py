@@ -305,6 +305,25 @@ def test_a_fleets_status_is_healed_along_and_an_edit_of_the_fleet_is_not():
     assert edited.done == [("up", C0)]
 
 
+def test_a_member_is_healed_where_the_preview_of_its_fleets_status_fails():
+    """As with a larger size that nobody has applied: the status depends on a member that is no target."""
+    fleet = "urn:pulumi:dev::training::flow:index:ResilientCluster::fleet"
+    stack = preempted("c0", policy="replace")
+    stack.clusters = [replace(stack.clusters[0], parent=fleet)]
+    stack.steps = [a_replacement("c0", parent=fleet), a_fleet_status(fleet)]
+    ask = stack.preview
+
+    def preview(targets, plan):
+        failing = replace(stack, problem="it depends on c5, which is no target")
+        return failing.preview(targets, plan) if a_fleet_status(fleet).urn in targets else ask(targets, plan)
+
+    stack.preview = preview
+    watch, told, _ = a_watch(stack, heal=True)
+    watch.round()
+    assert stack.done == [("up", C0)]
+    assert told.words == ["healed c0"]
+
+
 @pytest.mark.parametrize("allowed", range(6))
 def test_it_can_be_stopped_between_any_two_operations(allowed):
     """Nothing is begun after that; what was not done is no success."""
