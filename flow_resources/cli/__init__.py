@@ -7,6 +7,8 @@ serves.
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -41,10 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     if not hasattr(parsed, "run"):
         parser.error(f"say what to do: {', '.join(f'flow-resources {name}' for name in subparsers.choices)}, or --help")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the locale has no letters for must end nothing
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = parsed.run(parsed)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        # What is left in the buffer would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return fail("nobody reads what is printed any more, and it ended")
     except FlowResourcesError as error:
         sys.stdout.flush()
         return fail(str(error))

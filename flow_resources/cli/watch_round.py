@@ -222,7 +222,7 @@ class Watch:
                 preview = stack.preview([*own, *fleets], plan)
                 refused = [] if preview.problem else list(refusals(preview, own, self._is_alone))
                 if fleets and (preview.problem or any(refusal.urn in fleets for refusal in refused)):
-                    fleets = []  # a person's edit of the fleet, such as a larger size: its members are healed without it
+                    fleets = []  # a person's edit of the fleet, such as its size: its members are healed without it
                     continue
                 if preview.problem and len(clusters) > 1:
                     return False

@@ -7,6 +7,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
@@ -209,3 +211,39 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments, words, caps
     error = capsys.readouterr().err
     assert (code, error.count("\n")) == (2, 1)
     assert words in error
+
+
+@pytest.mark.parametrize(
+    ("encoding", "is_read", "code", "said"),
+    [
+        ("latin-1", True, 0, ""),
+        ("utf-8", False, 2, "error: nobody reads what is printed any more, and it ended\n"),
+    ],
+)
+def test_what_cannot_be_printed_ends_in_one_line_at_most(encoding, is_read, code, said):
+    """A locale without a letter that a message has ends nothing; `| head` ends it, and is no internal error."""
+    program = f"""
+import sys
+from flow_resources.cli import main, watch
+from flow_resources.cli.watch_show import LogLines
+
+def run(_arguments):
+    for _ in range(3):
+        LogLines().event({EVENT | {"message": "it waits, …"}!r})
+    return 0
+
+watch.run = run
+sys.exit(main(["watch"]))
+"""
+    reader, writer = os.pipe()
+    if not is_read:
+        os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, said)
+    if is_read:
+        with os.fdopen(reader, encoding=encoding) as printed:
+            assert printed.read().count("it waits, \\u2026\n") == 3
