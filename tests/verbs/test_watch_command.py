@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from support.watched import AT, FakeWatched, a_cluster
 from flow_resources.cli import main, watch
 from flow_resources.cli.watch_hook import Hook
 from flow_resources.cli.watch_look import Look
+from flow_resources.cli.watch_pulumi import OutlivingPulumi
 from flow_resources.cli.watch_show import JsonLines, LiveTable, LogLines, line_of, lines
 from flow_resources.redaction import Redactor
 
@@ -247,3 +250,68 @@ sys.exit(main(["watch"]))
     if is_read:
         with os.fdopen(reader, encoding=encoding) as printed:
             assert printed.read().count("it waits, \\u2026\n") == 3
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it is still running: that is wanted
+def test_a_second_interrupt_leaves_the_pulumi_under_way_alone(tmp_path, monkeypatch):
+    """The one that ends the watch at once: `pulumi` goes on, records what it has done, and gives its lock back."""
+    script = tmp_path / "bin" / "pulumi"
+    script.parent.mkdir()
+    script.write_text(
+        "#!/bin/sh\n[ $1 = version ] && echo v3.259.0 && exit\n"
+        "sleep 0.3\nkill -INT $PPID\nread word <go\necho $word >end\n"
+    )
+    script.chmod(0o755)
+    go, end = tmp_path / "go", tmp_path / "end"
+    os.mkfifo(go)
+    os.mkfifo(end)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            OutlivingPulumi().run(["up"], str(tmp_path), {})
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    deadline, pipe = time.monotonic() + 10, None
+    while pipe is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):  # until the script reads
+            pipe = os.open(go, os.O_WRONLY | os.O_NONBLOCK)
+    assert pipe is not None, "it is gone"
+    os.write(pipe, b"finished\n")
+    os.close(pipe)
+    assert end.read_text() == "finished\n"
+
+
+def test_a_signal_at_any_moment_of_the_pause_ends_it():
+    """Raised at each line that the pause executes, in a process of its own, which would hang for ever."""
+    program = """
+import signal, sys
+from flow_resources.cli import watch
+
+def is_reached(place):
+    count = 0
+
+    def trace(_frame, _event, _argument):
+        nonlocal count
+        count += 1
+        if count == place:
+            signal.raise_signal(signal.SIGTERM)
+        return trace
+
+    with watch._stopping() as stopped:
+        sys.settrace(trace)
+        stopped.wait(0.001)
+        sys.settrace(None)
+        assert stopped.is_set() == (count >= place)
+    return count >= place
+
+places = 1
+while is_reached(places):
+    places += 1
+print(places)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 3
