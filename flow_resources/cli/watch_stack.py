@@ -231,6 +231,8 @@ class _Told:
         return self._rows.setdefault(urn, _Row())
 
     def _hear_step(self, step: events.StepEventMetadata, *, is_end: bool) -> None:
+        if step.old and step.old.delete and str(getattr(step.op, "value", step.op)) == "refresh":
+            return  # what was replaced, and waits for its deletion under the URN of what replaced it
         row, op = self._row(step.urn), str(getattr(step.op, "value", step.op))
         row.type = step.type or row.type
         row.ops.add(op)

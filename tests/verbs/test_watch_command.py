@@ -16,12 +16,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from pulumi.automation import events
 from rich.console import Console
 from support.watched import AT, FakeWatched, a_cluster
 
-from flow_resources.cli import main, watch
+from flow_resources.cli import main, watch, watch_stack
 from flow_resources.cli.watch_hook import Hook
-from flow_resources.cli.watch_look import Look
+from flow_resources.cli.watch_look import CLUSTER, Look
 from flow_resources.cli.watch_pulumi import OutlivingPulumi
 from flow_resources.cli.watch_show import JsonLines, LiveTable, LogLines, line_of, lines
 from flow_resources.redaction import Redactor
@@ -227,7 +228,7 @@ def test_what_cannot_be_printed_ends_in_one_line_at_most(encoding, is_read, code
     """A locale without a letter that a message has ends nothing; `| head` ends it, and is no internal error."""
     program = f"""
 import sys
-from flow_resources.cli import main, watch
+from flow_resources.cli import main, watch, watch_stack
 from flow_resources.cli.watch_show import LogLines
 
 def run(_arguments):
@@ -315,3 +316,22 @@ print(places)
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert int(done.stdout) > 3
+
+
+def test_what_waits_for_its_deletion_is_not_taken_for_what_has_replaced_it():
+    """Both have one URN where a replacement was cut off, and the old bid is gone."""
+    urn = a_cluster().urn
+
+    def refreshed(task_id, status, *, delete):
+        state = {
+            "type": CLUSTER, "urn": urn, "id": task_id, "delete": delete, "parent": "", "provider": "", "inputs": {},
+            "outputs": {"task_id": task_id, "status": status},
+        }  # fmt: skip
+        metadata = {"op": "refresh", "urn": urn, "type": CLUSTER, "old": state, "new": None if delete else state}
+        return events.EngineEvent.from_json({"resOutputsEvent": {"metadata": {"provider": "", **metadata}}})
+
+    told = watch_stack._Told()
+    told.hear(refreshed("bid_2", "running", delete=False))
+    told.hear(refreshed("bid_1", "running", delete=True))
+    (cluster,) = told.look("").clusters
+    assert (cluster.task_id, cluster.status, cluster.is_recorded) == ("bid_2", "running", True)
