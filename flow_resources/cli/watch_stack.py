@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,8 +61,8 @@ class WatchedStack(Protocol):
         """Do what was planned. Raises StackBusyError."""
         ...
 
-    def updates(self) -> list[tuple[str, datetime | None]]:
-        """Return messages and start times of the last updates. Raises StackUnreachableError."""
+    def updates(self, since: datetime) -> list[tuple[str, datetime | None]]:
+        """Return messages and start times of the updates since a moment. Raises StackUnreachableError."""
         ...
 
 
@@ -117,13 +118,20 @@ class PulumiStack:
         )  # fmt: skip
         return told.outcome(problem)
 
-    def updates(self) -> list[tuple[str, datetime | None]]:
-        """Return messages and start times of the last updates."""
-        try:
-            history = self._stack.history(page_size=_HISTORY, page=1, show_secrets=False)
-        except (automation.CommandError, ValueError, KeyError) as error:
-            raise StackUnreachableError(f"the history of {self.name} could not be read: {describe(error)}") from error
-        return [(one.message or "", _moment(one.start_time)) for one in history if one.kind == "update"]
+    def updates(self, since: datetime) -> list[tuple[str, datetime | None]]:
+        """Return messages and start times of the updates since a moment, and of some before."""
+        found = list[tuple[str, datetime | None]]()
+        for page in count(1):
+            try:
+                history = self._stack.history(page_size=_HISTORY, page=page, show_secrets=False)
+            except (automation.CommandError, ValueError, KeyError) as error:
+                message = f"the history of {self.name} could not be read: {describe(error)}"
+                raise StackUnreachableError(message) from error
+            found += [(one.message or "", _moment(one.start_time)) for one in history if one.kind == "update"]
+            oldest = _moment(history[-1].start_time) if history else None
+            if len(history) < _HISTORY or (oldest and oldest < since):
+                break
+        return found
 
     def _run(self, operation: Callable[[Callable[[events.EngineEvent], None]], object]) -> tuple[_Told, str]:
         """Run an operation; return what it told, and why it failed, in one line."""

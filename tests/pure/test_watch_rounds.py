@@ -279,7 +279,7 @@ def test_no_more_is_healed_within_an_hour_than_the_limit():
 def test_a_history_that_cannot_be_read_heals_nothing():
     stack = preempted("c0")
 
-    def unreadable():
+    def unreadable(_since):
         raise StackUnreachableError("no history")
 
     stack.updates = unreadable

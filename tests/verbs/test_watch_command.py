@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -335,3 +335,25 @@ def test_what_waits_for_its_deletion_is_not_taken_for_what_has_replaced_it():
     told.hear(refreshed("bid_1", "running", delete=True))
     (cluster,) = told.look("").clusters
     assert (cluster.task_id, cluster.status, cluster.is_recorded) == ("bid_2", "running", True)
+
+
+def test_the_history_is_read_as_far_back_as_it_is_asked_for():
+    """A page that is full of other operations hides no heal; what is older is not read."""
+    hour = timedelta(hours=1)
+    times = [NOW - hour * number / 150 for number in range(450)]
+    stack = object.__new__(watch_stack.PulumiStack)
+    pages = list[int]()
+
+    def history(*, page_size, page, show_secrets):
+        assert not show_secrets
+        pages.append(page)
+        return [
+            argparse.Namespace(message=str(at), start_time=at, kind="update")
+            for at in times[page_size * (page - 1) : page_size * page]
+        ]
+
+    stack._stack = argparse.Namespace(history=history)
+    assert len([at for _, at in stack.updates(NOW - hour) if at >= NOW - hour]) == 151
+    assert pages == [1, 2]
+    assert len(stack.updates(NOW - 10 * hour)) == 450
+    assert pages[2:] == [1, 2, 3, 4, 5]
