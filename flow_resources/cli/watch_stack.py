@@ -147,6 +147,8 @@ class PulumiStack:
             return told, told.reason or describe(error)
         except (RuntimeError, OSError) as error:  # the Automation API's words for what Pulumi did not finish
             return told, told.reason or one_line(f"`pulumi` could not be run: {error}")
+        except (ValueError, KeyError, TypeError) as error:  # another stack must not suffer for it
+            return told, told.reason or f"`pulumi` printed what cannot be read: {describe(error)}"
         return told, ""
 
 
@@ -294,6 +296,13 @@ def _moment(value: Any) -> datetime | None:
 
 @contextmanager
 def plan_file() -> Iterator[Path]:
-    """Provide a place for a plan, which holds sealed secrets and is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="flow-resources-") as folder:
-        yield Path(folder) / "plan.json"
+    """Provide a place for a plan, which holds sealed secrets and is gone afterwards.
+
+    Raises StackUnreachableError where there is none.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="flow-resources-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StackUnreachableError(one_line(f"a plan could not be written: {error}")) from error
+    with folder:
+        yield Path(folder.name) / "plan.json"

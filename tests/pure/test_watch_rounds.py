@@ -288,6 +288,24 @@ def test_a_history_that_cannot_be_read_heals_nothing():
     assert (stack.done, told.words, watch.code) == ([], ["unreachable"], 1)
 
 
+def test_a_stack_without_room_for_a_plan_is_told_and_the_next_one_is_healed(monkeypatch, tmp_path):
+    """A full or missing folder for temporary files ends no watch."""
+    broken, sound = preempted("c0"), preempted("c0", name="acme/training/prod")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    ask = sound.updates
+
+    def updates(since):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        return ask(since)
+
+    sound.updates = updates
+    watch, told, _ = a_watch(broken, sound, heal=True)
+    watch.round()
+    assert (broken.done, sound.done) == ([], [("up", C0)])
+    assert told.words == ["unreachable", "healed c0"]
+    assert watch.code == 1
+
+
 def test_a_fleets_status_is_healed_along_and_an_edit_of_the_fleet_is_not():
     fleet = "urn:pulumi:dev::training::flow:index:ResilientCluster::fleet"
     stack = preempted("c0", policy="replace")

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -357,3 +358,23 @@ def test_the_history_is_read_as_far_back_as_it_is_asked_for():
     assert pages == [1, 2]
     assert len(stack.updates(NOW - 10 * hour)) == 450
     assert pages[2:] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("summary event never found"), "`pulumi` could not be run: summary event never found"),
+        (ValueError("no JSON"), "`pulumi` printed what cannot be read: ValueError: no JSON"),
+        (KeyError("op"), "`pulumi` printed what cannot be read: KeyError: 'op'"),
+    ],
+)
+def test_whatever_a_pulumi_does_wrong_is_a_stack_that_cannot_be_reached(error, said):
+    """It ends no watch, which has other stacks."""
+
+    def preview(**_):
+        raise error
+
+    stack = object.__new__(watch_stack.PulumiStack)
+    stack._stack = argparse.Namespace(preview=preview)
+    with pytest.raises(watch_stack.StackUnreachableError, match=f"^{re.escape(said)}$"):
+        stack.look()
