@@ -52,6 +52,17 @@ def fleets(project: Project, cloud: FakeMithril) -> None:
     project.up("-p", "1").ok()
 
 
+def policies(project: Project, cloud: FakeMithril) -> None:
+    """Run `pulumi up`, let a spike preempt all, act on it, and look once the spike is over."""
+    cloud.add_ssh_key("team", PUBLIC_KEY)
+    cloud.options.keep_instance_ids = True  # a cloud that is made again call by call has no others
+    project.up().ok()
+    cloud.set_price("8xa100", "us-central5-a", 18.20)
+    project.up("--refresh").ok()
+    cloud.set_price("8xa100", "us-central5-a", 5.0)
+    project.refresh().ok()
+
+
 def ssh_keys(project: Project, cloud: FakeMithril) -> None:
     """Run `pulumi up` beside a key of the team, and look at what it made."""
     cloud.add_ssh_key("team", PUBLIC_KEY)
@@ -75,7 +86,7 @@ def main() -> None:
     folder = STATES / version[1]
     if folder.exists():
         sys.exit(f"{folder} exists already: the states of a released version are not written again")
-    for case in (settled, interrupted, jobs, fleets, ssh_keys):
+    for case in (settled, interrupted, jobs, policies, fleets, ssh_keys):
         write_case(folder, case)
     print(f"wrote {folder}")  # noqa: T201 - a script
 

@@ -19,6 +19,8 @@ SERVICE = "http://mithril.test"
 """The placeholder for the address of the service."""
 KEY_IDS = "sshkey_of_this_cloud_"
 """The placeholder for what the ids of its SSH keys begin with."""
+USER, OPERATOR = "user_000001", "user_console"
+"""Who placed the bids, and who places them in the cloud that is made again."""
 HOUR = 1_767_225_600.0
 """The time of the clock of every cloud: the beginning of 2026."""
 PASSPHRASE = "open sesame"
@@ -76,7 +78,7 @@ def write_state(folder: Path, program: str, state: str, cloud: FakeMithril) -> N
     """Write a state with its program and its cloud, without the paths of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "program.py").write_text(program)
-    export = json.loads(state.replace(cloud.url, SERVICE).replace(_key_ids(cloud), KEY_IDS))
+    export = json.loads(state.replace(cloud.url, SERVICE).replace(_key_ids(cloud), KEY_IDS).replace(USER, OPERATOR))
     for resource in export["deployment"]["resources"]:
         resource.pop("sourcePosition", None)
         resource.pop("stackTrace", None)

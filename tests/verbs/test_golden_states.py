@@ -11,7 +11,9 @@ from support.golden import Golden
 from support.stack import Declared, FakeClock, Saved, Stack, settings_of
 
 from flow_resources.core import cluster_fields, job_fields
+from flow_resources.core.hidden import visible
 from flow_resources.core.naming import take_apart
+from flow_resources.core.preemption import read_record
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
@@ -66,15 +68,23 @@ def without(names: set[str], props: dict[str, Any]) -> dict[str, Any]:
 def owned(stack: Stack) -> dict[str, Declared]:
     """Return the program that declares what the state records, without what was only read."""
     return {
-        name: Declared(saved.type, {key: value for key, value in saved.inputs.items() if not key.startswith("__")})
+        name: Declared(saved.type, {**visible(saved.inputs), **_number_of_the_program(saved)})
         for name, saved in stack.state.items()
         if "__mark" in saved.outputs
     }
 
 
+def _number_of_the_program(saved: Saved) -> dict[str, float]:
+    """Return the price that a program says whose bid a policy has raised."""
+    base = read_record(saved.inputs).base
+    return {} if base is None else {"max_price_per_hour": float(base)}
+
+
 def test_there_are_states_of_every_case() -> None:
     """An empty folder would prove nothing."""
-    assert {state.folder.name for state in GOLDEN} >= {"settled", "interrupted", "jobs"}
+    assert {state.folder.name for state in GOLDEN} >= {
+        "settled", "interrupted", "jobs", "policies", "fleets", "ssh_keys",
+    }  # fmt: skip
 
 
 @each_state

@@ -1,0 +1,13 @@
+"""Clusters that a policy has acted for: one was raised, one was replaced, one was only seen preempted."""
+
+from typing import Any
+
+from flow_resources import GpuCluster
+
+PLACE: dict[str, Any] = {
+    "instance_type": "8xa100", "max_price_per_hour": 16.0, "region": "us-central5-a", "ssh_keys": ["team"],
+}  # fmt: skip
+
+GpuCluster("raised", on_preemption="raise_bid", raise_up_to_per_hour=18.50, **PLACE)
+GpuCluster("replaced", on_preemption="replace", wait_for="placed", **PLACE)
+GpuCluster("kept", **PLACE)
