@@ -27,6 +27,8 @@ from flow_resources.errors import FlowResourcesError, one_line
 
 _HISTORY = 100
 _OUTDATED = "violates plan"
+_OPTIONS = ("protect", "retain_on_delete")
+"""Options of a resource of which the engine tells what the state has, and what the program says."""
 
 
 class StackBusyError(FlowResourcesError):
@@ -162,6 +164,8 @@ class _Row:
     olds: Mapping[str, Any] = field(default_factory=dict)
     news: Mapping[str, Any] = field(default_factory=dict)
     reasons: set[str] = field(default_factory=set)
+    options: set[str] = field(default_factory=set)
+    """The options that differ, of those that the engine tells."""
     is_refreshed: bool = False
     is_recorded: bool = True
     recorded: Mapping[str, Any] | None = None
@@ -223,8 +227,9 @@ class _Told:
         """Yield what an `up` would do with each resource that it would touch."""
         for urn, row in self._rows.items():
             if row.ops - {"refresh"}:
+                inputs = None if urn not in changed else changed[urn] | row.options
                 yield Step(
-                    urn, row.type, frozenset(row.ops), row.olds, row.news, changed.get(urn), frozenset(row.reasons),
+                    urn, row.type, frozenset(row.ops), row.olds, row.news, inputs, frozenset(row.reasons),
                     row.parent, row.message,
                 )  # fmt: skip
 
@@ -255,6 +260,8 @@ class _Told:
                 row.olds = step.old.inputs or {}
             if step.new and step.new.inputs:
                 row.news = step.new.inputs
+            if step.old and step.new:
+                row.options |= {one for one in _OPTIONS if bool(getattr(step.old, one)) != bool(getattr(step.new, one))}
         elif is_end:
             old, new = step.old, step.new
             row.is_refreshed = True
