@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_resources.errors import one_line
 from flow_resources.lifecycle.stored_states import HISTORY_LENGTH
+from flow_resources.redaction import hide_passwords
 
 if TYPE_CHECKING:
     from pulumi.automation import LocalWorkspace
@@ -68,19 +69,20 @@ def stored_state(workspace: LocalWorkspace, stack: str) -> Any:
 def describe(error: Exception) -> str:
     """Return what went wrong with `pulumi`, in one line: the CLI's own complaint where there is one.
 
-    What it printed on standard output, which can hold a secret, is not repeated.
+    What it printed on standard output, which can hold a secret, is not repeated, nor the password of its backend.
     """
     from pulumi import automation
 
     if isinstance(error, FileNotFoundError):
         return "there is no `pulumi` on PATH"
     if not isinstance(error, automation.CommandError):
-        return one_line(f"{type(error).__name__}: {error}", 200)
+        return one_line(hide_passwords(f"{type(error).__name__}: {error}"), 200)
     lines = str(error).rpartition("\n stderr: ")[2].splitlines()
     start = next((number for number, line in enumerate(lines) if line.startswith("error:")), 0)
     # Some complaints begin with an empty line, or with a rule.
     said = (line.removeprefix("error:").strip() for line in lines[start:])
-    return one_line(next((line for line in said if any(map(str.isalnum, line))), "it gave no reason"), 200)
+    reason = next((line for line in said if any(map(str.isalnum, line))), "it gave no reason")
+    return one_line(hide_passwords(reason), 200)
 
 
 def store_state(workspace: LocalWorkspace, stack: str, export: Any) -> None:

@@ -238,14 +238,16 @@ def guarded_options(kind: str, name: str, opts: pulumi.ResourceOptions) -> pulum
     others = opts.parent or opts.transforms or opts.transformations or getattr(root, "_transformations", None)
     if not others or is_mocked():
         return opts
-    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transforms=[_pass_deleted_with]))
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(transforms=[_pass_options]))
 
 
-async def _pass_deleted_with(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
-    """Let check see `deleted_with` where the parent, a transformation or an own transform has set it."""
-    if args.opts.deleted_with is None:
-        return None
-    return pulumi.ResourceTransformResult({**args.props, DELETED_WITH: True}, args.opts)
+async def _pass_options(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+    """Let check see options that the parent, a transformation or an own transform has set."""
+    hidden = {
+        **({} if args.opts.deleted_with is None else {DELETED_WITH: True}),
+        **({RETAINED: True} if args.opts.retain_on_delete else {}),
+    }
+    return pulumi.ResourceTransformResult({**args.props, **hidden}, args.opts) if hidden else None
 
 
 _tokens: dict[type[ResourceProvider], str] = {}

@@ -19,6 +19,11 @@ _SHORTEST, _SHORTEST_PIECE = 4, 8  # anything shorter occurs in ordinary text, s
 _LONGEST_TEXT = 50_000  # no message shows more; a service can echo megabytes
 _KEY = re.compile(r"fkey_[\w-]{6,}")
 """An API key of the service, known or not; what a listing shows of one is shorter."""
+_URL_PASSWORDS = (
+    re.compile(r"""(://[^\s/:@"'`]*:)[^\s/"'`]+(?=@)"""),
+    re.compile(r"""([?&][a-z]*password=)[^\s&"'`]+"""),
+)
+"""Passwords in addresses: `postgres://user:PASSWORD@host/db` and `?password=PASSWORD`. The group is what stays."""
 _PIECES = re.compile(r"[\s\"'`\\=]+")
 
 
@@ -59,7 +64,14 @@ class Redactor:
                 if at >= end:  # else it overlaps the secret before it, and both are one stretch
                     shown += [text[end:at], CUT]
                 end = max(end, at + length)
-        return _KEY.sub(CUT, "".join([*shown, text[end:]]))
+        return hide_passwords(_KEY.sub(CUT, "".join([*shown, text[end:]])))
+
+
+def hide_passwords(text: str) -> str:
+    """Replace the passwords of addresses in a text, such as that of a state in Postgres, which Pulumi repeats."""
+    for pattern in _URL_PASSWORDS:
+        text = pattern.sub(rf"\g<1>{CUT}", text)
+    return text
 
 
 class _Index:

@@ -10,9 +10,9 @@ import argparse
 import contextlib
 import json
 import os
+import queue
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -157,13 +157,39 @@ def _telling(
             hook.close()
 
 
+class _Stop:
+    """Whether the watch is to stop. A signal handler can set it at any moment.
+
+    No `threading.Event`: its `set` waits for a lock, which the pause that the signal interrupts can hold, for ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # its `put` may interrupt its `get`
+
+    def set(self) -> None:
+        """Stop, and end a pause."""
+        self._is_set = True
+        self._wake.put(None)
+
+    def is_set(self) -> bool:
+        """Whether it is to stop."""
+        return self._is_set
+
+    def wait(self, seconds: float) -> None:
+        """Pause, until it is to stop."""
+        if not self._is_set:
+            with contextlib.suppress(queue.Empty):
+                self._wake.get(timeout=seconds)
+
+
 @contextlib.contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Provide an event that SIGTERM and Ctrl-C set: what is under way is finished, and nothing new is begun.
+def _stopping() -> Iterator[_Stop]:
+    """Provide what SIGTERM and Ctrl-C set: what is under way is finished, and nothing new is begun.
 
     A second signal acts as it would without this.
     """
-    stopped = threading.Event()
+    stopped = _Stop()
     before: Mapping[signal.Signals, Any] = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
 
     def stop(number: int, _frame: object) -> None:
@@ -182,7 +208,7 @@ def _stopping() -> Iterator[threading.Event]:
 class _StoppableClock(Clock):
     """A clock whose sleep ends when the watch is to stop."""
 
-    def __init__(self, stopped: threading.Event) -> None:
+    def __init__(self, stopped: _Stop) -> None:
         self._stopped = stopped
 
     def sleep(self, seconds: float) -> None:

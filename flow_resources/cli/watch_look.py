@@ -108,7 +108,7 @@ class Step:
     news: _Properties = field(default_factory=dict)
     """The inputs of the program, after check."""
     changed: frozenset[str] | None = None
-    """The inputs that differ, secret ones too, by the update plan; None where there is no plan."""
+    """The inputs that differ, secret ones too, by the update plan, and the options; None where there is no plan."""
     reasons: frozenset[str] = frozenset()
     """The inputs that a replacement is for."""
     parent: str = ""

@@ -3,7 +3,7 @@
 The Automation API reads what `pulumi` prints from a pipe. When the watch is killed, the pipe breaks, and the engine
 dies at its next line: in the middle of an operation, with its lock left behind. Here it prints into a file and has a
 session of its own, so that it finishes what it does and gives its lock back; nor does a Ctrl-C meant for the watch
-reach it.
+reach it. A second Ctrl-C, which ends the watch at once, does not kill it either.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ class OutlivingPulumi(automation.PulumiCommand):
         with tempfile.TemporaryDirectory(prefix="flow-resources-", ignore_cleanup_errors=True) as folder:
             paths = [Path(folder) / name for name in ("stdout", "stderr")]
             with paths[0].open("wb") as out, paths[1].open("wb") as err:
-                code = subprocess.run(  # noqa: S603 - `pulumi` and the Automation API's own arguments
+                # Neither `subprocess.run` nor `with`: the one kills it at an exception, the other waits for it then.
+                process = subprocess.Popen(  # noqa: S603 - `pulumi` and the Automation API's own arguments
                     [self.command, "--non-interactive", *args], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
-                    stdout=out, stderr=err, start_new_session=True, check=False,
-                ).returncode  # fmt: skip
+                    stdout=out, stderr=err, start_new_session=True,
+                )  # fmt: skip
+                code = process.wait()
             stdout, stderr = (path.read_text(encoding="utf-8", errors="replace").rstrip() for path in paths)
         result = automation.CommandResult(stdout, stderr, code)
         if code:

@@ -15,7 +15,7 @@ from typing import Any
 from flow_resources.cli.watch_events import Event, Kind, changes
 from flow_resources.cli.watch_heal import IsPolicyAlone, Refusal, candidates, fleets_of, pending, refusals
 from flow_resources.cli.watch_look import Cluster, Look, Step, logical_name, names
-from flow_resources.cli.watch_pace import BackOff, heal_message, heals_within
+from flow_resources.cli.watch_pace import HOUR, BackOff, heal_message, heals_within
 from flow_resources.cli.watch_stack import StackBusyError, StackUnreachableError, WatchedStack, plan_file
 from flow_resources.clock import Clock
 from flow_resources.core.hidden import PREEMPTION
@@ -221,8 +221,8 @@ class Watch:
             with plan_file() as plan:
                 preview = stack.preview([*own, *fleets], plan)
                 refused = [] if preview.problem else list(refusals(preview, own, self._is_alone))
-                if fleets and any(refusal.urn in fleets for refusal in refused):
-                    fleets = []  # a person's edit of the fleet: its members are healed without it
+                if fleets and (preview.problem or any(refusal.urn in fleets for refusal in refused)):
+                    fleets = []  # a person's edit of the fleet, such as its size: its members are healed without it
                     continue
                 if preview.problem and len(clusters) > 1:
                     return False
@@ -301,7 +301,8 @@ class Watch:
         if not due:
             return due
         limit = self._wishes.max_heals_per_hour
-        room = max(0, limit - heals_within(stack.updates(), self._clock.utc()))
+        now = self._clock.utc()
+        room = max(0, limit - heals_within(stack.updates(now - HOUR), now))
         for cluster in due[room:]:
             memory.has_failed = True
             message = f"not healed now: --max-heals-per-hour is {limit}, and as many were healed within the last hour"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,8 @@ from flow_resources.errors import FlowResourcesError, one_line
 
 _HISTORY = 100
 _OUTDATED = "violates plan"
+_OPTIONS = ("protect", "retain_on_delete")
+"""Options of a resource of which the engine tells what the state has, and what the program says."""
 
 
 class StackBusyError(FlowResourcesError):
@@ -60,8 +63,8 @@ class WatchedStack(Protocol):
         """Do what was planned. Raises StackBusyError."""
         ...
 
-    def updates(self) -> list[tuple[str, datetime | None]]:
-        """Return messages and start times of the last updates. Raises StackUnreachableError."""
+    def updates(self, since: datetime) -> list[tuple[str, datetime | None]]:
+        """Return messages and start times of the updates since a moment. Raises StackUnreachableError."""
         ...
 
 
@@ -117,13 +120,20 @@ class PulumiStack:
         )  # fmt: skip
         return told.outcome(problem)
 
-    def updates(self) -> list[tuple[str, datetime | None]]:
-        """Return messages and start times of the last updates."""
-        try:
-            history = self._stack.history(page_size=_HISTORY, page=1, show_secrets=False)
-        except (automation.CommandError, ValueError, KeyError) as error:
-            raise StackUnreachableError(f"the history of {self.name} could not be read: {describe(error)}") from error
-        return [(one.message or "", _moment(one.start_time)) for one in history if one.kind == "update"]
+    def updates(self, since: datetime) -> list[tuple[str, datetime | None]]:
+        """Return messages and start times of the updates since a moment, and of some before."""
+        found = list[tuple[str, datetime | None]]()
+        for page in count(1):
+            try:
+                history = self._stack.history(page_size=_HISTORY, page=page, show_secrets=False)
+            except (automation.CommandError, ValueError, KeyError) as error:
+                message = f"the history of {self.name} could not be read: {describe(error)}"
+                raise StackUnreachableError(message) from error
+            found += [(one.message or "", _moment(one.start_time)) for one in history if one.kind == "update"]
+            oldest = _moment(history[-1].start_time) if history else None
+            if len(history) < _HISTORY or (oldest and oldest < since):
+                break
+        return found
 
     def _run(self, operation: Callable[[Callable[[events.EngineEvent], None]], object]) -> tuple[_Told, str]:
         """Run an operation; return what it told, and why it failed, in one line."""
@@ -139,6 +149,8 @@ class PulumiStack:
             return told, told.reason or describe(error)
         except (RuntimeError, OSError) as error:  # the Automation API's words for what Pulumi did not finish
             return told, told.reason or one_line(f"`pulumi` could not be run: {error}")
+        except (ValueError, KeyError, TypeError) as error:  # another stack must not suffer for it
+            return told, told.reason or f"`pulumi` printed what cannot be read: {describe(error)}"
         return told, ""
 
 
@@ -152,6 +164,8 @@ class _Row:
     olds: Mapping[str, Any] = field(default_factory=dict)
     news: Mapping[str, Any] = field(default_factory=dict)
     reasons: set[str] = field(default_factory=set)
+    options: set[str] = field(default_factory=set)
+    """The options that differ, of those that the engine tells."""
     is_refreshed: bool = False
     is_recorded: bool = True
     recorded: Mapping[str, Any] | None = None
@@ -213,8 +227,9 @@ class _Told:
         """Yield what an `up` would do with each resource that it would touch."""
         for urn, row in self._rows.items():
             if row.ops - {"refresh"}:
+                inputs = None if urn not in changed else changed[urn] | row.options
                 yield Step(
-                    urn, row.type, frozenset(row.ops), row.olds, row.news, changed.get(urn), frozenset(row.reasons),
+                    urn, row.type, frozenset(row.ops), row.olds, row.news, inputs, frozenset(row.reasons),
                     row.parent, row.message,
                 )  # fmt: skip
 
@@ -231,6 +246,8 @@ class _Told:
         return self._rows.setdefault(urn, _Row())
 
     def _hear_step(self, step: events.StepEventMetadata, *, is_end: bool) -> None:
+        if step.old and step.old.delete and str(getattr(step.op, "value", step.op)) == "refresh":
+            return  # what was replaced, and waits for its deletion under the URN of what replaced it
         row, op = self._row(step.urn), str(getattr(step.op, "value", step.op))
         row.type = step.type or row.type
         row.ops.add(op)
@@ -243,6 +260,8 @@ class _Told:
                 row.olds = step.old.inputs or {}
             if step.new and step.new.inputs:
                 row.news = step.new.inputs
+            if step.old and step.new:
+                row.options |= {one for one in _OPTIONS if bool(getattr(step.old, one)) != bool(getattr(step.new, one))}
         elif is_end:
             old, new = step.old, step.new
             row.is_refreshed = True
@@ -284,6 +303,13 @@ def _moment(value: Any) -> datetime | None:
 
 @contextmanager
 def plan_file() -> Iterator[Path]:
-    """Provide a place for a plan, which holds sealed secrets and is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="flow-resources-") as folder:
-        yield Path(folder) / "plan.json"
+    """Provide a place for a plan, which holds sealed secrets and is gone afterwards.
+
+    Raises StackUnreachableError where there is none.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="flow-resources-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StackUnreachableError(one_line(f"a plan could not be written: {error}")) from error
+    with folder:
+        yield Path(folder.name) / "plan.json"

@@ -83,3 +83,22 @@ def test_what_others_tie_to_a_deletion_is_refused(tmp_path: Path, cloud: FakeMit
         assert "the option deleted_with cannot be used" in text
     project.edit(f"({last})", "(parent=plain)")
     project.preview().ok()
+
+
+RETAINED = """
+    import pulumi
+    from flow_resources import ResilientCluster
+
+    ResilientCluster("fleet", size=1, instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a",
+                     on_preemption="replace", opts=pulumi.ResourceOptions(retain_on_delete=True))
+"""
+
+
+def test_a_policy_that_ends_bids_is_refused_where_the_parent_retains_them(tmp_path: Path, cloud: FakeMithril) -> None:
+    """The engine passes `retain_on_delete` of a fleet on to its members, whose own options do not say it."""
+    project = Project.make(tmp_path, cloud, RETAINED)
+    assert "on_preemption cannot be 'replace' with retain_on_delete" in " ".join(
+        project.preview().failed().text.split()
+    )
+    project.edit("retain_on_delete=True", "retain_on_delete=False")
+    project.preview().ok()

@@ -302,6 +302,12 @@ def test_what_is_done_is_what_was_previewed(
         project.edit('wait_for="placed",', 'wait_for="placed", command="echo",')
         assert stack.up([raised], plan, "heal").is_outdated
     project.edit(' command="echo",', "")
+    project.edit("}, **policy)", "}, **policy, opts=pulumi.ResourceOptions(protect=True))")
+    project.edit("from flow_resources import", "import pulumi\nfrom flow_resources import")
+    with plan_file() as plan:
+        (step,) = stack.preview([raised], plan).changes
+        assert step.changed == {"max_price_per_hour", "__preemption", "protect"}, "an option is an edit, too"
+    project.edit("protect=True", "protect=False")
     with plan_file() as plan:
         assert stack.preview([raised], plan).changes
         cloud.set_price(*MARKET, 58.0)

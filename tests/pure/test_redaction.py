@@ -33,6 +33,9 @@ quick = settings(deadline=None, max_examples=200)
         (None, "nothing was kept", "nothing was kept"),
         (None, "made {'secret': 'fkey_MDk0_x-Yz12'}", "made {'secret': '…'}"),  # an API key that nobody has registered
         (None, "a listing shows fkey_abc1... of a key", "a listing shows fkey_abc1... of a key"),
+        (None, 'open "postgres://u:p@ss:w0rd@db:5432/x": no', 'open "postgres://u:…@db:5432/x": no'),
+        (None, "at https://db/x?user=u&password=s3cret&tls=1", "at https://db/x?user=u&password=…&tls=1"),
+        (None, "https://u@example.com:80/a:b@c and s3://x", "https://u@example.com:80/a:b@c and s3://x"),
         (7.0, "numbers are none: 7.0", "numbers are none: 7.0"),
     ],
 )

@@ -279,13 +279,31 @@ def test_no_more_is_healed_within_an_hour_than_the_limit():
 def test_a_history_that_cannot_be_read_heals_nothing():
     stack = preempted("c0")
 
-    def unreadable():
+    def unreadable(_since):
         raise StackUnreachableError("no history")
 
     stack.updates = unreadable
     watch, told, _ = a_watch(stack, heal=True)
     watch.round()
     assert (stack.done, told.words, watch.code) == ([], ["unreachable"], 1)
+
+
+def test_a_stack_without_room_for_a_plan_is_told_and_the_next_one_is_healed(monkeypatch, tmp_path):
+    """A full or missing folder for temporary files ends no watch."""
+    broken, sound = preempted("c0"), preempted("c0", name="acme/training/prod")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    ask = sound.updates
+
+    def updates(since):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        return ask(since)
+
+    sound.updates = updates
+    watch, told, _ = a_watch(broken, sound, heal=True)
+    watch.round()
+    assert (broken.done, sound.done) == ([], [("up", C0)])
+    assert told.words == ["unreachable", "healed c0"]
+    assert watch.code == 1
 
 
 def test_a_fleets_status_is_healed_along_and_an_edit_of_the_fleet_is_not():
@@ -303,6 +321,25 @@ def test_a_fleets_status_is_healed_along_and_an_edit_of_the_fleet_is_not():
     watch, told, _ = a_watch(edited, heal=True)
     watch.round()
     assert edited.done == [("up", C0)]
+
+
+def test_a_member_is_healed_where_the_preview_of_its_fleets_status_fails():
+    """As with a larger size that nobody has applied: the status depends on a member that is no target."""
+    fleet = "urn:pulumi:dev::training::flow:index:ResilientCluster::fleet"
+    stack = preempted("c0", policy="replace")
+    stack.clusters = [replace(stack.clusters[0], parent=fleet)]
+    stack.steps = [a_replacement("c0", parent=fleet), a_fleet_status(fleet)]
+    ask = stack.preview
+
+    def preview(targets, plan):
+        failing = replace(stack, problem="it depends on c5, which is no target")
+        return failing.preview(targets, plan) if a_fleet_status(fleet).urn in targets else ask(targets, plan)
+
+    stack.preview = preview
+    watch, told, _ = a_watch(stack, heal=True)
+    watch.round()
+    assert stack.done == [("up", C0)]
+    assert told.words == ["healed c0"]
 
 
 @pytest.mark.parametrize("allowed", range(6))

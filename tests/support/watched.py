@@ -118,7 +118,7 @@ class FakeWatched:
         self.steps = [step for step in self.steps if step.urn not in done]
         return Outcome(done)
 
-    def updates(self) -> list[tuple[str, datetime | None]]:
+    def updates(self, _since: datetime) -> list[tuple[str, datetime | None]]:
         return self.history
 
     def _lock(self) -> None:

@@ -52,6 +52,10 @@ FAILURES = [
     (command_error("error: \nerror: the state is damaged\n"), "the state is damaged"),
     (command_error("warning: odd\nerror: no such stack\n"), "no such stack"),
     (command_error("panic: odd\n"), "panic: odd"),
+    (
+        command_error("error: unable to open postgres://u:canary@db/x: refused\n"),
+        "unable to open postgres://u:…@db/x: refused",
+    ),
     (command_error("warning: odd\nerror: \n=======\nLegacy state is deprecated:\n"), "Legacy state is deprecated:"),
     (command_error("error:\n"), "it gave no reason"),
     (command_error(""), "it gave no reason"),

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import threading
-from datetime import datetime, timezone
+import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from pulumi.automation import events
 from rich.console import Console
 from support.watched import AT, FakeWatched, a_cluster
 
-from flow_resources.cli import main, watch
+from flow_resources.cli import main, watch, watch_stack
 from flow_resources.cli.watch_hook import Hook
-from flow_resources.cli.watch_look import Look
+from flow_resources.cli.watch_look import CLUSTER, Look
+from flow_resources.cli.watch_pulumi import OutlivingPulumi
 from flow_resources.cli.watch_show import JsonLines, LiveTable, LogLines, line_of, lines
 from flow_resources.redaction import Redactor
 
@@ -237,3 +244,165 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(arguments, words, caps
     error = capsys.readouterr().err
     assert (code, error.count("\n")) == (2, 1)
     assert words in error
+
+
+@pytest.mark.parametrize(
+    ("encoding", "is_read", "code", "said"),
+    [
+        ("latin-1", True, 0, ""),
+        ("utf-8", False, 2, "error: nobody reads what is printed any more, and it ended\n"),
+    ],
+)
+def test_what_cannot_be_printed_ends_in_one_line_at_most(encoding, is_read, code, said):
+    """A locale without a letter that a message has ends nothing; `| head` ends it, and is no internal error."""
+    program = f"""
+import sys
+from flow_resources.cli import main, watch, watch_stack
+from flow_resources.cli.watch_show import LogLines
+
+def run(_arguments):
+    for _ in range(3):
+        LogLines().event({EVENT | {"message": "it waits, …"}!r})
+    return 0
+
+watch.run = run
+sys.exit(main(["watch"]))
+"""
+    reader, writer = os.pipe()
+    if not is_read:
+        os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, said)
+    if is_read:
+        with os.fdopen(reader, encoding=encoding) as printed:
+            assert printed.read().count("it waits, \\u2026\n") == 3
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it is still running: that is wanted
+def test_a_second_interrupt_leaves_the_pulumi_under_way_alone(tmp_path, monkeypatch):
+    """The one that ends the watch at once: `pulumi` goes on, records what it has done, and gives its lock back."""
+    script = tmp_path / "bin" / "pulumi"
+    script.parent.mkdir()
+    script.write_text(
+        "#!/bin/sh\n[ $1 = version ] && echo v3.259.0 && exit\n"
+        "sleep 0.3\nkill -INT $PPID\nread word <go\necho $word >end\n"
+    )
+    script.chmod(0o755)
+    go, end = tmp_path / "go", tmp_path / "end"
+    os.mkfifo(go)
+    os.mkfifo(end)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            OutlivingPulumi().run(["up"], str(tmp_path), {})
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    deadline, pipe = time.monotonic() + 10, None
+    while pipe is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):  # until the script reads
+            pipe = os.open(go, os.O_WRONLY | os.O_NONBLOCK)
+    assert pipe is not None, "it is gone"
+    os.write(pipe, b"finished\n")
+    os.close(pipe)
+    assert end.read_text() == "finished\n"
+
+
+def test_a_signal_at_any_moment_of_the_pause_ends_it():
+    """Raised at each line that the pause executes, in a process of its own, which would hang for ever."""
+    program = """
+import signal, sys
+from flow_resources.cli import watch
+
+def is_reached(place):
+    count = 0
+
+    def trace(_frame, _event, _argument):
+        nonlocal count
+        count += 1
+        if count == place:
+            signal.raise_signal(signal.SIGTERM)
+        return trace
+
+    with watch._stopping() as stopped:
+        sys.settrace(trace)
+        stopped.wait(0.001)
+        sys.settrace(None)
+        assert stopped.is_set() == (count >= place)
+    return count >= place
+
+places = 1
+while is_reached(places):
+    places += 1
+print(places)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) > 3
+
+
+def test_what_waits_for_its_deletion_is_not_taken_for_what_has_replaced_it():
+    """Both have one URN where a replacement was cut off, and the old bid is gone."""
+    urn = a_cluster().urn
+
+    def refreshed(task_id, status, *, delete):
+        state = {
+            "type": CLUSTER, "urn": urn, "id": task_id, "delete": delete, "parent": "", "provider": "", "inputs": {},
+            "outputs": {"task_id": task_id, "status": status},
+        }  # fmt: skip
+        metadata = {"op": "refresh", "urn": urn, "type": CLUSTER, "old": state, "new": None if delete else state}
+        return events.EngineEvent.from_json({"resOutputsEvent": {"metadata": {"provider": "", **metadata}}})
+
+    told = watch_stack._Told()
+    told.hear(refreshed("bid_2", "running", delete=False))
+    told.hear(refreshed("bid_1", "running", delete=True))
+    (cluster,) = told.look("").clusters
+    assert (cluster.task_id, cluster.status, cluster.is_recorded) == ("bid_2", "running", True)
+
+
+def test_the_history_is_read_as_far_back_as_it_is_asked_for():
+    """A page that is full of other operations hides no heal; what is older is not read."""
+    hour = timedelta(hours=1)
+    times = [NOW - hour * number / 150 for number in range(450)]
+    stack = object.__new__(watch_stack.PulumiStack)
+    pages = list[int]()
+
+    def history(*, page_size, page, show_secrets):
+        assert not show_secrets
+        pages.append(page)
+        return [
+            argparse.Namespace(message=str(at), start_time=at, kind="update")
+            for at in times[page_size * (page - 1) : page_size * page]
+        ]
+
+    stack._stack = argparse.Namespace(history=history)
+    assert len([at for _, at in stack.updates(NOW - hour) if at >= NOW - hour]) == 151
+    assert pages == [1, 2]
+    assert len(stack.updates(NOW - 10 * hour)) == 450
+    assert pages[2:] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("summary event never found"), "`pulumi` could not be run: summary event never found"),
+        (ValueError("no JSON"), "`pulumi` printed what cannot be read: ValueError: no JSON"),
+        (KeyError("op"), "`pulumi` printed what cannot be read: KeyError: 'op'"),
+    ],
+)
+def test_whatever_a_pulumi_does_wrong_is_a_stack_that_cannot_be_reached(error, said):
+    """It ends no watch, which has other stacks."""
+
+    def preview(**_):
+        raise error
+
+    stack = object.__new__(watch_stack.PulumiStack)
+    stack._stack = argparse.Namespace(preview=preview)
+    with pytest.raises(watch_stack.StackUnreachableError, match=f"^{re.escape(said)}$"):
+        stack.look()
