@@ -18,8 +18,7 @@ from flow_resources.cli.watch_look import Cluster, Look, Step, logical_name, nam
 from flow_resources.cli.watch_pace import HOUR, BackOff, heal_message, heals_within
 from flow_resources.cli.watch_stack import StackBusyError, StackUnreachableError, WatchedStack, plan_file
 from flow_resources.clock import Clock
-from flow_resources.core.hidden import PREEMPTION
-from flow_resources.core.preemption import NOTHING, PolicyRecord, is_policy_alone
+from flow_resources.core.preemption import is_policy_alone, read_record
 
 LOOKED, FAILED, WAITING = 0, 1, 3
 """Exit codes."""
@@ -102,8 +101,8 @@ class Watch:
             return False
         if not self._wishes.heal:
             return True
-        record = PolicyRecord.parse(cluster.inputs.get(PREEMPTION)) or NOTHING
-        return record.seen is None or record.seen != record.handled
+        record = read_record(cluster.inputs)
+        return record.seen is None or record.is_unhandled
 
     # -- one stack -----------------------------------------------------------------------------------------------------
 

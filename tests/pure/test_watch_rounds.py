@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 
 import pytest
 from support.watched import (
+    AT,
+    HANDLED,
     FakeWatched,
     Told,
     a_cluster,
@@ -21,6 +23,7 @@ from flow_resources.cli.watch_pace import heal_message
 from flow_resources.cli.watch_round import Watch, Wishes
 from flow_resources.cli.watch_stack import StackUnreachableError
 from flow_resources.clock import Clock
+from flow_resources.core.hidden import PREEMPTION
 
 C0, C1 = urn_of("c0"), urn_of("c1")
 EDIT = Step(urn_of("bucket", "aws:Bucket"), "aws:Bucket", frozenset({"delete"}))
@@ -142,6 +145,11 @@ def test_one_that_was_acted_for_in_an_earlier_run_does_not_fail_a_cron_job():
     watch, _, _ = a_watch(FakeWatched([acted]), heal=True, once=True)
     watch.round()
     assert watch.code == 0
+    text = HANDLED.replace(f"seen=bid_1@{AT}", f"seen=bid_1@{AT.replace('Z', '+00:00')}")
+    other_spelling = replace(acted, inputs={**acted.inputs, PREEMPTION: text})
+    watch, _, _ = a_watch(FakeWatched([other_spelling]), heal=True, once=True)
+    watch.round()
+    assert watch.code == 0, "the same moment, as the service writes it now"
     plain, _, _ = a_watch(FakeWatched([acted]), once=True)
     plain.round()
     assert plain.code == 3, "without --heal no policy acts"
