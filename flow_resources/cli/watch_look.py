@@ -68,7 +68,7 @@ class Cluster:
     @property
     def bid(self) -> Decimal | None:
         """USD per instance-hour."""
-        return _price(self.shown.get("max_price_per_hour"))
+        return money.known_price(self.shown.get("max_price_per_hour"))
 
     @property
     def machines(self) -> tuple[int, int | None]:
@@ -197,11 +197,3 @@ def market_in(message: str) -> Decimal | None:
 def names(steps: Sequence[Step]) -> str:
     """Return what steps would do, for a message."""
     return ", ".join(f"{step.name} ({step.verb})" for step in steps)
-
-
-def _price(value: Any) -> Decimal | None:
-    """Return a price that a state holds; None for what is none."""
-    try:
-        return money.price(value)
-    except ValueError:
-        return None

@@ -32,6 +32,14 @@ def price(value: object) -> Decimal:
     return exact.quantize(CENT)
 
 
+def known_price(value: object) -> Decimal | None:
+    """Return a recorded price as a Decimal; None for what is none."""
+    try:
+        return price(value)
+    except ValueError:
+        return None
+
+
 def written(text: str) -> Decimal:
     """Parse a price as a person writes it in a setting, "200", "$200" or "200.00"; raise ValueError for all else.
 

@@ -348,12 +348,5 @@ def is_policy_alone(olds: Mapping[str, Any], news: Mapping[str, Any]) -> Answer:
         return Answer.NO
     differing = {one.name for one in changed(FIELDS, olds, news)}
     expected = {PRICE} if is_raise else set[str]()
-    is_raised_price = not is_raise or _price_of(news) == wanted.raised
+    is_raised_price = not is_raise or money.known_price(news.get(PRICE)) == wanted.raised
     return Answer.of(differing == expected and is_raised_price and olds.get(MARK) == news.get(MARK))
-
-
-def _price_of(props: Mapping[str, Any]) -> Decimal | None:
-    try:
-        return money.price(props.get(PRICE))
-    except ValueError:
-        return None

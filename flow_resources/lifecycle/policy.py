@@ -53,18 +53,11 @@ def with_sighting(seen: ClusterSnapshot, record: Record) -> ClusterSnapshot:
     recorded, waits = record.outputs or {}, seen.waits_after_preemption
     before = read_record(recorded)
     if waits is Answer.NO and before.seen and before.seen.bid_id == seen.bid.id:
-        limit, price = (_read_price(recorded.get(name)) for name in (LIMIT, PRICE))
+        limit, price = (money.known_price(recorded.get(name)) for name in (LIMIT, PRICE))
         before = with_unrecorded_raise(before, str(recorded.get(POLICY)), limit, price, seen.bid.price)
         recorded = {**recorded, **write_record(before)}
     policy = sighted(recorded, seen.bid.id, waits, seen.last_preempted_at)
     return replace(seen, policy=policy if record.identity else NOTHING)
-
-
-def _read_price(value: Any) -> Decimal | None:
-    try:
-        return money.price(value)
-    except ValueError:
-        return None
 
 
 def warn_of_preemption(op: Operation, seen: ClusterSnapshot, record: Record) -> None:
@@ -117,7 +110,7 @@ def apply_policy(
         _market_price(found, market),
         op.cloud.service_now() if market else None,
         lambda raised: _over_budget(op, found, raised, budget),
-        _read_price(olds.get(PRICE)),
+        money.known_price(olds.get(PRICE)),
     )
     if decision.action is Action.FAIL:
         if number <= float(olds.get(PRICE) or number):  # a higher number is what a person does about it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from flow_resources.errors import (
     OwnershipError,
     RejectedError,
 )
-from flow_resources.lifecycle.holders import delete_when_free
+from flow_resources.lifecycle.holders import Describe, delete_when_free
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Words, require_name
 
@@ -143,9 +143,7 @@ def delete(op: Operation, words: Words, id_: str, record: Record) -> None:
     delete_when_free(op, f"the volume {id_}", record.mark, partial(_try_to_delete, op, words, id_, record))
 
 
-def _try_to_delete(
-    op: Operation, words: Words, id_: str, record: Record, describe: Callable[[Sequence[str]], str]
-) -> str:
+def _try_to_delete(op: Operation, words: Words, id_: str, record: Record, describe: Describe) -> str:
     """Delete a volume that nothing holds; return what is in the way, nothing where the volume is gone.
 
     `describe` says who the bids are that hold it.
