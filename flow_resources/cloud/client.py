@@ -7,6 +7,7 @@ listing is read to its end or fails: half a listing proves nothing.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,11 +24,12 @@ from flow_resources.cloud.paths import API_KEYS, BIDS, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
-from flow_resources.cloud.startup_script import mounts_in, placed_price_in, too_large
+from flow_resources.cloud.startup_script import inputs_digest_in, mounts_in, placed_price_in, too_large
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.market import Market
 from flow_resources.core.models import (
+    ENDED,
     Bid,
     BidEvent,
     InstanceType,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 _RETRY = "run the same command again"
 _ROLLBACK_LOOKS, _ROLLBACK_PAUSE = 5, 0.5  # seconds
 # What the SDK itself asks before it places a bid: with the same words, both share one answer.
+_ENDED_BIDS = 1000
 _NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
 
 
@@ -254,9 +257,19 @@ class Cloud:
                 raise UnavailableError(f"the service does not say whether the bid {nameless.id} is {name!r}", _RETRY)
             return [bid for bid in bids if bid.name == name]
 
+    def bids_ended_last(self) -> list[Bid]:
+        """Return the newest of the bids that have ended, at most 1,000."""
+        query = {"project": self.project().id, "status": ENDED, **_NEWEST_FIRST}
+        with self._sdk("list the bids that ended last") as sdk:
+            return [Bid.read(row) for row in itertools.islice(rows_of_all_pages(sdk.api.list_bids, query), _ENDED_BIDS)]
+
     def placed_price(self, bid_id: str) -> Decimal | None:
         """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
         return placed_price_in(self.startup_script(bid_id))
+
+    def inputs_digest(self, bid_id: str) -> str | None:
+        """Return the digest of a job's inputs, as the start-up script of its bid says; None where it does not say."""
+        return inputs_digest_in(self.startup_script(bid_id))
 
     def events(self, bid_id: str) -> tuple[BidEvent, ...] | None:
         """Return a bid's events, oldest first; None where they cannot be read."""

@@ -35,6 +35,8 @@ class JobEnd:
     on_failure: str
     """"release" or "keep"."""
     max_run_seconds: int | None
+    inputs_digest: str
+    """The digest of its job's inputs that are not sensitive."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ _MOUNTS = (
 )
 
 # As flow_resources.cloud.machine.sections writes it, before anything of the user's.
-_JOB = re.compile(r"^cat >job\.json <<'E+'\n\{.*\"placed_cents\":(?P<cents>[0-9]+)", re.MULTILINE)
+_JOB = r"^cat >job\.json <<'E+'\n\{.*"
+_PLACED = re.compile(rf'{_JOB}"placed_cents":(?P<cents>[0-9]+)', re.MULTILINE)
+_INPUTS = re.compile(rf'{_JOB}"inputs":"(?P<digest>[0-9a-f]+)"', re.MULTILINE)
 
 # Stands for the variables that the SDK adds to the environment when it sends a launch: a little more than those, and
 # hardly compressible.
@@ -91,8 +93,14 @@ def has_command_unit(script: str) -> bool:
 
 def placed_price_in(script: str) -> Decimal | None:
     """Return the price at which a job's bid was placed, which its marks are relative to; None where it is not known."""
-    match = _JOB.search(unpack(script) or "")
+    match = _PLACED.search(unpack(script) or "")
     return Decimal(match["cents"]) / 100 if match else None
+
+
+def inputs_digest_in(script: str) -> str | None:
+    """Return the digest of a job's inputs that are not sensitive; None where it is not known."""
+    match = _INPUTS.search(unpack(script) or "")
+    return match["digest"] if match else None
 
 
 def _texts(script: str) -> list[str]:

@@ -46,15 +46,28 @@ class Spec:
 
     def digest(self, api_key: str) -> str:
         """Return the digest of what only a replacement can change; sensitive values enter as a keyed hash."""
+        return naming.spec_digest(self._public(), self._sensitive(), api_key)
+
+    @property
+    def public_digest(self) -> str:
+        """The digest of what is not sensitive, which is the same with every API key."""
+        return naming.spec_digest(self._public(), {}, "")
+
+    @property
+    def has_keyed_digest(self) -> bool:
+        """Whether the digest of the same inputs is another one with another API key."""
+        return bool(self._sensitive())
+
+    def _public(self) -> dict[str, Any]:
+        return {one.name: normalised(one, value) for one, value in self._digested() if not one.sensitive}
+
+    def _digested(self) -> list[tuple[Field, Any]]:
         set_inputs = ((input_, self.inputs.get(input_.name)) for input_ in self.digest_fields)
-        values = [(input_, value) for input_, value in set_inputs if input_.enters_digest(value)]
-        public = {input_.name: normalised(input_, value) for input_, value in values if not input_.sensitive}
-        secret = {
-            input_.name: value
-            for input_, value in values
-            if input_.sensitive and value not in (None, input_.default)  # the default is public
-        }
-        return naming.spec_digest(public, secret, api_key)
+        return [(input_, value) for input_, value in set_inputs if input_.enters_digest(value)]
+
+    def _sensitive(self) -> dict[str, Any]:
+        values = ((one, value) for one, value in self._digested() if one.sensitive)
+        return {one.name: value for one, value in values if value not in (None, one.default)}  # the default is public
 
 
 @dataclass(frozen=True)

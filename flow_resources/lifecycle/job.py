@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +41,7 @@ from flow_resources.lifecycle.waiting import DEFAULT_SECONDS
 
 _LONG_KEY = "fkey_" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"
 _RUN_AGAIN = "to run it again, change `triggers`"
+_UNREAD = "ended, and how could not be read"
 _RESUMED = (
     "the job has failed, and its bid was resumed: its machines are billed, and do not run it again; `pulumi destroy` "
     "ends it, and a pause in the console keeps the disks"
@@ -112,6 +113,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             project=op.cloud.project().id,
             on_failure=spec.on_failure,
             max_run_seconds=spec.max_run_seconds,
+            inputs_digest=spec.public_digest,
         )
         return dataclasses.replace(launch, job_end=end)
 
@@ -137,6 +139,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         free = bids.find_free_name(op, spec, self.words, generation)
         if earlier := self._find_earlier_run(op, spec, free.before):
             return earlier
+        self._refuse_beside_run_of_another_user(op, spec, {bid.id for bid in free.before})
         launch = bids.prepare(op, spec, free.name)
         if spec.machine_api_key:
             end = job_keys.end_of_users_key(op, spec, spec.machine_api_key)
@@ -158,19 +161,11 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         Raises OwnershipError where it is not known which of the two it is.
         """
         for bid in before:
-            placed = op.cloud.placed_price(bid.id) if bid.ended else None
-            outcome, is_known = told(placed, bid.price), placed is not None and bid.price is not None
-            if not bid.ended or (is_known and outcome is None):
+            if (how := _how_it_ended(op, bid)) is None:
                 continue
-            how = outcome.value if outcome else "ended, and how could not be read"
             answer = self._is_run_due(op, spec, bid)
-            if answer is Answer.NOT_KNOWN or (answer is Answer.NO and not is_known):
-                raise OwnershipError(
-                    f"the job ran already and {how} ({bid.name}, {bid.id}); whether it is due to run again, because "
-                    "this stack has destroyed it since, could not be found out: nothing was placed",
-                    f"{_RUN_AGAIN} (`pulumi stack export` and `pulumi stack history` have to work where `pulumi` runs, "
-                    "and tell nothing of a stack of this name that was removed)",
-                )
+            if answer is Answer.NOT_KNOWN or (answer is Answer.NO and how == _UNREAD):
+                raise _refusal_of_run(bid, how)
             if answer is Answer.NO:
                 op.report.progress(
                     f"{bid.name} ({bid.id}) ran already and {how}: an earlier, interrupted `up` placed it. "
@@ -179,6 +174,26 @@ class Job(BidKind[JobSpec, JobSnapshot]):
                 )
                 return bid
         return None
+
+    def _refuse_beside_run_of_another_user(self, op: Operation, spec: JobSpec, judged: Set[str]) -> None:
+        """Refuse where a run of this job by another user ended, which no state records, and may be of the same inputs.
+
+        With sensitive inputs the digest in a bid's name is keyed with the API key of who placed it. Of another user's
+        bid the inputs that are not sensitive can be compared: other `triggers` say that the job is to run again.
+        """
+        if not spec.has_keyed_digest:
+            return
+        digest = spec.digest(op.settings.api_key)
+        for bid in op.deployment.once("the bids that ended last", op.cloud.bids_ended_last):
+            name = take_apart(bid.name)
+            if name is None or name.mark != spec.mark or name.spec == digest or bid.id in judged:
+                continue
+            if self.is_of_another_user(op, bid) is Answer.NO or (how := _how_it_ended(op, bid)) is None:
+                continue
+            if op.cloud.inputs_digest(bid.id) not in (spec.public_digest, None):
+                continue
+            if self._is_run_due(op, spec, bid) is not Answer.YES:
+                raise _refusal_of_run(bid, how)
 
     def _is_run_due(self, op: Operation, spec: JobSpec, bid: Bid) -> Answer:
         """Whether a run that has ended was recorded, and destroyed or replaced since."""
@@ -414,6 +429,26 @@ def _key(record: Record) -> Answer:
         return Answer.YES
     is_none = record.identity is None or known.get(ENDED) or known.get("machine_api_key")
     return Answer.of(False if is_none else None)
+
+
+def _how_it_ended(op: Operation, bid: Bid) -> str | None:
+    """Return how the run of a bid ended; None where it has not, or its machine did not tell."""
+    if not bid.ended:
+        return None
+    placed = op.cloud.placed_price(bid.id)
+    if placed is None or bid.price is None:
+        return _UNREAD
+    outcome = told(placed, bid.price)
+    return outcome.value if outcome else None
+
+
+def _refusal_of_run(bid: Bid, how: str) -> OwnershipError:
+    return OwnershipError(
+        f"the job ran already and {how} ({bid.name}, {bid.id}); whether it is due to run again, because this stack has "
+        "destroyed it since, could not be found out: nothing was placed",
+        f"{_RUN_AGAIN} (`pulumi stack export` and `pulumi stack history` have to work where `pulumi` runs, and tell "
+        "nothing of a stack of this name that was removed)",
+    )
 
 
 def _gone(id_: str, record: Record) -> JobSnapshot:

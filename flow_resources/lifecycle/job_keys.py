@@ -107,6 +107,7 @@ def _end(op: Operation, spec: JobSpec, secret: str, key: JobKey | None) -> JobEn
         project=op.cloud.project().id,
         on_failure=spec.on_failure,
         max_run_seconds=spec.max_run_seconds,
+        inputs_digest=spec.public_digest,
     )
 
 

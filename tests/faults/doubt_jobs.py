@@ -297,7 +297,7 @@ class JobOutcome(Outcome):
                 yield f"the key of {bid['fid']} is left"
             if self.error or self.cell.verb == "preview" or outputs.get(bid["fid"], {}).get("__job_key"):
                 continue
-            if self._says_that_no_key_is_left(bid["fid"]):
+            if self._says_that_no_key_is_left(bid["fid"]) or self._says_that_it_lives(outputs.get(bid["fid"])):
                 continue
             if not any(name in text for text in self.stack.said for name in (bid["fid"], "key")):
                 yield f"the key of {bid['fid']} is left, and nothing remembers it"
@@ -306,6 +306,14 @@ class JobOutcome(Outcome):
         """Whether the state said so: of a job that has ended, by having no property for a key."""
         recorded = self.recorded.get(id_, {})
         return "__ended" in recorded and "__job_key" not in recorded
+
+    @staticmethod
+    def _says_that_it_lives(recorded: dict[str, Any] | None) -> bool:
+        """Whether the state holds a job as one that lives: each of those has a key, whether its property says so or not.
+
+        The next refresh looks for it, and a destroy revokes it (tests/verbs/test_job_lifecycle.py).
+        """
+        return recorded is not None and "__ended" not in recorded
 
     @property
     def is_all_known(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -826,11 +827,18 @@ def test_a_key_without_a_name_and_that_of_a_bid_without_one_are_not_forgotten(
     assert not live_keys(cloud)
 
 
-def test_a_key_that_the_state_has_lost_is_revoked_with_the_job(stack: Stack, cloud: FakeMithril) -> None:
-    """A job that lives has one, unless its key is the user's own."""
+@pytest.mark.parametrize("leave", [Stack.destroy, Stack.refresh])
+def test_a_key_that_the_state_has_lost_is_not_forgotten(
+    stack: Stack, cloud: FakeMithril, leave: Callable[[Stack], None]
+) -> None:
+    """A job that lives has one, unless its key is the user's own: a refresh looks for it, a destroy revokes it."""
     stack.up({"it": job()})
     del outputs(stack)["__job_key"]
-    stack.destroy()
+    end_job(cloud, stack.state["it"].id, "succeeded", revoke=False)
+    stack.up({"it": job()})
+    leave(stack)
+    if stack.state:
+        stack.up({"it": job()})
     assert not live_keys(cloud)
 
 

@@ -188,6 +188,39 @@ def test_a_state_that_cannot_be_read_places_nothing(
     assert not cloud.live_bids
 
 
+SECRET = {"env": {"TOKEN": "hf_1"}}
+
+
+def test_a_run_of_a_colleague_on_the_same_stack_is_not_run_again_unseen(
+    killable: KillableStack, cloud: FakeMithril
+) -> None:
+    """The secrets of the two runs cannot be compared: the digest in the name is keyed with the colleague's API key."""
+    end_job(cloud, lose(killable, cloud, **SECRET), "succeeded")
+    killable.history = [update(-9, create=1)]
+    cloud.add_key("colleague", [cloud.project])
+    killable.config["flow:apiKey"] = "colleague"
+    cloud.clear_requests()
+    with pytest.raises(
+        VerbError, match=r"ran already and succeeded.*nothing was placed: to run it again, change `trig"
+    ):
+        killable.up({"it": job(**SECRET)})
+    assert not [one for one in cloud.mutations if "bids" in one.path]
+    killable.up({"it": job(triggers=[1.0], **SECRET)})
+    assert len(cloud.live_bids) == 1
+
+
+def test_a_run_of_a_colleague_that_was_destroyed_since_runs_again(killable: KillableStack, cloud: FakeMithril) -> None:
+    """The history of the stack says that it was."""
+    killable.up({"it": job(**SECRET)})
+    end_job(cloud, killable.state["it"].id, "succeeded")
+    killable.destroy()
+    killable.history = [update(1, delete=1), update(-9, create=1)]
+    cloud.add_key("colleague", [cloud.project])
+    killable.config["flow:apiKey"] = "colleague"
+    killable.up({"it": job(**SECRET)})
+    assert len(cloud.live_bids) == 1
+
+
 @pytest.mark.parametrize("create_first", [False, True])
 def test_a_replacement_that_is_asked_for_runs_a_recorded_job_again(
     killable: KillableStack, cloud: FakeMithril, *, create_first: bool

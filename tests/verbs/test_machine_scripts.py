@@ -41,6 +41,7 @@ JOB = JobEnd(
     project="proj_abcdefghij123456",
     on_failure="keep",
     max_run_seconds=86400,
+    inputs_digest="9c01d2",
 )
 
 
@@ -292,6 +293,7 @@ def test_a_job_knows_its_bid_and_its_key(write) -> None:
         "on_failure": "keep",
         "max_run_seconds": 86400,
         "machines": 2,
+        "inputs": "9c01d2",
     }
     assert text.index("umask 077") < text.index("cat >job.json")
     assert JOB.key not in repr(launch(job_end=JOB))

@@ -207,6 +207,7 @@ def job_file(launch: Launch, job: JobEnd) -> str:
         "on_failure": job.on_failure,
         "max_run_seconds": job.max_run_seconds,
         "machines": launch.num_instances,
+        "inputs": job.inputs_digest,
     }
     return json.dumps(values, separators=(",", ":"))
 
