@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +20,7 @@ from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import API_KEYS, BIDS, QUOTAS, SSH_KEYS, VOLUMES
+from flow_resources.cloud.paths import API_KEYS, BIDS, CURRENT_PRICES, PRICE_HISTORY, QUOTAS, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
@@ -40,6 +40,7 @@ from flow_resources.core.models import (
     StoredVolume,
     in_order,
 )
+from flow_resources.core.prices import CurrentPrices, PriceHistory
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, UnavailableError
 
@@ -133,6 +134,31 @@ class Cloud:
             regions = sorted({offer.region for offer in offers} | set(sdk.regions))
         stored = self.volumes(begun_after=self._connection.clock.now() - 5) if volumes else []
         return Market(types, offers, regions, {volume.id: volume for volume in stored})
+
+    def current_prices(self, instance_type: str, region: str, machines: int = 1) -> CurrentPrices:
+        """Read what a number of machines of a type (its id, `it_...`) cost in a region now."""
+        query = {"instance_type": instance_type, "region": region, "instance_quantity": machines}
+        with self._sdk(f"read the prices of {instance_type} in {region}") as sdk:
+            return CurrentPrices.read(sdk.transport.get(CURRENT_PRICES, self.budget, query))
+
+    def price_history(self, instance_type: str, region: str, duration: timedelta) -> PriceHistory | None:
+        """Read every change of the spot price of a type (its id, `it_...`) in a region over the last time.
+
+        None where the service has none, or its time is not known. It can begin later than was asked for.
+        """
+        now = self.service_now()
+        if now is None:
+            return None
+        query = {
+            "instance_types": instance_type,
+            "region": region,
+            "start_time": _written(now - duration),
+            "end_time": _written(now),
+            "num_samples": -1,
+        }
+        with self._sdk(f"read the price history of {instance_type} in {region}") as sdk:
+            answer = sdk.transport.get(PRICE_HISTORY, self.budget, query)
+            return PriceHistory.read(answer, instance_type, region, now)
 
     def quotas(self) -> dict[str, Quota]:
         """Read what the project may hold, by product: the id of an instance type, or STORAGE."""
@@ -481,3 +507,8 @@ def _last(created: list[Created], path: str) -> Created:
             last: Created = one
             return last
     raise UnavailableError(f"the Flow SDK sent no request to {path}", _RETRY)
+
+
+def _written(moment: datetime) -> str:
+    """Return a moment as the service reads it."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -21,6 +21,8 @@ class RetryBudget:
     report: Callable[[str], None] = lambda _: None
     """Called with a message before each retry."""
     spent: float = 0.0
+    request_seconds: float = float("inf")
+    """How long one request may take, where that is less than the settings say."""
 
     def may_retry(self, began: float, pause: float) -> bool:
         """Whether a request whose first attempt began then may be sent again after a pause."""

@@ -43,6 +43,8 @@ class Settings:
     """The stack's budget as it is written; `budget` reads it, since a bad one must not stop a destroy."""
     allow_job_keys: str | None = None
     """Whether the stack's jobs may have API keys of the user's, as it is written; `allows_job_keys` reads it."""
+    market_lines: str | None = None
+    """Whether the rows of a preview tell what the market asks, as it is written; `shows_market` reads it."""
     ssh_keys: tuple[str, ...] = ()
     """The SDK's own default keys, used where a cluster names none."""
     http_seconds: float = _HTTP_SECONDS
@@ -56,13 +58,11 @@ class Settings:
 
     def allows_job_keys(self) -> bool:
         """Return whether jobs may have API keys of the user's; raise ConfigError where that is neither yes nor no."""
-        word = "false" if self.allow_job_keys is None else self.allow_job_keys.lower()
-        if word not in ("true", "false"):
-            raise ConfigError(
-                f"flow:allowJobKeys is {self.allow_job_keys!r}, which is neither true nor false",
-                "`pulumi config set flow:allowJobKeys true`, or `pulumi config rm flow:allowJobKeys`",
-            )
-        return word == "true"
+        return _yes_or_no("allowJobKeys", self.allow_job_keys, default=False)
+
+    def shows_market(self) -> bool:
+        """Return whether rows tell what the market asks; raise ConfigError where that is neither yes nor no."""
+        return _yes_or_no("marketLines", self.market_lines, default=True)
 
 
 def resolve(stack_config: Callable[[str], Any]) -> Settings:
@@ -78,6 +78,7 @@ def resolve(stack_config: Callable[[str], Any]) -> Settings:
         region=_text(stack_config("flow:region")) or _text(sdk.get("region")),
         max_cost_per_hour=None if (cost := stack_config("flow:maxCostPerHour")) is None else str(cost).strip(),
         allow_job_keys=None if (allow := stack_config("flow:allowJobKeys")) is None else str(allow).strip(),
+        market_lines=None if (lines := stack_config("flow:marketLines")) is None else str(lines).strip(),
         ssh_keys=tuple(sdk.get("ssh_keys") or ()),
         http_seconds=_seconds(HTTP_SECONDS_VARIABLE, _HTTP_SECONDS),
         retry_seconds=_seconds(RETRY_SECONDS_VARIABLE, _RETRY_SECONDS),
@@ -105,6 +106,17 @@ def _is_address(value: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is not a number, half an IPv6 address
         return False
+
+
+def _yes_or_no(name: str, value: str | None, *, default: bool) -> bool:
+    if value is None:
+        return default
+    if value.lower() not in ("true", "false"):
+        raise ConfigError(
+            f"flow:{name} is {value!r}, which is neither true nor false",
+            f"`pulumi config set flow:{name} true`, or `pulumi config rm flow:{name}`",
+        )
+    return value.lower() == "true"
 
 
 def _budget(value: str | None) -> Decimal | None:

@@ -11,6 +11,7 @@ It differs from the stock client in three ways, each for a reason that was repro
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -147,7 +148,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
 
     def get(self, url: str, budget: RetryBudget, params: Mapping[str, Any] | None = None) -> Any:
         """Read anew."""
-        return call_with_retries(lambda: self._get(url, params), budget, is_transient)
+        return call_with_retries(lambda: self._get(url, params, budget.request_seconds), budget, is_transient)
 
     def get_shared(self, url: str, params: Mapping[str, Any] | None, begun_after: float, budget: RetryBudget) -> Any:
         """Read, or share a reading of another thread that began at or after a moment."""
@@ -180,8 +181,9 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _get(self, url: str, params: Mapping[str, Any] | None) -> Any:
-        return super().request("GET", url, params=params, timeout_seconds=self._seconds, bypass_cache=True)
+    def _get(self, url: str, params: Mapping[str, Any] | None, seconds: float = math.inf) -> Any:
+        seconds = min(seconds, self._seconds)
+        return super().request("GET", url, params=params, timeout_seconds=seconds, bypass_cache=True)
 
     def _create(
         self, url: str, body: dict[str, Any], send: Callable[[], Any], budget: RetryBudget, kind: NamedKind | None

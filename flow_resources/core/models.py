@@ -277,7 +277,10 @@ class InstanceType:
     id: str
     name: str
     gpus: int
+    """How many GPUs a machine has; 0: the service does not say."""
     gpu: str
+    hourly_price: Decimal | None = None
+    """The on-demand price, USD per instance-hour; None where the service does not say one, or says 0."""
 
     @property
     def spelling(self) -> str:
@@ -288,7 +291,7 @@ class InstanceType:
     def read(cls, row: Mapping[str, Any]) -> InstanceType:
         """Return an InstanceTypeModel as an InstanceType."""
         gpus, gpu = int(row.get("num_gpus") or 0), str(row.get("gpu_type") or "")
-        return cls(str(row["fid"]), str(row.get("name") or ""), gpus, gpu)
+        return cls(str(row["fid"]), str(row.get("name") or ""), gpus, gpu, _hourly_price(row.get("hourly_price")))
 
 
 @dataclass(frozen=True)
@@ -348,6 +351,13 @@ def _integer(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
         return None
     return int(value)
+
+
+def _hourly_price(value: Any) -> Decimal | None:
+    """Return a price that the catalogue writes as a number of dollars, to the cent; None for 0 and for what is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < money.LIMIT:
+        return None
+    return money.known_price(round(Decimal(repr(value)), 2))
 
 
 def _ids(value: Any) -> tuple[str, ...] | None:

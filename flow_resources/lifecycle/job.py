@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
@@ -175,7 +176,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
                 return bid
         return None
 
-    def _refuse_beside_run_of_another_user(self, op: Operation, spec: JobSpec, judged: Set[str]) -> None:
+    def _refuse_beside_run_of_another_user(self, op: Operation, spec: JobSpec, judged: AbstractSet[str]) -> None:
         """Refuse where a run of this job by another user ended, which no state records, and may be of the same inputs.
 
         With sensitive inputs the digest in a bid's name is keyed with the API key of who placed it. Of another user's

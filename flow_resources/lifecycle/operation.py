@@ -67,7 +67,7 @@ class Deployment:
         self.own_records = OwnRecords(self.ledger)
         self.spending = Spending()
         self.claims = Claims()
-        self.breaker = CircuitBreaker(self.clock)
+        self.breaker, self.prices_breaker = CircuitBreaker(self.clock), CircuitBreaker(self.clock)
         self.redactor = Redactor()
         self.checked_urns: set[str | None] = set()
         """The resources that the program declares, as far as it has run; none in a destroy."""

@@ -309,7 +309,7 @@ class JobOutcome(Outcome):
 
     @staticmethod
     def _says_that_it_lives(recorded: dict[str, Any] | None) -> bool:
-        """Whether the state holds a job as one that lives: each of those has a key, whether its property says so or not.
+        """Whether the state holds a job as one that lives: that has a key, whether its property says so or not.
 
         The next refresh looks for it, and a destroy revokes it (tests/verbs/test_job_lifecycle.py).
         """

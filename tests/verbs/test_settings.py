@@ -136,6 +136,12 @@ def test_keys_of_jobs_are_allowed_by_true_alone(value: object, allows: bool) -> 
     assert resolve({"flow:apiKey": "a", "flow:allowJobKeys": value}.get).allows_job_keys() is allows
 
 
+@pytest.mark.parametrize(("value", "shows"), [(None, True), ("true", True), ("false", False), (False, False)])
+def test_the_market_is_shown_unless_the_stack_says_false(value: object, shows: bool) -> None:
+    """Absent is yes."""
+    assert resolve({"flow:apiKey": "a", "flow:marketLines": value}.get).shows_market() is shows
+
+
 @pytest.mark.parametrize("value", ["", " ", "yes", "1", "0", "on", "truee", "t", "null"])
 def test_what_is_neither_true_nor_false_allows_nothing(value: str) -> None:
     """The settings resolve all the same, so that a bad one does not stop a destroy."""
@@ -146,6 +152,8 @@ def test_what_is_neither_true_nor_false_allows_nothing(value: str) -> None:
         f"flow:allowJobKeys is {value.strip()!r}, which is neither true nor false: "
         "`pulumi config set flow:allowJobKeys true`, or `pulumi config rm flow:allowJobKeys`"
     )
+    with pytest.raises(ConfigError, match="flow:marketLines is .* neither true nor false"):
+        resolve({"flow:apiKey": "a", "flow:marketLines": value}.get).shows_market()
 
 
 def test_a_broken_file_is_reported_in_one_line(tmp_path: Path) -> None:
