@@ -152,7 +152,7 @@ def test_what_is_neither_true_nor_false_allows_nothing(value: str) -> None:
         f"flow:allowJobKeys is {value.strip()!r}, which is neither true nor false: "
         "`pulumi config set flow:allowJobKeys true`, or `pulumi config rm flow:allowJobKeys`"
     )
-    with pytest.raises(ConfigError, match="flow:marketLines is .* neither true nor false"):
+    with pytest.raises(ConfigError, match=r"flow:marketLines is .* neither true nor false"):
         resolve({"flow:apiKey": "a", "flow:marketLines": value}.get).shows_market()
 
 
