@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flow_resources.exports import export_cluster, export_volume
     from flow_resources.job import Job
     from flow_resources.mounts import VolumeMount, VolumeMountDict
+    from flow_resources.placement import Placement, PlacementDict
     from flow_resources.references import ClusterReference, VolumeReference
     from flow_resources.resilient import FleetMember, MemberVolume, MemberVolumeDict, ResilientCluster
     from flow_resources.ssh_key import SshKey
@@ -30,6 +31,8 @@ __all__ = [
     "Job",
     "MemberVolume",
     "MemberVolumeDict",
+    "Placement",
+    "PlacementDict",
     "ResilientCluster",
     "SshKey",
     "Volume",
@@ -49,6 +52,8 @@ _HOMES = {
     "Job": "job",
     "MemberVolume": "resilient",
     "MemberVolumeDict": "resilient",
+    "Placement": "placement",
+    "PlacementDict": "placement",
     "ResilientCluster": "resilient",
     "SshKey": "ssh_key",
     "Volume": "volume",

@@ -75,9 +75,10 @@ class PlacementSpec(Spec):
     """What a program wants of a resource that is a bid: where it is placed, and what its machines are set up with."""
 
     instance_type: str = ""
+    """Empty where the placement could not be settled while the service was out of reach."""
     num_instances: int = 1
     max_price_per_hour: Decimal = Decimal(0)
-    """The bid, in USD per instance-hour."""
+    """The bid, in USD per instance-hour; 0 where it could not be settled."""
     region: str | None = None
     """None where it could not be resolved while the service was out of reach."""
     image: str | None = None
@@ -287,10 +288,11 @@ def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[s
 
 def _placement(known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs that every bid has, as values of a PlacementSpec."""
+    price = known["max_price_per_hour"]  # not there where the placement could not be settled
     return {
-        "instance_type": str(known["instance_type"]),
+        "instance_type": str(known["instance_type"] or ""),
         "num_instances": int(known["num_instances"]),
-        "max_price_per_hour": money.price(known["max_price_per_hour"]),
+        "max_price_per_hour": Decimal(0) if price is None else money.price(price),
         "region": known.get("region"),
         "image": known.get("image"),
         "env": dict(known.get("env") or {}),

@@ -58,10 +58,11 @@ class BidKind(Resource[P, Bid, V]):
         return False
 
     def require_resolved(self, spec: P) -> None:
-        """Refuse a bid without a region."""
-        if not spec.region:
+        """Refuse a bid without machines, a price or a region."""
+        if not spec.region or not spec.instance_type or not spec.max_price_per_hour:
+            what = "placement" if spec.region is None and not spec.instance_type else "region"
             raise RejectedError(
-                "the region could not be resolved while the service was out of reach", "run `pulumi up` again"
+                f"the {what} could not be resolved while the service was out of reach", "run `pulumi up` again"
             )
 
     def list_live(self, op: Operation, begun_after: float) -> Sequence[Bid]:

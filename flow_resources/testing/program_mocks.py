@@ -9,6 +9,7 @@
 
 Clusters, jobs and all members of a fleet are running, or paused where the program says so, a job that the program waits
 for to its end has succeeded, and volumes and SSH keys exist at once, with outputs of the same types as the real ones.
+Of several placements the first one is used.
 Inputs are not checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
 """
 
@@ -57,6 +58,8 @@ class FlowMocks(pulumi.runtime.Mocks):
         """Return the id and the outputs of a resource: its inputs, and what the service would add."""
         inputs = {key: value for key, value in args.inputs.items() if not key.startswith("__") and value is not None}
         self.resources.append((args.typ, args.name, inputs))
+        if placements := inputs.get("placements"):
+            inputs = {**inputs, **placements[0]}
         if args.typ == STACK:
             exported = self.stacks.get(args.inputs["name"], {})
             return args.resource_id, {

@@ -200,11 +200,13 @@ class Stack:
     """The URNs that an `up` was creating when its engine died: the stored state keeps them."""
     init_errors: dict[str, str] = field(default_factory=dict)
     """The reason of each failed initialisation of the last operation, by name."""
+    knows_all: bool = False
+    """Whether the operation is one in which the engine takes no unknown value from a check, and drops it."""
 
     def operation(self) -> None:
         """Start a plugin process."""
         base.begin(self.config.get, self.clock, ModelBackend(self))
-        self.init_errors, self.index = {}, None
+        self.init_errors, self.index, self.knows_all = {}, None, False
 
     def export(self) -> dict[str, Any]:
         """Return what `pulumi stack export` would print, including the resources pending deletion."""
@@ -232,6 +234,7 @@ class Stack:
     def up(self, program: Mapping[str, Declared], *, refresh: bool = False, force: set[str] | None = None) -> None:
         """Converge every resource to the program; raise the first error, as the engine does."""
         self.operation()
+        self.knows_all = True
         self.index = self._read_index()  # before the refresh: the program reads the state of the backend
         if refresh:
             self._refresh()
@@ -271,7 +274,8 @@ class Stack:
         result = self._call(declared.type, "Check", urn, lambda provider: provider.check(wire(olds), wire(news)))
         if result.failures:
             raise CheckError({failure.property: failure.reason for failure in result.failures})
-        return wire({**result.inputs, "__provider": news["__provider"]})
+        checked = wire({**result.inputs, "__provider": news["__provider"]})
+        return {name: one for name, one in checked.items() if not (self.knows_all and one == rpc.UNKNOWN)}
 
     def _read_index(self) -> Index:
         return index_of({self.urn(name, saved.type): {"outputs": saved.outputs} for name, saved in self.state.items()})
