@@ -31,6 +31,8 @@ from flow_resources.core.placement_fields import bid, each_and_all, instance_typ
 
 PLACEMENTS, CHOOSE, MAX_WAIT = "placements", "choose", "max_wait_minutes"
 TYPE, REGION, PRICE = "instance_type", "region", "max_price_per_hour"
+SETTLED = frozenset({TYPE, REGION, PRICE})
+"""The inputs that are set to those of the placement that is used."""
 MOST = 20
 LONGEST_WAIT = 10_080
 CHOICES = ("first", "cheapest")
@@ -201,6 +203,14 @@ def check_listed(found: Checked, candidates: Sequence[Candidate], market: Market
         if one.region and market.regions and one.region not in market.regions:
             remedy = near(one.region, market.regions)
             found.fail(f"{path}.{REGION}", "is not a region of the service", one.region, remedy)
+
+
+def is_listed(inputs: Mapping[str, Any]) -> bool:
+    """Whether machines, region and bid of checked inputs are those of one of their placements, in the same words."""
+    listed = inputs.get(PLACEMENTS)
+    place = {name: inputs.get(name) for name in SETTLED}
+    places = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    return any({name: one.get(name) for name in SETTLED} == place for one in places)
 
 
 # -- which one is in use -----------------------------------------------------------------------------------------------
