@@ -75,14 +75,14 @@ class PolicyRecord:
     """The program's number when the bid was raised: the raised bid stands as long as this is the program's number."""
     raised: Decimal | None = None
     """The bid to which it was raised, in USD per instance-hour; None where it was not."""
-    waits: Sighting | None = None
-    """Of a bid with `max_wait_minutes` that is in the auction: since when, as the last refresh saw it."""
-    moved: Sighting | None = None
-    """The wait after which a bid for another placement takes its place; its check alone writes it."""
     is_alone: bool = False
     """Whether the check that acted found nothing else to change."""
     is_lost: bool = False
     """Whether what was done before is not known, and no preemption was seen since: the next one counts as handled."""
+    waits: Sighting | None = None
+    """Of a bid with `max_wait_minutes` that is in the auction: since when, as the last refresh saw it."""
+    moved: Sighting | None = None
+    """The wait after which a bid for another placement takes its place; its check alone writes it."""
 
     @classmethod
     def parse(cls, text: Any) -> PolicyRecord | None:
@@ -98,10 +98,10 @@ class PolicyRecord:
                 Action(parts.get("action", Action.NONE.value)),
                 _read_price(parts.get("base")),
                 _read_price(parts.get("raised")),
-                _read_sighting(parts.get("waits")),
-                _read_sighting(parts.get("moved")),
                 "alone" in words,
                 "lost" in words,
+                _read_sighting(parts.get("waits")),
+                _read_sighting(parts.get("moved")),
             )
         except ValueError:
             return None
