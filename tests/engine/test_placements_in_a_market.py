@@ -32,7 +32,9 @@ HERE, THERE = "us-central5-a", "us-central1-b"
 def regions(project: Project) -> dict[str, str]:
     """Return the recorded region of each cluster."""
     return {
-        name: one["inputs"]["region"] for name, one in project.resources().items() if "instance_type" in one.get("inputs", {})
+        name: one["inputs"]["region"]
+        for name, one in project.resources().items()
+        if "instance_type" in one.get("inputs", {})
     }
 
 
@@ -51,7 +53,7 @@ def test_placements_in_a_moving_market(tmp_path: Path, cloud: FakeMithril) -> No
         assert re.search(r"^Resources:\n +\d+ unchanged$", project.preview("--refresh").ok().text, re.MULTILINE)
     assert not cloud.mutations
 
-    project.edit('        Placement("8xa100", "us-central1-b"),\n', "")
+    project.edit('    Placement("8xa100", "us-central1-b"),\n', "")
     cloud.set_price("8xh100", HERE, 52.10)
     preview = project.preview().ok().text
     assert "placed as 8xa100 in us-east1-a at $24.00/h: 8xh100 in us-central5-a asks $52.10/h" in preview

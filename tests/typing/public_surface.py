@@ -23,6 +23,7 @@ from flow_resources import (
     Instance,
     Job,
     MemberVolume,
+    Placement,
     ResilientCluster,
     SshKey,
     Volume,
@@ -120,6 +121,19 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         max_price_per_hour=1,
         volume_per_member={"size_gb": 1, "mount_path": "/data", "interface": "block"},
     )
+    GpuCluster(
+        "placed-by-price",
+        placements=[
+            Placement("8xh100", "us-central5-a", max_price_per_hour=Decimal("40.00")),
+            Placement("8xa100", "us-central1-b", 24),
+            {"instance_type": "8xa100", "region": "us-east1-a"},
+        ],
+        choose="cheapest",
+        max_price_per_hour=24,
+        max_wait_minutes=30,
+    )
+    Job("placed-by-price", command="true", placements=(Placement("8xa100", "us-central1-b", 24),), choose="first")
+    ResilientCluster("placed", size=2, placements=[Placement("8xa100", "us-central1-b", 24)], max_wait_minutes=30)
     GpuCluster("whole-dollars", instance_type="8xa100", max_price_per_hour=50)
     GpuCluster(
         "nothing-said",
@@ -380,7 +394,6 @@ def across_projects(data: Volume, cluster: GpuCluster, stack: pulumi.StackRefere
 def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuCluster) -> None:
     """A missing, misspelt or positional argument, a wrong type, a word that is none of the words."""
     GpuCluster("a", instance_type="8xa100")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    GpuCluster("a", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", "8xa100", 1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, instances=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour="50")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -394,7 +407,11 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     SshKey("a", "ssh-ed25519 AAAA")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     SshKey("a", public_key=b"ssh-ed25519 AAAA")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, ssh_keys=[7])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
-    Job("a", command="true", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    GpuCluster("a", placements=["8xa100"], max_price_per_hour=1.0)  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", placements=[{"instance_type": "8xa100"}])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", placements=[Placement("8xa100", "b", 1)], choose="dearest")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Job("a", command="true", placements=[Placement("8xa100", "b", 1)], max_wait_minutes=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Placement("8xa100")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Job("a", "true", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
     Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, ports=[80])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, on_failure="pause")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
