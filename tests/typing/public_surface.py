@@ -393,7 +393,6 @@ def across_projects(data: Volume, cluster: GpuCluster, stack: pulumi.StackRefere
 
 def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuCluster) -> None:
     """A missing, misspelt or positional argument, a wrong type, a word that is none of the words."""
-    GpuCluster("a", instance_type="8xa100")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", "8xa100", 1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, instances=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour="50")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
