@@ -98,11 +98,9 @@ def bid_policy(value: Any) -> dict[str, Any]:
         if key != "kind" and key not in rules and value[key] is not None:
             bad.append(Invalid(f"is not a value of {kind}", f"it has {', '.join(rules)}", f".{key}"))
     for key, rule in rules.items():
-        try:
-            normal[key] = _value(key, value.get(key), rule)
-        except Invalid as invalid:
-            bad.append(invalid.inside(f".{key}"))
-    normal = {key: one for key, one in normal.items() if one is not None}
+        given = _value(key, value.get(key), rule, bad)
+        if given is not None:
+            normal[key] = given
     cap, reference = (normal.get(key) for key in ("cap", "reference"))
     if isinstance(cap, float) and isinstance(reference, float) and cap < reference:
         bad.append(Invalid("is under the reference, which the bid does not go under", "raise it", ".cap"))
@@ -111,17 +109,23 @@ def bid_policy(value: Any) -> dict[str, Any]:
     return normal
 
 
-def _value(key: str, given: Any, rule: Callable[[Any], Any]) -> Any:
-    """Return one value of a policy, checked, or its default; None for one that is left out and may be."""
+def _value(key: str, given: Any, rule: Callable[[Any], Any], bad: list[Invalid]) -> Any:
+    """Return one value of a policy, checked, or its default; None for one that is left out, or breaks its rule."""
     given = _DEFAULTS.get(key) if given is None else given
-    if given is not None:
-        return given if isinstance(given, Unknown) else rule(given)
-    if key == "cap":
-        remedy = f"cap=... is the most that the bid may be, {_PER_INSTANCE}"
-        raise Invalid("is required, because the market decides the bid", remedy, is_shown=False)
-    if key not in _OPTIONAL:
-        raise Invalid("is required", is_shown=False)
-    return None
+    if isinstance(given, Unknown):
+        return given
+    if given is None:
+        if key == "cap":
+            remedy = f"cap=... is the most that the bid may be, {_PER_INSTANCE}"
+            bad.append(Invalid("is required, because the market decides the bid", remedy, ".cap", is_shown=False))
+        elif key not in _OPTIONAL:
+            bad.append(Invalid("is required", at=f".{key}", is_shown=False))
+        return None
+    try:
+        return rule(given)
+    except Invalid as invalid:
+        bad.append(invalid.inside(f".{key}"))
+        return None
 
 
 # -- parsed ------------------------------------------------------------------------------------------------------------

@@ -144,7 +144,9 @@ def _resolve(
         return None
     price = kind.allowed_price(op, found, olds, outcome.price, policy.cap)
     most = "" if policy.cap is None else f"; settled by `up`, at most {money.usd(policy.cap)}/h"
-    op.report.progress(f"bid {money.usd(price)}/h ({policy}): {outcome.reason}{most}", keep=True)
+    line = f"bid {money.usd(price)}/h ({policy}): {outcome.reason}{most}"
+    if op.deployment.is_first_warning(op.urn or "", line):  # check runs twice for a replacement
+        op.report.progress(line, keep=True)
     return price
 
 
