@@ -2,7 +2,10 @@
 
 The number is a hidden input beside `max_price_per_hour`, which drift and a raise can change. It is resolved anew where
 the policy changes or the bid is replaced; all that resolve one policy for one market in one operation get one number.
-Where the prices are not known the number is unknown in a preview, and an `up` refuses.
+
+Where the prices are not known, the number is left out of the inputs: a preview shows it as not known, and a create or
+an update refuses. A replacement must not begin then, because the old bid would end first: its number is an unknown
+value, at which the engine stops an `up` before anything is ended.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import bid_policy, money
+from flow_resources.core.answer import Answer
 from flow_resources.core.bid_policy import ByMarket, Resolved
 from flow_resources.core.hidden import read_resolved_bid, write_resolved_bid
-from flow_resources.core.inputs import UNKNOWN, Checked
+from flow_resources.core.inputs import UNKNOWN, Checked, has_unknown
 from flow_resources.core.market import Market, named
 from flow_resources.core.models import InstanceType, Offer
 from flow_resources.core.placement_fields import is_unchanged
@@ -43,15 +47,26 @@ def settle_bid(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[st
         return
     is_kept = found.inputs[BID_POLICY] == olds.get(BID_POLICY) and is_unchanged(kind.fields, found, olds)
     price = _recorded(op, found, olds) if is_kept else _resolve(op, kind, found, olds, market)
-    found.inputs[PRICE] = UNKNOWN if price is None else float(price)
+    found.inputs.pop(PRICE, None)
     if price is not None:
+        found.inputs[PRICE] = float(price)
         found.hidden |= write_resolved_bid(price)
+    elif any(map(has_unknown, found.inputs.values())):
+        found.inputs[PRICE] = UNKNOWN
+    elif not found.failures and _may_end_something(op, kind, found, olds):
+        found.inputs[PRICE] = UNKNOWN
+        op.warn_once("bid_policy is not resolved: an `up` stops here as long as that is so, and ends nothing")
+
+
+def _may_end_something(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[str, Any]) -> bool:
+    """Whether what is to be made replaces something, or that is not known."""
+    return not is_unchanged(kind.fields, found, olds) if olds else op.own_record.exists is not Answer.NO
 
 
 def charge_most(op: Operation, kind: AnyBidKind, found: Checked, budget: Decimal | None, key: str) -> bool:
     """Enter the most that a bid can cost whose number is not known; return whether it is such a bid."""
     policy, count = found.known(BID_POLICY), found.known("num_instances")
-    if policy is None or found.inputs.get(PRICE) is not UNKNOWN:
+    if policy is None or found.known(PRICE) is not None or found.has_failed(PRICE):
         return False
     cap = bid_policy.parse(policy).cap
     if cap is not None and count is not None:
