@@ -13,7 +13,7 @@ from typing import Any
 
 from flow_resources.cli.watch_look import CLUSTER, FLEET_STATUS, Cluster, Look, Preview, Step, names
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import PREEMPTION
+from flow_resources.core.hidden import PREEMPTION, RESOLVED_BID
 from flow_resources.core.placements import MAX_WAIT, PLACEMENTS, SETTLED, is_listed
 from flow_resources.core.preemption import PolicyRecord
 
@@ -102,7 +102,7 @@ def _is_replacement_alone(step: Step) -> Answer:
 def _settled(step: Step) -> frozenset[str]:
     """Return the inputs that are those of a placement of the list, where a person has changed nothing in that."""
     is_same_list = step.verb == "replace" and step.olds.get(PLACEMENTS) == step.news.get(PLACEMENTS)
-    return SETTLED if is_same_list and is_listed(step.news) else frozenset()
+    return SETTLED | {RESOLVED_BID} if is_same_list and is_listed(step.news) else frozenset()
 
 
 def follows(step: Step, healed: Sequence[Step]) -> bool:

@@ -6,12 +6,12 @@ that has it no more, a replacement, or a wait that lasted too long (`max_wait_mi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from flow_resources.core import money
+from flow_resources.core import bid_policy, money
 from flow_resources.core.answer import Answer
 from flow_resources.core.inputs import (
     Change,
@@ -20,6 +20,7 @@ from flow_resources.core.inputs import (
     Invalid,
     InvalidParts,
     Unknown,
+    has_unknown,
     integer,
     one_of,
     show,
@@ -30,13 +31,18 @@ from flow_resources.core.models import Offer
 from flow_resources.core.placement_fields import bid, each_and_all, instance_type
 
 PLACEMENTS, CHOOSE, MAX_WAIT = "placements", "choose", "max_wait_minutes"
-TYPE, REGION, PRICE = "instance_type", "region", "max_price_per_hour"
-SETTLED = frozenset({TYPE, REGION, PRICE})
+TYPE, REGION, PRICE, POLICY = "instance_type", "region", "max_price_per_hour", "bid_policy"
+SETTLED = frozenset({TYPE, REGION, PRICE, POLICY})
 """The inputs that are set to those of the placement that is used."""
 MOST = 20
 LONGEST_WAIT = 10_080
 CHOICES = ("first", "cheapest")
-_RULES = {TYPE: instance_type, REGION: string, PRICE: bid}
+_RULES: Mapping[str, Callable[[Any], Any]] = {
+    TYPE: instance_type,
+    REGION: string,
+    PRICE: bid,
+    POLICY: bid_policy.bid_policy,
+}
 _REQUIRED = (TYPE, REGION)
 
 
@@ -50,23 +56,29 @@ def placements(value: Any) -> list[Any]:
 def _placement(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise Invalid("must be a Placement, or a mapping with instance_type and region")
-    keys, bad, normal = ", ".join(_RULES), list[Invalid](), dict[str, Any]()
-    for key in value:
-        if key not in _RULES:
-            bad.append(Invalid("is not a key of a placement", f"it has {keys}", f".{key}"))
-    for key, rule in _RULES.items():
-        part = value.get(key)
-        if part is None:
-            if key in _REQUIRED:
-                bad.append(Invalid("is required", at=f".{key}", is_shown=False))
-            continue
-        try:
-            normal[key] = part if isinstance(part, Unknown) else rule(part)
-        except Invalid as invalid:
-            bad.append(Invalid(invalid.rule, invalid.remedy, f".{key}"))
+    keys = ", ".join(_RULES)
+    bad = [Invalid("is not a key of a placement", f"it has {keys}", f".{key}") for key in value if key not in _RULES]
+    normal = {key: part for key, rule in _RULES.items() if (part := _part(key, value.get(key), rule, bad)) is not None}
+    if PRICE in normal and POLICY in normal:
+        bad.append(Invalid("cannot be set beside max_price_per_hour", "remove one of the two", f".{POLICY}"))
     if bad:
         raise InvalidParts(bad)
     return normal
+
+
+def _part(key: str, given: Any, rule: Callable[[Any], Any], bad: list[Invalid]) -> Any:
+    """Return one part of a placement, checked; None for one that is left out, or breaks its rule."""
+    if given is None and key in _REQUIRED:
+        bad.append(Invalid("is required", at=f".{key}", is_shown=False))
+    if given is None or isinstance(given, Unknown):
+        return given
+    try:
+        return rule(given)
+    except Invalid as invalid:
+        bad.append(invalid.inside(f".{key}"))
+    except InvalidParts as invalid_parts:
+        bad += [one.inside(f".{key}") for one in invalid_parts.parts]
+    return None
 
 
 def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
@@ -130,7 +142,7 @@ def check_placements(found: Checked) -> None:
     if len(listed) == 1 and MAX_WAIT in found.inputs:
         found.fail(MAX_WAIT, "needs at least two placements", found.inputs[MAX_WAIT], "add one, or leave it out")
     for index, one in enumerate(listed):
-        if PRICE not in found.inputs and isinstance(one, Mapping) and PRICE not in one:
+        if not {PRICE, POLICY} & found.inputs.keys() and isinstance(one, Mapping) and not {PRICE, POLICY} & one.keys():
             found.fail(
                 f"{PLACEMENTS}[{index}].{PRICE}",
                 "is required where the resource has no max_price_per_hour",
@@ -148,7 +160,12 @@ class Candidate:
     region: str | None
     """None: only the coming `up` will know it."""
     bid: Decimal | None
-    """Its own, else the resource's, in USD per instance-hour. None: only the coming `up` will know it."""
+    """Its own, else the resource's, in USD per instance-hour; of a policy the most that it can resolve to.
+
+    None: only the coming `up` will know it, or the policy that decides it.
+    """
+    policy: str = ""
+    """The policy that decides it, as messages call it; empty for a number."""
 
     @property
     def has_place(self) -> bool:
@@ -158,7 +175,15 @@ class Candidate:
     @property
     def is_known(self) -> bool:
         """Whether all of it is known."""
-        return self.has_place and self.bid is not None
+        return self.has_place and (self.bid is not None or bool(self.policy))
+
+    @property
+    def bid_in_words(self) -> str:
+        """How messages call its bid: "$24.00/h", or "up to $40.00/h (uptime 0.97)"."""
+        most = None if self.bid is None else f"{money.usd(self.bid)}/h"
+        if not self.policy:
+            return most or "a bid that is not known"
+        return f"up to {most} ({self.policy})" if most else self.policy
 
     @property
     def place(self) -> tuple[str, str]:
@@ -171,9 +196,10 @@ class Candidate:
 
 def fill_bids(found: Checked) -> None:
     """Give each placement without a bid of its own that of the resource, so that the state tells what it would bid."""
-    bid_of_resource = found.inputs.get(PRICE)
+    given = {name: found.inputs[name] for name in (POLICY, PRICE) if name in found.inputs}
+    bid_of_resource = dict([next(iter(given.items()))]) if given else {}
     found.inputs[PLACEMENTS] = [
-        {**one, PRICE: bid_of_resource} if isinstance(one, Mapping) and PRICE not in one else one
+        {**one, **bid_of_resource} if isinstance(one, Mapping) and not {PRICE, POLICY} & one.keys() else one
         for one in found.inputs[PLACEMENTS]
     ]
 
@@ -181,11 +207,19 @@ def fill_bids(found: Checked) -> None:
 def read_candidates(listed: Sequence[Any]) -> list[Candidate]:
     """Return the placements of the checked inputs."""
     return [
-        Candidate(index, _text(one.get(TYPE)), _text(one.get(REGION)), money.known_price(one.get(PRICE)))
+        Candidate(index, _text(one.get(TYPE)), _text(one.get(REGION)), *_bid(one))
         if isinstance(one, Mapping)
         else Candidate(index, None, None, None)
         for index, one in enumerate(listed)
     ]
+
+
+def _bid(one: Mapping[str, Any]) -> tuple[Decimal | None, str]:
+    policy = one.get(POLICY)
+    if not isinstance(policy, Mapping) or has_unknown(policy):
+        return money.known_price(one.get(PRICE)), ""
+    parsed = bid_policy.parse(policy)
+    return parsed.cap, str(parsed)
 
 
 def _text(value: Any) -> str | None:
@@ -206,11 +240,15 @@ def check_listed(found: Checked, candidates: Sequence[Candidate], market: Market
 
 
 def is_listed(inputs: Mapping[str, Any]) -> bool:
-    """Whether machines, region and bid of checked inputs are those of one of their placements, in the same words."""
+    """Whether machines, region and bid of checked inputs are those of one of their placements, in the same words.
+
+    Of one with a policy, the number is what that was resolved to, which the policy limits.
+    """
     listed = inputs.get(PLACEMENTS)
-    place = {name: inputs.get(name) for name in SETTLED}
     places = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    return any({name: one.get(name) for name in SETTLED} == place for one in places)
+    compared = SETTLED - {PRICE} if POLICY in inputs else SETTLED
+    place = {name: inputs.get(name) for name in compared}
+    return any({name: one.get(name) for name in compared} == place for one in places)
 
 
 # -- which one is in use -----------------------------------------------------------------------------------------------
@@ -267,7 +305,7 @@ def choose(candidates: Sequence[Candidate], market: Market, how: str, left_out: 
     chosen = (affordable or on_offer)[0]
     if affordable and how == "cheapest":
         chosen = min(affordable, key=lambda one: asks[one.index].price or 0)
-    placed = f"placed as {chosen} at {_usd(chosen.bid)}/h"
+    placed = f"placed as {chosen} at {chosen.bid_in_words}"
     is_first = bool(affordable) and how != "cheapest"
     passed = [one for one in candidates if one != chosen and (one.index < chosen.index or not is_first)]
     reasons = [*(str(asks[one.index]) for one in passed), *left_out]
@@ -324,12 +362,8 @@ class _Ask:
             return f"{self.candidate} is not on offer"
         if self.price is None:
             return f"{self.candidate} has no price now"
-        over = "" if self.is_under_bid else f", over its bid of {_usd(self.candidate.bid)}/h"
+        over = "" if self.is_under_bid else f", over its bid of {self.candidate.bid_in_words}"
         return f"{self.candidate} asks {money.usd(self.price)}/h{over}"
-
-
-def _usd(amount: Decimal | None) -> str:
-    return "?" if amount is None else money.usd(amount)
 
 
 def where_on_offer(candidates: Sequence[Candidate], market: Market) -> str:
@@ -345,6 +379,6 @@ def where_on_offer(candidates: Sequence[Candidate], market: Market) -> str:
 def describe_move(in_use: Candidate, to: Candidate, minutes: int, limit: int) -> str:
     """Return what stands on the row of a bid that moves on."""
     return (
-        f"moves on to {to} at {_usd(to.bid)}/h: as {in_use} it has waited {minutes} minutes in the auction, and "
+        f"moves on to {to} at {to.bid_in_words}: as {in_use} it has waited {minutes} minutes in the auction, and "
         f"max_wait_minutes is {show(limit)}"
     )

@@ -75,8 +75,8 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         return policy.comparable(op, olds, news)
 
     def has_hidden_change(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-        """Whether the outputs record another raise than the inputs."""
-        return policy.has_hidden_change(olds, news)
+        """Whether the outputs record another raise than the inputs, or another resolved number."""
+        return policy.has_hidden_change(olds, news) or super().has_hidden_change(olds, news)
 
     def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any], replaces: Sequence[str]) -> str:
         """Return on_preemption where it replaces the bid, or max_wait_minutes where the bid moves on."""

@@ -13,12 +13,13 @@ from typing import Any
 
 from flow_resources.core import placements
 from flow_resources.core.answer import Answer
-from flow_resources.core.inputs import UNKNOWN, Checked, Field, changed
+from flow_resources.core.inputs import UNKNOWN, Checked, changed
 from flow_resources.core.market import Market, has_unknown_volume, region_of_mount
 from flow_resources.core.naming import Mark
 from flow_resources.core.placement_fields import SETUP, is_unchanged
-from flow_resources.core.placements import CHOOSE, MAX_WAIT, PLACEMENTS, PRICE, REGION, TYPE, Candidate, Choice
+from flow_resources.core.placements import CHOOSE, MAX_WAIT, PLACEMENTS, POLICY, PRICE, REGION, TYPE, Candidate, Choice
 from flow_resources.core.preemption import minutes_since, read_record, write_record
+from flow_resources.lifecycle.bid_price import AnyBidKind, settle_bid
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.spelling import live_bid
 
@@ -75,9 +76,16 @@ def _leave_open(found: Checked) -> None:
     for name in (TYPE, REGION):
         found.inputs.setdefault(name, UNKNOWN)
     listed = found.inputs.get(PLACEMENTS)
-    bids = {one.bid for one in placements.read_candidates(listed)} if isinstance(listed, list) else set()
-    if len(bids) != 1 or found.inputs.get(PRICE) is None:
+    own = {name: found.inputs[name] for name in (PRICE, POLICY) if name in found.inputs}
+    bids = [_bid_of(one) for one in listed] if isinstance(listed, list) else []
+    if not own or any(bid != own for bid in bids):
+        found.inputs.pop(POLICY, None)
         found.inputs[PRICE] = UNKNOWN
+
+
+def _bid_of(listed: Any) -> dict[str, Any]:
+    """Return the bid of a placement as the inputs of a resource."""
+    return {name: listed[name] for name in (PRICE, POLICY) if name in listed} if isinstance(listed, Mapping) else {}
 
 
 class _Settlement:
@@ -108,8 +116,7 @@ class _Settlement:
         if answer is Answer.YES and one:
             return self._use(one, *place)
         if is_ignored or self._must_stay(answer, one, place):
-            recorded_bid = {PRICE: self._olds[PRICE]} if PRICE in self._olds else {}
-            self._found.inputs |= {TYPE: place[0], REGION: place[1], **recorded_bid}
+            _put(self._found, *place, {name: self._olds[name] for name in (PRICE, POLICY) if name in self._olds})
             return None
         return self._choose()
 
@@ -205,18 +212,29 @@ class _Settlement:
             same = [one for one in beside if one.instance_type == own.instance_type]
             chosen = (same or beside)[0]
             return self._use(chosen, *chosen.place)
-        self._op.report.progress("its placement is settled by `up`: what is on offer is not known now")
+        self._op.warn_once(
+            "its placement is not settled, because what is on offer is not known now: an `up` stops here as long as "
+            "that is so, and ends nothing"
+        )
         _leave_open(self._found)
         return None
 
     def _use(self, one: Candidate, instance_type: str, region: str) -> Settled:
         """Put a placement into the inputs; the spelling of what is in use stays."""
-        self._found.inputs |= {TYPE: instance_type, REGION: region}
-        if not (self._olds and self._op.ignores(PRICE)):
-            self._found.inputs[PRICE] = self._listed[one.index][PRICE]
+        is_ignored = bool(self._olds) and self._op.ignores(PRICE)
+        _put(self._found, instance_type, region, {} if is_ignored else _bid_of(self._listed[one.index]))
         return Settled(
             replace(one, instance_type=instance_type, region=region), self._allowed, self._how, self._key
         )  # fmt: skip
+
+
+def _put(found: Checked, instance_type: str, region: str, bid: Mapping[str, Any]) -> None:
+    """Put machines, region and bid into the inputs; without a bid, what stands there stays."""
+    found.inputs |= {TYPE: instance_type, REGION: region}
+    if bid:
+        for name in (PRICE, POLICY):
+            found.inputs.pop(name, None)
+        found.inputs |= bid
 
 
 def _share(op: Operation, key: str, choice: Choice | None) -> Choice | None:
@@ -234,7 +252,7 @@ def _tell(op: Operation, choice: Choice) -> None:
 
 def move_on(
     op: Operation,
-    fields: Sequence[Field],
+    kind: AnyBidKind,
     found: Checked,
     olds: Mapping[str, Any],
     market: Market | None,
@@ -251,7 +269,7 @@ def move_on(
     minutes = minutes_since(record.waits.at, op.cloud.service_now())
     if minutes is None or minutes < limit or found.inputs.get("paused") is not False:
         return
-    if not is_unchanged(fields, found, olds) or any(map(op.ignores, (TYPE, REGION))):
+    if not is_unchanged(kind.fields, found, olds) or any(map(op.ignores, (TYPE, REGION))):
         return
     to = placements.next_placement(settled.candidates, settled.in_use, market, settled.how)
     if to is None:
@@ -264,6 +282,6 @@ def move_on(
     choice = Choice(to, placements.describe_move(settled.in_use, to, minutes, limit))
     op.deployment.once(settled.key, lambda: choice)
     _tell(op, choice)
-    instance_type, region = to.place
-    found.inputs |= {TYPE: instance_type, REGION: region, PRICE: found.inputs[PLACEMENTS][to.index][PRICE]}
+    _put(found, *to.place, _bid_of(found.inputs[PLACEMENTS][to.index]))
+    settle_bid(op, kind, found, olds, market)
     found.hidden |= write_record(replace(record.without_raise(), moved=record.waits))

@@ -7,7 +7,7 @@ failed initialisation is read from the trailing metadata; an operation starts wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -158,6 +158,12 @@ def job(
     return Declared("Job", inputs, create_first, timeout, ignore_changes)
 
 
+def with_policy(declared: Declared, **policy: Any) -> Declared:
+    """Return a cluster or job with a policy in place of the number of its bid, as `Bid` writes it."""
+    inputs = {name: value for name, value in declared.inputs.items() if name != "max_price_per_hour"}
+    return replace(declared, inputs={**inputs, "bid_policy": policy})
+
+
 def volume(
     *, create_first: bool = True, timeout: float = 0.0, ignore_changes: tuple[str, ...] = (), **inputs: Any
 ) -> Declared:
@@ -200,13 +206,11 @@ class Stack:
     """The URNs that an `up` was creating when its engine died: the stored state keeps them."""
     init_errors: dict[str, str] = field(default_factory=dict)
     """The reason of each failed initialisation of the last operation, by name."""
-    knows_all: bool = False
-    """Whether the operation is one in which the engine takes no unknown value from a check, and drops it."""
 
     def operation(self) -> None:
         """Start a plugin process."""
         base.begin(self.config.get, self.clock, ModelBackend(self))
-        self.init_errors, self.index, self.knows_all = {}, None, False
+        self.init_errors, self.index = {}, None
 
     def export(self) -> dict[str, Any]:
         """Return what `pulumi stack export` would print, including the resources pending deletion."""
@@ -234,7 +238,6 @@ class Stack:
     def up(self, program: Mapping[str, Declared], *, refresh: bool = False, force: set[str] | None = None) -> None:
         """Converge every resource to the program; raise the first error, as the engine does."""
         self.operation()
-        self.knows_all = True
         self.index = self._read_index()  # before the refresh: the program reads the state of the backend
         if refresh:
             self._refresh()
@@ -274,8 +277,7 @@ class Stack:
         result = self._call(declared.type, "Check", urn, lambda provider: provider.check(wire(olds), wire(news)))
         if result.failures:
             raise CheckError({failure.property: failure.reason for failure in result.failures})
-        checked = wire({**result.inputs, "__provider": news["__provider"]})
-        return {name: one for name, one in checked.items() if not (self.knows_all and one == rpc.UNKNOWN)}
+        return wire({**result.inputs, "__provider": news["__provider"]})
 
     def _read_index(self) -> Index:
         return index_of({self.urn(name, saved.type): {"outputs": saved.outputs} for name, saved in self.state.items()})
@@ -293,10 +295,10 @@ class Stack:
 
     def _converge(self, name: str, declared: Declared, *, forced: bool) -> None:
         saved = None if forced else self.state.get(name)
-        news = self.check(name, declared, saved)
+        news = known_alone(self.check(name, declared, saved))
         step = "replace" if forced and name in self.state else self._step(name, saved, news, declared)
         if step == "replace":
-            news = self.check(name, declared, None)
+            news = known_alone(self.check(name, declared, None))
             if declared.create_first:
                 replaced = self.state[name]
                 self._create(name, declared, news)
@@ -460,6 +462,14 @@ class NotInitialised(Exception):  # noqa: N818 - what the engine calls it
         self.id = partial.id
         self.outputs = json_format.MessageToDict(partial.properties)
         self.reason = "; ".join(partial.reasons)
+
+
+def known_alone(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a check in an `up`, in which the engine accepts no unknown value."""
+    for name, value in inputs.items():
+        if value == rpc.UNKNOWN:
+            raise VerbError(f'unexpected unknown property value for "{name}"')
+    return inputs
 
 
 def ignoring(names: tuple[str, ...], olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:

@@ -170,6 +170,18 @@ def test_a_move_comes_before_the_policy_of_preemptions(stack: Stack, cloud: Fake
     assert place(stack) == (THERE, 31.0)
 
 
+def test_a_policy_is_resolved_for_the_market_that_it_moves_to(stack: Stack, cloud: FakeMithril) -> None:
+    """In the same check, so that the budget counts it."""
+    workload = {"bid_policy": {"kind": "workload", "margin": 0.1, "cap": 52.0}}
+    program = waiting(stack, cloud, placements=[at(HERE, 24.0), {**at(THERE), **workload}], max_price_per_hour=None)
+    dear(cloud, THERE, price=40.0)
+    stack.config["flow:maxCostPerHour"] = "44"
+    stack.up(program, refresh=True)
+    assert place(stack) == (THERE, 44.0)
+    dear(cloud, THERE, price=10.0)
+    assert stack.preview(program) == {"it": "same"}
+
+
 # -- when it does not --------------------------------------------------------------------------------------------------
 
 

@@ -275,11 +275,14 @@ def silence(cloud: FakeMithril) -> None:
 # -- what is not known -------------------------------------------------------------------------------------------------
 
 
-def test_a_silent_market_leaves_a_new_one_open_and_the_up_refuses(stack: Stack, cloud: FakeMithril) -> None:
+def test_a_silent_market_leaves_a_new_one_open_and_the_up_refuses(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The preview does not fail; nothing is placed anywhere."""
     silence(cloud)
     assert stack.preview(it()) == {"it": "create"}
-    with pytest.raises(VerbError, match=r"the placement could not be resolved .*run `pulumi up` again"):
+    assert "an `up` stops here as long as that is so" in capsys.readouterr().err
+    with pytest.raises(VerbError, match="unexpected unknown property value"):
         stack.up(it())
     cloud.faults.clear()
     assert not cloud.bids
@@ -350,6 +353,53 @@ def test_unknown_parts_never_fail_a_preview(stack: Stack, placements: Any, price
     assert stack.preview(it(placements, max_price_per_hour=price))["it"] in ("update", "replace")
 
 
+# -- a policy in the place of a number ---------------------------------------------------------------------------------
+
+PER_GPU = {"kind": "per_gpu", "usd": 3.0}
+WORKLOAD = {"kind": "workload", "margin": 0.1, "cap": 40.0}
+
+
+def test_a_policy_of_a_placement_is_resolved_for_its_market_and_kept(
+    stack: Stack, cloud: FakeMithril, reports: Reports
+) -> None:
+    """The cap is what the choice compares with; a market that moves moves nothing."""
+    prices(cloud, h100=40.01, a100=20.0)
+    program = it([{**at(H100, HERE), "bid_policy": WORKLOAD}, {**at(A100, THERE), "bid_policy": WORKLOAD}])
+    stack.up(program)
+    assert place(stack) == (A100, THERE, 22.0)
+    (row,) = rows(reports)
+    assert row.startswith("placed as 8xa100 in us-central1-b at up to $40.00/h (workload 0.1): 8xh100 in us-central5-a")
+    assert row.endswith("asks $40.01/h, over its bid of up to $40.00/h (workload 0.1)")
+    cloud.clear_requests()
+    prices(cloud, h100=1.0, a100=30.0)
+    assert stack.preview(program) == {"it": "same"}
+    stack.up(program, refresh=True)
+    assert place(stack) == (A100, THERE, 22.0)
+    assert not cloud.mutations
+
+
+def test_a_number_of_a_placement_comes_before_the_policy_of_the_resource(stack: Stack, cloud: FakeMithril) -> None:
+    """And the policy holds for those without one."""
+    inputs = {"max_price_per_hour": None, "bid_policy": PER_GPU}
+    prices(cloud)
+    stack.up(it(**inputs))
+    assert place(stack) == (H100, HERE, 40.0)
+    assert "bid_policy" not in stack.state["it"].inputs
+    stack.up(it(BOTH[1:], **inputs))
+    assert place(stack) == (A100, THERE, 24.0)
+    assert stack.state["it"].inputs["bid_policy"] == PER_GPU
+    assert stack.preview(it(BOTH[1:], **inputs)) == {"it": "same"}
+    assert stack.preview(it([at(A100, THERE, 24.0)], max_price_per_hour=None)) == {"it": "update"}
+
+
+def test_a_bad_policy_of_a_placement_has_its_path(stack: Stack) -> None:
+    """As that of a resource."""
+    bad = {**at(A100, THERE, 24.0), "bid_policy": PER_GPU}
+    with pytest.raises(CheckError) as error:
+        stack.preview(it([bad, {**at(A100, HERE), "bid_policy": {"kind": "uptime", "target": 1.0, "cap": 40.0}}]))
+    assert error.value.failures.keys() == {"placements[0].bid_policy", "placements[1].bid_policy.target"}
+
+
 # -- ignore_changes ----------------------------------------------------------------------------------------------------
 
 
@@ -395,7 +445,7 @@ def test_what_is_in_use_stays_where_its_change_is_ignored(stack: Stack, cloud: F
             {"placements[1].max_price_per_hour": "is required where the resource has no max_price_per_hour: it is the"},
         ),
         ({"placements": None, "max_price_per_hour": None, "instance_type": A100, "region": HERE},
-         {"max_price_per_hour": "is required, or placements"}),
+         {"max_price_per_hour": "is required, or bid_policy or placements"}),
         ({"placements": []}, {"placements": "must be a list of 1 to 20 Placements"}),
         ({"placements": [at("8xb9", HERE), at(A100, "us-central9-a")]}, {
             "placements[0].instance_type": "is not in the service's catalogue, got '8xb9'",
