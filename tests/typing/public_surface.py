@@ -16,6 +16,7 @@ from typing_extensions import assert_type
 
 import flow_resources
 from flow_resources import (
+    Bid,
     ClusterReference,
     FleetMember,
     FlowResourcesError,
@@ -113,6 +114,13 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         raise_up_to_per_hour=20,
         opts=options,
     )
+    GpuCluster("per-gpu", instance_type="8xa100", max_price_per_hour=Bid.per_gpu(Decimal("6.25")))
+    GpuCluster("stays", instance_type="8xa100", max_price_per_hour=Bid.infrastructure(cap=60, reference=30.5))
+    Job("market", command="true", instance_type="8xa100", max_price_per_hour=Bid.market(1.5, cap=Decimal("20.50")))
+    Job("workload", command="true", instance_type="8xa100", max_price_per_hour=Bid.workload(margin=0.1, cap=40))
+    later_cap: pulumi.Output[float] = pulumi.Output.from_input(40.0)
+    held: Bid = Bid.uptime(0.97, days=7, cap=later_cap)
+    ResilientCluster("uptime", size=5, instance_type="8xa100", max_price_per_hour=held)
     ResilientCluster("least", size=1, instance_type="8xa100", max_price_per_hour=1, skip=(0,))
     ResilientCluster(
         "mapping",
@@ -396,6 +404,10 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     GpuCluster("a", "8xa100", 1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, instances=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour="50")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Bid.uptime(0.9, 7)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Bid.market("2", cap=40)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Bid.infrastructure(cap="60")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", instance_type="8xa100", max_price_per_hour=Bid.uptime)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type=number, max_price_per_hour=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, num_instances=1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, wait_for="ready")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
