@@ -61,11 +61,11 @@ class FlowMocks(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Return the id and the outputs of a resource: its inputs, and what the service would add."""
         inputs = {key: value for key, value in args.inputs.items() if not key.startswith("__") and value is not None}
-        if "bid_policy" in inputs:
-            inputs["max_price_per_hour"] = _resolved(inputs["bid_policy"], str(inputs.get("instance_type")))
-        self.resources.append((args.typ, args.name, inputs))
-        if placements := inputs.get("placements"):
-            inputs = {**inputs, **placements[0]}
+        settled = _with_first_placement(inputs)
+        if "bid_policy" in settled:
+            settled["max_price_per_hour"] = _resolved(settled["bid_policy"], str(settled.get("instance_type")))
+        self.resources.append((args.typ, args.name, inputs if "placements" in inputs else settled))
+        inputs = settled
         if args.typ == STACK:
             exported = self.stacks.get(args.inputs["name"], {})
             return args.resource_id, {
@@ -105,6 +105,16 @@ class FlowMocks(pulumi.runtime.Mocks):
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:  # noqa: ARG002 - required by the base class
         """Return an empty result for a function; the resources of this package call none."""
         return {}, None
+
+
+def _with_first_placement(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs with the first of the placements; its bid comes before that of the resource."""
+    if not inputs.get("placements"):
+        return inputs
+    first, bid = inputs["placements"][0], ("max_price_per_hour", "bid_policy")
+    if any(name in first for name in bid):
+        inputs = {name: value for name, value in inputs.items() if name not in bid}
+    return {**inputs, **first}
 
 
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:

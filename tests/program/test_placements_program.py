@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from flow_resources import GpuCluster, Job, MemberVolume, Placement, ResilientCluster
+from flow_resources import Bid, GpuCluster, Job, MemberVolume, Placement, ResilientCluster
 from flow_resources.testing import FlowMocks
 
 PLACEMENTS = [Placement("8xh100", "us-central5-a", Decimal("40.00")), Placement("8xa100", "us-central1-b")]
@@ -74,6 +74,18 @@ def test_the_members_of_a_fleet_get_them_and_its_region_is_that_of_their_volumes
     assert (sent["a-0"]["region"], sent["a-0"]["max_wait_minutes"]) == ("us-central1-b", 5)
     assert "region" not in sent["b-0"]
     assert sent["b-0-data"]["region"] == "us-central1-b"
+
+
+def test_a_policy_of_a_placement_travels_as_the_property_of_it() -> None:
+    """Also out of a mapping; the mocks take its cap."""
+    listed = [Placement("8xa100", "us-central1-b", Bid.workload(cap=30))]
+    sent, price = run(lambda: GpuCluster("it", placements=listed, max_price_per_hour=1).max_price_per_hour)
+    policy = {"kind": "workload", "margin": 0.1, "cap": 30}
+    expected = [{"instance_type": "8xa100", "region": "us-central1-b", "bid_policy": policy}]
+    assert (sent["it"]["placements"], price) == (expected, 30.0)
+    mapping: Any = {"instance_type": "8xa100", "region": "us-central1-b", "max_price_per_hour": Bid.workload(cap=30)}
+    sent, _ = run(lambda: GpuCluster("it", placements=[mapping]).max_price_per_hour)
+    assert sent["it"]["placements"] == expected
 
 
 @pytest.mark.parametrize("wrong", [[7], ["8xa100"], 7, [None]])
