@@ -48,7 +48,7 @@ class Terms:
 
 
 def describe_costs(terms: Terms, before: Terms | None, market: Decimal | None, hours: float | None = None) -> str:
-    """Return what a bid costs at most, how much more that is than before, and what the market asks for its machines.
+    """Return what a bid costs at most, how much more that is than before, what the market asks for its machines, and where.
 
     `market`: USD per instance-hour. `hours`: the time limit of a job. What the market asks a day is told only of a bid
     that is not under it: one that waits costs nothing.
@@ -65,6 +65,8 @@ def describe_costs(terms: Terms, before: Terms | None, market: Decimal | None, h
         parts.append(f"market {money.usd(going)}/h now")
         if market <= terms.price:
             parts.append(f"about ${(going * 24).quantize(Decimal(1), ROUND_HALF_UP):,} a day")
+    if terms.region:
+        parts.append(f"in {terms.region}")
     return ", ".join(parts)
 
 
@@ -127,10 +129,14 @@ def warn_of_capacity(terms: Terms, replaced: Terms | None, prices: CurrentPrices
         return
     wanted = f"{terms.machines} {terms.instance_type} in {terms.region}"
     if prices.total is not None and prices.total < terms.machines:
-        yield f"there are {prices.total} machines in all, of {wanted}: the {called} waits until there are more"
+        yield f"{_machines(prices.total)} there in all, of {wanted}: the {called} waits until there are more"
         return
     wins = f", from {money.usd(prices.lowest_to_win)}/h now" if prices.lowest_to_win is not None else ""
     yield (
-        f"{prices.available} machines are free now, of {wanted}: the {called} takes the others from lower bids{wins}, "
+        f"{_machines(prices.available)} free now, of {wanted}: the {called} takes the others from lower bids{wins}, "
         "or waits for them"
     )
+
+
+def _machines(count: int) -> str:
+    return f"{count} machine{' is' if count == 1 else 's are'}"

@@ -76,15 +76,16 @@ def check_costs(
     prices = MarketPrices(op).current(offer.instance_type, offer.region, count) if offer else None
     if going is None and prices:
         going = prices.spot
-    costs = describe_costs(terms, before, going, found.known("max_run_time_hours"))
-    op.report.progress(f"{costs}; {describe_total(total, budget)}")
     _warn(op, warn_of_bid_under_market(terms.price, going, kind.called))
-    if is_new or before is None or before.price != terms.price:
-        if POLICY not in found.inputs:
-            _warn(op, warn_of_number(terms.price, going, prices, _gpus(market, offer)))
+    is_other_number = before is None or before.price != terms.price or not terms.is_in_market_of(before)
+    if is_other_number and POLICY not in found.inputs:
+        _warn(op, warn_of_number(terms.price, going, prices, _gpus(market, offer)))
+    if is_other_number or is_new:
         _warn(op, warn_of_lowest_bid(terms.price, before, going, prices))
     if is_new:
         _warn(op, warn_of_capacity(terms, before, prices, kind.called))
+    costs = describe_costs(terms, before, going, found.known("max_run_time_hours"))
+    op.report.progress(f"{costs}; {describe_total(total, budget)}")  # the last word is what stays on the row
 
 
 def _warn(op: Operation, warnings: Iterable[str]) -> None:
