@@ -48,7 +48,7 @@ class Terms:
 
 
 def describe_costs(terms: Terms, before: Terms | None, market: Decimal | None, hours: float | None = None) -> str:
-    """Return what a bid costs at most, how much more that is than before, what the market asks for its machines, and where.
+    """Return what a bid costs at most, how much more than before, what the market asks for its machines, and where.
 
     `market`: USD per instance-hour. `hours`: the time limit of a job. What the market asks a day is told only of a bid
     that is not under it: one that waits costs nothing.
