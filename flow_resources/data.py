@@ -100,7 +100,7 @@ def get_market(instance_type: str, region: str) -> MarketResult:
     if program.is_mocked():
         answer = _ask_mocks("getMarket", {"instance_type": instance_type, "region": region})
         return MarketResult(
-            instance_type=instance_type,
+            instance_type=str(answer.get("instance_type", instance_type)),
             region=region,
             price=_number(answer, "price"),
             price_per_gpu=_number(answer, "price_per_gpu"),

@@ -98,14 +98,14 @@ class FlowMocks(pulumi.runtime.Mocks):
         }
         return {**made, **self.outputs.get(name, {})}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
         """Return the result of a data function of this package, an empty one for any other function.
 
         `outputs` overrides it by the function's token: `{"flow:index:getMarket": {"price": 30.0}}`.
         """
         answers = {MARKET: _market, INSTANCE_TYPES: _instance_types, REGIONS: _regions}
         make = answers.get(args.token)
-        return ({**make(args.args), **self.outputs.get(args.token, {})} if make else {}), None
+        return ({**make(args.args), **self.outputs.get(args.token, {})} if make else {}), []
 
 
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,6 +185,7 @@ def _market(arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(msg)
     price = offered[0].spot_cents / 100
     return {
+        "instance_type": offered[0].short,
         "price": price,
         "price_per_gpu": round(price / offered[0].gpus, 2),
         "floor": price,
