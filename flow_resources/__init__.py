@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flow_resources.bid_policy import Bid
     from flow_resources.cluster import GpuCluster, Instance
     from flow_resources.data import (
         InstanceTypeInfo,
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from flow_resources.exports import export_cluster, export_volume
     from flow_resources.job import Job
     from flow_resources.mounts import VolumeMount, VolumeMountDict
+    from flow_resources.placement import Placement, PlacementDict
     from flow_resources.references import ClusterReference, VolumeReference
     from flow_resources.resilient import FleetMember, MemberVolume, MemberVolumeDict, ResilientCluster
     from flow_resources.ssh_key import SshKey
     from flow_resources.volume import Volume
 
 __all__ = [
+    "Bid",
     "ClusterReference",
     "FleetMember",
     "FlowResourcesError",
@@ -42,6 +45,8 @@ __all__ = [
     "MarketResult",
     "MemberVolume",
     "MemberVolumeDict",
+    "Placement",
+    "PlacementDict",
     "ResilientCluster",
     "SshKey",
     "Volume",
@@ -59,6 +64,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Bid": "bid_policy",
     "ClusterReference": "references",
     "FleetMember": "resilient",
     "FlowResourcesError": "errors",
@@ -69,6 +75,8 @@ _HOMES = {
     "MarketResult": "data",
     "MemberVolume": "resilient",
     "MemberVolumeDict": "resilient",
+    "Placement": "placement",
+    "PlacementDict": "placement",
     "ResilientCluster": "resilient",
     "SshKey": "ssh_key",
     "Volume": "volume",

@@ -205,7 +205,17 @@ _BID_FIELDS = (
     "created_at", "created_by", "launch_specification", "launch_specification.volumes", "launch_specification.ssh_keys",
 )  # fmt: skip
 _VOLUME_FIELDS = ("name", "project", "capacity_gb", "interface", "region", "bids", "created_at")
-_STATE = ("__mark", "__owner", "__service", "__create_id", "__preemption", "project", "created_at", "region")
+_STATE = (
+    "__mark",
+    "__owner",
+    "__service",
+    "__create_id",
+    "__preemption",
+    "project",
+    "created_at",
+    "region",
+    "instance_type",
+)
 FACTS = [
     Fact("everything is there", lambda stack, cloud: None),
     *(Fact(f"the program's {name} does not arrive", _lose_inputs(name)) for name in HIDDEN),
@@ -413,6 +423,34 @@ def _preempted(*, runs_again: bool, **policy: Any) -> Callable[[LostStack, FakeM
     return build
 
 
+_PLACEMENTS = [{"instance_type": "8xa100", "region": region} for region in ("us-central5-a", "us-central1-b")]
+_PLACED = {"instance_type": None, "region": None, "placements": _PLACEMENTS, "wait_for": "placed"}
+
+
+def _waited(*, runs_again: bool) -> Callable[[LostStack, FakeMithril, Any], Truth]:
+    """Build the world of a cluster that a refresh saw wait for longer than its limit, and that may run since."""
+
+    def build(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+        program = {"it": make(max_price_per_hour=10.0, max_wait_minutes=60, **_PLACED)}
+        stack.up(program)
+        cloud.clock.advance(minutes=62)
+        stack.refresh()
+        if runs_again:
+            cloud.set_price("8xa100", "us-central5-a", 5.0)
+        return Truth(program, _recorded(stack), asks_for_end=not runs_again, most=10.0)
+
+    return build
+
+
+def _placed(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    """Build the world of a cluster in its second placement, of which the first is under its bid by now."""
+    cloud.set_price("8xa100", "us-central5-a", 99.0)
+    program = {"it": make(max_price_per_hour=16.0, **_PLACED)}
+    stack.up(program)
+    cloud.set_price("8xa100", "us-central5-a", 1.0)
+    return Truth(program, _recorded(stack), most=16.0)
+
+
 WORLDS = [
     World("unchanged", _unchanged),
     World("edited in place", _edited),
@@ -430,8 +468,11 @@ WORLDS = [
     World("preempted, to be replaced", _preempted(runs_again=False, **_REPLACE)),
     World("to be raised, and it runs again", _preempted(runs_again=True, **_RAISE)),
     World("to be replaced, and it runs again", _preempted(runs_again=True, **_REPLACE)),
+    World("placed by its price", _placed),
+    World("to move on after a wait", _waited(runs_again=False)),
+    World("to move on, and it runs again", _waited(runs_again=True)),
 ]
-_OF_CLUSTERS = ("over the budget", "preempted, ", "to be ")
+_OF_CLUSTERS = ("over the budget", "preempted, ", "to be ", "placed by", "to move on")
 """What the names of the worlds begin with in which only clusters live."""
 VERBS: dict[str, Callable[[LostStack, Program], Any]] = {
     "preview": lambda stack, program: stack.preview(program),
