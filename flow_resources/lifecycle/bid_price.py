@@ -20,12 +20,12 @@ from flow_resources.core import bid_policy, money
 from flow_resources.core.answer import Answer
 from flow_resources.core.bid_policy import ByMarket, Resolved
 from flow_resources.core.hidden import read_resolved_bid, write_resolved_bid
-from flow_resources.core.inputs import UNKNOWN, Checked, has_unknown
+from flow_resources.core.inputs import UNKNOWN, Change, Checked, changed, has_unknown, is_recorded
 from flow_resources.core.market import Market, named
 from flow_resources.core.models import InstanceType, Offer
-from flow_resources.core.placement_fields import is_unchanged
 from flow_resources.core.preemption import PRICE
 from flow_resources.core.preemption import read_record as read_preemption
+from flow_resources.core.price_lines import describe_total
 from flow_resources.core.prices import CurrentPrices
 from flow_resources.core.reference_prices import reference_of
 from flow_resources.lifecycle.bid_kind import BidKind
@@ -45,7 +45,7 @@ def settle_bid(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[st
         found.fail(BID_POLICY, "cannot be set beside max_price_per_hour", remedy="remove one of the two")
     if found.has_failed(BID_POLICY) or found.has_failed(PRICE):
         return
-    is_kept = found.inputs[BID_POLICY] == olds.get(BID_POLICY) and is_unchanged(kind.fields, found, olds)
+    is_kept = found.inputs[BID_POLICY] == olds.get(BID_POLICY) and not _is_replaced(kind, found, olds)
     price = _recorded(op, found, olds) if is_kept else _resolve(op, kind, found, olds, market)
     found.inputs.pop(PRICE, None)
     if price is not None:
@@ -60,7 +60,13 @@ def settle_bid(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[st
 
 def _may_end_something(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[str, Any]) -> bool:
     """Whether what is to be made replaces something, or that is not known."""
-    return not is_unchanged(kind.fields, found, olds) if olds else op.own_record.exists is not Answer.NO
+    return _is_replaced(kind, found, olds) if olds else op.own_record.exists is not Answer.NO
+
+
+def _is_replaced(kind: AnyBidKind, found: Checked, olds: Mapping[str, Any]) -> bool:
+    """Whether an input replaces the bid. One that the state lost does not: it learns that from the program."""
+    replacing = (one for one in kind.fields if one.change is Change.REPLACE and is_recorded(one, olds))
+    return any(changed(list(replacing), olds, found.inputs))
 
 
 def charge_most(op: Operation, kind: AnyBidKind, found: Checked, budget: Decimal | None, key: str) -> bool:
@@ -71,8 +77,10 @@ def charge_most(op: Operation, kind: AnyBidKind, found: Checked, budget: Decimal
     cap = bid_policy.parse(policy).cap
     if cap is not None and count is not None:
         is_paused = found.inputs.get("paused") is True
-        charge(found, op.deployment.spending, key, Decimal(0) if is_paused else cap * count, budget, kind.called)
-        op.report.progress(f"bid not known yet ({bid_policy.parse(policy)}), at most {money.usd(cap)}/h x {count}")
+        most = Decimal(0) if is_paused else cap * count
+        total = describe_total(charge(found, op.deployment.spending, key, most, budget, kind.called), budget)
+        line = f"bid not known yet ({bid_policy.parse(policy)}), at most {money.usd(cap)}/h x {count}"
+        op.report.progress(f"{line}; {total}")
     elif budget is not None:
         op.warn_once("flow:maxCostPerHour is not checked for it here: what it can cost is known in the `up` only")
     return True

@@ -29,6 +29,7 @@ from support.stack import (
     job,
     settings_of,
     volume,
+    with_policy,
 )
 
 from flow_resources.cloud.machine import wire
@@ -211,6 +212,7 @@ _STATE = (
     "__service",
     "__create_id",
     "__preemption",
+    "__resolved_bid",
     "project",
     "created_at",
     "region",
@@ -242,6 +244,7 @@ FACTS = [
     Fact("the record of preemptions cannot be read", _record("seen=yes")),
     Fact("the history of the bid cannot be read", _blank_history(timestamps=False)),
     Fact("the history of the bid tells no time", _blank_history(timestamps=True)),
+    Fact("the prices are refused", lambda _, cloud: cloud.faults.add(path="/v2/pricing/", status=403, times=None)),
     Fact("no answer has a Date", lambda stack, _: setattr(stack, "has_date", False)),
 ]
 
@@ -304,6 +307,8 @@ class Truth:
     budget: float | None = None
     most: float | None = None
     """The highest price that what the state records may be bid."""
+    price: float | None = None
+    """The price that it is bid, and goes on to be as long as nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -451,6 +456,14 @@ def _placed(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
     return Truth(program, _recorded(stack), most=16.0)
 
 
+def _with_policy(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    """Build the world of a bid with a policy that was resolved before the market fell."""
+    program = {"it": with_policy(make(), kind="workload", margin=0.1, cap=40.0)}
+    stack.up(program)
+    cloud.set_price("8xa100", "us-central5-a", 5.0)
+    return Truth(program, _recorded(stack), price=13.2)
+
+
 WORLDS = [
     World("unchanged", _unchanged),
     World("edited in place", _edited),
@@ -471,8 +484,9 @@ WORLDS = [
     World("placed by its price", _placed),
     World("to move on after a wait", _waited(runs_again=False)),
     World("to move on, and it runs again", _waited(runs_again=True)),
+    World("with a policy of its bid", _with_policy),
 ]
-_OF_CLUSTERS = ("over the budget", "preempted, ", "to be ", "placed by", "to move on")
+_OF_CLUSTERS = ("over the budget", "preempted, ", "to be ", "placed by", "to move on", "with a policy")
 """What the names of the worlds begin with in which only clusters live."""
 VERBS: dict[str, Callable[[LostStack, Program], Any]] = {
     "preview": lambda stack, program: stack.preview(program),
@@ -575,6 +589,8 @@ class Outcome:
         yield from self._harm_to_the_state()
         if self.truth.most is not None:
             yield from self._harm_by_policies(self.truth.most)
+        if self.truth.price is not None and self.cell.verb not in _ENDING:
+            yield from self._harm_to_the_price(self.truth.price)
         if self.truth.budget is not None:
             yield from self._harm_to_the_budget(self.truth.budget)
 
@@ -629,6 +645,11 @@ class Outcome:
         is_fact_hidden = self.cell.fact.name in _NO_SIGHTING and self.cell.verb == "up"
         if is_fact_hidden and self.mutations:
             yield f"without a sighting {[f'{one.method} {one.path}' for one in self.mutations]} was sent"
+
+    def _harm_to_the_price(self, price: float) -> Iterator[str]:
+        for id_, (_, live, _) in self.after.items():
+            if float(live.strip("$")) != price:
+                yield f"{id_} is bid {live}, and was resolved to {price}"
 
     def _harm_to_the_budget(self, budget: float) -> Iterator[str]:
         prices = (value[1] for value in self.after.values())

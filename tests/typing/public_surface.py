@@ -22,7 +22,9 @@ from flow_resources import (
     FlowResourcesError,
     GpuCluster,
     Instance,
+    InstanceTypeInfo,
     Job,
+    MarketResult,
     MemberVolume,
     Placement,
     ResilientCluster,
@@ -33,6 +35,12 @@ from flow_resources import (
     VolumeReference,
     export_cluster,
     export_volume,
+    get_instance_types,
+    get_instance_types_output,
+    get_market,
+    get_market_output,
+    get_regions,
+    get_regions_output,
 )
 from flow_resources.testing import MANUAL, Clock, FakeMithril, FlowMocks, mock_mithril
 
@@ -375,6 +383,18 @@ def the_package() -> None:
     error: Exception = FlowResourcesError("no")
     assert isinstance(error, FlowResourcesError)
     assert_type(flow_resources.FlowResourcesError("no"), FlowResourcesError)
+
+
+def data_functions(data: Volume) -> None:
+    """What the service offers, plain and as outputs."""
+    assert_type(get_market("8xa100", "us-central5-a"), MarketResult)
+    assert_type(get_market("8xa100", "us-central5-a").price, float | None)
+    assert_type(get_market_output("8xa100", data.region), pulumi.Output[MarketResult])
+    assert_type(get_instance_types(), list[InstanceTypeInfo])
+    assert_type(get_instance_types_output(), pulumi.Output[list[InstanceTypeInfo]])
+    assert_type(get_regions(), list[str])
+    assert_type(get_regions_output(), pulumi.Output[list[str]])
+    get_market("8xa100", data.region)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def across_projects(data: Volume, cluster: GpuCluster, stack: pulumi.StackReference) -> None:

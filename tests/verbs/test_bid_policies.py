@@ -351,7 +351,9 @@ def test_two_words_for_the_price_are_refused(stack: Stack) -> None:
 def test_a_price_or_a_policy_is_required(stack: Stack) -> None:
     """As before."""
     none = {"it": Declared("GpuCluster", {"instance_type": "8xa100", "region": REGION})}
-    assert failures(stack, none) == {"max_price_per_hour": "max_price_per_hour is required"}
+    assert failures(stack, none) == {
+        "max_price_per_hour": "max_price_per_hour is required, or bid_policy or placements"
+    }
 
 
 def test_a_cap_under_the_reference_is_refused(stack: Stack) -> None:

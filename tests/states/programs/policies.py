@@ -1,5 +1,4 @@
-"""Clusters that a policy has acted for: one was raised, one was replaced, one was only seen preempted,
-one was raised above the number of its own policy of bids."""
+"""Clusters that a policy has acted for: raised, replaced, only seen preempted, raised above a policy of bids."""
 
 from typing import Any
 
