@@ -284,4 +284,4 @@ def move_on(
     _tell(op, choice)
     _put(found, *to.place, _bid_of(found.inputs[PLACEMENTS][to.index]))
     settle_bid(op, kind, found, olds, market)
-    found.hidden |= write_record(replace(record.without_raise(), moved=record.waits))
+    found.hidden |= write_record(replace(record, moved=record.waits))
