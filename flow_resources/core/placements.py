@@ -204,22 +204,26 @@ def fill_bids(found: Checked) -> None:
     ]
 
 
-def read_candidates(listed: Sequence[Any]) -> list[Candidate]:
-    """Return the placements of the checked inputs."""
+def read_candidates(listed: Sequence[Any], market: Market | None) -> list[Candidate]:
+    """Return the placements of the checked inputs. The catalogue tells what a price per GPU makes for a machine."""
     return [
-        Candidate(index, _text(one.get(TYPE)), _text(one.get(REGION)), *_bid(one))
+        Candidate(index, _text(one.get(TYPE)), _text(one.get(REGION)), *_bid(one, market))
         if isinstance(one, Mapping)
         else Candidate(index, None, None, None)
         for index, one in enumerate(listed)
     ]
 
 
-def _bid(one: Mapping[str, Any]) -> tuple[Decimal | None, str]:
+def _bid(one: Mapping[str, Any], market: Market | None) -> tuple[Decimal | None, str]:
     policy = one.get(POLICY)
     if not isinstance(policy, Mapping) or has_unknown(policy):
         return money.known_price(one.get(PRICE)), ""
     parsed = bid_policy.parse(policy)
-    return parsed.cap, str(parsed)
+    if not isinstance(parsed, bid_policy.PerGpu):
+        return parsed.cap, str(parsed)
+    gpus = {type_.gpus for type_ in named(_text(one.get(TYPE)) or "", market.types)} if market else set()
+    is_known = len(gpus) == 1 and 0 not in gpus
+    return (parsed.resolve(gpus.pop()).price if is_known else None), str(parsed)
 
 
 def _text(value: Any) -> str | None:

@@ -98,7 +98,7 @@ class _Settlement:
         self._listed = found.inputs[PLACEMENTS]
         self._how = str(found.known(CHOOSE) or "first")
         self._key = f"the placement of {op.urn} by {self._how} among {self._listed!r}"
-        self._candidates = placements.read_candidates(self._listed)
+        self._candidates = placements.read_candidates(self._listed, market)
         mounts = found.inputs.get("volumes") or []
         self._mounts = mounts if isinstance(mounts, list) else [mounts]
         self._volume_regions = {region for mount in self._mounts if (region := region_of_mount(mount, market))}

@@ -378,10 +378,13 @@ def test_a_number_of_a_placement_comes_before_the_policy_of_the_resource(stack: 
     stack.up(it(**inputs))
     assert place(stack) == (H100, HERE, 40.0)
     assert "bid_policy" not in stack.state["it"].inputs
-    stack.up(it(BOTH[1:], **inputs))
-    assert place(stack) == (A100, THERE, 24.0)
+    stack.destroy()
+    prices(cloud, a100=24.0)
+    program = it([{**at(H100, THERE), "bid_policy": {"kind": "per_gpu", "usd": 2.49}}, *BOTH[1:]], **inputs)
+    stack.up(program)
+    assert place(stack) == (A100, THERE, 24.0)  # the others ask $20.00 for 8 GPUs, over $19.92
     assert stack.state["it"].inputs["bid_policy"] == PER_GPU
-    assert stack.preview(it(BOTH[1:], **inputs)) == {"it": "same"}
+    assert stack.preview(program) == {"it": "same"}
     assert stack.preview(it([at(A100, THERE, 24.0)], max_price_per_hour=None)) == {"it": "update"}
 
 
