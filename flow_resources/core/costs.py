@@ -226,7 +226,7 @@ def _billed(period: PaidPeriod, now: datetime | None) -> _Billed | None:
 def _without_overlaps(billed: Iterable[_Billed]) -> Iterator[_Billed]:
     """Yield periods of one instance, oldest first, each up to the start of the next: an instance has one price."""
     ordered = sorted(billed, key=lambda one: (one.start, one.end))
-    for one, following in zip(ordered, [*ordered[1:], None], strict=True):
+    for one, following in zip(ordered, [*ordered[1:], None], strict=False):  # of none there is no last one
         yield one if following is None or one.end <= following.start else one._replace(end=following.start)
 
 

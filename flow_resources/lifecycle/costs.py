@@ -6,13 +6,14 @@ A bid that cannot be read has costs that are not known; the others are told all 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
 from flow_resources.core.costs import NO_REFERENCE, NOT_KNOWN, PaidPeriod, Reference, Spending, spending_of
-from flow_resources.core.models import Bid, BidEvent, InstanceType
+from flow_resources.core.models import Bid, BidEvent, InstanceType, moment_of
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, UnavailableError, one_line
 from flow_resources.lifecycle.market_prices import MarketPrices
@@ -41,9 +42,15 @@ class _Reading:
     events: Sequence[BidEvent] | None
     problem: str = ""
 
-    @property
-    def preemptions(self) -> int | None:
-        return None if self.events is None else sum(event.type == "Preempted" for event in self.events)
+    def preemptions(self, since: datetime | None) -> int | None:
+        """Return how often it was preempted since a moment; None: not known."""
+        if self.events is None:
+            return None
+        preempted = [moment_of(event.at) for event in self.events if event.type == "Preempted"]
+        if since is None:
+            return len(preempted)
+        known = [moment for moment in preempted if moment]
+        return sum(moment >= since for moment in known) if len(known) == len(preempted) else None
 
 
 def read_costs(
@@ -85,25 +92,30 @@ def _instance_types(op: Operation) -> Sequence[InstanceType]:
 
 def _read(op: Operation, bid: Bid, begun: float, failures: list[UnavailableError]) -> _Reading:
     """Read a bid; none after `_AT_ONCE` failures in all, so that a service that is down costs seconds."""
-    status = ClusterSnapshot(bid, ()).status
+    if len(failures) >= _AT_ONCE:
+        return _Reading(bid, ClusterSnapshot(bid, ()).status, None, None, one_line(failures[-1].message))
+    periods, problem = None, ""
     try:
-        if len(failures) >= _AT_ONCE:
-            raise failures[-1]
         periods = op.cloud.paid_periods(bid.id)
-        events = op.cloud.events(bid.id)
     except FlowResourcesError as error:
+        problem = one_line(error.message)
         if isinstance(error, UnavailableError):
             failures.append(error)
-        return _Reading(bid, status, None, None, one_line(error.message))
+    events = op.cloud.events(bid.id)
+    return _Reading(bid, _status(op, bid, events, begun), periods, events, problem)
+
+
+def _status(op: Operation, bid: Bid, events: Sequence[BidEvent] | None, begun: float) -> str:
     history = None if events is None else tuple(event.type for event in events)
+    seen = ClusterSnapshot(bid, (), history)
     with contextlib.suppress(FlowResourcesError):  # then it is as its bid alone says
-        status = ClusterSnapshot(bid, op.cloud.with_instances(bid, begun).instances, history).status
-    return _Reading(bid, status, periods, events)
+        seen = dataclasses.replace(op.cloud.with_instances(bid, begun), history=history)
+    return seen.status
 
 
 def _costs(reading: _Reading, references: References | None, now: datetime | None, since: datetime | None) -> BidCosts:
     if reading.periods is None:
         return BidCosts(reading.bid, reading.status, NOT_KNOWN, reading.problem)
     reference = references.of(reading.bid) if references and reading.periods else NO_REFERENCE
-    spending = spending_of(reading.periods, now, reference, reading.preemptions, since)
+    spending = spending_of(reading.periods, now, reference, reading.preemptions(since), since)
     return BidCosts(reading.bid, reading.status, spending)
