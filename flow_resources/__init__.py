@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flow_resources.bid_policy import Bid
     from flow_resources.cluster import GpuCluster, Instance
     from flow_resources.errors import FlowResourcesError
     from flow_resources.exports import export_cluster, export_volume
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from flow_resources.volume import Volume
 
 __all__ = [
+    "Bid",
     "ClusterReference",
     "FleetMember",
     "FlowResourcesError",
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Bid": "bid_policy",
     "ClusterReference": "references",
     "FleetMember": "resilient",
     "FlowResourcesError": "errors",

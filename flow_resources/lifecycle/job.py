@@ -99,6 +99,18 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if problem := _problem_of_price(op.cloud.placed_price(id_), bid := money.price(price)):
             found.fail("max_price_per_hour", problem[0], float(bid), problem[1])
 
+    def allowed_price(
+        self, op: Operation, found: Checked, olds: Mapping[str, Any], price: Decimal, cap: Decimal | None
+    ) -> Decimal:
+        """Return the nearest price that does not tell how a job that runs has ended, the higher one first."""
+        id_ = op.own_record.id
+        if id_ is None or op.own_record.has_ended or not is_unchanged(self.fields, found, olds):
+            return price
+        placed = op.cloud.placed_price(id_)
+        if placed is None or not is_mark(placed, price):
+            return price
+        return next((one for one in reversed(nearest_prices(placed)) if cap is None or one <= cap), price)
+
     def may_cost(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> bool:
         """Whether it has not ended, or is to run anew."""
         return not (is_unchanged(self.fields, found, olds) and op.own_record.has_ended)

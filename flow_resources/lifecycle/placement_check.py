@@ -20,6 +20,7 @@ from flow_resources.core.placement_fields import SETUP, is_unchanged
 from flow_resources.errors import RejectedError
 from flow_resources.lifecycle.bid import describe_bid, launch_of
 from flow_resources.lifecycle.bid_kind import BidKind
+from flow_resources.lifecycle.bid_price import charge_most, settle_bid
 from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
@@ -49,10 +50,12 @@ def check_placement(
         with op.collecting_failures(found):
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
             _check_against_service(op, kind, found, market, olds, identity.mark)
+    settle_bid(op, kind, found, olds, market)
     drop_hints(found.inputs)
     kind.settle_price(op, found, olds, market, budget)
-    if kind.may_cost(op, found, olds):
-        _check_costs(op, kind, found, market, budget, op.urn or str(identity.mark))
+    key = op.urn or str(identity.mark)
+    if kind.may_cost(op, found, olds) and not charge_most(op, kind, found, budget, key):
+        _check_costs(op, kind, found, market, budget, key)
 
 
 def _read_market(op: Operation, found: Checked) -> Market:

@@ -10,6 +10,8 @@
 Clusters, jobs and all members of a fleet are running, or paused where the program says so, a job that the program waits
 for to its end has succeeded, and volumes and SSH keys exist at once, with outputs of the same types as the real ones.
 Inputs are not checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
+There is no market, so a `Bid` is its `cap`; `Bid.per_gpu` is the price times the GPUs of the instance type, where
+the fake's catalogue has it, else one GPU.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+
+from flow_resources.testing.service.catalog import find_types
 
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
 JOB, FLEET_STATUS = "pulumi-python:dynamic/flow:Job", "pulumi-python:dynamic/flow:FleetStatus"
@@ -99,7 +103,7 @@ class FlowMocks(pulumi.runtime.Mocks):
 
 
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    count, price = int(inputs.get("num_instances") or 1), float(inputs.get("max_price_per_hour") or 1.0)
+    count, price = int(inputs.get("num_instances") or 1), _price(inputs)
     network, is_paused = _number(name) % 200, inputs.get("paused") is True
     machines = [
         {
@@ -129,6 +133,20 @@ def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "preemptions": 0,
         "created_at": CREATED_AT,
     }
+
+
+def _price(inputs: Mapping[str, Any]) -> float:
+    """Return the bid: the program's number, else that of its policy."""
+    policy = inputs.get("bid_policy")
+    if not policy:
+        return float(inputs.get("max_price_per_hour") or 1.0)
+    if policy.get("kind") != "per_gpu":
+        return float(policy.get("cap") or 1.0)
+    try:
+        gpus = find_types(str(inputs.get("instance_type")))[0].gpus
+    except ValueError:
+        gpus = 1
+    return round(float(policy.get("usd") or 1.0) * gpus, 2)
 
 
 def _job(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
