@@ -19,6 +19,7 @@ from flow_resources.core.hidden import Identity
 from flow_resources.core.job_status import STATUS_OF_CLUSTER
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, logical_name
+from flow_resources.core.reference_prices import USUAL
 from flow_resources.core.stack_state import read_state
 from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.costs import BidCosts, read_costs
@@ -50,6 +51,7 @@ def find_costs(
     groups = [*found.bids.recorded.values(), *found.bids.unrecorded.values()]
     costs = {one.bid.id: one for one in read_costs(op, [bid for bids in groups for bid in bids], now, since)}
     rows = [*_rows_of_resources(found, costs), *_rows_of_ended(found.bids, costs, since)]
+    sources = sorted({one.on_demand_source for one in costs.values() if one.on_demand_source and one.spending.ran})
     is_shared = Identity(Mark.of(owner, ""), owner).owner_is_shared is Answer.YES
     return CostReport(
         stack=stack.name,
@@ -60,7 +62,8 @@ def find_costs(
         at=now,
         since=since,
         rows=rows,
-        warnings=[*found.warnings, *_warnings(found, costs, rows, owner, now, is_shared=is_shared)],
+        on_demand_sources=sources,
+        warnings=[*found.warnings, *_warnings(found, costs, rows, sources, owner, now, is_shared=is_shared)],
     )
 
 
@@ -153,6 +156,7 @@ def _warnings(
     found: _Found,
     costs: Mapping[str, BidCosts],
     rows: Sequence[CostRow],
+    sources: Sequence[str],
     owner: str,
     now: datetime | None,
     *,
@@ -165,6 +169,8 @@ def _warnings(
             yield f"what was paid for bid {one.bid.id} is not known: {one.problem}"
         elif not one.spending.is_complete:
             yield f"what the service says of bid {one.bid.id} cannot all be read: it cost at least what is shown"
+    if USUAL in sources:
+        yield "ON-DEMAND is counted at the usual bid of a type where the service tells no on-demand price"
     if now is None:
         yield "the service's time is not known: what goes on is not counted"
     alive = [row.name for row in rows if row.urn is None and row.status != _ENDED]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -48,7 +48,9 @@ class CostReport:
     """The service's time up to which all is counted; None: not known."""
     since: datetime | None = None
     rows: Sequence[CostRow] = ()
-    warnings: Sequence[str] = field(default=())
+    on_demand_sources: Sequence[str] = ()
+    """Where the on-demand prices come from."""
+    warnings: Sequence[str] = ()
     """What the person has to know beside the numbers."""
 
     @property
@@ -90,6 +92,7 @@ class CostReport:
                 }
                 for row in self.rows
             ],
+            "on_demand_sources": list(self.on_demand_sources),
             "total": spending_document(self.total),
         }
         return json.dumps(content, indent=2)

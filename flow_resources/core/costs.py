@@ -59,7 +59,7 @@ def _paid_period(instance: str, event: Mapping[str, Any]) -> PaidPeriod:
     return PaidPeriod(instance, of_cents(event.get("price_cents")), moment_of(start), moment_of(end), is_open)
 
 
-class Reference(NamedTuple):
+class Comparison(NamedTuple):
     """What a bid's costs are compared with."""
 
     gpus: int = 0
@@ -68,7 +68,7 @@ class Reference(NamedTuple):
     """The on-demand price, USD per instance-hour. None: not known."""
 
 
-NO_REFERENCE = Reference()
+NO_COMPARISON = Comparison()
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Spending:
     gpu_time: timedelta | None = timedelta()
     """How long GPUs ran at prices that are known, each counted. None: how many GPUs there were is not known."""
     on_demand_cent_microseconds: int | None = 0
-    """What on-demand instances would have cost for the same time, exact. None: a reference price is not known."""
+    """What on-demand instances would have cost for the same time, exact. None: a price is not known."""
     preemptions: int | None = 0
     """None: not known."""
     is_complete: bool = True
@@ -164,7 +164,7 @@ NOT_KNOWN = Spending(
 def spending_of(
     periods: Iterable[PaidPeriod],
     now: datetime | None,
-    reference: Reference = NO_REFERENCE,
+    comparison: Comparison = NO_COMPARISON,
     preemptions: int | None = None,
     since: datetime | None = None,
 ) -> Spending:
@@ -194,13 +194,13 @@ def spending_of(
             else:
                 priced += end - begin
                 cents += int(price * 100) * ((end - begin) // _MICROSECOND)
-    on_demand = None if reference.on_demand is None else int(reference.on_demand * 100) * (ran // _MICROSECOND)
+    on_demand = None if comparison.on_demand is None else int(comparison.on_demand * 100) * (ran // _MICROSECOND)
     return Spending(
         cents,
         ran,
         priced,
         _merged(times),
-        priced * reference.gpus if reference.gpus or not priced else None,
+        priced * comparison.gpus if comparison.gpus or not priced else None,
         on_demand if ran else 0,
         preemptions,
         is_complete,

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from flow_resources.core.costs import NO_REFERENCE, NOT_KNOWN, PaidPeriod, Reference, Spending, spending_of
+from flow_resources.core.costs import NO_COMPARISON, NOT_KNOWN, Comparison, PaidPeriod, Spending, spending_of
 from flow_resources.core.models import Bid, BidEvent, InstanceType, moment_of
+from flow_resources.core.reference_prices import reference_of
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, UnavailableError, one_line
 from flow_resources.lifecycle.market_prices import MarketPrices
@@ -32,6 +33,8 @@ class BidCosts:
     spending: Spending
     problem: str = ""
     """Why it could not be read; empty where it could."""
+    on_demand_source: str = ""
+    """Where the on-demand price comes from; empty where none was needed, or is known."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +66,24 @@ def read_costs(
     begun, failures = op.clock.now(), list[UnavailableError]()
     with ThreadPoolExecutor(_AT_ONCE, "costs") as pool:
         readings = list(pool.map(lambda bid: _read(op, bid, begun, failures), bids))
-    references = References(op) if any(reading.periods for reading in readings) else None
-    return [_costs(reading, references, now, since) for reading in readings]
+    comparisons = _Comparisons(op) if any(reading.periods for reading in readings) else None
+    return [_costs(reading, comparisons, now, since) for reading in readings]
 
 
-class References:
+class _Comparisons:
     """What the costs of bids are compared with: one request per instance type and region."""
 
     def __init__(self, op: Operation) -> None:
         self._prices = MarketPrices(op)
         self._types = {type_.id: type_ for type_ in _instance_types(op)}
 
-    def of(self, bid: Bid) -> Reference:
-        """Return the reference of a bid; what is not known of it says so."""
+    def of(self, bid: Bid) -> tuple[Comparison, str]:
+        """Return what is known to compare a bid with, and whose word its on-demand price is; empty where it is none."""
         type_ = self._types.get(bid.instance_type)
         current = self._prices.current(bid.instance_type, bid.region, 1) if bid.instance_type and bid.region else None
-        on_demand = (current.on_demand if current else None) or (type_.hourly_price if type_ else None)
-        return Reference(type_.gpus if type_ else 0, on_demand)
+        reference = reference_of(None, current, type_)
+        comparison = Comparison(type_.gpus if type_ else 0, reference.price if reference else None)
+        return comparison, reference.source if reference else ""
 
 
 def _instance_types(op: Operation) -> Sequence[InstanceType]:
@@ -113,9 +117,11 @@ def _status(op: Operation, bid: Bid, events: Sequence[BidEvent] | None, begun: f
     return seen.status
 
 
-def _costs(reading: _Reading, references: References | None, now: datetime | None, since: datetime | None) -> BidCosts:
+def _costs(
+    reading: _Reading, comparisons: _Comparisons | None, now: datetime | None, since: datetime | None
+) -> BidCosts:
     if reading.periods is None:
         return BidCosts(reading.bid, reading.status, NOT_KNOWN, reading.problem)
-    reference = references.of(reading.bid) if references and reading.periods else NO_REFERENCE
-    spending = spending_of(reading.periods, now, reference, reading.preemptions(since), since)
-    return BidCosts(reading.bid, reading.status, spending)
+    comparison, source = comparisons.of(reading.bid) if comparisons and reading.periods else (NO_COMPARISON, "")
+    spending = spending_of(reading.periods, now, comparison, reading.preemptions(since), since)
+    return BidCosts(reading.bid, reading.status, spending, on_demand_source=source)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_resources.core.costs import PaidPeriod, Reference, Spending, paid_periods_in, spending_of
+from flow_resources.core.costs import Comparison, PaidPeriod, Spending, paid_periods_in, spending_of
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
@@ -27,7 +27,7 @@ def period(start: float, end: float | None, price: str | None = "10.00", instanc
 def test_each_instance_is_paid_for_at_its_price() -> None:
     """Hours count once where machines run at the same time; the rest is a mean over GPUs and a comparison."""
     periods = [period(0, 1), period(1, 2, "20.00"), period(0, 2, "15.00", "inst_b"), period(4, 5, "12.00", "inst_c")]
-    paid = spending_of(periods, NOON + 9 * HOUR, Reference(8, Decimal("40.00")), 1)
+    paid = spending_of(periods, NOON + 9 * HOUR, Comparison(8, Decimal("40.00")), 1)
     assert (paid.spent, paid.instance_hours, paid.hours) == (Decimal("72.00"), Decimal("5.00"), Decimal("3.00"))
     assert paid.per_gpu_hour == Decimal("1.80")
     assert (paid.on_demand, paid.saved_percent) == (Decimal("200.00"), Decimal("64.0"))
@@ -73,14 +73,14 @@ def test_a_half_cent_is_rounded_up_once_at_the_end() -> None:
 )
 def test_what_cannot_be_read_makes_the_sum_a_lower_bound(unreadable: PaidPeriod, spent: str) -> None:
     """It says so, saves nothing, and stays so in a sum."""
-    paid = spending_of([period(0, 1), unreadable], NOON + 9 * HOUR, Reference(8, Decimal("40.00")))
+    paid = spending_of([period(0, 1), unreadable], NOON + 9 * HOUR, Comparison(8, Decimal("40.00")))
     assert (paid.spent, paid.is_complete, paid.saved_percent) == (Decimal(spent), False, None)
     assert not Spending.total([paid, Spending()]).is_complete
 
 
 def test_the_mean_price_leaves_out_hours_without_a_price() -> None:
     """They ran, and count as hours."""
-    paid = spending_of([period(0, 1), period(1, 3, None)], NOON + 9 * HOUR, Reference(8))
+    paid = spending_of([period(0, 1), period(1, 3, None)], NOON + 9 * HOUR, Comparison(8))
     assert (paid.hours, paid.per_gpu_hour) == (Decimal("3.00"), Decimal("1.25"))
 
 
@@ -94,7 +94,7 @@ def test_what_goes_on_while_the_time_is_not_known_is_not_counted() -> None:
 def test_what_is_not_known_of_one_bid_is_not_known_of_the_sum() -> None:
     """A bid that never ran takes nothing away."""
     now = NOON + 9 * HOUR
-    known = spending_of([period(0, 1)], now, Reference(8, Decimal("40.00")), 2)
+    known = spending_of([period(0, 1)], now, Comparison(8, Decimal("40.00")), 2)
     unknown = spending_of([period(0, 1)], now)
     assert (unknown.per_gpu_hour, unknown.on_demand, unknown.preemptions) == (None, None, None)
     both = Spending.total([known, unknown])
