@@ -101,10 +101,10 @@ class CostReport:
 def spending_document(spending: Spending) -> dict[str, Any]:
     """Return what was spent as JSON values; null for what is not known."""
     return {
-        "spent_usd": _number(spending.spent if is_known(spending) else None),
+        "spent_usd": _number(spending.spent if spending.is_known else None),
         "is_complete": spending.is_complete,
-        "hours": _number(spending.hours if is_known(spending) else None),
-        "machine_hours": _number(spending.instance_hours if is_known(spending) else None),
+        "hours": _number(spending.hours if spending.is_known else None),
+        "machine_hours": _number(spending.instance_hours if spending.is_known else None),
         "preemptions": spending.preemptions,
         "usd_per_gpu_hour": _number(spending.per_gpu_hour),
         "on_demand_usd": _number(spending.on_demand),
@@ -112,24 +112,12 @@ def spending_document(spending: Spending) -> dict[str, Any]:
     }
 
 
-def is_known(spending: Spending) -> bool:
-    """Whether anything of it is known."""
-    return spending.is_complete or bool(spending.ran)
-
-
-def spent_cell(spending: Spending) -> str:
-    """Return what was spent for a table; `>=` before it where it is not complete."""
-    if not is_known(spending):
-        return "?"
-    return f"{'' if spending.is_complete else '>='}{money.usd(spending.spent)}"
-
-
 def _cells(spending: Spending) -> tuple[str, ...]:
     saved = spending.saved_percent
     ran = bool(spending.ran) or not spending.is_complete
     return (
-        spent_cell(spending),
-        f"{spending.instance_hours:,}" if is_known(spending) else "?",
+        spending.spent_text,
+        f"{spending.instance_hours:,}" if spending.is_known else "?",
         "?" if spending.preemptions is None else str(spending.preemptions),
         _amount(spending.per_gpu_hour, ran),
         _amount(spending.on_demand, ran),

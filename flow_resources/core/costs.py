@@ -119,6 +119,18 @@ class Spending:
         return _in_cents(self.cent_microseconds, _HOUR_MICROSECONDS)
 
     @property
+    def is_known(self) -> bool:
+        """Whether anything of it is known."""
+        return self.is_complete or bool(self.ran)
+
+    @property
+    def spent_text(self) -> str:
+        """What was paid for a person: `>=` before it where it is not complete, `?` where nothing is known."""
+        if not self.is_known:
+            return "?"
+        return f"{'' if self.is_complete else '>='}{money.usd(self.spent)}"
+
+    @property
     def instance_hours(self) -> Decimal:
         """How many hours instances ran, each counted; two decimals."""
         return _hours(self.ran)

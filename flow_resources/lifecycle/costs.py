@@ -70,6 +70,14 @@ def read_costs(
     return [_costs(reading, comparisons, now, since) for reading in readings]
 
 
+def read_paid(op: Operation, bid_ids: Sequence[str]) -> dict[str, list[PaidPeriod]]:
+    """Return what was paid for each instance of bids, by the bid's id; what cannot be read is left out."""
+    failures = list[UnavailableError]()
+    with ThreadPoolExecutor(_AT_ONCE, "costs") as pool:
+        readings = pool.map(lambda id_: _read_periods(op, id_, failures)[0], bid_ids)
+        return {id_: periods for id_, periods in zip(bid_ids, readings, strict=True) if periods is not None}
+
+
 class _Comparisons:
     """What the costs of bids are compared with: one request per instance type and region."""
 
@@ -95,18 +103,26 @@ def _instance_types(op: Operation) -> Sequence[InstanceType]:
 
 
 def _read(op: Operation, bid: Bid, begun: float, failures: list[UnavailableError]) -> _Reading:
-    """Read a bid; none after `_AT_ONCE` failures in all, so that a service that is down costs seconds."""
+    periods, problem = _read_periods(op, bid.id, failures)
     if len(failures) >= _AT_ONCE:
-        return _Reading(bid, ClusterSnapshot(bid, ()).status, None, None, one_line(failures[-1].message))
-    periods, problem = None, ""
-    try:
-        periods = op.cloud.paid_periods(bid.id)
-    except FlowResourcesError as error:
-        problem = one_line(error.message)
-        if isinstance(error, UnavailableError):
-            failures.append(error)
+        return _Reading(bid, ClusterSnapshot(bid, ()).status, periods, None, problem)
     events = op.cloud.events(bid.id)
     return _Reading(bid, _status(op, bid, events, begun), periods, events, problem)
+
+
+def _read_periods(op: Operation, bid_id: str, failures: list[UnavailableError]) -> tuple[list[PaidPeriod] | None, str]:
+    """Return the periods of a bid, or None and why they cannot be read.
+
+    Nothing is asked after `_AT_ONCE` failures in all, so that a service that is down costs seconds.
+    """
+    if len(failures) >= _AT_ONCE:
+        return None, one_line(failures[-1].message)
+    try:
+        return op.cloud.paid_periods(bid_id), ""
+    except FlowResourcesError as error:
+        if isinstance(error, UnavailableError):
+            failures.append(error)
+        return None, one_line(error.message)
 
 
 def _status(op: Operation, bid: Bid, events: Sequence[BidEvent] | None, begun: float) -> str:
