@@ -13,6 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flow_resources.bid_policy import Bid
     from flow_resources.cluster import GpuCluster, Instance
+    from flow_resources.data import (
+        InstanceTypeInfo,
+        MarketResult,
+        get_instance_types,
+        get_instance_types_output,
+        get_market,
+        get_market_output,
+        get_regions,
+        get_regions_output,
+    )
     from flow_resources.errors import FlowResourcesError
     from flow_resources.exports import export_cluster, export_volume
     from flow_resources.job import Job
@@ -29,7 +39,9 @@ __all__ = [
     "FlowResourcesError",
     "GpuCluster",
     "Instance",
+    "InstanceTypeInfo",
     "Job",
+    "MarketResult",
     "MemberVolume",
     "MemberVolumeDict",
     "ResilientCluster",
@@ -40,6 +52,12 @@ __all__ = [
     "VolumeReference",
     "export_cluster",
     "export_volume",
+    "get_instance_types",
+    "get_instance_types_output",
+    "get_market",
+    "get_market_output",
+    "get_regions",
+    "get_regions_output",
 ]
 
 _HOMES = {
@@ -49,7 +67,9 @@ _HOMES = {
     "FlowResourcesError": "errors",
     "GpuCluster": "cluster",
     "Instance": "cluster",
+    "InstanceTypeInfo": "data",
     "Job": "job",
+    "MarketResult": "data",
     "MemberVolume": "resilient",
     "MemberVolumeDict": "resilient",
     "ResilientCluster": "resilient",
@@ -60,6 +80,12 @@ _HOMES = {
     "VolumeReference": "references",
     "export_cluster": "exports",
     "export_volume": "exports",
+    "get_instance_types": "data",
+    "get_instance_types_output": "data",
+    "get_market": "data",
+    "get_market_output": "data",
+    "get_regions": "data",
+    "get_regions_output": "data",
 }
 
 

@@ -156,13 +156,13 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         launch = bids.prepare(op, spec, free.name)
         if spec.machine_api_key:
             end = job_keys.end_of_users_key(op, spec, spec.machine_api_key)
-            placed = bids.send(op, spec, dataclasses.replace(launch, job_end=end))
+            placed = bids.send(op, dataclasses.replace(launch, job_end=end))
         else:
             name = take_apart(free.name)
             if name is None:
                 raise ValueError(f"{free.name!r} carries no mark")
             placed = job_keys.place_with_key(
-                op, spec, name, lambda end: bids.send(op, spec, dataclasses.replace(launch, job_end=end))
+                op, spec, name, lambda end: bids.send(op, dataclasses.replace(launch, job_end=end))
             )
         end_doubles(op, self, spec, placed.doubles, begun)
         return placed.bid

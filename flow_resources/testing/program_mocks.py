@@ -22,11 +22,13 @@ from typing import Any
 
 import pulumi
 
-from flow_resources.testing.service.catalog import find_types
+from flow_resources.testing.service.catalog import CAPACITY, TYPES, check_region, find_types
+from flow_resources.testing.service.catalog import REGIONS as ALL_REGIONS
 
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
 JOB, FLEET_STATUS = "pulumi-python:dynamic/flow:Job", "pulumi-python:dynamic/flow:FleetStatus"
 SSH_KEY = "pulumi-python:dynamic/flow:SshKey"
+MARKET, INSTANCE_TYPES, REGIONS = (f"flow:index:get{what}" for what in ("Market", "InstanceTypes", "Regions"))
 _IDS = {VOLUME: ("volume_id", "vol"), SSH_KEY: ("ssh_key_id", "sshkey")}
 """The output that holds the id of a kind, and what its ids begin with; else that of a bid."""
 STACK = "pulumi:pulumi:StackReference"
@@ -40,7 +42,8 @@ class FlowMocks(pulumi.runtime.Mocks):
     `resources` lists what the program registered, as (type, name, inputs).
 
     Args:
-        outputs: overrides outputs by the resource's logical name, such as `{"trainer": {"status": "preempted"}}`.
+        outputs: overrides outputs by the resource's logical name, such as `{"trainer": {"status": "preempted"}}`, and
+            those of a data function by its token, such as `{"flow:index:getMarket": {"price": 30.0}}`.
         stacks: the outputs of other stacks by stack name, such as
             `{"acme/infra/prod": {"data": {"flow": "volume/1", "size_gb": 500}}}`. Fields that a reference reads and the
             output does not have are filled in.
@@ -97,9 +100,14 @@ class FlowMocks(pulumi.runtime.Mocks):
         }
         return {**made, **self.outputs.get(name, {})}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:  # noqa: ARG002 - required by the base class
-        """Return an empty result for a function; the resources of this package call none."""
-        return {}, None
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        """Return the result of a data function of this package, an empty one for any other function.
+
+        `outputs` overrides it by the function's token: `{"flow:index:getMarket": {"price": 30.0}}`.
+        """
+        answers = {MARKET: _market, INSTANCE_TYPES: _instance_types, REGIONS: _regions}
+        make = answers.get(args.token)
+        return ({**make(args.args), **self.outputs.get(args.token, {})} if make else {}), []
 
 
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,6 +189,46 @@ def _ssh_key(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "fingerprint": f"SHA256:mocked-{_number(content):08d}",
         "created_at": CREATED_AT,
     }
+
+
+def _market(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the prices of the fake's catalogue, of a market without any bid."""
+    region = check_region(str(arguments["region"]))
+    types = find_types(str(arguments["instance_type"]))
+    offered = [type_ for type_ in types if region in type_.regions]
+    if not offered:
+        msg = f"{arguments['instance_type']!r} is not on offer in {region}; it is in {', '.join(types[0].regions)}"
+        raise ValueError(msg)
+    price = offered[0].spot_cents / 100
+    return {
+        "instance_type": offered[0].short,
+        "price": price,
+        "price_per_gpu": round(price / offered[0].gpus, 2),
+        "floor": price,
+        "lowest_to_win": price,
+        "available": CAPACITY,
+        "total": CAPACITY,
+    }
+
+
+def _instance_types(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "instance_types": [
+            {
+                "id": type_.fid,
+                "name": type_.name,
+                "spelling": type_.short,
+                "gpus": type_.gpus,
+                "gpu": type_.gpu,
+                "regions": sorted(type_.regions),
+            }
+            for type_ in sorted(TYPES, key=lambda type_: (type_.short, type_.fid))
+        ]
+    }
+
+
+def _regions(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"names": sorted(ALL_REGIONS)}
 
 
 def _complete_output(name: str, value: Any) -> Any:
