@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+from flow_resources.cloud import Cloud
 from flow_resources.core.costs import NO_COMPARISON, NOT_KNOWN, Comparison, PaidPeriod, Spending, spending_of
 from flow_resources.core.models import Bid, BidEvent, InstanceType, moment_of
+from flow_resources.core.prices import CurrentPrices
 from flow_resources.core.reference_prices import reference_of
 from flow_resources.core.status import ClusterSnapshot
-from flow_resources.errors import FlowResourcesError, UnavailableError, one_line
+from flow_resources.errors import AccountMismatchError, FlowResourcesError, UnavailableError, one_line
 from flow_resources.lifecycle.market_prices import MarketPrices
 from flow_resources.lifecycle.operation import Operation
 
@@ -78,20 +80,48 @@ def read_paid(op: Operation, bid_ids: Sequence[str]) -> dict[str, list[PaidPerio
         return {id_: periods for id_, periods in zip(bid_ids, readings, strict=True) if periods is not None}
 
 
+def read_costs_of(cloud: Cloud, bid_id: str, types: Sequence[InstanceType]) -> BidCosts | None:
+    """Return what was paid for one bid of the project up to now; None where the service knows none of this id.
+
+    Raises AccountMismatchError where it is another project's: nothing of it would be found.
+    """
+    bid, project = cloud.bid(bid_id), cloud.project()
+    if bid is None:
+        return None
+    if bid.project != project.id:
+        raise AccountMismatchError(
+            f"the bid {bid_id} is in project {bid.project}, but the settings point at {project.name} ({project.id})",
+            "set flow:project or MITHRIL_PROJECT to its project",
+        )
+    now = cloud.service_now()
+    reading = _Reading(bid, ClusterSnapshot(bid, ()).status, cloud.paid_periods(bid_id), cloud.events(bid_id))
+    current = None
+    with contextlib.suppress(FlowResourcesError):  # then they are not known
+        current = cloud.current_prices(bid.instance_type, bid.region, 1) if reading.periods and bid.region else None
+    comparison, source = _comparison(bid, types, current)
+    spending = spending_of(reading.periods or (), now, comparison, reading.preemptions(None))
+    return BidCosts(bid, reading.status, spending, on_demand_source=source)
+
+
+def _comparison(bid: Bid, types: Sequence[InstanceType], current: CurrentPrices | None) -> tuple[Comparison, str]:
+    """Return what is known to compare a bid with, and whose word its on-demand price is; empty where it is none."""
+    type_ = next((type_ for type_ in types if type_.id == bid.instance_type), None)
+    reference = reference_of(None, current, type_)
+    comparison = Comparison(type_.gpus if type_ else 0, reference.price if reference else None)
+    return comparison, reference.source if reference else ""
+
+
 class _Comparisons:
     """What the costs of bids are compared with: one request per instance type and region."""
 
     def __init__(self, op: Operation) -> None:
         self._prices = MarketPrices(op)
-        self._types = {type_.id: type_ for type_ in _instance_types(op)}
+        self._types = _instance_types(op)
 
     def of(self, bid: Bid) -> tuple[Comparison, str]:
-        """Return what is known to compare a bid with, and whose word its on-demand price is; empty where it is none."""
-        type_ = self._types.get(bid.instance_type)
+        """Return the same as `_comparison`."""
         current = self._prices.current(bid.instance_type, bid.region, 1) if bid.instance_type and bid.region else None
-        reference = reference_of(None, current, type_)
-        comparison = Comparison(type_.gpus if type_ else 0, reference.price if reference else None)
-        return comparison, reference.source if reference else ""
+        return _comparison(bid, self._types, current)
 
 
 def _instance_types(op: Operation) -> Sequence[InstanceType]:
