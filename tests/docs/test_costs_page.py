@@ -18,7 +18,7 @@ from flow_resources.cli.stacks import SelectedStack
 from flow_resources.core.naming import Mark, compose
 from flow_resources.testing import Clock, FakeMithril
 
-PAGE, HOW_TO = ROOT / "docs" / "reference" / "costs.md", ROOT / "docs" / "how-to" / "read-what-was-paid.md"
+PAGE, HOW_TO = ROOT / "docs/reference/costs.md", ROOT / "docs/how-to/read-what-was-paid.md"
 OPTIONS, CODES, COLUMNS, WHOLE, AMOUNTS = tables(PAGE.read_text())
 TYPE = "8xa100"
 
