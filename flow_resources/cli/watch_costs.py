@@ -15,6 +15,7 @@ from flow_resources.cli import target
 from flow_resources.cli.watch_look import Cluster
 from flow_resources.core.costs import NOT_KNOWN, Spending, spending_of
 from flow_resources.core.hidden import MARK
+from flow_resources.core.models import Bid
 from flow_resources.core.naming import take_apart
 from flow_resources.errors import ConfigError, FlowResourcesError
 from flow_resources.lifecycle.costs import read_paid
@@ -39,8 +40,8 @@ class StackCosts:
         """The bids of the clusters when all bids were listed last."""
         self._absent: set[str] = set()
         """The bids of clusters that are over of which the service does not tell any more."""
-        self._by_mark: Mapping[str, Sequence[str]] = {}
-        """The ids of the bids of each mark, as they were listed last."""
+        self._by_mark = defaultdict[str, set[str]](set)
+        """The ids of the bids of each mark."""
         self._known: dict[str, Spending] = {}
         """What was read last, by the bid's id."""
         self._final: set[str] = set()
@@ -85,12 +86,17 @@ class StackCosts:
                 self._final.add(id_)
 
     def _list(self, op: Operation) -> None:
-        by_mark, ended = defaultdict[str, list[str]](list), dict[str, bool]()
-        for bid in op.cloud.every_bid():
-            ended[bid.id] = bid.ended
+        """List what has been placed since the last listing, and what lived then; the first time, all bids."""
+        alive = {id_ for id_, has_ended in self._ended.items() if not has_ended}
+
+        def is_enough(bid: Bid) -> bool:
+            alive.discard(bid.id)
+            return bid.id in self._ended and not alive
+
+        for bid in op.cloud.every_bid(is_enough):
+            self._ended[bid.id] = bid.ended
             if name := take_apart(bid.name):
-                by_mark[str(name.mark)].append(bid.id)
-        self._by_mark, self._ended = by_mark, ended
+                self._by_mark[str(name.mark)].add(bid.id)
 
     def _look_up(self, op: Operation, cluster: Cluster) -> None:
         """Read a bid that the listing does not have (yet)."""
@@ -103,7 +109,7 @@ class StackCosts:
     def _bids(self, cluster: Cluster) -> list[str]:
         """Return the ids of the bids that count to a cluster: its own, and the earlier ones of the same mark."""
         mark = str(cluster.shown.get(MARK) or "")
-        return list(dict.fromkeys(filter(None, [cluster.task_id, *self._by_mark.get(mark, ())])))
+        return sorted({cluster.task_id, *self._by_mark.get(mark, ())} - {""})
 
     def _spending(self, cluster: Cluster) -> Spending | None:
         parts = [self._known.get(id_, NOT_KNOWN) for id_ in self._bids(cluster)]

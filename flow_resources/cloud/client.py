@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -299,11 +299,15 @@ class Cloud:
         with self._sdk("list the bids that ended last") as sdk:
             return [Bid.read(row) for row in itertools.islice(rows_of_all_pages(sdk.api.list_bids, query), _ENDED_BIDS)]
 
-    def every_bid(self) -> list[Bid]:
-        """Return all bids of the project, newest first, however long ago they ended."""
-        query = {"project": self.project().id, **_NEWEST_FIRST}
+    def every_bid(self, is_enough: Callable[[Bid], bool] = lambda _bid: False) -> list[Bid]:
+        """Return all bids of the project, newest first, however long ago they ended; none after one that is enough."""
+        query, bids = {"project": self.project().id, **_NEWEST_FIRST}, dict[str, Bid]()
         with self._sdk("list all bids of the project") as sdk:
-            return list({bid.id: bid for bid in map(Bid.read, rows_of_all_pages(sdk.api.list_bids, query))}.values())
+            for bid in map(Bid.read, rows_of_all_pages(sdk.api.list_bids, query)):
+                bids[bid.id] = bid
+                if is_enough(bid):
+                    break
+        return list(bids.values())
 
     def with_instances(self, bid: Bid, begun_after: float) -> ClusterSnapshot:
         """Return a bid that was just listed with its instances, from the listing that all threads share."""

@@ -72,6 +72,21 @@ def test_each_look_reads_each_live_bid_once_and_what_has_ended_never_again(
     assert (history_reads(cloud), len(cloud.requests)) == (2, 2)
 
 
+def test_what_ended_long_ago_is_listed_once(cloud: FakeMithril, costs: StackCosts) -> None:
+    """A new bid needs the pages down to what was known to live, and no more."""
+    cloud.set_options(page_limit=3)
+    for number in range(20):
+        cloud.terminate(cloud.add_bid(f"old-{number}")["fid"])
+    first = place(cloud)
+    assert spent(costs, seen(first)) == ["$0.00"]
+    cloud.terminate(first)
+    second = place(cloud, generation=2)
+    cloud.clear_requests()
+    assert spent(costs, seen(second)) == ["$0.00"]
+    assert sum(request.path == "/v2/spot/bids" for request in cloud.requests) == 1
+    assert history_reads(cloud) == 2
+
+
 def test_an_outage_leaves_what_was_known_last(
     cloud: FakeMithril, costs: StackCosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
