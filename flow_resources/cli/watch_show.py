@@ -75,8 +75,13 @@ def table(rows: Rows, now: datetime, width: int) -> Table:
 
 def lines(rows: Rows, now: datetime, width: int = _LOG_WIDTH) -> list[str]:
     """Return the table as plain lines."""
+    return printed(table(rows, now, width), width)
+
+
+def printed(drawn: Table, width: int) -> list[str]:
+    """Return a table as it is printed without colors."""
     out = io.StringIO()
-    Console(file=out, width=width, color_system=None, legacy_windows=False).print(table(rows, now, width))
+    Console(file=out, width=width, color_system=None, legacy_windows=False).print(drawn)
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 

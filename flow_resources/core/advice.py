@@ -66,7 +66,7 @@ def advised_bids(history: PriceHistory, shares: Sequence[Decimal] = SHARES) -> l
 
 
 def budget_plan(record: BidRecord, budget: Decimal, machines: int) -> BudgetPlan | None:
-    """Return what a budget, USD in all, would have paid for; None where the bid never held, or where it held for free."""
+    """Return what a budget, USD in all, would have paid for; None where the bid never held, or held for free."""
     if not record.average_paid or not record.share_held:
         return None
     hours = budget / (record.average_paid * machines)

@@ -34,7 +34,7 @@ def made_up(steps: list[tuple[int, int]]) -> PriceHistory:
 
 def test_a_bid_is_told_with_what_it_would_have_lost_and_paid() -> None:
     """Two losses of which the longer one took three hours; it pays the price, not the bid."""
-    record = advice.record_of(history(("10", 2), ("20", 3), ("12", 2), ("13.01", 1)), Decimal("13"))
+    record = advice.record_of(history(("10", 2), ("20", 3), ("12", 2), ("13.01", 1)), Decimal(13))
     assert record == advice.BidRecord(Decimal(13), Decimal("0.5"), 2, timedelta(hours=3), Decimal("11.00"))
 
 
