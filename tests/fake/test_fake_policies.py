@@ -24,7 +24,7 @@ def test_each_policy_has_its_bid_and_what_it_would_have_held():
     }
     assert found == {
         "uptime 50 %": (1000, 0.5), "uptime 90 %": (2000, 1.0), "uptime 99 %": (2000, 1.0),
-        "workload 10 %": (1650, 0.8), "market × 1.2": (1800, 0.8), "wins now": (1501, 0.8),
+        "workload 10 %": (1650, 0.8), "market x 1.2": (1800, 0.8), "wins now": (1501, 0.8),
     }  # fmt: skip
 
 

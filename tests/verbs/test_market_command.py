@@ -180,6 +180,15 @@ def test_what_the_service_does_not_say_is_a_dash(moving: FakeMithril, run: Any) 
     assert [row[key] for key in ("price", "price_per_gpu", "floor", "lowest_to_win", "available")] == [None] * 5
 
 
+def test_a_market_that_does_not_say_its_price_has_the_one_on_offer(moving: FakeMithril, run: Any) -> None:
+    """And the one of its own answer where it says both."""
+    moving.faults.add(kind="alter", path="/v2/spot/availability", times=None, body={"last_instance_price": "$77.00"})
+    price = f"${moving.price('8xa100', REGION):.2f}"
+    assert run(moving, "8xa100", "--region", REGION)[1].splitlines()[1].split()[2] == price
+    moving.faults.add(kind="alter", path="/v2/pricing/current", times=None, body={"spot_price_cents": None})
+    assert run(moving, "8xa100", "--region", REGION)[1].splitlines()[1].split()[2] == "$77.00"
+
+
 def test_the_history_of_another_region_is_never_shown(moving: FakeMithril, run: Any) -> None:
     """There is no history of this one."""
     others = {
