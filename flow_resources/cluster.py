@@ -11,6 +11,7 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.arguments import carried_properties
+from flow_resources.bid_policy import Bid, bid_arguments
 from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.core.preemption import minutes_since
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
@@ -147,7 +148,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         name: str,
         *,
         instance_type: pulumi.Input[str],
-        max_price_per_hour: pulumi.Input[float | Decimal],
+        max_price_per_hour: pulumi.Input[float | Decimal] | Bid,
         num_instances: pulumi.Input[int] = 1,
         region: pulumi.Input[str] | None = None,
         command: pulumi.Input[str] | pulumi.Input[Sequence[pulumi.Input[str]]] = "sleep infinity",
@@ -173,7 +174,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             name: The resource's name in the program.
             instance_type: The machines: "8xa100", "a100:8", a full name of the catalogue, or an id `it_...`.
             max_price_per_hour: The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never
-                more than this.
+                more than this. Or a `Bid`, which decides the number once.
             num_instances: How many machines, 1 to 100, all of them or none.
             region: Where. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes.
                 Settled once: a default that changes later changes nothing.
@@ -209,7 +210,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         options = program.guarded_options("GpuCluster", name, pulumi.ResourceOptions.merge(default, opts))
         arguments = {
             "instance_type": instance_type,
-            "max_price_per_hour": max_price_per_hour,
+            **bid_arguments(max_price_per_hour),
             "num_instances": num_instances,
             "region": region,
             "command": command,

@@ -11,6 +11,7 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.arguments import carried_properties
+from flow_resources.bid_policy import Bid, bid_arguments
 from flow_resources.cluster import Instance
 from flow_resources.core.job_fields import FIELDS
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
@@ -89,7 +90,7 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         name: str,
         *,
         instance_type: pulumi.Input[str],
-        max_price_per_hour: pulumi.Input[float | Decimal],
+        max_price_per_hour: pulumi.Input[float | Decimal] | Bid,
         command: pulumi.Input[str] | pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         script: pulumi.Input[str | PathLike[str]] | None = None,
         args: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
@@ -114,7 +115,7 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
             name: The resource's name in the program.
             instance_type: The machines: "8xa100", "a100:8", a full name of the catalogue, or an id `it_...`.
             max_price_per_hour: The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never
-                more than this. A new price runs nothing again.
+                more than this. Or a `Bid`, which decides the number once. A new price runs nothing again.
             command: What the machines run: a shell line, or a list of arguments. Either this or `script`.
             script: The path of a local file, relative to the program's folder, which the machines run instead: its
                 text travels with the bid. Its `#!` line says by what; without one `.py` and `.sh` are known. For one
@@ -146,7 +147,7 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         options = program.guarded_options("Job", name, pulumi.ResourceOptions.merge(default, opts))
         arguments = {
             "instance_type": instance_type,
-            "max_price_per_hour": max_price_per_hour,
+            **bid_arguments(max_price_per_hour),
             "command": command,
             "script": script_text(script),
             "args": args,

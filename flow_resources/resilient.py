@@ -12,6 +12,7 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.arguments import carried_properties, is_list
+from flow_resources.bid_policy import Bid
 from flow_resources.cluster import GpuCluster, OnPreemption, Restart, RunOn
 from flow_resources.core.fleet import member_indices
 from flow_resources.core.fleet_fields import FIELDS, MAX_MEMBERS, RECORDED_VOLUMES, write_ids
@@ -173,7 +174,7 @@ class ResilientCluster(pulumi.ComponentResource):
         *,
         size: int,
         instance_type: pulumi.Input[str],
-        max_price_per_hour: pulumi.Input[float | Decimal],
+        max_price_per_hour: pulumi.Input[float | Decimal] | Bid,
         min_running: int | None = None,
         skip: Sequence[int] | None = None,
         volume_per_member: MemberVolume | MemberVolumeDict | None = None,
@@ -201,7 +202,8 @@ class ResilientCluster(pulumi.ComponentResource):
             size: How many members, 1 to 1,000. It changes in place: a larger one places more, a smaller one ends those
                 of the highest indices.
             instance_type: As of `GpuCluster`, of each member. So are all that follow and are not described here.
-            max_price_per_hour: The bid of each member, in USD per hour.
+            max_price_per_hour: The bid of each member, in USD per hour. A `Bid` gives one number to all members that
+                one `up` places; one that is placed later gets its own.
             min_running: How many members must run before `up` is content, 0 to `size`. Default: all of them. The limit
                 is `custom_timeouts` of the fleet, else 30 minutes; the next `up` goes on.
             skip: Indices that no member has, so that a program chooses which members go. Default: none.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import flow_resources
-from flow_resources.cli import adopt, change_api_url, market, sweep, watch
+from flow_resources.cli import adopt, change_api_url, costs, market, sweep, watch
 from flow_resources.command_line import LineParser, fail
 from flow_resources.errors import FlowResourcesError
 from flow_resources.testing import command as fake
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("market", market, "see what machines cost, and what a bid would have held"),
         ("sweep", sweep, "find what a crash left running"),
         ("watch", watch, "see preemptions, and heal what their policies heal"),
+        ("costs", costs, "print what was really paid"),
         ("change-api-url", change_api_url, "let a state follow the service to another address"),
         ("fake", fake, "serve a fake Mithril"),
     ):

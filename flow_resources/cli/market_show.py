@@ -10,11 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
+from flow_resources.cli import tables
 from flow_resources.cli.market_read import Markets, Row
-from flow_resources.cli.watch_show import printed, stamp
+from flow_resources.cli.watch_show import stamp
 from flow_resources.core import advice, money
 from flow_resources.core.advice import BidRecord, BudgetPlan
 from flow_resources.core.prices import PriceHistory
@@ -22,8 +20,6 @@ from flow_resources.core.prices import PriceHistory
 LOG_WIDTH = 120
 """How wide the tables are without a terminal."""
 _UNKNOWN = "-"
-_GAP = 2
-_SHORTEST_NAME = 8
 _HEADS = ("TYPE", "REGION", "PRICE", "PER GPU", "FLOOR", "TO WIN", "FREE")
 BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-=+*#@"
@@ -75,7 +71,7 @@ def market_lines(found: Markets, machines: int, width: int) -> list[str]:
     ]  # fmt: skip
     count = "one machine" if machines == 1 else f"{machines} machines"
     note = f"USD per machine and hour; TO WIN: the lowest bid for {count} that wins now."
-    return [*_table(_HEADS, cells, width, left=2), "", note]
+    return [*tables.lines_of(tables.draw(_HEADS, cells, right=_HEADS[2:], width=width), width), "", note]
 
 
 def detail_lines(details: Details, width: int, *, is_ascii: bool) -> Iterator[str]:
@@ -102,7 +98,7 @@ def detail_lines(details: Details, width: int, *, is_ascii: bool) -> Iterator[st
             "--bid" if share is None else f"{int(share * 100)} %", _usd(record.bid), percent(record.share_held),
             str(record.losses), _hours(advice.hours(record.longest_loss)), _usd(record.average_paid), *budget,
         ))  # fmt: skip
-    yield from _table(heads, cells, width, left=0)
+    yield from tables.lines_of(tables.draw(heads, cells, right=heads, width=width), width)
 
 
 def document(found: Markets, details: Details | None, machines: int) -> str:
@@ -161,21 +157,6 @@ def _usd(price: Decimal | None) -> str:
 def _free(row: Row) -> str:
     counts = (row.prices.available, row.prices.total)
     return _UNKNOWN if counts == (None, None) else "/".join(_UNKNOWN if one is None else str(one) for one in counts)
-
-
-def _table(heads: Sequence[str], cells: Sequence[Sequence[str]], width: int, *, left: int) -> list[str]:
-    """Return a table as plain lines; the first `left` columns are texts, the others numbers."""
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    if left:
-        widths[0] = min(widths[0], max(_SHORTEST_NAME, width - sum(widths[1:]) - _GAP * len(heads)))
-    drawn = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, show_edge=False)
-    for index, (head, wide) in enumerate(zip(heads, widths, strict=True)):
-        drawn.add_column(
-            head, width=wide, no_wrap=True, overflow="ellipsis", justify="left" if index < left else "right"
-        )
-    for row in cells:
-        drawn.add_row(*map(Text, row))
-    return printed(drawn, width)
 
 
 def _row_document(row: Row) -> dict[str, Any]:

@@ -125,11 +125,20 @@ def check_policy(found: Checked) -> None:
         found.fail("raise_up_to_per_hour", "is required with on_preemption='raise_bid'", remedy="it is the highest bid")
     elif policy in POLICIES and policy != "raise_bid" and limit is not None and not has_unknown(limit):
         found.fail("raise_up_to_per_hour", "needs on_preemption='raise_bid'", limit, "set that, or leave it out")
-    price, limit = found.known("max_price_per_hour"), found.known("raise_up_to_per_hour")
+    if "bid_policy" not in found.inputs:
+        check_limit(found)
+
+
+def check_limit(found: Checked) -> None:
+    """Check that the limit is not under the bid, which a policy has to resolve first."""
+    price, limit, policy = (
+        found.known(name) for name in ("max_price_per_hour", "raise_up_to_per_hour", "on_preemption")
+    )
     if policy == "raise_bid" and price is not None and limit is not None and limit < price:
         found.fail(
             "raise_up_to_per_hour",
-            f"is under the bid, max_price_per_hour={show(price)}",
+            f"is under the bid, {'to which bid_policy is resolved, ' if 'bid_policy' in found.inputs else ''}"
+            f"max_price_per_hour={show(price)}",
             limit,
             "raise it, or lower the bid",
         )

@@ -82,6 +82,8 @@ class Field:
     """What it is where a state does not have it. Set for an input that came after states were written: this value is
     what such a state stands for, and does not enter the digest, which that state's name has already."""
     required: bool = False
+    unless: str = ""
+    """The input in whose presence it is not required."""
     sensitive: bool = False
     """Its values can be secret: no message shows them, and a name contains only a keyed hash of them."""
     secret: bool = False
@@ -143,7 +145,7 @@ def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
     for field in fields:
         value = news.get(field.name)
         if value is None:
-            if field.required:
+            if field.required and news.get(field.unless) is None:
                 result.fail(field.name, "is required")
             elif field.default is not None:
                 result.inputs[field.name] = field.default

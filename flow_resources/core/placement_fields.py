@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flow_resources.core import money
+from flow_resources.core.bid_policy import bid_policy
 from flow_resources.core.inputs import (
     PROBLEM,
     Change,
@@ -151,9 +152,16 @@ PLACE: tuple[Field, ...] = (
         doc="The number of machines, 1 to 100. The bid gets all of them or none.",
     ),
     Field(
-        "max_price_per_hour", "number", bid, Change.UPDATE, required=True,
+        "max_price_per_hour", "number", bid, Change.UPDATE, required=True, unless="bid_policy",
         doc="The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never more than the bid. "
-        "A change restarts nothing.",
+        "A change restarts nothing. In Python also a `Bid`, which becomes `bid_policy`.",
+    ),
+    Field(
+        "bid_policy", "mapping", bid_policy, Change.UPDATE,
+        doc="A policy that decides `max_price_per_hour`, in Python a `Bid`: `{kind: per_gpu, usd}`, "
+        "`{kind: infrastructure, cap, reference}`, `{kind: workload, margin, cap}`, `{kind: market, multiplier, cap}` "
+        "or `{kind: uptime, target, days, cap}`. It is resolved once, and again by a change of it or a replacement: a "
+        "market that moves has no effect. Default: none, the program gives the number.",
     ),
     Field(
         "region", "string", string, Change.REPLACE, resolved=True,

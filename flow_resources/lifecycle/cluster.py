@@ -21,6 +21,7 @@ from flow_resources.errors import TerminatedError
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle import policy
 from flow_resources.lifecycle.bid_kind import BidKind
+from flow_resources.lifecycle.bid_price import BID_POLICY
 from flow_resources.lifecycle.cluster_check import check_adoption, find_adoptable, pin_run_on
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.placement_check import check_placement
@@ -66,6 +67,8 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         self, op: Operation, found: Checked, olds: Mapping[str, Any], market: Market | None, budget: Decimal | None
     ) -> None:
         """Let the policy decide about a preemption that a refresh saw."""
+        if BID_POLICY in found.inputs:
+            cluster_fields.check_limit(found)
         policy.apply_policy(op, found, olds, market, budget)
 
     def comparable(self, op: Operation, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -73,8 +76,8 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         return policy.comparable(op, olds, news)
 
     def has_hidden_change(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-        """Whether the outputs record another raise than the inputs."""
-        return policy.has_hidden_change(olds, news)
+        """Whether the outputs record another raise than the inputs, or another resolved number."""
+        return policy.has_hidden_change(olds, news) or super().has_hidden_change(olds, news)
 
     def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
         """Return on_preemption where it replaces the bid."""

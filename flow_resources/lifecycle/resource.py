@@ -122,6 +122,9 @@ class Resource(ABC, Generic[S, T, V]):
     def require_resolved(self, spec: S) -> None:
         """Raise RejectedError where check could not resolve what a create needs."""
 
+    def require_updatable(self, spec: S) -> None:
+        """Raise RejectedError where check could not resolve what an update needs."""
+
     def adopted_id(self, spec: S) -> str | None:  # noqa: ARG002
         """Return the id that the program adopts."""
         return None

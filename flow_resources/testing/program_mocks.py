@@ -10,6 +10,8 @@
 Clusters, jobs and all members of a fleet are running, or paused where the program says so, a job that the program waits
 for to its end has succeeded, and volumes and SSH keys exist at once, with outputs of the same types as the real ones.
 Inputs are not checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
+There is no market, so a `Bid` is its `cap`; `Bid.per_gpu` is the price times the GPUs of the instance type, where
+the fake's catalogue has it, else one GPU.
 """
 
 from __future__ import annotations
@@ -20,9 +22,15 @@ from typing import Any
 
 import pulumi
 
+from flow_resources.testing.service.catalog import CAPACITY, TYPES, check_region, find_types
+from flow_resources.testing.service.catalog import REGIONS as ALL_REGIONS
+
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
 JOB, FLEET_STATUS = "pulumi-python:dynamic/flow:Job", "pulumi-python:dynamic/flow:FleetStatus"
 SSH_KEY = "pulumi-python:dynamic/flow:SshKey"
+MARKET, INSTANCE_TYPES, REGIONS, COSTS = (
+    f"flow:index:get{what}" for what in ("Market", "InstanceTypes", "Regions", "Costs")
+)
 _IDS = {VOLUME: ("volume_id", "vol"), SSH_KEY: ("ssh_key_id", "sshkey")}
 """The output that holds the id of a kind, and what its ids begin with; else that of a bid."""
 STACK = "pulumi:pulumi:StackReference"
@@ -36,7 +44,8 @@ class FlowMocks(pulumi.runtime.Mocks):
     `resources` lists what the program registered, as (type, name, inputs).
 
     Args:
-        outputs: overrides outputs by the resource's logical name, such as `{"trainer": {"status": "preempted"}}`.
+        outputs: overrides outputs by the resource's logical name, such as `{"trainer": {"status": "preempted"}}`, and
+            those of a data function by its token, such as `{"flow:index:getMarket": {"price": 30.0}}`.
         stacks: the outputs of other stacks by stack name, such as
             `{"acme/infra/prod": {"data": {"flow": "volume/1", "size_gb": 500}}}`. Fields that a reference reads and the
             output does not have are filled in.
@@ -93,13 +102,18 @@ class FlowMocks(pulumi.runtime.Mocks):
         }
         return {**made, **self.outputs.get(name, {})}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:  # noqa: ARG002 - required by the base class
-        """Return an empty result for a function; the resources of this package call none."""
-        return {}, None
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        """Return the result of a data function of this package, an empty one for any other function.
+
+        `outputs` overrides it by the function's token: `{"flow:index:getMarket": {"price": 30.0}}`.
+        """
+        answers = {MARKET: _market, INSTANCE_TYPES: _instance_types, REGIONS: _regions, COSTS: _costs}
+        make = answers.get(args.token)
+        return ({**make(args.args), **self.outputs.get(args.token, {})} if make else {}), []
 
 
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    count, price = int(inputs.get("num_instances") or 1), float(inputs.get("max_price_per_hour") or 1.0)
+    count, price = int(inputs.get("num_instances") or 1), _price(inputs)
     network, is_paused = _number(name) % 200, inputs.get("paused") is True
     machines = [
         {
@@ -129,6 +143,20 @@ def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "preemptions": 0,
         "created_at": CREATED_AT,
     }
+
+
+def _price(inputs: Mapping[str, Any]) -> float:
+    """Return the bid: the program's number, else that of its policy."""
+    policy = inputs.get("bid_policy")
+    if not policy:
+        return float(inputs.get("max_price_per_hour") or 1.0)
+    if policy.get("kind") != "per_gpu":
+        return float(policy.get("cap") or 1.0)
+    try:
+        gpus = find_types(str(inputs.get("instance_type")))[0].gpus
+    except ValueError:
+        gpus = 1
+    return round(float(policy.get("usd") or 1.0) * gpus, 2)
 
 
 def _job(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,6 +191,51 @@ def _ssh_key(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "fingerprint": f"SHA256:mocked-{_number(content):08d}",
         "created_at": CREATED_AT,
     }
+
+
+def _market(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the prices of the fake's catalogue, of a market without any bid."""
+    region = check_region(str(arguments["region"]))
+    types = find_types(str(arguments["instance_type"]))
+    offered = [type_ for type_ in types if region in type_.regions]
+    if not offered:
+        msg = f"{arguments['instance_type']!r} is not on offer in {region}; it is in {', '.join(types[0].regions)}"
+        raise ValueError(msg)
+    price = offered[0].spot_cents / 100
+    return {
+        "instance_type": offered[0].short,
+        "price": price,
+        "price_per_gpu": round(price / offered[0].gpus, 2),
+        "floor": price,
+        "lowest_to_win": price,
+        "available": CAPACITY,
+        "total": CAPACITY,
+    }
+
+
+def _instance_types(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "instance_types": [
+            {
+                "id": type_.fid,
+                "name": type_.name,
+                "spelling": type_.short,
+                "gpus": type_.gpus,
+                "gpu": type_.gpu,
+                "regions": sorted(type_.regions),
+            }
+            for type_ in sorted(TYPES, key=lambda type_: (type_.short, type_.fid))
+        ]
+    }
+
+
+def _costs(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a bid has cost that was just placed."""
+    return {"spent": 0.0, "is_complete": True, "hours": 0.0, "machine_hours": 0.0, "preemptions": 0, "on_demand": 0.0}
+
+
+def _regions(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"names": sorted(ALL_REGIONS)}
 
 
 def _complete_output(name: str, value: Any) -> Any:
