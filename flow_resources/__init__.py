@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flow_resources.exports import export_cluster, export_volume
     from flow_resources.job import Job
     from flow_resources.mounts import VolumeMount, VolumeMountDict
+    from flow_resources.placement import Placement, PlacementDict
     from flow_resources.references import ClusterReference, VolumeReference
     from flow_resources.resilient import FleetMember, MemberVolume, MemberVolumeDict, ResilientCluster
     from flow_resources.ssh_key import SshKey
@@ -46,6 +47,8 @@ __all__ = [
     "MarketResult",
     "MemberVolume",
     "MemberVolumeDict",
+    "Placement",
+    "PlacementDict",
     "ResilientCluster",
     "SshKey",
     "Volume",
@@ -77,6 +80,8 @@ _HOMES = {
     "MarketResult": "data",
     "MemberVolume": "resilient",
     "MemberVolumeDict": "resilient",
+    "Placement": "placement",
+    "PlacementDict": "placement",
     "ResilientCluster": "resilient",
     "SshKey": "ssh_key",
     "Volume": "volume",

@@ -15,6 +15,7 @@ from flow_resources.bid_policy import Bid, bid_arguments
 from flow_resources.cluster import Instance
 from flow_resources.core.job_fields import FIELDS
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
+from flow_resources.placement import Choose, Placement, PlacementDict, placement_props
 from flow_resources.providers.job import JobProvider
 from flow_resources.scripts import public_triggers, script_text
 from flow_resources.ssh_key import SshKey, key_ids
@@ -89,13 +90,15 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         self,
         name: str,
         *,
-        instance_type: pulumi.Input[str],
-        max_price_per_hour: pulumi.Input[float | Decimal] | Bid,
+        instance_type: pulumi.Input[str] | None = None,
+        max_price_per_hour: pulumi.Input[float | Decimal] | Bid | None = None,
         command: pulumi.Input[str] | pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         script: pulumi.Input[str | PathLike[str]] | None = None,
         args: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         num_instances: pulumi.Input[int] = 1,
         region: pulumi.Input[str] | None = None,
+        placements: pulumi.Input[Sequence[pulumi.Input[Placement | PlacementDict]]] | None = None,
+        choose: pulumi.Input[Choose] | None = None,
         image: pulumi.Input[str] | None = None,
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         volumes: pulumi.Input[Sequence[pulumi.Input[VolumeMount | VolumeMountDict]]] | None = None,
@@ -123,6 +126,9 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
             args: The arguments of `script`.
             num_instances: How many machines, 1 to 100, all of them or none.
             region: Where. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes.
+            placements: Instead of `instance_type` and `region`: 1 to 20 `Placement`s to choose from. One that is on
+                offer under its bid is chosen when the machines are placed, and kept as long as it is listed.
+            choose: Of `placements`: the "first" on offer under its bid, or the "cheapest". Default: "first".
             image: A container image. Default: none, the command runs on the machine itself.
             env: Environment variables. Secret in the state, always.
             volumes: What to mount where; all volumes in the job's region.
@@ -153,6 +159,8 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
             "args": args,
             "num_instances": num_instances,
             "region": region,
+            "placements": placement_props(placements),
+            "choose": choose,
             "image": image,
             "env": env,
             "volumes": mount_props(volumes),

@@ -89,6 +89,8 @@ KINDS = tuple(_RULES)
 
 def bid_policy(value: Any) -> dict[str, Any]:
     """A policy in its normal form: its kind, and the values of that kind with the defaults filled in."""
+    if isinstance(value, Mapping) and isinstance(value.get("kind"), Unknown):
+        return dict(value)
     if not isinstance(value, Mapping) or value.get("kind") not in KINDS:
         raise Invalid(f"must be a mapping whose kind is one of {', '.join(KINDS)}", "in Python, pass a Bid")
     kind = str(value["kind"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flow_resources.core import placements
 from flow_resources.core.inputs import (
     Change,
     Checked,
@@ -54,6 +55,8 @@ def bid_id(value: Any) -> str:
 
 FIELDS: tuple[Field, ...] = (
     *PLACE,
+    *placements.FIELDS,
+    *placements.WAIT_FIELDS,
     Field(
         "command", "string | list of strings", command, Change.REPLACE, default=DEFAULT_COMMAND, sensitive=True,
         doc="What the machines run: a shell command, or a list of arguments. The start-up script that contains it, "
@@ -113,6 +116,7 @@ SPEC = tuple(field for field in REPLACING if field.name != "name_prefix")
 def check_cluster(news: Mapping[str, Any]) -> Checked:
     """Check all that needs no service. The hints of a VolumeMount stay in the mounts until `market.drop_hints`."""
     found = check(FIELDS, news)
+    placements.check_placements(found)
     check_boots(found)
     check_policy(found)
     return found

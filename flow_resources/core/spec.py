@@ -77,9 +77,10 @@ class PlacementSpec(Spec):
     """What a program wants of a resource that is a bid: where it is placed, and what its machines are set up with."""
 
     instance_type: str = ""
+    """Empty where the placement could not be settled while the service was out of reach."""
     num_instances: int = 1
     max_price_per_hour: Decimal = Decimal(0)
-    """The bid, in USD per instance-hour; 0 where its policy could not be resolved, and then nothing is sent."""
+    """The bid, in USD per instance-hour; 0 where policy or placement is not resolved, and then nothing is sent."""
     region: str | None = None
     """None where it could not be resolved while the service was out of reach."""
     image: str | None = None
@@ -292,7 +293,7 @@ def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[s
 def _placement(known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs that every bid has, as values of a PlacementSpec."""
     return {
-        "instance_type": str(known["instance_type"]),
+        "instance_type": str(known["instance_type"] or ""),
         "num_instances": int(known["num_instances"]),
         "max_price_per_hour": money.known_price(known["max_price_per_hour"]) or Decimal(0),
         "region": known.get("region"),

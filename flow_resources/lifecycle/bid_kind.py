@@ -73,7 +73,11 @@ class BidKind(Resource[P, Bid, V]):
         return read_resolved_bid(olds) != read_resolved_bid(news)
 
     def require_resolved(self, spec: P) -> None:
-        """Refuse a bid without a region, or without a price."""
+        """Refuse a bid without machines, a region, or a price."""
+        if not spec.instance_type:
+            raise RejectedError(
+                "the placement could not be resolved while the service was out of reach", "run `pulumi up` again"
+            )
         self.require_updatable(spec)
         if not spec.region:
             raise RejectedError(

@@ -2,7 +2,10 @@
 
 The number is a hidden input beside `max_price_per_hour`, which drift and a raise can change. It is resolved anew where
 the policy changes or the bid is replaced; all that resolve one policy for one market in one operation get one number.
-Where the prices are not known the number is unknown in a preview, and an `up` refuses.
+
+Where the prices are not known, the number is left out of the inputs: a preview shows it as not known, and a create or
+an update refuses. A replacement must not begin then, because the old bid would end first: its number is an unknown
+value, at which the engine stops an `up` before anything is ended.
 """
 
 from __future__ import annotations
@@ -14,14 +17,15 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import bid_policy, money
+from flow_resources.core.answer import Answer
 from flow_resources.core.bid_policy import ByMarket, Resolved
 from flow_resources.core.hidden import read_resolved_bid, write_resolved_bid
-from flow_resources.core.inputs import UNKNOWN, Checked
+from flow_resources.core.inputs import UNKNOWN, Change, Checked, changed, has_unknown, is_recorded
 from flow_resources.core.market import Market, named
 from flow_resources.core.models import InstanceType, Offer
-from flow_resources.core.placement_fields import is_unchanged
 from flow_resources.core.preemption import PRICE
 from flow_resources.core.preemption import read_record as read_preemption
+from flow_resources.core.price_lines import describe_total
 from flow_resources.core.prices import CurrentPrices
 from flow_resources.core.reference_prices import reference_of
 from flow_resources.lifecycle.bid_kind import BidKind
@@ -41,23 +45,42 @@ def settle_bid(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[st
         found.fail(BID_POLICY, "cannot be set beside max_price_per_hour", remedy="remove one of the two")
     if found.has_failed(BID_POLICY) or found.has_failed(PRICE):
         return
-    is_kept = found.inputs[BID_POLICY] == olds.get(BID_POLICY) and is_unchanged(kind.fields, found, olds)
+    is_kept = found.inputs[BID_POLICY] == olds.get(BID_POLICY) and not _is_replaced(kind, found, olds)
     price = _recorded(op, found, olds) if is_kept else _resolve(op, kind, found, olds, market)
-    found.inputs[PRICE] = UNKNOWN if price is None else float(price)
+    found.inputs.pop(PRICE, None)
     if price is not None:
+        found.inputs[PRICE] = float(price)
         found.hidden |= write_resolved_bid(price)
+    elif any(map(has_unknown, found.inputs.values())):
+        found.inputs[PRICE] = UNKNOWN
+    elif not found.failures and _may_end_something(op, kind, found, olds):
+        found.inputs[PRICE] = UNKNOWN
+        op.warn_once("bid_policy is not resolved: an `up` stops here as long as that is so, and ends nothing")
+
+
+def _may_end_something(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[str, Any]) -> bool:
+    """Whether what is to be made replaces something, or that is not known."""
+    return _is_replaced(kind, found, olds) if olds else op.own_record.exists is not Answer.NO
+
+
+def _is_replaced(kind: AnyBidKind, found: Checked, olds: Mapping[str, Any]) -> bool:
+    """Whether an input replaces the bid. One that the state lost does not: it learns that from the program."""
+    replacing = (one for one in kind.fields if one.change is Change.REPLACE and is_recorded(one, olds))
+    return any(changed(list(replacing), olds, found.inputs))
 
 
 def charge_most(op: Operation, kind: AnyBidKind, found: Checked, budget: Decimal | None, key: str) -> bool:
     """Enter the most that a bid can cost whose number is not known; return whether it is such a bid."""
     policy, count = found.known(BID_POLICY), found.known("num_instances")
-    if policy is None or found.inputs.get(PRICE) is not UNKNOWN:
+    if policy is None or found.known(PRICE) is not None or found.has_failed(PRICE):
         return False
     cap = bid_policy.parse(policy).cap
     if cap is not None and count is not None:
         is_paused = found.inputs.get("paused") is True
-        charge(found, op.deployment.spending, key, Decimal(0) if is_paused else cap * count, budget, kind.called)
-        op.report.progress(f"bid not known yet ({bid_policy.parse(policy)}), at most {money.usd(cap)}/h x {count}")
+        most = Decimal(0) if is_paused else cap * count
+        total = describe_total(charge(found, op.deployment.spending, key, most, budget, kind.called), budget)
+        line = f"bid not known yet ({bid_policy.parse(policy)}), at most {money.usd(cap)}/h x {count}"
+        op.report.progress(f"{line}; {total}")
     elif budget is not None:
         op.warn_once("flow:maxCostPerHour is not checked for it here: what it can cost is known in the `up` only")
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark
+from flow_resources.core.placements import MAX_WAIT
 from flow_resources.core.preemption import POLICY, read_record, write_record
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.core.status import ClusterSnapshot, outputs
@@ -21,7 +22,6 @@ from flow_resources.errors import TerminatedError
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle import policy
 from flow_resources.lifecycle.bid_kind import BidKind
-from flow_resources.lifecycle.bid_price import BID_POLICY
 from flow_resources.lifecycle.cluster_check import check_adoption, find_adoptable, pin_run_on
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.placement_check import check_placement
@@ -67,8 +67,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         self, op: Operation, found: Checked, olds: Mapping[str, Any], market: Market | None, budget: Decimal | None
     ) -> None:
         """Let the policy decide about a preemption that a refresh saw."""
-        if BID_POLICY in found.inputs:
-            cluster_fields.check_limit(found)
+        cluster_fields.check_limit(found)
         policy.apply_policy(op, found, olds, market, budget)
 
     def comparable(self, op: Operation, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -79,9 +78,11 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         """Whether the outputs record another raise than the inputs, or another resolved number."""
         return policy.has_hidden_change(olds, news) or super().has_hidden_change(olds, news)
 
-    def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
-        """Return on_preemption where it replaces the bid."""
-        return POLICY if policy.wants_replacement(olds, news) else ""
+    def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any], replaces: Sequence[str]) -> str:
+        """Return on_preemption where it replaces the bid, or max_wait_minutes where the bid moves on."""
+        if policy.wants_move(olds, news):
+            return MAX_WAIT
+        return POLICY if not replaces and policy.wants_replacement(olds, news) else ""
 
     def check_running(self, op: Operation, found: Checked, mark: Mark, market: Market) -> bool:
         """Check the task that the program adopts; return whether there is one, and it is what the program says."""

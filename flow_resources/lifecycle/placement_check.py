@@ -21,6 +21,7 @@ from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.bid_price import charge_most, settle_bid
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
+from flow_resources.lifecycle.placements import move_on, settle_placement
 from flow_resources.lifecycle.price_lines import check_costs
 from flow_resources.lifecycle.spelling import keep_spellings
 
@@ -40,6 +41,7 @@ def check_placement(
     with op.collecting_failures(found):
         region, budget = op.settings.region, op.settings.budget()
         market = _read_market(op, found)
+    settled = settle_placement(op, found, olds, market, identity.mark)
     may_move = not olds or any(changed(_MOUNTS, olds, found.inputs))
     resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
     keep_spellings(op, found, olds, market, identity.mark)
@@ -50,6 +52,7 @@ def check_placement(
             _check_against_service(op, kind, found, market, olds, identity.mark)
     settle_bid(op, kind, found, olds, market)
     drop_hints(found.inputs)
+    move_on(op, kind, found, olds, market, settled)
     kind.settle_price(op, found, olds, market, budget)
     key = op.urn or str(identity.mark)
     if kind.may_cost(op, found, olds) and not charge_most(op, kind, found, budget, key):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import money
-from flow_resources.core.inputs import Checked, has_unknown
+from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Offer
 from flow_resources.core.placement_fields import is_unchanged
@@ -45,17 +45,12 @@ def check_costs(
 ) -> None:
     """Enter a bid into the stack's budget under a key of its own, show on its row what it can cost, warn of its price.
 
-    A price that only the `up` will know counts as the cap of its policy, and is not shown.
+    What is not known yet is neither counted nor shown; `bid_price` counts the cap of a policy without a number.
     """
     is_shown = True
     with op.collecting_failures(found):
         is_shown = op.settings.shows_market()
     price, count, is_paused = found.known(PRICE), found.known("num_instances"), found.inputs.get("paused") is True
-    if price is None and has_unknown(found.inputs.get(PRICE)):
-        cap = _cap(found)
-        if cap is not None and count is not None:
-            charge(found, op.deployment.spending, key, Decimal(0) if is_paused else cap * count, budget, kind.called)
-        return
     if price is None or count is None:
         return
     terms = Terms(money.price(price), count, found.known("instance_type"), found.known("region"), is_paused)
@@ -91,12 +86,6 @@ def check_costs(
 def _warn(op: Operation, warnings: Iterable[str]) -> None:
     for warning in warnings:
         op.warn_once(warning)
-
-
-def _cap(found: Checked) -> Decimal | None:
-    """Return the most that a policy bids, in USD per instance-hour; None where there is none, or it is not known."""
-    policy = found.known(POLICY)
-    return money.known_price(policy.get("cap")) if isinstance(policy, Mapping) else None
 
 
 def _offer(market: Market | None, terms: Terms) -> Offer | None:

@@ -34,7 +34,7 @@ from flow_resources.core.hidden import (
 from flow_resources.core.inputs import Change, Failure
 from flow_resources.core.inputs import check as check_fields
 from flow_resources.core.spec import Spec, declared_inputs
-from flow_resources.errors import FlowResourcesError, JobFailedError, TerminatedError, one_line
+from flow_resources.errors import FlowResourcesError, JobFailedError, RejectedError, TerminatedError, one_line
 from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
 from flow_resources.lifecycle.create_preview import REPLACEMENT, preview_create
 from flow_resources.lifecycle.operation import Operation
@@ -140,9 +140,14 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
 
 def _with_policy(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props, change: Diff) -> Diff:
     """Add what a policy changes beside the program. What the program replaces, no policy does."""
-    by_policy = "" if change.replaces else resource.replaced_by_policy(olds, news)
+    by_policy = resource.replaced_by_policy(olds, news, change.replaces)
     if op.urn:
         op.ledger.plan_replacement(op.urn, (id_, olds) if by_policy else None)
+    elif by_policy and change.replaces:
+        raise RejectedError(
+            f"it is not replaced by {by_policy}, because the engine does not tell which resource it is",
+            f"remove {by_policy}",
+        )
     elif by_policy:
         op.warn_once(f"it is not replaced by {by_policy}, because the engine does not tell which resource it is")
         by_policy = ""

@@ -9,9 +9,10 @@
 
 Clusters, jobs and all members of a fleet are running, or paused where the program says so, a job that the program waits
 for to its end has succeeded, and volumes and SSH keys exist at once, with outputs of the same types as the real ones.
+Of several placements the first one is used.
 Inputs are not checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
-There is no market, so a `Bid` is its `cap`; `Bid.per_gpu` is the price times the GPUs of the instance type, where
-the fake's catalogue has it, else one GPU.
+There is no market, so `max_price_per_hour` of a `Bid` is its `cap`, in inputs and outputs; of `Bid.per_gpu` it is the
+price times the GPUs of the instance type, one where the fake's catalogue does not have that.
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ class FlowMocks(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Return the id and the outputs of a resource: its inputs, and what the service would add."""
         inputs = {key: value for key, value in args.inputs.items() if not key.startswith("__") and value is not None}
-        self.resources.append((args.typ, args.name, inputs))
+        settled = _with_first_placement(inputs)
+        if "bid_policy" in settled:
+            settled["max_price_per_hour"] = _resolved(settled["bid_policy"], str(settled.get("instance_type")))
+        self.resources.append((args.typ, args.name, inputs if "placements" in inputs else settled))
+        inputs = settled
         if args.typ == STACK:
             exported = self.stacks.get(args.inputs["name"], {})
             return args.resource_id, {
@@ -112,8 +117,18 @@ class FlowMocks(pulumi.runtime.Mocks):
         return ({**make(args.args), **self.outputs.get(args.token, {})} if make else {}), []
 
 
+def _with_first_placement(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs with the first of the placements; its bid comes before that of the resource."""
+    if not inputs.get("placements"):
+        return inputs
+    first, bid = inputs["placements"][0], ("max_price_per_hour", "bid_policy")
+    if any(name in first for name in bid):
+        inputs = {name: value for name, value in inputs.items() if name not in bid}
+    return {**inputs, **first}
+
+
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    count, price = int(inputs.get("num_instances") or 1), _price(inputs)
+    count, price = int(inputs.get("num_instances") or 1), float(inputs.get("max_price_per_hour") or 1.0)
     network, is_paused = _number(name) % 200, inputs.get("paused") is True
     machines = [
         {
@@ -145,15 +160,12 @@ def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _price(inputs: Mapping[str, Any]) -> float:
-    """Return the bid: the program's number, else that of its policy."""
-    policy = inputs.get("bid_policy")
-    if not policy:
-        return float(inputs.get("max_price_per_hour") or 1.0)
+def _resolved(policy: Mapping[str, Any], instance_type: str) -> float:
+    """Return the number of a policy: its cap, or the price per GPU times the GPUs."""
     if policy.get("kind") != "per_gpu":
         return float(policy.get("cap") or 1.0)
     try:
-        gpus = find_types(str(inputs.get("instance_type")))[0].gpus
+        gpus = find_types(instance_type)[0].gpus
     except ValueError:
         gpus = 1
     return round(float(policy.get("usd") or 1.0) * gpus, 2)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
-from support.stack import CheckError, Reports, Stack, cluster, job, operation
+from support.stack import CheckError, Reports, Stack, cluster, job
 
 from flow_resources import engine
-from flow_resources.core.inputs import UNKNOWN, Checked
+from flow_resources.core.inputs import UNKNOWN
 from flow_resources.lifecycle import market_prices
-from flow_resources.lifecycle.cluster import CLUSTER
-from flow_resources.lifecycle.operation import CHECK
-from flow_resources.lifecycle.price_lines import check_costs
 from flow_resources.testing import FakeMithril
 
 REGION = "us-central5-a"
@@ -101,21 +97,6 @@ def test_a_price_that_is_not_known_has_no_line_and_fails_nothing(stack: Stack, r
     stack.config["flow:maxCostPerHour"] = "10"
     assert not rows_of_preview(stack, reports, a=cluster(max_price_per_hour=UNKNOWN))
     assert not rows_of_preview(stack, reports, a=cluster(max_price_per_hour=10.0, num_instances=UNKNOWN))
-
-
-@pytest.mark.parametrize(("cap", "fails"), [(100.0, False), (100.01, True), (UNKNOWN, False), (None, False)])
-def test_a_price_that_a_policy_will_settle_counts_as_its_cap(
-    stack: Stack, reports: Reports, cap: Any, fails: bool
-) -> None:
-    """The budget may not pass because the market is silent."""
-    stack.operation()
-    inputs = {"max_price_per_hour": UNKNOWN, "num_instances": 3, "bid_policy": {"cap": cap}, "region": REGION}
-    found = Checked(inputs=inputs)
-    check_costs(operation(CHECK), CLUSTER, found, {}, None, Decimal(300), "a")
-    assert bool(found.failures) is fails
-    if fails:
-        assert "exceeds the stack's budget flow:maxCostPerHour of $300.00/h by $0.03/h" in found.failures[0].text
-    assert not reports.rows
 
 
 def test_the_budget_is_kept_to_the_cent(stack: Stack) -> None:
