@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flow_resources.core.bid_policy import TimesMarket, Uptime, Workload
 from flow_resources.core.prices import PriceHistory
 from flow_resources.testing import Clock
 from flow_resources.testing.service.policies import policies
@@ -46,7 +47,7 @@ def test_a_history_without_duration_has_policies():
 
 @given(CHANGES)
 def test_the_package_computes_the_same(steps):
-    """The bids for a share of the time, and what each bid would have held."""
+    """Each policy's bid, and what it would have held."""
     at, changes = START, []
     for seconds, cents in steps:
         changes.append((at, cents))
@@ -55,8 +56,15 @@ def test_the_package_computes_the_same(steps):
     history = PriceHistory.of(points, datetime.fromtimestamp(at, timezone.utc))
     found = policies(changes, at, None)
     bids = {one.name: Decimal(one.cents) / 100 for one in found}
-    for name, share in (("uptime 50 %", "0.5"), ("uptime 90 %", "0.9"), ("uptime 99 %", "0.99")):
-        assert bids[name] == history.lowest_bid(Decimal(share))
+    price, cap = history.steps[-1].price, Decimal(10**6)
+    for name, resolved in (
+        ("uptime 50 %", Uptime(Decimal("0.5"), 1, cap).resolve(history)),
+        ("uptime 90 %", Uptime(Decimal("0.9"), 1, cap).resolve(history)),
+        ("uptime 99 %", Uptime(Decimal("0.99"), 1, cap).resolve(history)),
+        ("workload 10 %", Workload(Decimal("0.1"), cap).resolve(price)),
+        ("market x 1.2", TimesMarket(Decimal("1.2"), cap).resolve(price)),
+    ):
+        assert bids[name] == resolved.price
     for one in found:
         assert one.held == pytest.approx(float(history.share_held(Decimal(one.cents) / 100)))
 
