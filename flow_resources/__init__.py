@@ -11,25 +11,44 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flow_resources.bid_policy import Bid
     from flow_resources.cluster import GpuCluster, Instance
+    from flow_resources.costs import CostsResult, get_costs, get_costs_output
+    from flow_resources.data import (
+        InstanceTypeInfo,
+        MarketResult,
+        get_instance_types,
+        get_instance_types_output,
+        get_market,
+        get_market_output,
+        get_regions,
+        get_regions_output,
+    )
     from flow_resources.errors import FlowResourcesError
     from flow_resources.exports import export_cluster, export_volume
     from flow_resources.job import Job
     from flow_resources.mounts import VolumeMount, VolumeMountDict
+    from flow_resources.placement import Placement, PlacementDict
     from flow_resources.references import ClusterReference, VolumeReference
     from flow_resources.resilient import FleetMember, MemberVolume, MemberVolumeDict, ResilientCluster
     from flow_resources.ssh_key import SshKey
     from flow_resources.volume import Volume
 
 __all__ = [
+    "Bid",
     "ClusterReference",
+    "CostsResult",
     "FleetMember",
     "FlowResourcesError",
     "GpuCluster",
     "Instance",
+    "InstanceTypeInfo",
     "Job",
+    "MarketResult",
     "MemberVolume",
     "MemberVolumeDict",
+    "Placement",
+    "PlacementDict",
     "ResilientCluster",
     "SshKey",
     "Volume",
@@ -38,17 +57,31 @@ __all__ = [
     "VolumeReference",
     "export_cluster",
     "export_volume",
+    "get_costs",
+    "get_costs_output",
+    "get_instance_types",
+    "get_instance_types_output",
+    "get_market",
+    "get_market_output",
+    "get_regions",
+    "get_regions_output",
 ]
 
 _HOMES = {
+    "Bid": "bid_policy",
     "ClusterReference": "references",
+    "CostsResult": "costs",
     "FleetMember": "resilient",
     "FlowResourcesError": "errors",
     "GpuCluster": "cluster",
     "Instance": "cluster",
+    "InstanceTypeInfo": "data",
     "Job": "job",
+    "MarketResult": "data",
     "MemberVolume": "resilient",
     "MemberVolumeDict": "resilient",
+    "Placement": "placement",
+    "PlacementDict": "placement",
     "ResilientCluster": "resilient",
     "SshKey": "ssh_key",
     "Volume": "volume",
@@ -57,6 +90,14 @@ _HOMES = {
     "VolumeReference": "references",
     "export_cluster": "exports",
     "export_volume": "exports",
+    "get_costs": "costs",
+    "get_costs_output": "costs",
+    "get_instance_types": "data",
+    "get_instance_types_output": "data",
+    "get_market": "data",
+    "get_market_output": "data",
+    "get_regions": "data",
+    "get_regions_output": "data",
 }
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import pulumi
 
+from flow_resources.bid_policy import Bid
 from flow_resources.core.inputs import Field, show
 
 _TEXTS = (str, bytes, bytearray, memoryview)  # sequences, but not of values
@@ -78,7 +79,9 @@ class _Reader:
             return self._number(value, path)
         if isinstance(value, PurePath):
             return value.as_posix()
-        if isinstance(value, pulumi.Resource):
+        if isinstance(value, Bid):
+            why = "is a Bid inside an Output: pass the Bid itself, whose arguments can be Outputs"
+        elif isinstance(value, pulumi.Resource):
             why = f"is a {type(value).__name__}, and not a value: pass one of its outputs"
         elif isinstance(value, (AbstractSet, Iterator)):
             why = f"cannot be a {type(value).__name__}{self._shown(value)}: pass a list, such as sorted(...) makes"

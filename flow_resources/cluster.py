@@ -11,9 +11,11 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.arguments import carried_properties
+from flow_resources.bid_policy import Bid, bid_arguments
 from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.core.preemption import minutes_since
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
+from flow_resources.placement import Choose, Placement, PlacementDict, placement_props
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.ssh_key import SshKey, key_ids
 
@@ -146,10 +148,13 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         self,
         name: str,
         *,
-        instance_type: pulumi.Input[str],
-        max_price_per_hour: pulumi.Input[float | Decimal],
+        instance_type: pulumi.Input[str] | None = None,
+        max_price_per_hour: pulumi.Input[float | Decimal] | Bid | None = None,
         num_instances: pulumi.Input[int] = 1,
         region: pulumi.Input[str] | None = None,
+        placements: pulumi.Input[Sequence[pulumi.Input[Placement | PlacementDict]]] | None = None,
+        choose: pulumi.Input[Choose] | None = None,
+        max_wait_minutes: pulumi.Input[int] | None = None,
         command: pulumi.Input[str] | pulumi.Input[Sequence[pulumi.Input[str]]] = "sleep infinity",
         image: pulumi.Input[str] | None = None,
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
@@ -173,10 +178,16 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
             name: The resource's name in the program.
             instance_type: The machines: "8xa100", "a100:8", a full name of the catalogue, or an id `it_...`.
             max_price_per_hour: The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never
-                more than this.
+                more than this. Or a `Bid`, which decides the number once. It can be left out where each placement has
+                one.
             num_instances: How many machines, 1 to 100, all of them or none.
             region: Where. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes.
                 Settled once: a default that changes later changes nothing.
+            placements: Instead of `instance_type` and `region`: 1 to 20 `Placement`s to choose from. One that is on
+                offer under its bid is chosen when the machines are placed, and kept as long as it is listed.
+            choose: Of `placements`: the "first" on offer under its bid, or the "cheapest". Default: "first".
+            max_wait_minutes: Of at least two `placements`: after so many minutes in the auction, 1 to 10,080, a bid
+                moves on to the next one. `pulumi up --refresh` acts. Default: never.
             command: What the machines run: a shell line, or a list of arguments. It goes into a start-up script of at
                 most 10,000 characters, compressed (the Flow SDK's limit), together with `env` and the mounts.
             image: A container image. Default: none, the command runs on the machine itself.
@@ -209,9 +220,12 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         options = program.guarded_options("GpuCluster", name, pulumi.ResourceOptions.merge(default, opts))
         arguments = {
             "instance_type": instance_type,
-            "max_price_per_hour": max_price_per_hour,
+            **bid_arguments(max_price_per_hour),
             "num_instances": num_instances,
             "region": region,
+            "placements": placement_props(placements),
+            "choose": choose,
+            "max_wait_minutes": max_wait_minutes,
             "command": command,
             "image": image,
             "env": env,

@@ -11,9 +11,11 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.arguments import carried_properties
+from flow_resources.bid_policy import Bid, bid_arguments
 from flow_resources.cluster import Instance
 from flow_resources.core.job_fields import FIELDS
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
+from flow_resources.placement import Choose, Placement, PlacementDict, placement_props
 from flow_resources.providers.job import JobProvider
 from flow_resources.scripts import public_triggers, script_text
 from flow_resources.ssh_key import SshKey, key_ids
@@ -88,13 +90,15 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         self,
         name: str,
         *,
-        instance_type: pulumi.Input[str],
-        max_price_per_hour: pulumi.Input[float | Decimal],
+        instance_type: pulumi.Input[str] | None = None,
+        max_price_per_hour: pulumi.Input[float | Decimal] | Bid | None = None,
         command: pulumi.Input[str] | pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         script: pulumi.Input[str | PathLike[str]] | None = None,
         args: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         num_instances: pulumi.Input[int] = 1,
         region: pulumi.Input[str] | None = None,
+        placements: pulumi.Input[Sequence[pulumi.Input[Placement | PlacementDict]]] | None = None,
+        choose: pulumi.Input[Choose] | None = None,
         image: pulumi.Input[str] | None = None,
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         volumes: pulumi.Input[Sequence[pulumi.Input[VolumeMount | VolumeMountDict]]] | None = None,
@@ -114,7 +118,7 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
             name: The resource's name in the program.
             instance_type: The machines: "8xa100", "a100:8", a full name of the catalogue, or an id `it_...`.
             max_price_per_hour: The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never
-                more than this. A new price runs nothing again.
+                more than this. Or a `Bid`, which decides the number once. A new price runs nothing again.
             command: What the machines run: a shell line, or a list of arguments. Either this or `script`.
             script: The path of a local file, relative to the program's folder, which the machines run instead: its
                 text travels with the bid. Its `#!` line says by what; without one `.py` and `.sh` are known. For one
@@ -122,6 +126,9 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
             args: The arguments of `script`.
             num_instances: How many machines, 1 to 100, all of them or none.
             region: Where. Default: `flow:region`, else the Flow SDK's own setting, else the region of the volumes.
+            placements: Instead of `instance_type` and `region`: 1 to 20 `Placement`s to choose from. One that is on
+                offer under its bid is chosen when the machines are placed, and kept as long as it is listed.
+            choose: Of `placements`: the "first" on offer under its bid, or the "cheapest". Default: "first".
             image: A container image. Default: none, the command runs on the machine itself.
             env: Environment variables. Secret in the state, always.
             volumes: What to mount where; all volumes in the job's region.
@@ -146,12 +153,14 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         options = program.guarded_options("Job", name, pulumi.ResourceOptions.merge(default, opts))
         arguments = {
             "instance_type": instance_type,
-            "max_price_per_hour": max_price_per_hour,
+            **bid_arguments(max_price_per_hour),
             "command": command,
             "script": script_text(script),
             "args": args,
             "num_instances": num_instances,
             "region": region,
+            "placements": placement_props(placements),
+            "choose": choose,
             "image": image,
             "env": env,
             "volumes": mount_props(volumes),

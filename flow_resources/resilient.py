@@ -12,12 +12,14 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.arguments import carried_properties, is_list
+from flow_resources.bid_policy import Bid
 from flow_resources.cluster import GpuCluster, OnPreemption, Restart, RunOn
 from flow_resources.core.fleet import member_indices
 from flow_resources.core.fleet_fields import FIELDS, MAX_MEMBERS, RECORDED_VOLUMES, write_ids
 from flow_resources.core.hidden import DELETED_WITH_REFUSED
 from flow_resources.core.inputs import show
 from flow_resources.mounts import VolumeMount, VolumeMountDict
+from flow_resources.placement import Choose, Placement, PlacementDict, placement_props
 from flow_resources.providers.fleet_status import FleetStatusProvider
 from flow_resources.ssh_key import SshKey
 from flow_resources.volume import TYPE as TYPE_OF_VOLUME
@@ -172,13 +174,16 @@ class ResilientCluster(pulumi.ComponentResource):
         name: str,
         *,
         size: int,
-        instance_type: pulumi.Input[str],
-        max_price_per_hour: pulumi.Input[float | Decimal],
+        instance_type: pulumi.Input[str] | None = None,
+        max_price_per_hour: pulumi.Input[float | Decimal] | Bid | None = None,
         min_running: int | None = None,
         skip: Sequence[int] | None = None,
         volume_per_member: MemberVolume | MemberVolumeDict | None = None,
         allow_data_loss: pulumi.Input[bool] = False,
         region: pulumi.Input[str] | None = None,
+        placements: pulumi.Input[Sequence[pulumi.Input[Placement | PlacementDict]]] | None = None,
+        choose: pulumi.Input[Choose] | None = None,
+        max_wait_minutes: pulumi.Input[int] | None = None,
         command: pulumi.Input[str] | pulumi.Input[Sequence[pulumi.Input[str]]] = "sleep infinity",
         image: pulumi.Input[str] | None = None,
         env: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
@@ -201,14 +206,20 @@ class ResilientCluster(pulumi.ComponentResource):
             size: How many members, 1 to 1,000. It changes in place: a larger one places more, a smaller one ends those
                 of the highest indices.
             instance_type: As of `GpuCluster`, of each member. So are all that follow and are not described here.
-            max_price_per_hour: The bid of each member, in USD per hour.
+            max_price_per_hour: The bid of each member, in USD per hour. A `Bid` gives one number to all members that
+                one `up` places; one that is placed later gets its own.
             min_running: How many members must run before `up` is content, 0 to `size`. Default: all of them. The limit
                 is `custom_timeouts` of the fleet, else 30 minutes; the next `up` goes on.
             skip: Indices that no member has, so that a program chooses which members go. Default: none.
             volume_per_member: A volume of its own for each member, `NAME-INDEX-data`, in `region`. A program that no
                 longer declares one is refused at preview unless `allow_data_loss=True`.
             allow_data_loss: Allow that members' own volumes are deleted with them, or replaced.
-            region: Where all members run. Needed with `volume_per_member`, unless a default says it.
+            region: Where all members run. Needed with `volume_per_member`, unless a default says it; beside
+                `placements` it says where those volumes are, to which the members go.
+            placements: Instead of `instance_type` and `region`: 1 to 20 `Placement`s, of which each member chooses.
+            choose: Of `placements`: the "first" on offer under its bid, or the "cheapest". Default: "first".
+            max_wait_minutes: After so many minutes in the auction, 1 to 10,080, a member moves on to the next
+                placement. `pulumi up --refresh` acts, and `flow-resources watch --heal`. Default: never.
             command: What each machine runs.
             image: A container image. Default: none.
             env: Environment variables. Secret in the state, always.
@@ -235,7 +246,10 @@ class ResilientCluster(pulumi.ComponentResource):
         arguments: dict[str, Any] = {
             "instance_type": instance_type,
             "max_price_per_hour": max_price_per_hour,
-            "region": region,
+            "region": None if placements is not None and own_volume else region,
+            "placements": placement_props(placements),
+            "choose": choose,
+            "max_wait_minutes": max_wait_minutes,
             "command": command,
             "image": image,
             "env": env,

@@ -48,6 +48,8 @@ def row(*cells: str) -> str:
 
 def default(field: Field) -> str:
     """Return the default of an input, as a program writes it."""
+    if field.required and field.unless:
+        return f"required, or {' or '.join(f'`{one}`' for one in field.unless)}"
     return "required" if field.required else f"`{field.default!r}`".replace("'", '"')
 
 

@@ -68,6 +68,11 @@ class SelectedStack:
             raise StackError(f"{count} of the project in {project} is named {name!r}", f"there are {existing}")
         return cls(workspace, names[0])
 
+    @classmethod
+    def open_if_any(cls, folder: Path, name: str | None) -> SelectedStack | None:
+        """Find the stack whose settings count; None outside a Pulumi project, where the SDK's own do."""
+        return None if name is None and project_folder(folder) is None else cls.open(folder, name)
+
     def owner(self, configured: str | None) -> str:
         """Return whose mark the stack's resources carry: `flow:owner`, else the stack's whole name."""
         if not configured and self.name.count("/") != 2:  # noqa: PLR2004 - organization/project/stack

@@ -1,4 +1,6 @@
-"""What an unattended `up` may do: what a policy does for a preemption, and nothing that a person has still to apply.
+"""What an unattended `up` may do: what a policy does for a preemption, and `max_wait_minutes` for a long wait.
+
+Nothing is done that a person has still to apply.
 
 Pure: previews in, decisions out. What is not known is never done.
 """
@@ -11,7 +13,8 @@ from typing import Any
 
 from flow_resources.cli.watch_look import CLUSTER, FLEET_STATUS, Cluster, Look, Preview, Step, names
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import PREEMPTION
+from flow_resources.core.hidden import PREEMPTION, RESOLVED_BID
+from flow_resources.core.placements import MAX_WAIT, PLACEMENTS, SETTLED, is_listed
 from flow_resources.core.preemption import PolicyRecord
 
 IsPolicyAlone = Callable[[Mapping[str, Any], Mapping[str, Any]], Answer]
@@ -22,8 +25,8 @@ _BY_POLICY = {
     "replace": frozenset({PREEMPTION}),
 }
 """What differs in the inputs where the policy alone has changed them."""
-_REASONS = frozenset({"on_preemption"})
-"""What the engine tells as the reason of a replacement that the policy makes."""
+_REASONS = (frozenset({"on_preemption"}), frozenset({MAX_WAIT}))
+"""What the engine tells as the reason of a replacement that the policy makes, or a wait that was too long."""
 _FOLLOWED = frozenset({"task_ids", "__provider"})
 """What differs in the inputs of a fleet's status where a member has a new bid."""
 
@@ -45,20 +48,29 @@ def candidates(look: Look) -> list[str]:
 
 
 def _may_act(cluster: Cluster, step: Step | None, *, is_whole: bool) -> bool:
-    if cluster.type != CLUSTER or cluster.status != "preempted" or cluster.inputs.get("on_preemption") not in ACTING:
+    if cluster.type != CLUSTER:
         return False
-    return step.is_change if step else not is_whole
+    is_acting = cluster.status == "preempted" and cluster.inputs.get("on_preemption") in ACTING
+    may_move = cluster.is_waiting and cluster.inputs.get(MAX_WAIT) is not None
+    if step is None:
+        return not is_whole and (is_acting or may_move)
+    return step.is_change and (is_acting or (may_move and moves_on(step)))
+
+
+def moves_on(step: Step) -> bool:
+    """Whether a bid moves on to another placement, because it has waited too long."""
+    return MAX_WAIT in step.reasons
 
 
 def judge(step: Step, is_policy_alone: IsPolicyAlone) -> Refusal | None:
     """Return why a change of a cluster must be left alone; None where its policy alone makes it."""
     policy = step.olds.get("on_preemption")
-    if step.type != CLUSTER or step.verb not in _BY_POLICY or policy not in ACTING:
+    if step.type != CLUSTER or step.verb not in _BY_POLICY:
         return _pending(step)
-    if (step.verb == "replace") != (policy == "replace"):
+    if not moves_on(step) and (policy not in ACTING or (step.verb == "replace") != (policy == "replace")):
         return _pending(step)
-    if step.verb == "replace" and step.reasons != _REASONS:
-        return _pending(step, f": {', '.join(sorted(step.reasons - _REASONS))}")
+    if step.verb == "replace" and step.reasons not in _REASONS:
+        return _pending(step, f": {', '.join(sorted(step.reasons - frozenset.union(*_REASONS)))}")
     answer = _is_replacement_alone(step) if step.verb == "replace" else is_policy_alone(step.olds, step.news)
     if answer is Answer.NOT_KNOWN or step.changed is None:
         return Refusal(
@@ -66,7 +78,7 @@ def judge(step: Step, is_policy_alone: IsPolicyAlone) -> Refusal | None:
             "not_known",
             "whether its policy alone would change it is not known: look at `pulumi preview --refresh`",
         )
-    beyond = step.changed - _BY_POLICY[step.verb]
+    beyond = step.changed - _BY_POLICY[step.verb] - _settled(step)
     if answer is Answer.NO or beyond:
         return _pending(step, f": {', '.join(sorted(beyond))}" if beyond else "")
     return None
@@ -75,14 +87,22 @@ def judge(step: Step, is_policy_alone: IsPolicyAlone) -> Refusal | None:
 def _is_replacement_alone(step: Step) -> Answer:
     """Whether nothing differs in a replacement but the record of preemptions, which begins anew with the new bid.
 
-    A replacement is checked as a first create, so that the inputs say nothing of what the policy decided; that a
-    preemption waits for it is in the state.
+    And the placement, where one of the same list was chosen. A replacement is checked as a first create, so that the
+    inputs say nothing of what the policy decided; that a preemption or a wait is there for it is in the state.
     """
     record = PolicyRecord.parse(step.olds.get(PREEMPTION))
     if record is None:
         return Answer.NOT_KNOWN
-    olds, news = ({**props, PREEMPTION: None} for props in (step.olds, step.news))
-    return Answer.of(record.is_unhandled and olds == news)
+    is_due = record.waits is not None if moves_on(step) else record.is_unhandled
+    left_out = dict.fromkeys((PREEMPTION, *_settled(step)))
+    olds, news = ({**props, **left_out} for props in (step.olds, step.news))
+    return Answer.of(is_due and olds == news)
+
+
+def _settled(step: Step) -> frozenset[str]:
+    """Return the inputs that are those of a placement of the list, where a person has changed nothing in that."""
+    is_same_list = step.verb == "replace" and step.olds.get(PLACEMENTS) == step.news.get(PLACEMENTS)
+    return SETTLED | {RESOLVED_BID} if is_same_list and is_listed(step.news) else frozenset()
 
 
 def follows(step: Step, healed: Sequence[Step]) -> bool:

@@ -12,13 +12,14 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import money
+from flow_resources.core.costs import Spending
 
 CLUSTER, JOB, FLEET_STATUS = (f"pulumi-python:dynamic/flow:{name}" for name in ("GpuCluster", "Job", "FleetStatus"))
 WATCHED = (CLUSTER, JOB)
 WAITING = ("pending", "preempted")
 UNCHANGED = frozenset({"same", "refresh", "read"})
 """Steps that change nothing in the service."""
-_MARKET = re.compile(r"market (\$[0-9][0-9,.]*[0-9])")
+_MARKET = re.compile(r"(?:\((?P<machines>\d+) x .*)?market (?P<price>\$[0-9][0-9,.]*[0-9])")
 _Properties = Mapping[str, Any]
 
 
@@ -42,6 +43,8 @@ class Cluster:
     """USD per instance-hour; None where it is not known."""
     parent: str = ""
     """The URN of its parent."""
+    spending: Spending | None = None
+    """What was paid for it so far, over all its bids; None where it is not known, or was not asked for."""
 
     @property
     def name(self) -> str:
@@ -189,9 +192,13 @@ def logical_name(urn: str) -> str:
 
 
 def market_in(message: str) -> Decimal | None:
-    """Return the market price that a cluster's row tells; None where it tells none."""
+    """Return the market price that a cluster's row tells, per instance-hour; None where it tells none.
+
+    The row of what changes tells the price of all its machines, and how many there are.
+    """
     match = _MARKET.search(message)
-    return money.from_wire(match[1]) if match else None
+    price = money.from_wire(match["price"]) if match else None
+    return price / int(match["machines"]) if match and price is not None and match["machines"] else price
 
 
 def names(steps: Sequence[Step]) -> str:

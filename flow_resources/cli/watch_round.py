@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from flow_resources.cli.watch_events import Event, Kind, changes
-from flow_resources.cli.watch_heal import IsPolicyAlone, Refusal, candidates, fleets_of, pending, refusals
+from flow_resources.cli.watch_heal import IsPolicyAlone, Refusal, candidates, fleets_of, moves_on, pending, refusals
 from flow_resources.cli.watch_look import Cluster, Look, Step, logical_name, names
 from flow_resources.cli.watch_pace import HOUR, BackOff, heal_message, heals_within
 from flow_resources.cli.watch_stack import StackBusyError, StackUnreachableError, WatchedStack, plan_file
 from flow_resources.clock import Clock
+from flow_resources.core.placements import MAX_WAIT
 from flow_resources.core.preemption import is_policy_alone, read_record
 
 LOOKED, FAILED, WAITING = 0, 1, 3
@@ -267,7 +268,7 @@ class Watch:
     def _healed(self, stack: WatchedStack, memory: _Memory, cluster: Cluster, step: Step) -> None:
         memory.has_healed = True
         self._heals.record_success(f"{stack.name} {cluster.urn}")
-        more = {"action": step.verb, "policy": step.olds.get("on_preemption")}
+        more = {"action": step.verb, "policy": MAX_WAIT if moves_on(step) else step.olds.get("on_preemption")}
         prices = [props.get("max_price_per_hour") for props in (step.olds, step.news)]
         if step.verb == "update":
             more |= {"bid_before": prices[0], "bid": prices[1]}

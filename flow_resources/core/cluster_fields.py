@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from flow_resources.core import placements
 from flow_resources.core.inputs import (
     Change,
     Checked,
@@ -54,6 +55,8 @@ def bid_id(value: Any) -> str:
 
 FIELDS: tuple[Field, ...] = (
     *PLACE,
+    *placements.FIELDS,
+    *placements.WAIT_FIELDS,
     Field(
         "command", "string | list of strings", command, Change.REPLACE, default=DEFAULT_COMMAND, sensitive=True,
         doc="What the machines run: a shell command, or a list of arguments. The start-up script that contains it, "
@@ -113,6 +116,7 @@ SPEC = tuple(field for field in REPLACING if field.name != "name_prefix")
 def check_cluster(news: Mapping[str, Any]) -> Checked:
     """Check all that needs no service. The hints of a VolumeMount stay in the mounts until `market.drop_hints`."""
     found = check(FIELDS, news)
+    placements.check_placements(found)
     check_boots(found)
     check_policy(found)
     return found
@@ -125,11 +129,20 @@ def check_policy(found: Checked) -> None:
         found.fail("raise_up_to_per_hour", "is required with on_preemption='raise_bid'", remedy="it is the highest bid")
     elif policy in POLICIES and policy != "raise_bid" and limit is not None and not has_unknown(limit):
         found.fail("raise_up_to_per_hour", "needs on_preemption='raise_bid'", limit, "set that, or leave it out")
-    price, limit = found.known("max_price_per_hour"), found.known("raise_up_to_per_hour")
+    if "bid_policy" not in found.inputs:
+        check_limit(found)
+
+
+def check_limit(found: Checked) -> None:
+    """Check that the limit is not under the bid, which a policy has to resolve first."""
+    price, limit, policy = (
+        found.known(name) for name in ("max_price_per_hour", "raise_up_to_per_hour", "on_preemption")
+    )
     if policy == "raise_bid" and price is not None and limit is not None and limit < price:
         found.fail(
             "raise_up_to_per_hour",
-            f"is under the bid, max_price_per_hour={show(price)}",
+            f"is under the bid, {'to which bid_policy is resolved, ' if 'bid_policy' in found.inputs else ''}"
+            f"max_price_per_hour={show(price)}",
             limit,
             "raise it, or lower the bid",
         )

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+from flow_resources.core import money
 from flow_resources.core.answer import Answer
 from flow_resources.core.naming import Mark
 
@@ -31,6 +33,8 @@ INPUTS = "__inputs"
 ENDED, JOB_KEY = "__ended", "__job_key"
 # Of a cluster: the preemption that the last refresh saw, and what was done for the last one (see `core.preemption`).
 PREEMPTION = "__preemption"
+# Of a bid with a policy: the number that check has resolved it to, which later checks keep.
+RESOLVED_BID = "__resolved_bid"
 # Of an SSH key: whether this stack made it; absent where that is not known.
 IS_OURS = "__is_ours"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
@@ -114,6 +118,8 @@ class Record:
     create_id: str | None = None
     is_unready: bool = False
     is_named: bool = False
+    resolved_bid: Decimal | None = None
+    """The number that the policy of a bid was resolved to; None where it has no policy, or that is not known."""
     outputs: Mapping[str, Any] | None = field(default=None, repr=False)
     """All properties as they are recorded; None where nothing is."""
 
@@ -196,8 +202,19 @@ def read_record(props: Mapping[str, Any]) -> Record:
         text(CREATE_ID),
         bool(props.get(UNREADY)),
         bool(props.get(NAMED)),
+        read_resolved_bid(props),
         props,
     )
+
+
+def read_resolved_bid(props: Mapping[str, Any]) -> Decimal | None:
+    """Read the number that a policy was resolved to; None where there is none, or what is there is no price."""
+    return money.known_price(props.get(RESOLVED_BID))
+
+
+def write_resolved_bid(price: Decimal | None) -> dict[str, Any]:
+    """Write the number that a policy was resolved to, where there is one."""
+    return {} if price is None else {RESOLVED_BID: float(price)}
 
 
 def write_inputs(inputs: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:

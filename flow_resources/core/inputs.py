@@ -82,6 +82,8 @@ class Field:
     """What it is where a state does not have it. Set for an input that came after states were written: this value is
     what such a state stands for, and does not enter the digest, which that state's name has already."""
     required: bool = False
+    unless: tuple[str, ...] = ()
+    """Of a required one: the inputs that stand in for it."""
     sensitive: bool = False
     """Its values can be secret: no message shows them, and a name contains only a keyed hash of them."""
     secret: bool = False
@@ -143,8 +145,8 @@ def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
     for field in fields:
         value = news.get(field.name)
         if value is None:
-            if field.required:
-                result.fail(field.name, "is required")
+            if field.required and all(news.get(name) is None for name in field.unless):
+                result.fail(field.name, " or ".join(["is required,", *field.unless]) if field.unless else "is required")
             elif field.default is not None:
                 result.inputs[field.name] = field.default
             continue

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flow_resources.core import placements
 from flow_resources.core.cluster_fields import argument
 from flow_resources.core.inputs import (
     FILE,
@@ -103,6 +104,7 @@ def api_key(value: Any) -> str:
 
 FIELDS: tuple[Field, ...] = (
     *PLACE,
+    *placements.FIELDS,
     Field(
         "command", "string | list of strings", command, Change.REPLACE, sensitive=True,
         doc="What the machines run at each boot, until it has ended: a shell command, or a list of arguments. Either "

@@ -106,12 +106,12 @@ def resolve_region(checked: Checked, sources: RegionSources, market: Market | No
         return
     volumes = checked.inputs.get("volumes") or []
     mounts = volumes if isinstance(volumes, list) else [volumes]
-    of_volumes = [region for mount in mounts if (region := _region_of(mount, market))]
+    of_volumes = [region for mount in mounts if (region := region_of_mount(mount, market))]
     settled = sources.settled
     if may_move and of_volumes and settled not in of_volumes:
         settled = None
     region = settled or (None if sources.settled else sources.default) or next(iter(of_volumes), None)
-    if not region and mounts and (market is None or any(map(_has_unknown_volume, mounts))):
+    if not region and mounts and (market is None or any(map(has_unknown_volume, mounts))):
         checked.inputs["region"] = UNKNOWN
     else:
         set_region(checked, region, market.regions if market else (), sources.missing)
@@ -133,7 +133,7 @@ def check_regions(checked: Checked, regions: Sequence[str]) -> None:
         checked.fail("region", "is not a region of the service", region, near(region, regions))
 
 
-def _region_of(mount: Any, market: Market | None) -> str | None:
+def region_of_mount(mount: Any, market: Market | None) -> str | None:
     """Return the region of a mount's volume: the service's, else the hint."""
     if not isinstance(mount, Mapping):
         return None
@@ -142,7 +142,8 @@ def _region_of(mount: Any, market: Market | None) -> str | None:
     return (volume.region if volume else None) or (hint if isinstance(hint, str) else None)
 
 
-def _has_unknown_volume(mount: Any) -> bool:
+def has_unknown_volume(mount: Any) -> bool:
+    """Whether the volume of a mount is one that does not exist yet."""
     return isinstance(mount.get("volume_id") if isinstance(mount, Mapping) else mount, Unknown)
 
 

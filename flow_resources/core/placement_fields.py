@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flow_resources.core import money
+from flow_resources.core.bid_policy import bid_policy
 from flow_resources.core.inputs import (
     PROBLEM,
     Change,
@@ -123,7 +124,7 @@ def _key_reference(value: Any) -> str:
 
 def volumes(value: Any) -> list[dict[str, Any]]:
     """Volume mounts: each volume once, and no mount path inside another one."""
-    return _each_and_all(value, _mount, "VolumeMount", _collisions)
+    return each_and_all(value, _mount, "VolumeMount", _collisions)
 
 
 def preemption_signal(value: Any) -> str:
@@ -143,7 +144,7 @@ def name_prefix(value: Any) -> str:
 # In four groups, because a resource puts inputs of its own between them; their order is the order of failures.
 PLACE: tuple[Field, ...] = (
     Field(
-        "instance_type", "string", instance_type, Change.REPLACE, required=True,
+        "instance_type", "string", instance_type, Change.REPLACE, required=True, unless=("placements",),
         doc="The machine type: `8xa100`, `a100:8`, a full name from the service's catalogue, or an id `it_...`.",
     ),
     Field(
@@ -151,9 +152,17 @@ PLACE: tuple[Field, ...] = (
         doc="The number of machines, 1 to 100. The bid gets all of them or none.",
     ),
     Field(
-        "max_price_per_hour", "number", bid, Change.UPDATE, required=True,
+        "max_price_per_hour", "number", bid, Change.UPDATE, required=True, unless=("bid_policy", "placements"),
         doc="The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never more than the bid. "
-        "A change restarts nothing.",
+        "A change restarts nothing. In Python also a `Bid`, which becomes `bid_policy`. It can be left out where each "
+        "of the `placements` has one of its own.",
+    ),
+    Field(
+        "bid_policy", "mapping", bid_policy, Change.UPDATE,
+        doc="A policy that decides `max_price_per_hour`, in Python a `Bid`: `{kind: per_gpu, usd}`, "
+        "`{kind: infrastructure, cap, reference}`, `{kind: workload, margin, cap}`, `{kind: market, multiplier, cap}` "
+        "or `{kind: uptime, target, days, cap}`. It is resolved once, and again by a change of it or a replacement: a "
+        "market that moves has no effect. Default: none, the program gives the number.",
     ),
     Field(
         "region", "string", string, Change.REPLACE, resolved=True,
@@ -276,7 +285,7 @@ def _valid_path(mount: Any) -> str | None:
 
 
 def _distinct(values: Any, rule: Callable[[Any], Any], what: str) -> list[Any]:
-    return _each_and_all(values, rule, what, _repeated)
+    return each_and_all(values, rule, what, _repeated)
 
 
 def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
@@ -289,7 +298,7 @@ def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
         seen.add(value)
 
 
-def _each_and_all(
+def each_and_all(
     values: Any, rule: Callable[[Any], Any], what: str, rule_of_all: Callable[[Sequence[Any]], Iterator[Invalid]]
 ) -> list[Any]:
     """Apply a rule to every item and another one to all items together; report what breaks either."""

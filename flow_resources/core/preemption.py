@@ -79,6 +79,10 @@ class PolicyRecord:
     """Whether the check that acted found nothing else to change."""
     is_lost: bool = False
     """Whether what was done before is not known, and no preemption was seen since: the next one counts as handled."""
+    waits: Sighting | None = None
+    """Of a bid with `max_wait_minutes` that is in the auction: since when, as the last refresh saw it."""
+    moved: Sighting | None = None
+    """The wait after which a bid for another placement takes its place; its check alone writes it."""
 
     @classmethod
     def parse(cls, text: Any) -> PolicyRecord | None:
@@ -96,6 +100,8 @@ class PolicyRecord:
                 _read_price(parts.get("raised")),
                 "alone" in words,
                 "lost" in words,
+                _read_sighting(parts.get("waits")),
+                _read_sighting(parts.get("moved")),
             )
         except ValueError:
             return None
@@ -108,6 +114,8 @@ class PolicyRecord:
             "action": None if self.action is Action.NONE else self.action.value,
             "base": self.base,
             "raised": self.raised,
+            "waits": self.waits,
+            "moved": self.moved,
         }
         words = [f"{name}={value}" for name, value in parts.items() if value is not None]
         flags = {"alone": self.is_alone, "lost": self.is_lost}
@@ -176,6 +184,16 @@ def sighted(recorded: Mapping[str, Any], bid_id: str, waits: Answer, at: str | N
     if not is_lost:
         return record
     return replace(record, handled=record.seen, is_lost=record.seen is None)
+
+
+def with_wait(record: PolicyRecord, bid_id: str, waits: Answer, since: str | None) -> PolicyRecord:
+    """Return the record with the wait that a refresh saw; one whose beginning is not told is none.
+
+    Where it could not find out whether the bid waits, what it saw before stays.
+    """
+    if waits is Answer.NOT_KNOWN and record.waits and record.waits.bid_id == bid_id:
+        return record
+    return replace(record, waits=Sighting.of(bid_id, since) if waits is Answer.YES else None)
 
 
 def with_unrecorded_raise(
@@ -311,6 +329,11 @@ def minutes_since(at: str | None, now: datetime | None) -> int | None:
 def is_pending(recorded: PolicyRecord, wanted: PolicyRecord, action: Action) -> bool:
     """Whether the inputs want something done for a preemption that the outputs do not record as handled."""
     return wanted.action is action and wanted.handled is not None and wanted.handled != recorded.handled
+
+
+def is_move_pending(recorded: PolicyRecord, wanted: PolicyRecord) -> bool:
+    """Whether the inputs want the bid to move on after a wait that the outputs record."""
+    return wanted.moved is not None and wanted.moved == recorded.waits
 
 
 def is_withdrawn(recorded: PolicyRecord, wanted: PolicyRecord) -> bool:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from flow_resources.core import cluster_fields, fleet_fields, job_fields, money, naming, ssh_key_fields, volume_fields
-from flow_resources.core.hidden import Identity, read_identity
+from flow_resources.core.hidden import Identity, read_identity, read_resolved_bid
 from flow_resources.core.inputs import Field, normalised
 from flow_resources.core.naming import Mark
 from flow_resources.core.preemption import NOTHING, PolicyRecord, read_record
@@ -34,6 +34,8 @@ class Spec:
     identity: Identity | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The checked inputs that are set, as they came over the wire."""
+    resolved_bid: Decimal | None = None
+    """The number that a policy of the bid was resolved to; None without a policy."""
     digest_fields: ClassVar[Sequence[Field]] = ()
     """The inputs that enter the digest."""
 
@@ -75,9 +77,10 @@ class PlacementSpec(Spec):
     """What a program wants of a resource that is a bid: where it is placed, and what its machines are set up with."""
 
     instance_type: str = ""
+    """Empty where the placement could not be settled while the service was out of reach."""
     num_instances: int = 1
     max_price_per_hour: Decimal = Decimal(0)
-    """The bid, in USD per instance-hour."""
+    """The bid, in USD per instance-hour; 0 where policy or placement is not resolved, and then nothing is sent."""
     region: str | None = None
     """None where it could not be resolved while the service was out of reach."""
     image: str | None = None
@@ -129,6 +132,7 @@ class ClusterSpec(PlacementSpec):
         return cls(
             identity=read_identity(props),
             inputs=inputs,
+            resolved_bid=read_resolved_bid(props),
             **_placement(known),
             ports=tuple(int(port) for port in known.get("ports") or ()),
             command=command if isinstance(command, str) else tuple(command),
@@ -174,6 +178,7 @@ class JobSpec(PlacementSpec):
         return cls(
             identity=read_identity(props),
             inputs=inputs,
+            resolved_bid=read_resolved_bid(props),
             **_placement(known),
             command=tuple(command) if isinstance(command, list) else command,
             script=known["script"],
@@ -288,9 +293,9 @@ def declared_inputs(fields: Sequence[Field], props: Mapping[str, Any]) -> dict[s
 def _placement(known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs that every bid has, as values of a PlacementSpec."""
     return {
-        "instance_type": str(known["instance_type"]),
+        "instance_type": str(known["instance_type"] or ""),
         "num_instances": int(known["num_instances"]),
-        "max_price_per_hour": money.price(known["max_price_per_hour"]),
+        "max_price_per_hour": money.known_price(known["max_price_per_hour"]) or Decimal(0),
         "region": known.get("region"),
         "image": known.get("image"),
         "env": dict(known.get("env") or {}),

@@ -101,6 +101,23 @@ class ClusterSnapshot:
             return Answer.NOT_KNOWN
         return Answer.of(self.status == "preempted")
 
+    @property
+    def waits(self) -> Answer:
+        """Whether it waits in the auction."""
+        return Answer.of(self.bid.status == WAITING if self.bid.has_known_status else None)
+
+    @property
+    def waits_since(self) -> str | None:
+        """Since when it waits in the auction: its preemption, or its beginning where it never won and never paused.
+
+        None where that is not told.
+        """
+        if self.waits is not Answer.YES or self.history is None:
+            return None
+        if self._was_preempted:
+            return self.last_preempted_at
+        return None if _STATE_EVENTS.intersection(self.history) else self.bid.created_at or None
+
     def is_same_run_as(self, recorded: Mapping[str, Any]) -> bool:
         """Whether it has run without a preemption since the outputs were recorded.
 

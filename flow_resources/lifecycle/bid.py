@@ -46,18 +46,17 @@ class FreeName:
 
 def place(op: Operation, spec: PlacementSpec, words: Words, generation: int) -> Placed:
     """Place a bid under a name that was never used."""
-    return send(op, spec, prepare(op, spec, find_free_name(op, spec, words, generation).name))
+    return send(op, prepare(op, spec, find_free_name(op, spec, words, generation).name))
 
 
 def prepare(op: Operation, spec: PlacementSpec, name: str) -> Launch:
     """Return what is needed to place a bid, once nothing holds its block volumes any more."""
     _wait_for_block_volumes(op, spec)
-    return _launch(op.cloud, name, spec)
+    return _launch(op, name, spec)
 
 
-def send(op: Operation, spec: PlacementSpec, launch: Launch) -> Placed:
+def send(op: Operation, launch: Launch) -> Placed:
     """Place a bid."""
-    op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region)}")
     placed = op.cloud.place(launch)
     for key in placed.new_keys:
         op.report.progress(f"the Flow SDK made the platform SSH key {key.name!r}; its private half is {key}", keep=True)
@@ -134,13 +133,16 @@ def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:
     return unused
 
 
-def _launch(cloud: Cloud, name: str, spec: PlacementSpec) -> Launch:
+def _launch(op: Operation, name: str, spec: PlacementSpec) -> Launch:
+    cloud = op.cloud
     market = cloud.market(volumes=bool(spec.volumes))
     offer = market.offer(spec.instance_type, spec.region or "")
     if offer is None:
         raise RejectedError(
             f"{spec.instance_type} is not on offer in {spec.region} now", "choose another region or instance type"
         )
+    going = offer.price if op.settings.shows_market() else None
+    op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region, going)}")
     return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, _key_ids(cloud, spec))
 
 

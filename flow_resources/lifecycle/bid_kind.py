@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from flow_resources.cloud import Launch
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import Record
+from flow_resources.core.hidden import Record, read_resolved_bid
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
@@ -57,11 +57,39 @@ class BidKind(Resource[P, Bid, V]):
         """Check what the program adopts; return whether its machines run already, so that none have to be on offer."""
         return False
 
+    def allowed_price(
+        self,
+        op: Operation,  # noqa: ARG002
+        found: Checked,  # noqa: ARG002
+        olds: Mapping[str, Any],  # noqa: ARG002
+        price: Decimal,
+        cap: Decimal | None,  # noqa: ARG002
+    ) -> Decimal:
+        """Return the price next to one that a policy has resolved to which the bid may have, at most the cap."""
+        return price
+
+    def has_hidden_change(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+        """Whether the outputs record another resolved number than the inputs, or one without a policy."""
+        return read_resolved_bid(olds) != read_resolved_bid(news)
+
     def require_resolved(self, spec: P) -> None:
-        """Refuse a bid without a region."""
+        """Refuse a bid without machines, a region, or a price."""
+        if not spec.instance_type:
+            raise RejectedError(
+                "the placement could not be resolved while the service was out of reach", "run `pulumi up` again"
+            )
+        self.require_updatable(spec)
         if not spec.region:
             raise RejectedError(
                 "the region could not be resolved while the service was out of reach", "run `pulumi up` again"
+            )
+
+    def require_updatable(self, spec: P) -> None:
+        """Refuse a bid whose policy could not be resolved."""
+        if not spec.max_price_per_hour:
+            raise RejectedError(
+                "bid_policy could not be resolved while the prices of the market were not known: nothing was sent",
+                "run `pulumi up` again, or write a number as max_price_per_hour",
             )
 
     def list_live(self, op: Operation, begun_after: float) -> Sequence[Bid]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
 from flow_resources.core.naming import logical_name
+from flow_resources.core.price_lines import Terms
 
 
 class Spending:
@@ -17,6 +18,7 @@ class Spending:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._costs: dict[str, Decimal] = {}
+        self._recorded: dict[str, Terms] = {}
 
     def add(self, urn: str, cost: Decimal) -> dict[str, Decimal]:
         """Enter a cluster; return what the others cost that were entered before."""
@@ -24,6 +26,13 @@ class Spending:
             others = {other: known for other, known in self._costs.items() if other != urn}
             self._costs[urn] = cost
             return others
+
+    def recorded_terms(self, urn: str, terms: Terms | None) -> Terms | None:
+        """Return what a cluster's bid was for by its state, which the first of its checks is told; None: it is new."""
+        with self._lock:
+            if terms is not None:
+                self._recorded[urn] = terms
+            return self._recorded.get(urn)
 
     def enter_within(self, urn: str, cost: Decimal, budget: Decimal, recorded: Mapping[str, Decimal]) -> bool:
         """Enter a cluster if the budget allows that, and return whether it does.
@@ -38,15 +47,15 @@ class Spending:
             return is_within
 
 
-def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: Decimal | None, called: str) -> None:
-    """Enter a bid into the stack's budget and fail it when the sum goes over; `called` is "cluster" or the like.
+def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: Decimal | None, called: str) -> Decimal:
+    """Enter a bid into the stack's budget and fail it when the sum goes over; return the sum.
 
-    A paused cluster costs nothing.
+    A paused cluster costs nothing. `called`: "cluster" or the like.
     """
     others = spending.add(urn, cost)
     total = cost + sum(others.values())
     if budget is None or total <= budget or not cost:
-        return
+        return total
     listed = ", ".join(f"{logical_name(other)} {money.usd(known)}/h" for other, known in others.items() if known)
     found.fail(
         "max_price_per_hour",
@@ -54,3 +63,4 @@ def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: 
         f"this {called} can cost {money.usd(cost)}/h{f', before it {listed}' if listed else ''}",
         remedy="lower a bid, pause a cluster, or raise the budget with `pulumi config set flow:maxCostPerHour ...`",
     )
+    return total

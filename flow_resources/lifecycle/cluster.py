@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,6 +14,7 @@ from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark
+from flow_resources.core.placements import MAX_WAIT
 from flow_resources.core.preemption import POLICY, read_record, write_record
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.core.status import ClusterSnapshot, outputs
@@ -66,6 +67,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         self, op: Operation, found: Checked, olds: Mapping[str, Any], market: Market | None, budget: Decimal | None
     ) -> None:
         """Let the policy decide about a preemption that a refresh saw."""
+        cluster_fields.check_limit(found)
         policy.apply_policy(op, found, olds, market, budget)
 
     def comparable(self, op: Operation, olds: Mapping[str, Any], news: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -73,12 +75,14 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         return policy.comparable(op, olds, news)
 
     def has_hidden_change(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-        """Whether the outputs record another raise than the inputs."""
-        return policy.has_hidden_change(olds, news)
+        """Whether the outputs record another raise than the inputs, or another resolved number."""
+        return policy.has_hidden_change(olds, news) or super().has_hidden_change(olds, news)
 
-    def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:
-        """Return on_preemption where it replaces the bid."""
-        return POLICY if policy.wants_replacement(olds, news) else ""
+    def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any], replaces: Sequence[str]) -> str:
+        """Return on_preemption where it replaces the bid, or max_wait_minutes where the bid moves on."""
+        if policy.wants_move(olds, news):
+            return MAX_WAIT
+        return POLICY if not replaces and policy.wants_replacement(olds, news) else ""
 
     def check_running(self, op: Operation, found: Checked, mark: Mark, market: Market) -> bool:
         """Check the task that the program adopts; return whether there is one, and it is what the program says."""

@@ -99,6 +99,18 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if problem := _problem_of_price(op.cloud.placed_price(id_), bid := money.price(price)):
             found.fail("max_price_per_hour", problem[0], float(bid), problem[1])
 
+    def allowed_price(
+        self, op: Operation, found: Checked, olds: Mapping[str, Any], price: Decimal, cap: Decimal | None
+    ) -> Decimal:
+        """Return the nearest price that does not tell how a job that runs has ended, the higher one first."""
+        id_ = op.own_record.id
+        if id_ is None or op.own_record.has_ended or not is_unchanged(self.fields, found, olds):
+            return price
+        placed = op.cloud.placed_price(id_)
+        if placed is None or not is_mark(placed, price):
+            return price
+        return next((one for one in reversed(nearest_prices(placed)) if cap is None or one <= cap), price)
+
     def may_cost(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> bool:
         """Whether it has not ended, or is to run anew."""
         return not (is_unchanged(self.fields, found, olds) and op.own_record.has_ended)
@@ -144,13 +156,13 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         launch = bids.prepare(op, spec, free.name)
         if spec.machine_api_key:
             end = job_keys.end_of_users_key(op, spec, spec.machine_api_key)
-            placed = bids.send(op, spec, dataclasses.replace(launch, job_end=end))
+            placed = bids.send(op, dataclasses.replace(launch, job_end=end))
         else:
             name = take_apart(free.name)
             if name is None:
                 raise ValueError(f"{free.name!r} carries no mark")
             placed = job_keys.place_with_key(
-                op, spec, name, lambda end: bids.send(op, spec, dataclasses.replace(launch, job_end=end))
+                op, spec, name, lambda end: bids.send(op, dataclasses.replace(launch, job_end=end))
             )
         end_doubles(op, self, spec, placed.doubles, begun)
         return placed.bid

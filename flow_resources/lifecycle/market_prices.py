@@ -24,6 +24,8 @@ class MarketPrices:
 
     def __init__(self, op: Operation) -> None:
         self._op = op
+        self.has_failed = False
+        """Whether a reading has failed: a None that it returned can be a price a moment later."""
 
     def current(self, instance_type: str, region: str, machines: int) -> CurrentPrices | None:
         """Return what machines of a type cost in a region now; None where that is not known."""
@@ -44,6 +46,7 @@ class MarketPrices:
         try:
             return deployment.once(what, lambda: self._ask(read))
         except FlowResourcesError as error:
+            self.has_failed = True
             self._op.warn_once(f"the prices of the market are not known: {error.message}", about="the prices")
             return None
 

@@ -27,6 +27,8 @@ class OwnRecord:
     """None where there is nothing, or only its existence is known."""
     region: str | None = None
     """Where it was placed; also of what this operation has deleted to make it anew. None: not known."""
+    instance_type: str | None = None
+    """Its machines there, as far as a check was told."""
     has_ended: bool = False
     """Whether it is a job that has ended, as the state records it."""
 
@@ -48,12 +50,20 @@ class OwnRecords:
         with self._lock:
             if pinned := olds or (news if MARK in news else None):
                 region = pinned.get("region") or (own.region if own else None)
+                type_ = pinned.get("instance_type")
                 has_ended = own is not None and self._ledger.has_ended(own)
                 self._told[urn] = OwnRecord(
-                    Answer.YES, own.id if own else None, str(region) if region else None, has_ended
+                    Answer.YES,
+                    own.id if own else None,
+                    str(region) if region else None,
+                    str(type_) if type_ else None,
+                    has_ended,
                 )
             elif own and is_left:
-                self._told[urn] = OwnRecord(Answer.of(not self._ledger.is_deleted(own.id)), own.id, own.region or None)
+                before = self._told.get(urn)
+                type_ = before.instance_type if before and before.id == own.id else None
+                is_there = Answer.of(not self._ledger.is_deleted(own.id))
+                self._told[urn] = OwnRecord(is_there, own.id, own.region or None, type_)
             elif recorded is not None:
                 self._told.setdefault(urn, OwnRecord(Answer.NO))
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
-from flow_resources.core import money
 from flow_resources.core.hidden import MARK, Identity
 from flow_resources.core.inputs import Checked, changed
 from flow_resources.core.market import (
@@ -18,11 +16,13 @@ from flow_resources.core.market import (
 from flow_resources.core.naming import Mark, logical_name
 from flow_resources.core.placement_fields import SETUP, is_unchanged
 from flow_resources.errors import RejectedError
-from flow_resources.lifecycle.bid import describe_bid, launch_of
+from flow_resources.lifecycle.bid import launch_of
 from flow_resources.lifecycle.bid_kind import BidKind
-from flow_resources.lifecycle.budget import charge
+from flow_resources.lifecycle.bid_price import charge_most, settle_bid
 from flow_resources.lifecycle.holders import describe_holders
 from flow_resources.lifecycle.operation import Operation, region_sources_of
+from flow_resources.lifecycle.placements import move_on, settle_placement
+from flow_resources.lifecycle.price_lines import check_costs
 from flow_resources.lifecycle.spelling import keep_spellings
 
 AnyBidKind = BidKind[Any, Any]
@@ -41,6 +41,7 @@ def check_placement(
     with op.collecting_failures(found):
         region, budget = op.settings.region, op.settings.budget()
         market = _read_market(op, found)
+    settled = settle_placement(op, found, olds, market, identity.mark)
     may_move = not olds or any(changed(_MOUNTS, olds, found.inputs))
     resolve_region(found, region_sources_of(op, found, olds, region), market, may_move=may_move)
     keep_spellings(op, found, olds, market, identity.mark)
@@ -49,10 +50,13 @@ def check_placement(
         with op.collecting_failures(found):
             _check_block_mounts(op, found, market, identity.mark, is_made=not olds)
             _check_against_service(op, kind, found, market, olds, identity.mark)
+    settle_bid(op, kind, found, olds, market)
     drop_hints(found.inputs)
+    move_on(op, kind, found, olds, market, settled)
     kind.settle_price(op, found, olds, market, budget)
-    if kind.may_cost(op, found, olds):
-        _check_costs(op, kind, found, market, budget, op.urn or str(identity.mark))
+    key = op.urn or str(identity.mark)
+    if kind.may_cost(op, found, olds) and not charge_most(op, kind, found, budget, key):
+        check_costs(op, kind, found, olds, market, budget, key)
 
 
 def _read_market(op: Operation, found: Checked) -> Market:
@@ -152,26 +156,3 @@ def _check_block_mounts(op: Operation, found: Checked, market: Market, mark: Mar
 def _called(urn: str) -> str:
     """Return how messages call a resource of the program: "cluster 'trainer'"."""
     return f"{'job' if ':Job::' in urn else 'cluster'} {logical_name(urn)!r}"
-
-
-def _check_costs(
-    op: Operation, kind: AnyBidKind, found: Checked, market: Market | None, budget: Decimal | None, key: str
-) -> None:
-    """Enter the bid into the budget, under a key of its own, and show on its row what it can cost."""
-    price, count, region = found.known("max_price_per_hour"), found.known("num_instances"), found.known("region")
-    if price is None or count is None:
-        return
-    bid, paused = money.price(price), found.inputs.get("paused") is True
-    charge(found, op.deployment.spending, key, Decimal(0) if paused else bid * count, budget, kind.called)
-    instance_type = found.known("instance_type")
-    offer = market.offer(instance_type, region) if market and region and instance_type else None
-    going = offer.price if offer else None
-    line = describe_bid(bid, count, found.known("region"), going)
-    op.report.progress(line)
-    if going is not None and bid < going and not paused:
-        op.warn_once(
-            f"the bid {money.usd(bid)}/h is under the market {money.usd(going)}/h: machines that run are preempted, "
-            f"and the {kind.called} waits in the auction until the price falls"
-        )
-    if paused:
-        op.report.progress(f"{line}; paused, after it may have run for moments")

@@ -14,11 +14,12 @@ from typing import Any
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
 from flow_resources.core.cluster_fields import FIELDS
-from flow_resources.core.hidden import Record, recorded_inputs
+from flow_resources.core.hidden import PREEMPTION, Record, recorded_inputs
 from flow_resources.core.inputs import Checked, changed
 from flow_resources.core.market import Market
 from flow_resources.core.models import WAITING
 from flow_resources.core.placement_fields import is_unchanged
+from flow_resources.core.placements import MAX_WAIT
 from flow_resources.core.preemption import (
     LIMIT,
     NOTHING,
@@ -28,11 +29,13 @@ from flow_resources.core.preemption import (
     Decision,
     PolicyRecord,
     decide,
+    is_move_pending,
     is_pending,
     is_withdrawn,
     read_record,
     sighted,
     with_unrecorded_raise,
+    with_wait,
     withdrawn,
     write_record,
 )
@@ -57,6 +60,8 @@ def with_sighting(seen: ClusterSnapshot, record: Record) -> ClusterSnapshot:
         before = with_unrecorded_raise(before, str(recorded.get(POLICY)), limit, price, seen.bid.price)
         recorded = {**recorded, **write_record(before)}
     policy = sighted(recorded, seen.bid.id, waits, seen.last_preempted_at)
+    is_limited = recorded.get(MAX_WAIT) is not None
+    policy = with_wait(policy, seen.bid.id, seen.waits if is_limited else Answer.NO, seen.waits_since)
     return replace(seen, policy=policy if record.identity else NOTHING)
 
 
@@ -89,7 +94,7 @@ def apply_policy(
     Nothing is done about one of a bid that the program replaces or pauses.
     """
     record = read_record(olds) if olds else op.ledger.record_before_replacement(op.urn)
-    if record == NOTHING:
+    if record == NOTHING or PREEMPTION in found.hidden:  # of a bid that moves on to another placement
         return
     is_replaced = not is_unchanged(FIELDS, found, olds)
     if is_replaced and olds and op.urn:
@@ -249,6 +254,11 @@ def as_decided(
 def wants_replacement(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     """Whether the policy replaces the bid, for a preemption that is not handled yet."""
     return is_pending(read_record(olds), read_record(news), Action.REPLACE)
+
+
+def wants_move(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Whether the bid moves on to another placement, after a wait that was too long."""
+    return is_move_pending(read_record(olds), read_record(news))
 
 
 def require_waiting(op: Operation, bid_id: str) -> None:

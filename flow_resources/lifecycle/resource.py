@@ -102,8 +102,11 @@ class Resource(ABC, Generic[S, T, V]):
         """Whether the state is to learn something that no input shows."""
         return False
 
-    def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> str:  # noqa: ARG002
-        """Return the input because of which it is replaced, though no input has changed; empty where it is not."""
+    def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any], replaces: Sequence[str]) -> str:  # noqa: ARG002
+        """Return the input because of which a policy replaces it, and not the program; empty where none does.
+
+        `replaces`: the inputs whose change replaces it.
+        """
         return ""
 
     def lost_by_replacement(self, record: Record) -> str:  # noqa: ARG002
@@ -121,6 +124,9 @@ class Resource(ABC, Generic[S, T, V]):
 
     def require_resolved(self, spec: S) -> None:
         """Raise RejectedError where check could not resolve what a create needs."""
+
+    def require_updatable(self, spec: S) -> None:
+        """Raise RejectedError where check could not resolve what an update needs."""
 
     def adopted_id(self, spec: S) -> str | None:  # noqa: ARG002
         """Return the id that the program adopts."""

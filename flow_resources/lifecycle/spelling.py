@@ -51,7 +51,7 @@ def _is_same_machine(
     if market is None:
         return Answer.NOT_KNOWN
     answer = is_same_type(recorded, said, region, market)
-    bid = _live_bid(op, mark) if answer is Answer.NOT_KNOWN else None
+    bid = live_bid(op, mark) if answer is Answer.NOT_KNOWN else None
     if bid is None or not bid.instance_type:
         return answer
     return Answer.of(bid.instance_type in {type_.id for type_ in named(said, market.types)})
@@ -63,13 +63,13 @@ def _are_same_keys(op: Operation, recorded: Sequence[str], said: Sequence[str], 
     before, after = ({ids.get(key) for key in keys} for keys in (recorded, said))
     if before == after or None in after:  # what is no key of the project is refused by check
         return Answer.of(None not in after)
-    bid = _live_bid(op, mark)  # a name can mean another key by now
+    bid = live_bid(op, mark)  # a name can mean another key by now
     if bid is not None and bid.ssh_keys:
         return Answer.of(set(bid.ssh_keys) == after)
     return Answer.of(None if None in before else False)
 
 
-def _live_bid(op: Operation, mark: Mark) -> Bid | None:
+def live_bid(op: Operation, mark: Mark) -> Bid | None:
     """Return the live bid of a resource; None where there is none, or several that it could be."""
     bids = op.cloud.live_bids(op.begun - LISTING_SECONDS).values()
     marked = [bid for _, bid in marked_with(bids, mark)]

@@ -29,11 +29,12 @@ from flow_resources.core.hidden import (
     visible,
     write_identity,
     write_inputs,
+    write_resolved_bid,
 )
 from flow_resources.core.inputs import Change, Failure
 from flow_resources.core.inputs import check as check_fields
 from flow_resources.core.spec import Spec, declared_inputs
-from flow_resources.errors import FlowResourcesError, JobFailedError, TerminatedError, one_line
+from flow_resources.errors import FlowResourcesError, JobFailedError, RejectedError, TerminatedError, one_line
 from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
 from flow_resources.lifecycle.create_preview import REPLACEMENT, preview_create
 from flow_resources.lifecycle.operation import Operation
@@ -139,9 +140,14 @@ def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Prop
 
 def _with_policy(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props, change: Diff) -> Diff:
     """Add what a policy changes beside the program. What the program replaces, no policy does."""
-    by_policy = "" if change.replaces else resource.replaced_by_policy(olds, news)
+    by_policy = resource.replaced_by_policy(olds, news, change.replaces)
     if op.urn:
         op.ledger.plan_replacement(op.urn, (id_, olds) if by_policy else None)
+    elif by_policy and change.replaces:
+        raise RejectedError(
+            f"it is not replaced by {by_policy}, because the engine does not tell which resource it is",
+            f"remove {by_policy}",
+        )
     elif by_policy:
         op.warn_once(f"it is not replaced by {by_policy}, because the engine does not tell which resource it is")
         by_policy = ""
@@ -211,7 +217,12 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
     is_unready = record.is_unready and not resource.is_ready(seen, inputs)
     unready = {UNREADY: True} if is_unready or resource.is_unfinished(seen) else {}
     outputs = {**_outputs(op, resource, seen, inputs, record), **unready}
-    return ReadResult(id_, outputs, {**inputs, **resource.hidden_inputs(seen), **write_identity(record.identity)})
+    hidden = {
+        **resource.hidden_inputs(seen),
+        **write_identity(record.identity),
+        **write_resolved_bid(record.resolved_bid),
+    }
+    return ReadResult(id_, outputs, {**inputs, **hidden})
 
 
 def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Result:
@@ -220,6 +231,7 @@ def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Pr
     record, spec = read_record(olds), resource.parse(news)
     guard_account(op.cloud, record)
     require_account(record, f"the {resource.words.managed} {id_} is not updated")
+    resource.require_updatable(spec)
     seen = resource.observe_for_update(op, id_, record)
     return _converge(op, resource, id_, seen, spec, record, _update(op, resource, olds, news, record))
 
@@ -259,7 +271,7 @@ def _converge(
     op: Operation, resource: AnyResource, id_: str, seen: Any, spec: Spec, record: Record, change: Update | None
 ) -> Result:
     """Bring what exists to what the program says: from here on its id is recorded, whatever happens."""
-    kept = replace(record, identity=spec.identity)
+    kept = replace(record, identity=spec.identity, resolved_bid=spec.resolved_bid)
     try:
         seen = resource.act_on_policy(op, seen, spec, record, change)
         seen = resource.converge(op, seen, spec, record, change)
@@ -287,7 +299,12 @@ def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, rec
     # What was known stays known where the service does not say it now; an input is what the program says.
     recorded = {name: (record.outputs or {}).get(name) for name, value in told.items() if value is None}
     live = {name: value for name, value in told.items() if value is not None}
-    hidden = {**write_inputs(inputs, live), **write_identity(record.identity), **create_id}
+    hidden = {
+        **write_inputs(inputs, live),
+        **write_identity(record.identity),
+        **write_resolved_bid(record.resolved_bid),
+        **create_id,
+    }
     return {**recorded, **inputs, **live, **hidden, SERVICE: op.settings.api_url}
 
 

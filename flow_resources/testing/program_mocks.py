@@ -9,7 +9,10 @@
 
 Clusters, jobs and all members of a fleet are running, or paused where the program says so, a job that the program waits
 for to its end has succeeded, and volumes and SSH keys exist at once, with outputs of the same types as the real ones.
+Of several placements the first one is used.
 Inputs are not checked, and nothing is rented: to test the effect of a change or of the market, use the fake cloud.
+There is no market, so `max_price_per_hour` of a `Bid` is its `cap`, in inputs and outputs; of `Bid.per_gpu` it is the
+price times the GPUs of the instance type, one where the fake's catalogue does not have that.
 """
 
 from __future__ import annotations
@@ -20,9 +23,15 @@ from typing import Any
 
 import pulumi
 
+from flow_resources.testing.service.catalog import CAPACITY, TYPES, check_region, find_types
+from flow_resources.testing.service.catalog import REGIONS as ALL_REGIONS
+
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
 JOB, FLEET_STATUS = "pulumi-python:dynamic/flow:Job", "pulumi-python:dynamic/flow:FleetStatus"
 SSH_KEY = "pulumi-python:dynamic/flow:SshKey"
+MARKET, INSTANCE_TYPES, REGIONS, COSTS = (
+    f"flow:index:get{what}" for what in ("Market", "InstanceTypes", "Regions", "Costs")
+)
 _IDS = {VOLUME: ("volume_id", "vol"), SSH_KEY: ("ssh_key_id", "sshkey")}
 """The output that holds the id of a kind, and what its ids begin with; else that of a bid."""
 STACK = "pulumi:pulumi:StackReference"
@@ -36,7 +45,8 @@ class FlowMocks(pulumi.runtime.Mocks):
     `resources` lists what the program registered, as (type, name, inputs).
 
     Args:
-        outputs: overrides outputs by the resource's logical name, such as `{"trainer": {"status": "preempted"}}`.
+        outputs: overrides outputs by the resource's logical name, such as `{"trainer": {"status": "preempted"}}`, and
+            those of a data function by its token, such as `{"flow:index:getMarket": {"price": 30.0}}`.
         stacks: the outputs of other stacks by stack name, such as
             `{"acme/infra/prod": {"data": {"flow": "volume/1", "size_gb": 500}}}`. Fields that a reference reads and the
             output does not have are filled in.
@@ -56,7 +66,11 @@ class FlowMocks(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Return the id and the outputs of a resource: its inputs, and what the service would add."""
         inputs = {key: value for key, value in args.inputs.items() if not key.startswith("__") and value is not None}
-        self.resources.append((args.typ, args.name, inputs))
+        settled = _with_first_placement(inputs)
+        if "bid_policy" in settled:
+            settled["max_price_per_hour"] = _resolved(settled["bid_policy"], str(settled.get("instance_type")))
+        self.resources.append((args.typ, args.name, inputs if "placements" in inputs else settled))
+        inputs = settled
         if args.typ == STACK:
             exported = self.stacks.get(args.inputs["name"], {})
             return args.resource_id, {
@@ -93,9 +107,24 @@ class FlowMocks(pulumi.runtime.Mocks):
         }
         return {**made, **self.outputs.get(name, {})}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:  # noqa: ARG002 - required by the base class
-        """Return an empty result for a function; the resources of this package call none."""
-        return {}, None
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        """Return the result of a data function of this package, an empty one for any other function.
+
+        `outputs` overrides it by the function's token: `{"flow:index:getMarket": {"price": 30.0}}`.
+        """
+        answers = {MARKET: _market, INSTANCE_TYPES: _instance_types, REGIONS: _regions, COSTS: _costs}
+        make = answers.get(args.token)
+        return ({**make(args.args), **self.outputs.get(args.token, {})} if make else {}), []
+
+
+def _with_first_placement(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs with the first of the placements; its bid comes before that of the resource."""
+    if not inputs.get("placements"):
+        return inputs
+    first, bid = inputs["placements"][0], ("max_price_per_hour", "bid_policy")
+    if any(name in first for name in bid):
+        inputs = {name: value for name, value in inputs.items() if name not in bid}
+    return {**inputs, **first}
 
 
 def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,6 +160,17 @@ def _cluster(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _resolved(policy: Mapping[str, Any], instance_type: str) -> float:
+    """Return the number of a policy: its cap, or the price per GPU times the GPUs."""
+    if policy.get("kind") != "per_gpu":
+        return float(policy.get("cap") or 1.0)
+    try:
+        gpus = find_types(instance_type)[0].gpus
+    except ValueError:
+        gpus = 1
+    return round(float(policy.get("usd") or 1.0) * gpus, 2)
+
+
 def _job(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     running = {**_cluster(name, id_, inputs), "started_at": CREATED_AT}
     del running["private_ips"]
@@ -163,6 +203,51 @@ def _ssh_key(name: str, id_: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "fingerprint": f"SHA256:mocked-{_number(content):08d}",
         "created_at": CREATED_AT,
     }
+
+
+def _market(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the prices of the fake's catalogue, of a market without any bid."""
+    region = check_region(str(arguments["region"]))
+    types = find_types(str(arguments["instance_type"]))
+    offered = [type_ for type_ in types if region in type_.regions]
+    if not offered:
+        msg = f"{arguments['instance_type']!r} is not on offer in {region}; it is in {', '.join(types[0].regions)}"
+        raise ValueError(msg)
+    price = offered[0].spot_cents / 100
+    return {
+        "instance_type": offered[0].short,
+        "price": price,
+        "price_per_gpu": round(price / offered[0].gpus, 2),
+        "floor": price,
+        "lowest_to_win": price,
+        "available": CAPACITY,
+        "total": CAPACITY,
+    }
+
+
+def _instance_types(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "instance_types": [
+            {
+                "id": type_.fid,
+                "name": type_.name,
+                "spelling": type_.short,
+                "gpus": type_.gpus,
+                "gpu": type_.gpu,
+                "regions": sorted(type_.regions),
+            }
+            for type_ in sorted(TYPES, key=lambda type_: (type_.short, type_.fid))
+        ]
+    }
+
+
+def _costs(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a bid has cost that was just placed."""
+    return {"spent": 0.0, "is_complete": True, "hours": 0.0, "machine_hours": 0.0, "preemptions": 0, "on_demand": 0.0}
+
+
+def _regions(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {"names": sorted(ALL_REGIONS)}
 
 
 def _complete_output(name: str, value: Any) -> Any:

@@ -53,7 +53,7 @@ def test_a_job_runs_once_and_ends_itself(tmp_path: Path, cloud: FakeMithril) -> 
     """Up, up again, the end, a refresh, an up: nothing runs twice. New triggers run it anew; destroy leaves nothing."""
     project = make(tmp_path, cloud)
     shown = project.preview().ok().text
-    assert "bid $50.00/h x 1 (max $50.00/h)" in shown
+    assert "create max $50.00/h, " in shown
     project.up().ok()
     assert "unchanged" in project.up("--expect-no-changes").ok().text
     machine = machine_of(cloud, tmp_path / "disk")

@@ -24,7 +24,8 @@ def test_the_complete_example_lives_and_dies(tmp_path: Path, cloud: FakeMithril)
 
     preview = project.preview().ok()
     assert not cloud.mutations
-    assert "bid $50.00/h x 4 (max $200.00/h) in us-central5-a, market $12.00/h" in preview.text
+    costs = "max $200.00/h (4 x $50.00), market $48.00/h now, about $1,152 a day, in us-central5-a"
+    assert f"trainer create {costs}; stack so far $200.00/h" in preview.text
 
     up = project.up().ok()
     assert mutations(cloud) == [("POST", "/v2/volumes")] * 2 + [("POST", "/v2/spot/bids")]

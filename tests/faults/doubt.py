@@ -29,6 +29,7 @@ from support.stack import (
     job,
     settings_of,
     volume,
+    with_policy,
 )
 
 from flow_resources.cloud.machine import wire
@@ -205,7 +206,18 @@ _BID_FIELDS = (
     "created_at", "created_by", "launch_specification", "launch_specification.volumes", "launch_specification.ssh_keys",
 )  # fmt: skip
 _VOLUME_FIELDS = ("name", "project", "capacity_gb", "interface", "region", "bids", "created_at")
-_STATE = ("__mark", "__owner", "__service", "__create_id", "__preemption", "project", "created_at", "region")
+_STATE = (
+    "__mark",
+    "__owner",
+    "__service",
+    "__create_id",
+    "__preemption",
+    "__resolved_bid",
+    "project",
+    "created_at",
+    "region",
+    "instance_type",
+)
 FACTS = [
     Fact("everything is there", lambda stack, cloud: None),
     *(Fact(f"the program's {name} does not arrive", _lose_inputs(name)) for name in HIDDEN),
@@ -232,6 +244,7 @@ FACTS = [
     Fact("the record of preemptions cannot be read", _record("seen=yes")),
     Fact("the history of the bid cannot be read", _blank_history(timestamps=False)),
     Fact("the history of the bid tells no time", _blank_history(timestamps=True)),
+    Fact("the prices are refused", lambda _, cloud: cloud.faults.add(path="/v2/pricing/", status=403, times=None)),
     Fact("no answer has a Date", lambda stack, _: setattr(stack, "has_date", False)),
 ]
 
@@ -294,6 +307,8 @@ class Truth:
     budget: float | None = None
     most: float | None = None
     """The highest price that what the state records may be bid."""
+    price: float | None = None
+    """The price that it is bid, and goes on to be as long as nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -413,6 +428,42 @@ def _preempted(*, runs_again: bool, **policy: Any) -> Callable[[LostStack, FakeM
     return build
 
 
+_PLACEMENTS = [{"instance_type": "8xa100", "region": region} for region in ("us-central5-a", "us-central1-b")]
+_PLACED = {"instance_type": None, "region": None, "placements": _PLACEMENTS, "wait_for": "placed"}
+
+
+def _waited(*, runs_again: bool) -> Callable[[LostStack, FakeMithril, Any], Truth]:
+    """Build the world of a cluster that a refresh saw wait for longer than its limit, and that may run since."""
+
+    def build(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+        program = {"it": make(max_price_per_hour=10.0, max_wait_minutes=60, **_PLACED)}
+        stack.up(program)
+        cloud.clock.advance(minutes=62)
+        stack.refresh()
+        if runs_again:
+            cloud.set_price("8xa100", "us-central5-a", 5.0)
+        return Truth(program, _recorded(stack), asks_for_end=not runs_again, most=10.0)
+
+    return build
+
+
+def _placed(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    """Build the world of a cluster in its second placement, of which the first is under its bid by now."""
+    cloud.set_price("8xa100", "us-central5-a", 99.0)
+    program = {"it": make(max_price_per_hour=16.0, **_PLACED)}
+    stack.up(program)
+    cloud.set_price("8xa100", "us-central5-a", 1.0)
+    return Truth(program, _recorded(stack), most=16.0)
+
+
+def _with_policy(stack: LostStack, cloud: FakeMithril, make: Any) -> Truth:
+    """Build the world of a bid with a policy that was resolved before the market fell."""
+    program = {"it": with_policy(make(), kind="workload", margin=0.1, cap=40.0)}
+    stack.up(program)
+    cloud.set_price("8xa100", "us-central5-a", 5.0)
+    return Truth(program, _recorded(stack), price=13.2)
+
+
 WORLDS = [
     World("unchanged", _unchanged),
     World("edited in place", _edited),
@@ -430,8 +481,12 @@ WORLDS = [
     World("preempted, to be replaced", _preempted(runs_again=False, **_REPLACE)),
     World("to be raised, and it runs again", _preempted(runs_again=True, **_RAISE)),
     World("to be replaced, and it runs again", _preempted(runs_again=True, **_REPLACE)),
+    World("placed by its price", _placed),
+    World("to move on after a wait", _waited(runs_again=False)),
+    World("to move on, and it runs again", _waited(runs_again=True)),
+    World("with a policy of its bid", _with_policy),
 ]
-_OF_CLUSTERS = ("over the budget", "preempted, ", "to be ")
+_OF_CLUSTERS = ("over the budget", "preempted, ", "to be ", "placed by", "to move on", "with a policy")
 """What the names of the worlds begin with in which only clusters live."""
 VERBS: dict[str, Callable[[LostStack, Program], Any]] = {
     "preview": lambda stack, program: stack.preview(program),
@@ -534,6 +589,8 @@ class Outcome:
         yield from self._harm_to_the_state()
         if self.truth.most is not None:
             yield from self._harm_by_policies(self.truth.most)
+        if self.truth.price is not None and self.cell.verb not in _ENDING:
+            yield from self._harm_to_the_price(self.truth.price)
         if self.truth.budget is not None:
             yield from self._harm_to_the_budget(self.truth.budget)
 
@@ -588,6 +645,11 @@ class Outcome:
         is_fact_hidden = self.cell.fact.name in _NO_SIGHTING and self.cell.verb == "up"
         if is_fact_hidden and self.mutations:
             yield f"without a sighting {[f'{one.method} {one.path}' for one in self.mutations]} was sent"
+
+    def _harm_to_the_price(self, price: float) -> Iterator[str]:
+        for id_, (_, live, _) in self.after.items():
+            if float(live.strip("$")) != price:
+                yield f"{id_} is bid {live}, and was resolved to {price}"
 
     def _harm_to_the_budget(self, budget: float) -> Iterator[str]:
         prices = (value[1] for value in self.after.values())

@@ -14,6 +14,12 @@ CLUSTER = {
     "num_instances": 4,
     "max_price_per_hour": 50.0,
     "region": "us-central5-a",
+    "placements": [
+        {"instance_type": "8xa100", "region": "us-central5-a", "max_price_per_hour": 50.0},
+        {"instance_type": "8xh100", "region": "us-east1-a", "max_price_per_hour": 60.0},
+    ],
+    "choose": "first",
+    "max_wait_minutes": 30,
     "command": "sleep infinity",
     "image": "pytorch",
     "env": {"A": "1", "B": "2"},
@@ -49,6 +55,9 @@ MATRIX = [
     ("cluster", "wait_for", "placed", IN_PLACE),
     ("cluster", "on_preemption", "replace", STATE),
     ("cluster", "raise_up_to_per_hour", 70.0, STATE),
+    ("cluster", "placements", [{"instance_type": "8xa100", "region": "us-central5-a"}], STATE),
+    ("cluster", "choose", "cheapest", STATE),
+    ("cluster", "max_wait_minutes", 60, STATE),
     ("cluster", "instance_type", "8xh100", REPLACE),
     ("cluster", "num_instances", 5, REPLACE),
     ("cluster", "region", "us-east1-a", REPLACE),
@@ -76,6 +85,7 @@ TAKEN_OUT = {("cluster", "on_preemption"): NOTHING, ("cluster", "paused"): NOTHI
 TAKEN_OUT |= {("cluster", "command"): NOTHING, ("volume", "interface"): NOTHING, ("volume", "allow_replace"): NOTHING}
 TAKEN_OUT |= {("cluster", "restart"): NOTHING, ("cluster", "raise_up_to_per_hour"): NOTHING}
 TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
+TAKEN_OUT |= {("cluster", name): NOTHING for name in ("placements", "choose", "max_wait_minutes")}
 
 
 # What putting one into a program and a state without it does, where that is not what its row says.

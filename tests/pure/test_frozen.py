@@ -27,6 +27,7 @@ from flow_resources.core.job_status import JOB_STATUSES
 from flow_resources.core.status import STATUSES
 from flow_resources.job import TYPE as TYPE_OF_JOB
 from flow_resources.job import Job
+from flow_resources.placement import PlacementDict
 from flow_resources.program import token
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.fleet_status import FleetStatusProvider
@@ -97,6 +98,7 @@ def what_is() -> dict[str, Any]:
         "inputs": {
             "FleetStatus": sorted(one.name for one in fleet_fields.FIELDS),
             "GpuCluster": sorted(one.name for one in cluster_fields.FIELDS),
+            "GpuCluster.placements": sorted(PlacementDict.__required_keys__ | PlacementDict.__optional_keys__),
             "GpuCluster.volumes": sorted(VolumeMountDict.__annotations__),
             "Job": sorted(one.name for one in job_fields.FIELDS),
             "ResilientCluster": sorted(set(inspect.signature(ResilientCluster).parameters) - {"name", "opts"}),

@@ -54,6 +54,8 @@ records = st.builds(
     st.none() | prices,
     st.booleans(),
     st.booleans(),
+    st.none() | sightings,
+    st.none() | sightings,
 )
 
 

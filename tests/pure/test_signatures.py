@@ -14,6 +14,7 @@ from flow_resources import (
     ClusterReference,
     GpuCluster,
     Instance,
+    Placement,
     Volume,
     VolumeMount,
     VolumeReference,
@@ -31,7 +32,7 @@ DECLARED: dict[Callable[..., Any], Sequence[Field]] = {
 FIELDS = [(resource, field) for resource, fields in DECLARED.items() for field in fields]
 # The Python type of each type of the tables; a Literal is a string.
 TYPES = {
-    "string": r"Input\[(str|RunOn|Restart|WaitFor|Interface|OnPreemption|Literal\[.*\])\]",
+    "string": r"Input\[(str|RunOn|Restart|WaitFor|Interface|OnPreemption|Choose|Literal\[.*\])\]",
     "integer": r"Input\[int\]",
     "number": r"Input\[float \| Decimal\]",
     "boolean": r"Input\[bool\]",
@@ -39,10 +40,11 @@ TYPES = {
     "mapping of strings": r"Input\[Mapping\[str, pulumi.Input\[str\]\]\]",
     "list of integers": r"Input\[Sequence\[pulumi.Input\[int\]\]\]",
     "list of SshKey | string": r"Input\[Sequence\[pulumi.Input\[str\] \| SshKey\]\]",
+    "list of Placement": r"Input\[Sequence\[pulumi.Input\[Placement \| PlacementDict\]\]\]",
     "list of VolumeMount": r"Input\[Sequence\[pulumi.Input\[VolumeMount \| VolumeMountDict\]\]\]",
 }
 READ = [ClusterReference, VolumeReference, export_cluster, export_volume, GpuCluster.get, Volume.get]
-CALLED = [*DECLARED, *READ, VolumeMount, Instance, FakeMithril, FlowMocks]
+CALLED = [*DECLARED, *READ, Placement, VolumeMount, Instance, FakeMithril, FlowMocks]
 
 
 @pytest.mark.parametrize("called", CALLED, ids=lambda one: one.__qualname__)
@@ -85,7 +87,7 @@ def test_the_docstring_and_the_table_describe_the_same_inputs(resource: Callable
 def test_the_signature_and_the_docstring_say_what_the_table_says(resource: Callable[..., Any], field: Field) -> None:
     """The same type and default; the docstring names no number and no setting that the table does not name."""
     parameter = inspect.signature(resource).parameters[field.name]
-    assert field.required == (parameter.default is Parameter.empty)
+    assert (field.required and not field.unless) == (parameter.default is Parameter.empty)
     assert field.required or parameter.default == field.default
     assert re.fullmatch(rf"pulumi\.{TYPES[field.type]}( \| None)?", parameter.annotation)
     text = documented(resource)[field.name]

@@ -16,6 +16,7 @@ CLUSTER = {
     "instance_type": "8xa100",
     "num_instances": 2.0,
     "max_price_per_hour": 50.0,
+    "bid_policy": {"kind": "uptime", "target": 0.9, "days": 7, "cap": 50.0},
     "region": REGION,
     "command": ["python", "train.py"],
     "image": "pytorch",
@@ -45,6 +46,7 @@ VOLUME = {
     "allow_replace": False,
 }
 NESTED = [
+    {"bid_policy": {"kind": "uptime", "target": UNKNOWN, "days": 7, "cap": UNKNOWN}},
     {"command": ["sleep", UNKNOWN]},
     {"env": {"TOKEN": UNKNOWN, "RANK": "0"}},
     {"ports": [UNKNOWN, 8080.0, UNKNOWN]},
@@ -138,7 +140,7 @@ def test_what_is_known_beside_an_unknown_is_still_checked(inside: Any) -> None:
     (name, value), *_ = inside.items()
     bad = {**value, "1": "x"} if isinstance(value, dict) else [*value, 5.0]
     found = cluster_fields.check_cluster({**CLUSTER, name: bad})
-    path = "env.1" if isinstance(value, dict) else f"{name}[{len(value)}]"
+    path = f"{name}.1" if isinstance(value, dict) else f"{name}[{len(value)}]"
     assert [failure.path for failure in found.failures] == [path]
 
 

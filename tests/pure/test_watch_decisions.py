@@ -11,6 +11,7 @@ from support.watched import (
     SEEN,
     a_cluster,
     a_fleet_status,
+    a_move,
     a_raise,
     a_replacement,
     urn_of,
@@ -27,7 +28,7 @@ def yes(_olds, _news) -> Answer:
     return Answer.YES
 
 
-@pytest.mark.parametrize("step", [a_raise(), a_replacement()])
+@pytest.mark.parametrize("step", [a_raise(), a_replacement(), a_move()])
 def test_what_a_policy_alone_does_is_done(step):
     """By the same judgement that the check's record carries."""
     assert judge(step, is_policy_alone) is None
@@ -79,6 +80,54 @@ def test_a_price_that_a_person_has_edited_too_is_not_the_policys():
         replace(step, news={**step.news, PREEMPTION: str(step.news[PREEMPTION]).removesuffix(" alone")}),
         is_policy_alone,
     )
+
+
+MOVE = a_move()
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (a_move(news={**MOVE.news, "max_price_per_hour": 61.0}), "pending_edits"),
+        (a_move(news={**MOVE.news, "region": "us-east1-a"}), "pending_edits"),
+        (a_move(news={**MOVE.news, "placements": MOVE.news["placements"][::-1]}), "pending_edits"),
+        (a_move(news={**MOVE.news, "max_wait_minutes": 30}), "pending_edits"),
+        (a_move(reasons=frozenset({"max_wait_minutes", "command"})), "pending_edits"),
+        (a_move(reasons=frozenset({"region"})), "pending_edits"),
+        (a_move(changed=frozenset({PREEMPTION, "region", "env"})), "pending_edits"),
+        (a_move(changed=None), "not_known"),
+        (a_move(type=JOB), "pending_edits"),
+        (a_move(olds={**MOVE.olds, PREEMPTION: SEEN}), "pending_edits"),
+        (a_move(olds={**MOVE.olds, PREEMPTION: "what is this"}), "not_known"),
+    ],
+)
+def test_what_is_more_than_a_move_is_left_alone(step, reason):
+    """A bid that a person has edited, too, and a list."""
+    refusal = judge(step, yes)
+    assert refusal
+    assert refusal.reason == reason
+
+
+def test_a_replacement_by_policy_may_choose_another_placement_of_the_same_list():
+    """It is settled anew with the new bid; nothing else may differ."""
+    olds = {**MOVE.olds, "on_preemption": "replace", PREEMPTION: SEEN}
+    news = {**MOVE.news, "on_preemption": "replace"}
+    step = a_move(olds=olds, news=news, reasons=frozenset({"on_preemption"}))
+    assert judge(step, yes) is None
+    assert judge(replace(step, news={**news, "max_price_per_hour": 61.0}), yes)
+
+
+def test_a_waiting_cluster_is_a_candidate_where_it_moves_on_or_that_is_not_known():
+    """Whether it was preempted or never won, whatever its policy is; another change of it is a person's."""
+    limit = {"max_wait_minutes": 60}
+    clusters = tuple(a_cluster(name, name, "keep", inputs=limit) for name in ("pending", "preempted", "running"))
+    moves = tuple(a_move(one.name) for one in clusters)
+    edits = tuple(replace(one, reasons=frozenset({"command"})) for one in moves)
+    waiting = [urn_of("pending"), urn_of("preempted")]
+    assert candidates(Look(clusters, Preview(moves))) == waiting
+    assert candidates(Look(clusters, Preview(edits))) == []
+    assert candidates(Look(clusters, Preview((), "it failed"))) == waiting
+    assert candidates(Look(clusters, Preview(()))) == []
 
 
 def test_only_preempted_clusters_with_an_acting_policy_are_candidates():

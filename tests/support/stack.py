@@ -7,7 +7,7 @@ failed initialisation is read from the trailing metadata; an operation starts wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -158,6 +158,12 @@ def job(
     return Declared("Job", inputs, create_first, timeout, ignore_changes)
 
 
+def with_policy(declared: Declared, **policy: Any) -> Declared:
+    """Return a cluster or job with a policy in place of the number of its bid, as `Bid` writes it."""
+    inputs = {name: value for name, value in declared.inputs.items() if name != "max_price_per_hour"}
+    return replace(declared, inputs={**inputs, "bid_policy": policy})
+
+
 def volume(
     *, create_first: bool = True, timeout: float = 0.0, ignore_changes: tuple[str, ...] = (), **inputs: Any
 ) -> Declared:
@@ -289,10 +295,10 @@ class Stack:
 
     def _converge(self, name: str, declared: Declared, *, forced: bool) -> None:
         saved = None if forced else self.state.get(name)
-        news = self.check(name, declared, saved)
+        news = known_alone(self.check(name, declared, saved))
         step = "replace" if forced and name in self.state else self._step(name, saved, news, declared)
         if step == "replace":
-            news = self.check(name, declared, None)
+            news = known_alone(self.check(name, declared, None))
             if declared.create_first:
                 replaced = self.state[name]
                 self._create(name, declared, news)
@@ -456,6 +462,14 @@ class NotInitialised(Exception):  # noqa: N818 - what the engine calls it
         self.id = partial.id
         self.outputs = json_format.MessageToDict(partial.properties)
         self.reason = "; ".join(partial.reasons)
+
+
+def known_alone(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a check in an `up`, in which the engine accepts no unknown value."""
+    for name, value in inputs.items():
+        if value == rpc.UNKNOWN:
+            raise VerbError(f'unexpected unknown property value for "{name}"')
+    return inputs
 
 
 def ignoring(names: tuple[str, ...], olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,23 @@ def a_replacement(name: str = "c0", **changes: Any) -> Step:
     return replace(step, **changes)
 
 
+def a_move(name: str = "c0", **changes: Any) -> Step:
+    """Make what a preview shows of a bid that has waited too long and moves on to its next placement."""
+    places = [
+        {"instance_type": "8xa100", "region": region, "max_price_per_hour": price}
+        for region, price in (("us-central5-a", 50.0), ("us-central1-b", 60.0))
+    ]
+    common = {"on_preemption": "keep", "max_wait_minutes": 60, "placements": places}
+    olds = {**common, **places[0], PREEMPTION: f"waits=bid_1@{AT}"}
+    changed = frozenset({PREEMPTION, "region", "max_price_per_hour"})
+    ops = frozenset({"replace", "create-replacement", "delete-replaced", "refresh"})
+    step = Step(
+        urn_of(name), CLUSTER, ops, olds, {**common, **places[1]}, changed, frozenset({"max_wait_minutes"}),
+        message="moves on",
+    )  # fmt: skip
+    return replace(step, **changes)
+
+
 def a_fleet_status(parent: str, **changes: Any) -> Step:
     """Make what a preview shows of the status of a fleet of which a member has a new bid."""
     urn = urn_of("fleet-status", FLEET_STATUS)

@@ -16,13 +16,18 @@ from typing_extensions import assert_type
 
 import flow_resources
 from flow_resources import (
+    Bid,
     ClusterReference,
+    CostsResult,
     FleetMember,
     FlowResourcesError,
     GpuCluster,
     Instance,
+    InstanceTypeInfo,
     Job,
+    MarketResult,
     MemberVolume,
+    Placement,
     ResilientCluster,
     SshKey,
     Volume,
@@ -31,6 +36,14 @@ from flow_resources import (
     VolumeReference,
     export_cluster,
     export_volume,
+    get_costs,
+    get_costs_output,
+    get_instance_types,
+    get_instance_types_output,
+    get_market,
+    get_market_output,
+    get_regions,
+    get_regions_output,
 )
 from flow_resources.testing import MANUAL, Clock, FakeMithril, FlowMocks, mock_mithril
 
@@ -112,6 +125,13 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         raise_up_to_per_hour=20,
         opts=options,
     )
+    GpuCluster("per-gpu", instance_type="8xa100", max_price_per_hour=Bid.per_gpu(Decimal("6.25")))
+    GpuCluster("stays", instance_type="8xa100", max_price_per_hour=Bid.infrastructure(cap=60, reference=30.5))
+    Job("market", command="true", instance_type="8xa100", max_price_per_hour=Bid.market(1.5, cap=Decimal("20.50")))
+    Job("workload", command="true", instance_type="8xa100", max_price_per_hour=Bid.workload(margin=0.1, cap=40))
+    later_cap: pulumi.Output[float] = pulumi.Output.from_input(40.0)
+    held: Bid = Bid.uptime(0.97, days=7, cap=later_cap)
+    ResilientCluster("uptime", size=5, instance_type="8xa100", max_price_per_hour=held)
     ResilientCluster("least", size=1, instance_type="8xa100", max_price_per_hour=1, skip=(0,))
     ResilientCluster(
         "mapping",
@@ -120,6 +140,19 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
         max_price_per_hour=1,
         volume_per_member={"size_gb": 1, "mount_path": "/data", "interface": "block"},
     )
+    GpuCluster(
+        "placed-by-price",
+        placements=[
+            Placement("8xh100", "us-central5-a", max_price_per_hour=Decimal("40.00")),
+            Placement("8xa100", "us-central1-b", 24),
+            {"instance_type": "8xa100", "region": "us-east1-a"},
+        ],
+        choose="cheapest",
+        max_price_per_hour=24,
+        max_wait_minutes=30,
+    )
+    Job("placed-by-price", command="true", placements=(Placement("8xa100", "us-central1-b", 24),), choose="first")
+    ResilientCluster("placed", size=2, placements=[Placement("8xa100", "us-central1-b", 24)], max_wait_minutes=30)
     GpuCluster("whole-dollars", instance_type="8xa100", max_price_per_hour=50)
     GpuCluster(
         "nothing-said",
@@ -206,6 +239,9 @@ def exact_and_other_sequences(price: pulumi.Output[Decimal], data: Volume) -> No
     mounts = (VolumeMount(data, PurePosixPath("/data")), mount)
     TeamCluster("a", instance_type="8xa100", max_price_per_hour=Decimal("12.34"), ports=range(8000, 8003))
     team = TeamCluster("b", instance_type="8xa100", max_price_per_hour=price, volumes=mounts)
+    assert_type(get_costs("bid_1"), CostsResult)
+    assert_type(get_costs("bid_1").spent, float | None)
+    assert_type(get_costs_output(team.task_id), pulumi.Output[CostsResult])
     assert_type(team.num_instances, pulumi.Output[int])
     assert_type(team.task_id, pulumi.Output[str])
 
@@ -355,6 +391,18 @@ def the_package() -> None:
     assert_type(flow_resources.FlowResourcesError("no"), FlowResourcesError)
 
 
+def data_functions(data: Volume) -> None:
+    """What the service offers, plain and as outputs."""
+    assert_type(get_market("8xa100", "us-central5-a"), MarketResult)
+    assert_type(get_market("8xa100", "us-central5-a").price, float | None)
+    assert_type(get_market_output("8xa100", data.region), pulumi.Output[MarketResult])
+    assert_type(get_instance_types(), list[InstanceTypeInfo])
+    assert_type(get_instance_types_output(), pulumi.Output[list[InstanceTypeInfo]])
+    assert_type(get_regions(), list[str])
+    assert_type(get_regions_output(), pulumi.Output[list[str]])
+    get_market("8xa100", data.region)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 def across_projects(data: Volume, cluster: GpuCluster, stack: pulumi.StackReference) -> None:
     """What one project exports and another reads, where it takes the volume's place."""
     export_volume("data", data)
@@ -379,11 +427,13 @@ def across_projects(data: Volume, cluster: GpuCluster, stack: pulumi.StackRefere
 
 def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuCluster) -> None:
     """A missing, misspelt or positional argument, a wrong type, a word that is none of the words."""
-    GpuCluster("a", instance_type="8xa100")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    GpuCluster("a", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", "8xa100", 1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, instances=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour="50")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Bid.uptime(0.9, 7)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Bid.market("2", cap=40)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Bid.infrastructure(cap="60")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", instance_type="8xa100", max_price_per_hour=Bid.uptime)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type=number, max_price_per_hour=1.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, num_instances=1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, wait_for="ready")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -394,7 +444,11 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     SshKey("a", "ssh-ed25519 AAAA")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     SshKey("a", public_key=b"ssh-ed25519 AAAA")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", instance_type="8xa100", max_price_per_hour=1.0, ssh_keys=[7])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
-    Job("a", command="true", max_price_per_hour=1.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    GpuCluster("a", placements=["8xa100"], max_price_per_hour=1.0)  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", placements=[{"instance_type": "8xa100"}])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    GpuCluster("a", placements=[Placement("8xa100", "b", 1)], choose="dearest")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Job("a", command="true", placements=[Placement("8xa100", "b", 1)], max_wait_minutes=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Placement("8xa100")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Job("a", "true", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
     Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, ports=[80])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, on_failure="pause")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

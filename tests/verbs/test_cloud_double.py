@@ -20,6 +20,7 @@ from support.stack import CheckError, FakeClock, Reports, Stack, VerbError, clus
 from flow_resources.cloud import Cloud, MadeVolume, Placed, Project, Settings
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid, BidEvent, Instance, InstanceType, Offer, StoredVolume
+from flow_resources.core.prices import CurrentPrices
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import ConfigError, RejectedError, UnavailableError
 from flow_resources.lifecycle.operation import Deployment
@@ -50,6 +51,7 @@ def client(mocker: MockerFixture) -> Any:
     double.bid.return_value = double.find_bid.return_value = None
     double.cancel.return_value = double.delete_volume.return_value = True
     double.quotas.return_value = {}
+    double.current_prices.return_value = CurrentPrices.read({})
     double.key_folder_problem.return_value = double.too_large.return_value = ""
     double.volumes.return_value = []
     double.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name))
@@ -64,7 +66,8 @@ def client(mocker: MockerFixture) -> Any:
 def stack(client: Any, clock: FakeClock, mocker: MockerFixture) -> Stack:
     """A stack whose every operation goes through the double."""
     mocker.patch.object(Deployment, "settings", return_value=client.settings)
-    mocker.patch("flow_resources.lifecycle.operation.Cloud", return_value=client)
+    for module in ("operation", "market_prices"):
+        mocker.patch(f"flow_resources.lifecycle.{module}.Cloud", return_value=client)
     return Stack({}, clock=clock)
 
 
@@ -134,7 +137,7 @@ def test_a_new_platform_key_is_reported_with_the_path_of_its_private_half(
 def test_preview_reads_at_most_four_things_whatever_the_number(stack: Stack, client: Any) -> None:
     """The client shares its readings; the verbs read nothing else and write nothing."""
     stack.preview({f"c{number}": cluster() for number in range(20)})
-    shared, once = {"market", "project", "ssh_keys"}, {"live_bids", "quotas", "key_folder_problem"}
+    shared, once = {"market", "project", "ssh_keys"}, {"live_bids", "quotas", "key_folder_problem", "current_prices"}
     called = [name for name, *_ in client.method_calls]
     assert set(called) <= shared | once
     assert all(called.count(name) <= 1 for name in once)

@@ -124,10 +124,10 @@ def test_no_state_is_read_where_nothing_carries_the_mark(
 
 def test_an_adoption_is_no_take_over(stack: Stack, cloud: FakeMithril, printed: Printed, reports: Reports) -> None:
     """The program names it."""
-    orphan = let_go(stack, cluster())
+    orphan = let_go(stack, cluster(max_price_per_hour=30.0))
     reports.kept.clear()
     printed()
-    stack.preview({"it": cluster(adopt_task_id=orphan)})
+    stack.preview({"it": cluster(max_price_per_hour=30.0, adopt_task_id=orphan)})
     assert not reports.kept
     assert not printed()
 

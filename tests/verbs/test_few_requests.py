@@ -236,12 +236,23 @@ def test_instances_without_a_private_address_are_as_recorded_too(stack: Stack, c
 
 
 def test_a_preview_sends_the_same_few_requests_for_any_number(stack: Stack, cloud: FakeMithril) -> None:
-    """The project, the catalogue and the market; the live bids and the quotas where something is made."""
+    """The project, the catalogue and the market; the live bids, the quotas, the prices where something is made."""
     few = {"GET /v2/projects": 1, "GET /v2/instance-types": 1, "GET /v2/spot/availability": 1}
+    prices = {"GET /v2/pricing/current": 1}
     made = {"GET /v2/spot/bids": 4, "GET /v2/quotas": 1}
-    assert requests_of(cloud, lambda: stack.preview(MANY)) == few | made
+    assert requests_of(cloud, lambda: stack.preview(MANY)) == few | made | prices
     stack.up(MANY)
     assert requests_of(cloud, lambda: stack.preview(MANY)) == few
+    dearer = {name: cluster(max_price_per_hour=51.0) for name in MANY}
+    assert requests_of(cloud, lambda: stack.preview(dearer)) == few | prices
+    elsewhere = {**dearer, "new": cluster(region="eu-central1-a", num_instances=2)}
+    assert requests_of(cloud, lambda: stack.preview(elsewhere))["GET /v2/pricing/current"] == 2
+
+
+def test_a_stack_that_tells_nothing_of_the_market_asks_no_prices(stack: Stack, cloud: FakeMithril) -> None:
+    """With flow:marketLines: false."""
+    stack.config["flow:marketLines"] = "false"
+    assert not [one for one in requests_of(cloud, lambda: stack.up(MANY)) if "pricing" in one]
 
 
 def test_a_create_sends_three_requests_per_cluster(stack: Stack, cloud: FakeMithril) -> None:

@@ -638,11 +638,11 @@ def test_a_refresh_that_sees_a_failure_leaves_it_to_the_up_that_waits(
 
 def test_a_wait_that_ends_before_the_job_may_is_warned_of(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """The time limit of the program counts, as it writes it."""
-    stack.preview({"it": job(wait_for="ended", max_run_time_hours=5.0)})
+    stack.preview({"it": job(max_price_per_hour=30.0, wait_for="ended", max_run_time_hours=5.0)})
     assert "waits for 30 minutes, and the job may run for 5 hours" in capsys.readouterr().err
-    stack.preview({"it": job(wait_for="ended", max_run_time_hours=5.0, __timeout="6h30m")})
-    stack.preview({"it": job(wait_for="ended", max_run_time_hours=0.5)})
-    stack.preview({"it": job(wait_for="running", max_run_time_hours=5.0)})
+    stack.preview({"it": job(max_price_per_hour=30.0, wait_for="ended", max_run_time_hours=5.0, __timeout="6h30m")})
+    stack.preview({"it": job(max_price_per_hour=30.0, wait_for="ended", max_run_time_hours=0.5)})
+    stack.preview({"it": job(max_price_per_hour=30.0, wait_for="running", max_run_time_hours=5.0)})
     assert not capsys.readouterr().err
 
 

@@ -113,7 +113,7 @@ def test_a_mistake_of_ours_shows_no_secret(
 def test_our_own_words_stay_whatever_a_variable_says(stack: Stack, cloud: FakeMithril, logged: list[str]) -> None:
     """A value of env can be a region, so only the text of others is redacted."""
     stack.up({"trainer": cluster(env={"REGION": "us-central5-a", "NAME": "running"})})
-    assert "bid $50.00/h x 1 (max $50.00/h) in us-central5-a, market $12.00/h" in logged
+    assert "placing: bid $50.00/h x 1 (max $50.00/h) in us-central5-a, market $12.00/h" in logged
     assert "1/1 machines running, max $50.00/h" in logged
 
 

@@ -144,7 +144,7 @@ def test_the_row_shows_the_progress(
 
     clock.on_sleep = lower_price
     waiting.up({"trainer": cluster(num_instances=4)})
-    assert "placing: bid $50.00/h x 4 (max $200.00/h) in us-central5-a" in rows
+    assert "placing: bid $50.00/h x 4 (max $200.00/h) in us-central5-a, market $61.00/h" in rows
     assert "waiting in the auction: 3rd minute" in rows
     assert "0/4 machines running" in rows
     assert rows[-1] == "4/4 machines running, max $200.00/h"

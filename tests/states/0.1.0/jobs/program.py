@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flow_resources import GpuCluster, Job
+from flow_resources import Bid, GpuCluster, Job
 
 PLACE = {"instance_type": "8xa100", "max_price_per_hour": 20.0, "region": "us-central5-a"}
 
@@ -29,4 +29,5 @@ Job(
     preemption_signal="SIGUSR1",
     machine_api_key="no-live-secret",
 )
+Job("by-policy", **{**PLACE, "max_price_per_hour": Bid.per_gpu(2.5)}, command="python train.py")
 Job("done", **PLACE, command=["python", "train.py"], triggers=["first"])
