@@ -9,7 +9,7 @@ import pytest
 import flow_resources
 
 NAMES = [
-    "ClusterReference", "FleetMember", "FlowResourcesError", "GpuCluster", "Instance", "Job", "MemberVolume",
+    "Bid", "ClusterReference", "FleetMember", "FlowResourcesError", "GpuCluster", "Instance", "Job", "MemberVolume",
     "MemberVolumeDict", "ResilientCluster", "SshKey", "Volume", "VolumeMount", "VolumeMountDict", "VolumeReference",
     "export_cluster", "export_volume",
 ]  # fmt: skip

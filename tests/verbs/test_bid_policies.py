@@ -419,7 +419,7 @@ def test_a_raise_is_withdrawn_where_the_bid_runs_again(stack: Stack, cloud: Fake
 def test_a_limit_of_raises_under_the_resolved_number_is_refused(stack: Stack) -> None:
     """The failure names the number."""
     text = failures(stack, it(on_preemption="raise_bid", raise_up_to_per_hour=13.0))["raise_up_to_per_hour"]
-    assert "is under the bid, to which bid_policy is resolved, max_price_per_hour=13.2, got 13" in text
+    assert "is under the bid, max_price_per_hour=13.2, to which bid_policy is resolved, got 13" in text
 
 
 @pytest.mark.parametrize(("cap", "usd"), [(40.0, 13.2), (13.19, 13.17)])
