@@ -21,6 +21,7 @@ from flow_resources.core.hidden import Record
 from flow_resources.core.stack_state import StackState, read_state
 from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.account import guard_account
+from flow_resources.pulumi_command import PulumiCommand
 
 _UNTOUCHED = "nothing was touched"
 _BACKEND = "`pulumi whoami --verbose` shows the backend, which `pulumi login` or PULUMI_BACKEND_URL chooses"
@@ -50,7 +51,9 @@ class SelectedStack:
                 "go into the folder of its Pulumi.yaml, or name it with --cwd",
             )
         with _translating_errors("start `pulumi`"):
-            workspace = automation.LocalWorkspace(work_dir=str(project), env_vars=WHOLE_NAMES)
+            workspace = automation.LocalWorkspace(
+                work_dir=str(project), pulumi_command=PulumiCommand(), env_vars=WHOLE_NAMES
+            )
         with _translating_errors("list the stacks of the project", f"{_UNTOUCHED}; {_BACKEND}"):
             stacks = workspace.list_stacks()
         if name is None:

@@ -152,9 +152,12 @@ def _telling(
 
     try:
         yield tell
-    finally:
+    except BaseException:  # a second Ctrl-C ends the watch at once
         if hook:
-            hook.close()
+            hook.abandon()
+        raise
+    if hook:
+        hook.close()
 
 
 class _Stop:

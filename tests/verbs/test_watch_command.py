@@ -24,8 +24,8 @@ from support.watched import AT, FakeWatched, a_cluster
 from flow_resources.cli import main, watch, watch_stack
 from flow_resources.cli.watch_hook import Hook
 from flow_resources.cli.watch_look import CLUSTER, Look
-from flow_resources.cli.watch_pulumi import OutlivingPulumi
 from flow_resources.cli.watch_show import JsonLines, LiveTable, LogLines, line_of, lines
+from flow_resources.pulumi_command import PulumiCommand
 from flow_resources.redaction import Redactor
 
 NOW = datetime(2026, 11, 30, 12, 12, 30, tzinfo=timezone.utc)
@@ -166,6 +166,21 @@ def test_a_command_that_hangs_is_killed_with_its_children_and_the_next_runs(tmp_
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z", "its child runs on"
 
 
+def test_a_watch_that_is_interrupted_waits_for_no_command(tmp_path):
+    """The second Ctrl-C ends it at once."""
+    began = time.monotonic()
+
+    def interrupted():
+        with watch._telling(argparse.Namespace(on_event="sleep 1000"), LogLines(), Redactor()) as tell:
+            for _ in range(3):
+                tell({"event": "ended", "message": "it has ended", "at": "now", "stack": "o/p/s"})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - began < 5
+
+
 def test_events_beyond_the_queue_are_told_and_do_not_block(monkeypatch):
     from flow_resources.cli import watch_hook
 
@@ -299,7 +314,7 @@ def test_a_second_interrupt_leaves_the_pulumi_under_way_alone(tmp_path, monkeypa
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            OutlivingPulumi().run(["up"], str(tmp_path), {})
+            PulumiCommand().run(["up"], str(tmp_path), {})
     finally:
         signal.signal(signal.SIGINT, handler)
     deadline, pipe = time.monotonic() + 10, None
