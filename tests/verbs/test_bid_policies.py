@@ -294,6 +294,19 @@ def test_a_state_without_the_number_keeps_the_bid(
     assert stack.preview(program) == {"it": "same"}
 
 
+def test_a_state_without_an_input_that_replaces_keeps_the_bid(stack: Stack, cloud: FakeMithril) -> None:
+    """It learns the input from the program, and nothing is resolved anew because of that."""
+    program = it()
+    stack.up(program)
+    for bag in (stack.state["it"].inputs, stack.state["it"].outputs):
+        del bag["region"]
+    market_at(cloud, 20.0)
+    cloud.clear_requests()
+    stack.up(program)
+    assert price(stack) == 13.2
+    assert not cloud.mutations
+
+
 def test_a_state_without_the_number_and_the_bid_stops_the_preview(stack: Stack) -> None:
     """A refresh reads the bid."""
     program = it()
