@@ -13,6 +13,7 @@ CLUSTER = {
     "instance_type": "8xa100",
     "num_instances": 4,
     "max_price_per_hour": 50.0,
+    "bid_policy": {"kind": "workload", "margin": 0.1, "cap": 50.0},
     "region": "us-central5-a",
     "placements": [
         {"instance_type": "8xa100", "region": "us-central5-a", "max_price_per_hour": 50.0},
@@ -51,6 +52,7 @@ GUARDED = "replace, where the program allows it"
 # One row an input, as the design's matrix has it: a value to change to, and what the change does.
 MATRIX = [
     ("cluster", "max_price_per_hour", 60.0, IN_PLACE),
+    ("cluster", "bid_policy", {"kind": "workload", "margin": 0.2, "cap": 50.0}, IN_PLACE),
     ("cluster", "paused", True, IN_PLACE),
     ("cluster", "wait_for", "placed", IN_PLACE),
     ("cluster", "on_preemption", "replace", STATE),
@@ -84,6 +86,7 @@ OPTIONAL = [row for row in MATRIX if row[1] not in ("max_price_per_hour", "insta
 TAKEN_OUT = {("cluster", "on_preemption"): NOTHING, ("cluster", "paused"): NOTHING, ("cluster", "wait_for"): NOTHING}
 TAKEN_OUT |= {("cluster", "command"): NOTHING, ("volume", "interface"): NOTHING, ("volume", "allow_replace"): NOTHING}
 TAKEN_OUT |= {("cluster", "restart"): NOTHING, ("cluster", "raise_up_to_per_hour"): NOTHING}
+TAKEN_OUT |= {("cluster", "bid_policy"): NOTHING}  # the resolved number in the state is what shows it
 TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
 TAKEN_OUT |= {("cluster", name): NOTHING for name in ("placements", "choose", "max_wait_minutes")}
 

@@ -68,10 +68,15 @@ def without(names: set[str], props: dict[str, Any]) -> dict[str, Any]:
 def owned(stack: Stack) -> dict[str, Declared]:
     """Return the program that declares what the state records, without what was only read."""
     return {
-        name: Declared(saved.type, {**visible(saved.inputs), **_number_of_the_program(saved)})
+        name: Declared(saved.type, _without_resolved({**visible(saved.inputs), **_number_of_the_program(saved)}))
         for name, saved in stack.state.items()
         if "__mark" in saved.outputs
     }
+
+
+def _without_resolved(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs without the number to which check has resolved a policy of a bid."""
+    return without({"max_price_per_hour"}, inputs) if "bid_policy" in inputs else inputs
 
 
 def _number_of_the_program(saved: Saved) -> dict[str, float]:
