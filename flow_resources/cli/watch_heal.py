@@ -14,7 +14,7 @@ from typing import Any
 from flow_resources.cli.watch_look import CLUSTER, FLEET_STATUS, Cluster, Look, Preview, Step, names
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION, RESOLVED_BID
-from flow_resources.core.placements import MAX_WAIT, PLACEMENTS, SETTLED, is_listed
+from flow_resources.core.placements import MAX_WAIT, SETTLED, is_listed
 from flow_resources.core.preemption import PolicyRecord
 
 IsPolicyAlone = Callable[[Mapping[str, Any], Mapping[str, Any]], Answer]
@@ -100,9 +100,9 @@ def _is_replacement_alone(step: Step) -> Answer:
 
 
 def _settled(step: Step) -> frozenset[str]:
-    """Return the inputs that are those of a placement of the list, where a person has changed nothing in that."""
-    is_same_list = step.verb == "replace" and step.olds.get(PLACEMENTS) == step.news.get(PLACEMENTS)
-    return SETTLED | {RESOLVED_BID} if is_same_list and is_listed(step.news) else frozenset()
+    """Return the inputs that are those of a placement of the list: the list itself is compared as all else is."""
+    is_settled = step.verb == "replace" and is_listed(step.news)
+    return SETTLED | {RESOLVED_BID} if is_settled else frozenset()
 
 
 def follows(step: Step, healed: Sequence[Step]) -> bool:

@@ -116,7 +116,6 @@ SPEC = tuple(field for field in REPLACING if field.name != "name_prefix")
 def check_cluster(news: Mapping[str, Any]) -> Checked:
     """Check all that needs no service. The hints of a VolumeMount stay in the mounts until `market.drop_hints`."""
     found = check(FIELDS, news)
-    placements.check_placements(found)
     check_boots(found)
     check_policy(found)
     return found

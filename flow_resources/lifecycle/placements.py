@@ -198,7 +198,7 @@ class _Settlement:
         """Whether the program says something new, and does not only replace."""
         if self._olds:
             return bool(self._olds.get(PLACEMENTS) != self._listed)
-        return self._op.own_record.exists is Answer.NO
+        return self._op.own_record.exists is not Answer.YES
 
     def _may_depend_on_volumes(self) -> bool:
         is_open = not self._volume_regions and any(map(has_unknown_volume, self._mounts))
@@ -284,4 +284,4 @@ def move_on(
     _tell(op, choice)
     _put(found, *to.place, _bid_of(found.inputs[PLACEMENTS][to.index]))
     settle_bid(op, kind, found, olds, market)
-    found.hidden |= write_record(replace(record.without_raise(), moved=record.waits))
+    found.hidden |= write_record(replace(record, moved=record.waits))

@@ -88,6 +88,7 @@ TAKEN_OUT |= {("cluster", "command"): NOTHING, ("volume", "interface"): NOTHING,
 TAKEN_OUT |= {("cluster", "restart"): NOTHING, ("cluster", "raise_up_to_per_hour"): NOTHING}
 TAKEN_OUT |= {("cluster", "bid_policy"): NOTHING}  # the resolved number in the state is what shows it
 TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
+TAKEN_OUT |= {("cluster", "bid_policy"): NOTHING}  # the resolved number in the state is what shows it
 TAKEN_OUT |= {("cluster", name): NOTHING for name in ("placements", "choose", "max_wait_minutes")}
 
 

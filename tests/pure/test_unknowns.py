@@ -18,6 +18,12 @@ CLUSTER = {
     "max_price_per_hour": 50.0,
     "bid_policy": {"kind": "uptime", "target": 0.9, "days": 7, "cap": 50.0},
     "region": REGION,
+    "placements": [
+        {"instance_type": "8xa100", "region": REGION, "max_price_per_hour": 50.0},
+        {"instance_type": "8xh100", "region": REGION, "max_price_per_hour": 60.0},
+    ],
+    "choose": "cheapest",
+    "max_wait_minutes": 30,
     "command": ["python", "train.py"],
     "image": "pytorch",
     "env": {"TOKEN": "s3cret", "RANK": "0"},
@@ -47,6 +53,9 @@ VOLUME = {
 }
 NESTED = [
     {"bid_policy": {"kind": "uptime", "target": UNKNOWN, "days": 7, "cap": UNKNOWN}},
+    {"placements": [UNKNOWN]},
+    {"placements": [{"instance_type": UNKNOWN, "region": REGION}, {"instance_type": "8xa100", "region": UNKNOWN}]},
+    {"placements": [{"instance_type": "8xa100", "region": REGION, "max_price_per_hour": UNKNOWN}]},
     {"command": ["sleep", UNKNOWN]},
     {"env": {"TOKEN": UNKNOWN, "RANK": "0"}},
     {"ports": [UNKNOWN, 8080.0, UNKNOWN]},

@@ -68,15 +68,17 @@ def without(names: set[str], props: dict[str, Any]) -> dict[str, Any]:
 def owned(stack: Stack) -> dict[str, Declared]:
     """Return the program that declares what the state records, without what was only read."""
     return {
-        name: Declared(saved.type, _without_resolved({**visible(saved.inputs), **_number_of_the_program(saved)}))
+        name: Declared(saved.type, {**_as_a_program_writes(visible(saved.inputs)), **_number_of_the_program(saved)})
         for name, saved in stack.state.items()
         if "__mark" in saved.outputs
     }
 
 
-def _without_resolved(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return the inputs without the number to which check has resolved a policy of a bid."""
-    return without({"max_price_per_hour"}, inputs) if "bid_policy" in inputs else inputs
+def _as_a_program_writes(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs without what check has resolved from a policy of a bid, or taken from a placement."""
+    resolved = {"max_price_per_hour"} if "bid_policy" in inputs else set[str]()
+    placed = {"instance_type", "region"} if "placements" in inputs else set[str]()
+    return without(resolved | placed, inputs)
 
 
 def _number_of_the_program(saved: Saved) -> dict[str, float]:
@@ -88,7 +90,7 @@ def _number_of_the_program(saved: Saved) -> dict[str, float]:
 def test_there_are_states_of_every_case() -> None:
     """An empty folder would prove nothing."""
     assert {state.folder.name for state in GOLDEN} >= {
-        "settled", "interrupted", "jobs", "policies", "fleets", "ssh_keys",
+        "settled", "interrupted", "jobs", "policies", "placements", "fleets", "ssh_keys",
     }  # fmt: skip
 
 
