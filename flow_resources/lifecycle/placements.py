@@ -198,7 +198,7 @@ class _Settlement:
         """Whether the program says something new, and does not only replace."""
         if self._olds:
             return bool(self._olds.get(PLACEMENTS) != self._listed)
-        return self._op.own_record.exists is Answer.NO
+        return self._op.own_record.exists is not Answer.YES
 
     def _may_depend_on_volumes(self) -> bool:
         is_open = not self._volume_regions and any(map(has_unknown_volume, self._mounts))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from support.engine import Project
@@ -88,3 +91,47 @@ def test_placements_in_a_moving_market(tmp_path: Path, cloud: FakeMithril) -> No
     project.refresh("--expect-no-changes").ok()
     project.destroy().ok()
     assert not cloud.live_bids
+
+
+WAITING = """
+    from flow_resources import Placement, ResilientCluster
+
+    fleet = ResilientCluster("fleet", size=2, min_running=0, max_price_per_hour=10, max_wait_minutes=30, placements=[
+        Placement("4xa100", "us-central5-a"), Placement("4xa100", "us-central1-b"),
+    ])
+"""
+
+
+def test_the_watch_moves_a_member_on_and_leaves_a_persons_edit(tmp_path: Path, cloud: FakeMithril) -> None:
+    """One that waited for too long, without its edited neighbour; the next round has nothing to do."""
+    cloud.set_capacity("4xa100", HERE, 1)
+    project = Project.make(tmp_path, cloud, WAITING)
+    project.up().ok()
+    (lost,) = (bid for bid in cloud.live_bids if bid["status"] == "Open")
+    cloud.clock.advance(minutes=31)
+    cloud.clear_requests()
+    healed = watch(project, "--heal", "--json")
+    events = [json.loads(line) for line in healed.stdout.splitlines()]
+    (event,) = (one for one in events if one["event"] == "healed")
+    assert (event["policy"], event["action"]) == ("max_wait_minutes", "replace"), healed.stderr
+    assert event["message"].startswith("moves on to 4xa100 in us-central1-b at $10.00/h")
+    assert [one.method for one in cloud.mutations if one.effect] == ["DELETE", "POST"]
+    assert cloud.bid(lost["fid"])["status"] == "Terminated"
+    assert sorted(regions(project).values()) == [THERE, HERE]
+
+    cloud.set_price("4xa100", THERE, 11.0)  # it waits again, and a person edits the bid meanwhile
+    project.refresh().ok()
+    cloud.clock.advance(minutes=31)
+    project.edit("max_price_per_hour=10", "max_price_per_hour=10.50")
+    cloud.clear_requests()
+    left = watch(project, "--heal", "--json")
+    assert '"left_alone"' in left.stdout, left.stderr
+    assert not cloud.mutations
+
+
+def watch(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the watch once."""
+    command = [sys.executable, "-m", "flow_resources.cli", "watch", "--once", *arguments]
+    return subprocess.run(
+        command, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=600, check=False
+    )

@@ -63,6 +63,13 @@ def policies(project: Project, cloud: FakeMithril) -> None:
     project.refresh().ok()
 
 
+def placements(project: Project, cloud: FakeMithril) -> None:
+    """Run `pulumi up`, and let a refresh see which bid waits in the auction."""
+    cloud.add_ssh_key("team", PUBLIC_KEY)
+    project.up().ok()
+    project.refresh().ok()
+
+
 def ssh_keys(project: Project, cloud: FakeMithril) -> None:
     """Run `pulumi up` beside a key of the team, and look at what it made."""
     cloud.add_ssh_key("team", PUBLIC_KEY)
@@ -86,7 +93,7 @@ def main() -> None:
     folder = STATES / version[1]
     if folder.exists():
         sys.exit(f"{folder} exists already: the states of a released version are not written again")
-    for case in (settled, interrupted, jobs, policies, fleets, ssh_keys):
+    for case in (settled, interrupted, jobs, policies, placements, fleets, ssh_keys):
         write_case(folder, case)
     print(f"wrote {folder}")  # noqa: T201 - a script
 

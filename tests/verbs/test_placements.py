@@ -11,6 +11,7 @@ import httpx
 import pytest
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster, job, volume
 
+from flow_resources.core import placements
 from flow_resources.core.inputs import UNKNOWN
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.service.catalog import find_types
@@ -189,22 +190,16 @@ def test_both_checks_of_a_replacement_choose_the_same(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though the market moves between them."""
-    from flow_resources.lifecycle import placements
-
     stack.up(it())
-    choose, chosen = placements.placements.choose, []
+    choose, calls = placements.choose, list[Any]()
 
-    def moving(*arguments: Any) -> Any:
-        chosen.append(choose(*arguments))
-        program[:] = program[::-1]
-        return choose(program, *arguments[1:]) if len(chosen) > 1 else chosen[0]
+    def moving(candidates: Any, *others: Any) -> Any:
+        calls.append(candidates)
+        return choose(candidates[::-1] if len(calls) > 1 else candidates, *others)
 
-    program = [at(A100, ELSEWHERE), at(A100, THERE)]
-    candidates = placements.placements.read_candidates([{**one, "max_price_per_hour": 24.0} for one in program])
-    program = candidates
-    monkeypatch.setattr(placements.placements, "choose", moving)
+    monkeypatch.setattr(placements, "choose", moving)
     stack.up(it([at(A100, ELSEWHERE), at(A100, THERE)]))
-    assert len(chosen) == 2
+    assert len(calls) == 2
     assert place(stack) == (A100, ELSEWHERE, 24.0)
 
 
@@ -346,8 +341,6 @@ def test_a_state_that_lost_where_it_is_replaces_nothing(stack: Stack, cloud: Fak
 @pytest.mark.parametrize("price", [24.0, UNKNOWN])
 def test_unknown_parts_never_fail_a_preview(stack: Stack, placements: Any, price: Any) -> None:
     """Of a new one, and of one that is there."""
-    if placements is UNKNOWN:
-        placements = UNKNOWN
     assert stack.preview(it(placements, max_price_per_hour=price)) == {"it": "create"}
     stack.up(it())
     assert stack.preview(it(placements, max_price_per_hour=price))["it"] in ("update", "replace")
