@@ -23,6 +23,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
+import advice  # noqa: E402
 import cloud  # noqa: E402
 import programs  # noqa: E402
 from support.engine import Project, peak_memory, plugin_pids  # noqa: E402
@@ -31,6 +32,7 @@ from flow_resources.testing import FakeMithril, Request  # noqa: E402
 from flow_resources.testing.service.accounts import Accounts  # noqa: E402
 
 AT_ONCE = "64"
+ADVICE = "the advice about bids, replayed (percentage points)"
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "preview": ("preview",),
@@ -48,11 +50,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", type=int, default=1000, help="clusters of the large stack; 0 for none")
     parser.add_argument("--only-cloud", action="store_true", help="measure the fake cloud and nothing else")
+    parser.add_argument("--only-advice", action="store_true", help="replay the advice about bids and nothing else")
     chosen = parser.parse_args()
+    if chosen.only_advice:
+        show(ADVICE, advice.measure())
+        return
     found: dict[str, Any] = {"the fake cloud": cloud.measure()}
     show("the fake cloud: 128 clients, in a process of its own", found["the fake cloud"])
     if chosen.only_cloud:
         return
+    found[ADVICE] = advice.measure()
+    show(ADVICE, found[ADVICE])
     for size in chosen.sizes:
         found[f"verbs at N={size}"] = verbs(size, chosen.rounds)
     if chosen.large:

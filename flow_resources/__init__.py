@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flow_resources.bid_policy import Bid
     from flow_resources.cluster import GpuCluster, Instance
+    from flow_resources.costs import CostsResult, get_costs, get_costs_output
     from flow_resources.data import (
         InstanceTypeInfo,
         MarketResult,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bid",
     "ClusterReference",
+    "CostsResult",
     "FleetMember",
     "FlowResourcesError",
     "GpuCluster",
@@ -55,6 +57,8 @@ __all__ = [
     "VolumeReference",
     "export_cluster",
     "export_volume",
+    "get_costs",
+    "get_costs_output",
     "get_instance_types",
     "get_instance_types_output",
     "get_market",
@@ -66,6 +70,7 @@ __all__ = [
 _HOMES = {
     "Bid": "bid_policy",
     "ClusterReference": "references",
+    "CostsResult": "costs",
     "FleetMember": "resilient",
     "FlowResourcesError": "errors",
     "GpuCluster": "cluster",
@@ -85,6 +90,8 @@ _HOMES = {
     "VolumeReference": "references",
     "export_cluster": "exports",
     "export_volume": "exports",
+    "get_costs": "costs",
+    "get_costs_output": "costs",
     "get_instance_types": "data",
     "get_instance_types_output": "data",
     "get_market": "data",

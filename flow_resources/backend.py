@@ -100,4 +100,6 @@ def store_state(workspace: LocalWorkspace, stack: str, export: Any) -> None:
 def _workspace() -> LocalWorkspace:
     from pulumi import automation
 
-    return automation.LocalWorkspace(".", env_vars=WHOLE_NAMES)
+    from flow_resources.pulumi_command import PulumiCommand
+
+    return automation.LocalWorkspace(".", pulumi_command=PulumiCommand(), env_vars=WHOLE_NAMES)

@@ -98,19 +98,19 @@ def get_market(instance_type: str, region: str) -> MarketResult:
 
     """
     if program.is_mocked():
-        answer = _ask_mocks("getMarket", {"instance_type": instance_type, "region": region})
+        answer = ask_mocks("getMarket", {"instance_type": instance_type, "region": region})
         return MarketResult(
             instance_type=str(answer.get("instance_type", instance_type)),
             region=region,
-            price=_number(answer, "price"),
-            price_per_gpu=_number(answer, "price_per_gpu"),
-            floor=_number(answer, "floor"),
-            lowest_to_win=_number(answer, "lowest_to_win"),
-            lowest_allocated=_number(answer, "lowest_allocated"),
-            available=_count(answer, "available"),
-            total=_count(answer, "total"),
+            price=number_in(answer, "price"),
+            price_per_gpu=number_in(answer, "price_per_gpu"),
+            floor=number_in(answer, "floor"),
+            lowest_to_win=number_in(answer, "lowest_to_win"),
+            lowest_allocated=number_in(answer, "lowest_allocated"),
+            available=count_in(answer, "available"),
+            total=count_in(answer, "total"),
         )
-    return _asking("get_market", lambda: _readings().prices(instance_type, region))
+    return asking("get_market", lambda: readings().prices(instance_type, region))
 
 
 def get_market_output(instance_type: pulumi.Input[str], region: pulumi.Input[str]) -> pulumi.Output[MarketResult]:
@@ -127,7 +127,7 @@ def get_instance_types() -> list[InstanceTypeInfo]:
 
     """
     if program.is_mocked():
-        rows = _ask_mocks("getInstanceTypes", {}).get("instance_types")
+        rows = ask_mocks("getInstanceTypes", {}).get("instance_types")
         return [
             InstanceTypeInfo(
                 id=str(row["id"]),
@@ -135,12 +135,12 @@ def get_instance_types() -> list[InstanceTypeInfo]:
                 spelling=str(row["spelling"]),
                 gpus=int(row["gpus"]),
                 gpu=str(row["gpu"]),
-                hourly_price=_number(row, "hourly_price"),
+                hourly_price=number_in(row, "hourly_price"),
                 regions=tuple(map(str, row["regions"])),
             )
             for row in rows or ()
         ]
-    market = _asking("get_instance_types", lambda: _readings().market())
+    market = asking("get_instance_types", lambda: readings().market())
     return sorted((_described(type_, market) for type_ in market.types), key=lambda one: (one.spelling, one.id))
 
 
@@ -157,8 +157,8 @@ def get_regions() -> list[str]:
 
     """
     if program.is_mocked():
-        return [str(name) for name in _ask_mocks("getRegions", {}).get("names") or ()]
-    return list(_asking("get_regions", lambda: _readings().market()).regions)
+        return [str(name) for name in ask_mocks("getRegions", {}).get("names") or ()]
+    return list(asking("get_regions", lambda: readings().market()).regions)
 
 
 def get_regions_output() -> pulumi.Output[list[str]]:
@@ -180,7 +180,7 @@ class _Readings:
     def market(self) -> Market:
         with self._lock:
             if self._market is None:
-                self._market = _read(lambda cloud: cloud.market())
+                self._market = read_service(lambda cloud: cloud.market())
             return self._market
 
     def prices(self, spelling: str, region: str) -> MarketResult:
@@ -189,15 +189,16 @@ class _Readings:
         with self._lock:
             key = (type_.id, region)
             if key not in self._prices:
-                self._prices[key] = _read(lambda cloud: cloud.current_prices(*key))
+                self._prices[key] = read_service(lambda cloud: cloud.current_prices(*key))
             return _priced(type_, region, self._prices[key])
 
 
-def _readings() -> _Readings:
+def readings() -> _Readings:
+    """Return what the program has read so far."""
     return program.once_per_program("data functions", _Readings)
 
 
-def _read(read: Callable[[Cloud], R]) -> R:
+def read_service(read: Callable[[Cloud], R]) -> R:
     """Read from the service by the settings of the stack, as the plugin resolves them; close the connection."""
     from flow_resources.clock import Clock
     from flow_resources.cloud import Cloud, Connection, RetryBudget
@@ -215,7 +216,7 @@ def _read(read: Callable[[Cloud], R]) -> R:
         connection.close()
 
 
-def _asking(name: str, read: Callable[[], R]) -> R:
+def asking(name: str, read: Callable[[], R]) -> R:
     """Read; what goes wrong ends the program with one line."""
     try:
         return read()
@@ -248,11 +249,11 @@ def _priced(type_: InstanceType, region: str, prices: CurrentPrices) -> MarketRe
     return MarketResult(
         instance_type=type_.spelling,
         region=region,
-        price=_float(prices.spot),
-        price_per_gpu=_float(per_gpu),
-        floor=_float(prices.floor),
-        lowest_to_win=_float(prices.lowest_to_win),
-        lowest_allocated=_float(prices.lowest_allocated),
+        price=to_float(prices.spot),
+        price_per_gpu=to_float(per_gpu),
+        floor=to_float(prices.floor),
+        lowest_to_win=to_float(prices.lowest_to_win),
+        lowest_allocated=to_float(prices.lowest_allocated),
         available=prices.available,
         total=prices.total,
     )
@@ -265,19 +266,20 @@ def _described(type_: InstanceType, market: Market) -> InstanceTypeInfo:
         spelling=type_.spelling,
         gpus=type_.gpus,
         gpu=type_.gpu,
-        hourly_price=_float(type_.hourly_price),
+        hourly_price=to_float(type_.hourly_price),
         regions=tuple(sorted({offer.region for offer in market.offers if offer.instance_type == type_.id})),
     )
 
 
-def _float(amount: Decimal | None) -> float | None:
+def to_float(amount: Decimal | None) -> float | None:
+    """Return an amount as the result of a data function has it."""
     return None if amount is None else float(amount.quantize(money.CENT, ROUND_HALF_UP))
 
 
 # -- under mocks -------------------------------------------------------------------------------------------------------
 
 
-def _ask_mocks(function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+def ask_mocks(function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the mocks answer; no request is sent. Raises RunError where they answer nothing."""
     token, reason = f"flow:index:{function}", "they answer nothing"
     try:
@@ -292,11 +294,13 @@ def _ask_mocks(function: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]
     return answer
 
 
-def _number(row: Mapping[str, Any], key: str) -> float | None:
+def number_in(row: Mapping[str, Any], key: str) -> float | None:
+    """Return a number of an answer of mocks; None where it has none."""
     value = row.get(key)
     return None if value is None else float(value)
 
 
-def _count(row: Mapping[str, Any], key: str) -> int | None:
+def count_in(row: Mapping[str, Any], key: str) -> int | None:
+    """Return a whole number of an answer of mocks; None where it has none."""
     value = row.get(key)
     return None if value is None else int(value)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import flow_resources
-from flow_resources.cli import adopt, change_api_url, sweep, watch
+from flow_resources.cli import adopt, change_api_url, costs, market, sweep, watch
 from flow_resources.command_line import LineParser, fail
 from flow_resources.errors import FlowResourcesError
 from flow_resources.testing import command as fake
@@ -32,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, command, summary in (
         ("adopt", adopt, "print the program that takes over what runs"),
+        ("market", market, "see what machines cost, and what a bid would have held"),
         ("sweep", sweep, "find what a crash left running"),
         ("watch", watch, "see preemptions, and heal what their policies heal"),
+        ("costs", costs, "print what was really paid"),
         ("change-api-url", change_api_url, "let a state follow the service to another address"),
         ("fake", fake, "serve a fake Mithril"),
     ):

@@ -39,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Read, print, and return the exit code."""
     from flow_resources.cli.adopt_read import read
+    from flow_resources.cli.stacks import SelectedStack
 
-    stack = _open_stack(arguments)
+    stack = SelectedStack.open_if_any(arguments.cwd, arguments.stack)
     with target.operation(stack.config() if stack else {}) as op:
         adoption = read(op, stack, arguments.ids, everything=arguments.all)
         project = op.cloud.project().name
@@ -51,15 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(line + "\n")
     sys.stdout.write(adoption.program)
     return 0
-
-
-def _open_stack(arguments: argparse.Namespace) -> SelectedStack | None:
-    """Return the stack whose settings count; None outside a Pulumi project, where the SDK's own do."""
-    from flow_resources.cli.stacks import SelectedStack
-
-    if arguments.stack is None and target.project_folder(arguments.cwd) is None:
-        return None
-    return SelectedStack.open(arguments.cwd, arguments.stack)
 
 
 def _lines(adoption: Adoption, project: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from flow_resources.core.hidden import Record
 from flow_resources.core.stack_state import StackState, read_state
 from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.account import guard_account
+from flow_resources.pulumi_command import PulumiCommand
 
 _UNTOUCHED = "nothing was touched"
 _BACKEND = "`pulumi whoami --verbose` shows the backend, which `pulumi login` or PULUMI_BACKEND_URL chooses"
@@ -50,7 +51,9 @@ class SelectedStack:
                 "go into the folder of its Pulumi.yaml, or name it with --cwd",
             )
         with _translating_errors("start `pulumi`"):
-            workspace = automation.LocalWorkspace(work_dir=str(project), env_vars=WHOLE_NAMES)
+            workspace = automation.LocalWorkspace(
+                work_dir=str(project), pulumi_command=PulumiCommand(), env_vars=WHOLE_NAMES
+            )
         with _translating_errors("list the stacks of the project", f"{_UNTOUCHED}; {_BACKEND}"):
             stacks = workspace.list_stacks()
         if name is None:
@@ -64,6 +67,11 @@ class SelectedStack:
             count = "no stack" if not names else "more than one stack"
             raise StackError(f"{count} of the project in {project} is named {name!r}", f"there are {existing}")
         return cls(workspace, names[0])
+
+    @classmethod
+    def open_if_any(cls, folder: Path, name: str | None) -> SelectedStack | None:
+        """Find the stack whose settings count; None outside a Pulumi project, where the SDK's own do."""
+        return None if name is None and project_folder(folder) is None else cls.open(folder, name)
 
     def owner(self, configured: str | None) -> str:
         """Return whose mark the stack's resources carry: `flow:owner`, else the stack's whole name."""

@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.cli import target
@@ -21,6 +22,7 @@ from flow_resources.clock import Clock
 from flow_resources.command_line import fail
 
 if TYPE_CHECKING:
+    from flow_resources.cli.watch_costs import StackCosts
     from flow_resources.cli.watch_round import Watch
     from flow_resources.cli.watch_show import Show
     from flow_resources.redaction import Redactor
@@ -67,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="heal at most so many clusters of a stack within an hour, by the stack's history (default: 20)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object a line: events, and what was seen")
+    parser.add_argument("--no-spent", action="store_true", help="do not ask the service what was paid: SPENT is empty")
     parser.add_argument(
         "--on-event", metavar="CMD", help="run this shell command for each event, which is JSON on its standard input"
     )
@@ -77,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.apply_all and not arguments.heal:
         return fail("--apply-all says what --heal may do: give both, or neither")
     from flow_resources.cli.stacks import SelectedStack
+    from flow_resources.cli.watch_costs import StackCosts
     from flow_resources.cli.watch_round import Watch, Wishes
     from flow_resources.cli.watch_stack import PulumiStack
     from flow_resources.cloud.footprint import share_one_heap
@@ -95,14 +99,22 @@ def run(arguments: argparse.Namespace) -> int:
     wishes = Wishes(
         arguments.heal, arguments.apply_all, arguments.max_heals_per_hour, arguments.interval, arguments.once
     )
-    with _stopping() as stopped, _showing(arguments) as show, _telling(arguments, show, redactor) as tell:
+    with (
+        _stopping() as stopped,
+        _showing(arguments) as show,
+        _telling(arguments, show, redactor) as tell,
+        contextlib.ExitStack() as closing,
+    ):
+        costs = {} if arguments.no_spent else {stack.name: StackCosts(stack.config) for stack in selected.values()}
+        for one in costs.values():
+            closing.callback(one.close)
         clock = _StoppableClock(stopped)
         watch = Watch(
             stacks, wishes, lambda stack, event: tell(event.document(stack.name, _now(clock))), clock, stopped.is_set
         )
         while True:
             watch.round()
-            _show(watch, show, clock)
+            _show(watch, show, clock, costs)
             if arguments.once:
                 return watch.code
             clock.sleep(arguments.interval * clock.jitter())
@@ -110,9 +122,13 @@ def run(arguments: argparse.Namespace) -> int:
                 return 0
 
 
-def _show(watch: Watch, show: Show, clock: Clock) -> None:
+def _show(watch: Watch, show: Show, clock: Clock, costs: Mapping[str, StackCosts] = MappingProxyType({})) -> None:
     looks = [(stack.name, look) for stack, look in watch.looks() if look]
-    rows = [(name if len(looks) > 1 or show.names_stacks else "", one) for name, look in looks for one in look.clusters]
+    rows = [
+        (name if len(looks) > 1 or show.names_stacks else "", one)
+        for name, look in looks
+        for one in (costs[name].shown_with(look.clusters) if name in costs else look.clusters)
+    ]
     show.looked(rows, clock.utc(), [name for name, _ in looks])
 
 
@@ -152,9 +168,12 @@ def _telling(
 
     try:
         yield tell
-    finally:
+    except BaseException:  # a second Ctrl-C ends the watch at once
         if hook:
-            hook.close()
+            hook.abandon()
+        raise
+    if hook:
+        hook.close()
 
 
 class _Stop:

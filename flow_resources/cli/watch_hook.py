@@ -34,6 +34,12 @@ class Hook:
         except queue.Full:
             self._complain(f"--on-event: {_LONGEST_QUEUE} events wait for the command, and this one was left out")
 
+    def abandon(self) -> None:
+        """Wait for no command: what runs is left alone, and what waits is not run."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait()
+
     def close(self) -> None:
         """Wait for the commands of all events: for each at most its limit, and in all at most two of them."""
         with contextlib.suppress(queue.Full):

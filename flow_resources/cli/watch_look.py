@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import money
+from flow_resources.core.costs import Spending
 
 CLUSTER, JOB, FLEET_STATUS = (f"pulumi-python:dynamic/flow:{name}" for name in ("GpuCluster", "Job", "FleetStatus"))
 WATCHED = (CLUSTER, JOB)
@@ -42,6 +43,8 @@ class Cluster:
     """USD per instance-hour; None where it is not known."""
     parent: str = ""
     """The URN of its parent."""
+    spending: Spending | None = None
+    """What was paid for it so far, over all its bids; None where it is not known, or was not asked for."""
 
     @property
     def name(self) -> str:

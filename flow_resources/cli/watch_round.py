@@ -191,14 +191,13 @@ class Watch:
         targets = candidates(look)
         left = pending(look, targets)
         waiting = [one for one in look.clusters if one.urn in targets]
-        if self._wishes.apply_all:
-            if (
-                (left or waiting)
-                and self._is_due(stack, "")
-                and len(self._within_limit(stack, memory, waiting)) == len(waiting)
-            ):
+        if self._wishes.apply_all and (left or waiting):
+            if not self._is_due(stack, ""):
+                return
+            if len(self._within_limit(stack, memory, waiting)) == len(waiting):
                 self._apply_all(stack, memory, waiting)
-            return
+                return
+            # An `up` of everything would heal more than the hour's limit: those within it are healed alone.
         if not look.unknown:
             self._leave_alone(stack, memory, look, left)
         due = self._within_limit(stack, memory, [one for one in waiting if self._is_due(stack, one.urn)])

@@ -5,7 +5,6 @@ A secret is in none of them: all text that comes from elsewhere is redacted befo
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from flow_resources.cli.tables import draw, lines_of
 from flow_resources.cli.watch_look import Cluster
 from flow_resources.core import money
 from flow_resources.core.models import age_of
@@ -35,8 +35,6 @@ _STYLES = {
 _EMPTY = "no clusters, jobs or fleets"
 _LOOKING = "not looked at yet"
 _LOG_WIDTH = 120
-_GAP = 2
-_SHORTEST_NAME = 8
 
 
 class Show(Protocol):
@@ -58,26 +56,19 @@ class Show(Protocol):
         ...
 
 
+_HEADS = ("CLUSTER", "STATUS", "MACHINES", "BID", "MARKET", "SPENT", "PREEMPTED")
+
+
 def table(rows: Rows, now: datetime, width: int) -> Table:
     """Return the table, at most `width` wide: what is too long is the name, and is cut."""
     cells = [_cells(stack, cluster, now) for stack, cluster in rows]
-    heads = ("CLUSTER", "STATUS", "MACHINES", "BID", "MARKET", "PREEMPTED")
-    widths = [max(len(row[place]) for row in (heads, *cells)) for place in range(len(heads))]
-    widths[0] = min(widths[0], max(_SHORTEST_NAME, width - sum(widths[1:]) - _GAP * len(heads)))
-    drawn = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
-    for head, wide in zip(heads, widths, strict=True):
-        justify = "right" if head in ("MACHINES", "BID", "MARKET") else "left"
-        drawn.add_column(head, width=wide, no_wrap=True, overflow="ellipsis", justify=justify)  # type: ignore[arg-type]
-    for (_, cluster), (name, status, *others) in zip(rows, cells, strict=True):
-        drawn.add_row(Text(name), Text(status, _STYLES.get(cluster.status, "")), *map(Text, others))
-    return drawn
+    styles = {(1, status): style for status, style in _STYLES.items()}
+    return draw(_HEADS, cells, right=("MACHINES", "BID", "MARKET", "SPENT"), width=width, styles=styles)
 
 
 def lines(rows: Rows, now: datetime, width: int = _LOG_WIDTH) -> list[str]:
     """Return the table as plain lines."""
-    out = io.StringIO()
-    Console(file=out, width=width, color_system=None, legacy_windows=False).print(table(rows, now, width))
-    return [line.rstrip() for line in out.getvalue().splitlines()]
+    return lines_of(table(rows, now, width), width)
 
 
 def _cells(stack: str, cluster: Cluster, now: datetime) -> tuple[str, ...]:
@@ -89,6 +80,7 @@ def _cells(stack: str, cluster: Cluster, now: datetime) -> tuple[str, ...]:
         f"{running if is_known else '?'}/{'?' if wanted is None else wanted}",
         _rate(cluster.bid),
         _rate(cluster.market),
+        "-" if cluster.spending is None else cluster.spending.spent_text,
         _preempted(cluster, now),
     )
 
@@ -125,6 +117,7 @@ def line_of(document: dict[str, Any]) -> str:
 def document_of(cluster: Cluster) -> dict[str, Any]:
     """Return a row of the table as JSON values."""
     running, wanted = cluster.machines
+    spending = cluster.spending
     return {
         "cluster": cluster.name,
         "urn": cluster.urn,
@@ -134,6 +127,8 @@ def document_of(cluster: Cluster) -> dict[str, Any]:
         "machines": wanted,
         "bid": None if cluster.bid is None else float(cluster.bid),
         "market": None if cluster.market is None else float(cluster.market),
+        "spent_usd": None if spending is None or not spending.is_known else float(spending.spent),
+        "spent_is_complete": spending is not None and spending.is_complete,
         "preemptions": cluster.preemptions,
         "last_preempted_at": cluster.last_preempted_at or None,
     }

@@ -22,8 +22,8 @@ from pulumi.automation import events
 
 from flow_resources.backend import WHOLE_NAMES, describe
 from flow_resources.cli.watch_look import FLEET_STATUS, WATCHED, Cluster, Look, Outcome, Preview, Step, market_in
-from flow_resources.cli.watch_pulumi import OutlivingPulumi
 from flow_resources.errors import FlowResourcesError, one_line
+from flow_resources.pulumi_command import PulumiCommand
 
 _HISTORY = 100
 _OUTDATED = "violates plan"
@@ -80,7 +80,7 @@ class PulumiStack:
 
     def __init__(self, folder: str, name: str) -> None:
         self.name = name
-        workspace = _Workspace(folder, pulumi_command=OutlivingPulumi(), env_vars=WHOLE_NAMES)
+        workspace = _Workspace(folder, pulumi_command=PulumiCommand(), env_vars=WHOLE_NAMES)
         self._stack = automation.Stack.select(name, workspace)
 
     def look(self) -> Look:

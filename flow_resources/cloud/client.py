@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,13 +20,23 @@ from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import API_KEYS, BIDS, CURRENT_PRICES, PRICE_HISTORY, QUOTAS, SSH_KEYS, VOLUMES
+from flow_resources.cloud.paths import (
+    API_KEYS,
+    BIDS,
+    CURRENT_PRICES,
+    INSTANCE_PRICES,
+    PRICE_HISTORY,
+    QUOTAS,
+    SSH_KEYS,
+    VOLUMES,
+)
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.startup_script import inputs_digest_in, mounts_in, placed_price_in, too_large
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
+from flow_resources.core.costs import PaidPeriod, paid_periods_in
 from flow_resources.core.market import Market
 from flow_resources.core.models import (
     ENDED,
@@ -288,6 +298,30 @@ class Cloud:
         query = {"project": self.project().id, "status": ENDED, **_NEWEST_FIRST}
         with self._sdk("list the bids that ended last") as sdk:
             return [Bid.read(row) for row in itertools.islice(rows_of_all_pages(sdk.api.list_bids, query), _ENDED_BIDS)]
+
+    def every_bid(self, is_enough: Callable[[Bid], bool] = lambda _bid: False) -> list[Bid]:
+        """Return all bids of the project, newest first, however long ago they ended; none after one that is enough."""
+        query, bids = {"project": self.project().id, **_NEWEST_FIRST}, dict[str, Bid]()
+        with self._sdk("list all bids of the project") as sdk:
+            for bid in map(Bid.read, rows_of_all_pages(sdk.api.list_bids, query)):
+                bids[bid.id] = bid
+                if is_enough(bid):
+                    break
+        return list(bids.values())
+
+    def with_instances(self, bid: Bid, begun_after: float) -> ClusterSnapshot:
+        """Return a bid that was just listed with its instances, from the listing that all threads share."""
+        return ClusterSnapshot(bid, self._connection.listings.instances(bid, begun_after, self.budget))
+
+    def paid_periods(self, bid_id: str) -> list[PaidPeriod]:
+        """Return what was paid for each instance of a bid, as the service says; none where it never had one."""
+        query = {"project": self.project().id, "bid_fid": bid_id}
+        with self._sdk(f"read what was paid for bid {bid_id}") as sdk:
+
+            def list_page(query: dict[str, Any], **_: object) -> Page:
+                return Page.read(sdk.transport.get(INSTANCE_PRICES, self.budget, query), "instances")
+
+            return [period for row in rows_of_all_pages(list_page, query) for period in paid_periods_in(row, bid_id)]
 
     def placed_price(self, bid_id: str) -> Decimal | None:
         """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""

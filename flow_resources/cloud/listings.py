@@ -95,11 +95,14 @@ class Page(NamedTuple):
     next_cursor: str | None = None
 
     @classmethod
-    def read(cls, answer: Any) -> Page:
-        """Read an answer, a list or an object; for another one raise InvalidResponseError, which is retried."""
+    def read(cls, answer: Any, key: str = "data") -> Page:
+        """Read an answer, a list or an object with its rows under a key.
+
+        For another one raise InvalidResponseError, which is retried.
+        """
         if isinstance(answer, list):
             return cls(answer)
-        rows = answer.get("data") if isinstance(answer, dict) else None
+        rows = answer.get(key) if isinstance(answer, dict) else None
         if not isinstance(rows, list):
             from flow.errors import InvalidResponseError
 

@@ -140,8 +140,8 @@ def check_limit(found: Checked) -> None:
     if policy == "raise_bid" and price is not None and limit is not None and limit < price:
         found.fail(
             "raise_up_to_per_hour",
-            f"is under the bid, {'to which bid_policy is resolved, ' if 'bid_policy' in found.inputs else ''}"
-            f"max_price_per_hour={show(price)}",
+            f"is under the bid, max_price_per_hour={show(price)}"
+            f"{', to which bid_policy is resolved' if 'bid_policy' in found.inputs else ''}",
             limit,
             "raise it, or lower the bid",
         )

@@ -31,7 +31,8 @@ FINISHED = ("succeeded", "failed", "ended")
 """The statuses of a job that has ended."""
 BID_ENDED, BID_KEPT = "ended", "kept"
 """How the bid of a job that has ended is: it has ended, too, or is paused with the machines' disks."""
-_STATUS_OF_CLUSTER = {"preempting": "running", "failed": "unknown"}
+STATUS_OF_CLUSTER = {"preempting": "running", "failed": "unknown"}
+"""What a job is called while it has not ended, where it is another word than that of a cluster."""
 _NOT_OF_A_JOB = ("paused", "private_ips", "last_preempted_at")
 _PREEMPTED = ", preempted {} time{}"
 _ENDINGS = {
@@ -93,7 +94,7 @@ class JobSnapshot(ClusterSnapshot):
         if self.has_ended:
             return self.outcome.value if self.outcome else self.recorded_status or "ended"
         status = super().status
-        return _STATUS_OF_CLUSTER.get(status, status)
+        return STATUS_OF_CLUSTER.get(status, status)
 
     @property
     def message(self) -> str:

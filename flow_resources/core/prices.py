@@ -39,11 +39,11 @@ class CurrentPrices:
         """Return an answer as CurrentPrices; what it does not say is None."""
         row = row if isinstance(row, Mapping) else {}
         return cls(
-            spot=_of_cents(row.get("spot_price_cents")),
-            floor=_of_cents(row.get("minimum_price_cents")),
-            lowest_to_win=_of_cents(row.get("dynamic_win_price_cents")),
-            lowest_allocated=_of_cents(row.get("lowest_allocated_bid_cents")),
-            on_demand=_of_cents(row.get("reserved_price_cents")),
+            spot=of_cents(row.get("spot_price_cents")),
+            floor=of_cents(row.get("minimum_price_cents")),
+            lowest_to_win=of_cents(row.get("dynamic_win_price_cents")),
+            lowest_allocated=of_cents(row.get("lowest_allocated_bid_cents")),
+            on_demand=of_cents(row.get("reserved_price_cents")),
             available=_count(row.get("available_capacity")),
             total=_count(row.get("total_capacity")),
         )
@@ -152,7 +152,8 @@ class PriceHistory:
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def _of_cents(value: Any) -> Decimal | None:
+def of_cents(value: Any) -> Decimal | None:
+    """Return a price that the service writes as a whole number of cents; None for what is none."""
     count = _count(value)
     return None if count is None else (Decimal(count) / 100).quantize(money.CENT)
 

@@ -19,6 +19,9 @@ Source: the limit prices of the Flow examples that keep infrastructure up. They 
 price of its own; `reference=` overrides them.
 """
 
+USUAL = "the usual bid for this type"
+"""The source of a reference that is one of them."""
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -45,4 +48,4 @@ def reference_of(
     if instance_type.hourly_price:
         return Reference(instance_type.hourly_price, "the hourly price of the catalogue")
     usual = USUAL_BIDS.get(instance_type.spelling) or USUAL_BIDS.get(instance_type.gpu.lower())
-    return Reference(usual, "the usual bid for this type") if usual else None
+    return Reference(usual, USUAL) if usual else None

@@ -34,7 +34,7 @@ class Spec:
     identity: Identity | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The checked inputs that are set, as they came over the wire."""
-    resolved_bid: Decimal | None = None
+    resolved_bid: Decimal | None = field(default=None, kw_only=True)
     """The number that a policy of the bid was resolved to; None without a policy."""
     digest_fields: ClassVar[Sequence[Field]] = ()
     """The inputs that enter the digest."""

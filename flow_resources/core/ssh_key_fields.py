@@ -26,7 +26,9 @@ def key_name(value: Any) -> str:
     if isinstance(value, str) and is_private(value):
         raise Invalid("is a private key, which nobody else may have", "pass a name", is_shown=False)
     if not isinstance(value, str) or not value.strip() or value != value.strip() or len(value) > _LONGEST_NAME:
-        raise Invalid(f"must have 1 to {_LONGEST_NAME} characters, no space at either end")
+        raise Invalid(
+            f"must have 1 to {_LONGEST_NAME} characters, no space at either end", "leave it out for a name of its own"
+        )
     if not value.isprintable():
         raise Invalid("must be printable, on one line")
     if value.startswith("sshkey_"):

@@ -29,7 +29,9 @@ from flow_resources.testing.service.catalog import REGIONS as ALL_REGIONS
 CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
 JOB, FLEET_STATUS = "pulumi-python:dynamic/flow:Job", "pulumi-python:dynamic/flow:FleetStatus"
 SSH_KEY = "pulumi-python:dynamic/flow:SshKey"
-MARKET, INSTANCE_TYPES, REGIONS = (f"flow:index:get{what}" for what in ("Market", "InstanceTypes", "Regions"))
+MARKET, INSTANCE_TYPES, REGIONS, COSTS = (
+    f"flow:index:get{what}" for what in ("Market", "InstanceTypes", "Regions", "Costs")
+)
 _IDS = {VOLUME: ("volume_id", "vol"), SSH_KEY: ("ssh_key_id", "sshkey")}
 """The output that holds the id of a kind, and what its ids begin with; else that of a bid."""
 STACK = "pulumi:pulumi:StackReference"
@@ -110,7 +112,7 @@ class FlowMocks(pulumi.runtime.Mocks):
 
         `outputs` overrides it by the function's token: `{"flow:index:getMarket": {"price": 30.0}}`.
         """
-        answers = {MARKET: _market, INSTANCE_TYPES: _instance_types, REGIONS: _regions}
+        answers = {MARKET: _market, INSTANCE_TYPES: _instance_types, REGIONS: _regions, COSTS: _costs}
         make = answers.get(args.token)
         return ({**make(args.args), **self.outputs.get(args.token, {})} if make else {}), []
 
@@ -237,6 +239,11 @@ def _instance_types(_arguments: Mapping[str, Any]) -> dict[str, Any]:
             for type_ in sorted(TYPES, key=lambda type_: (type_.short, type_.fid))
         ]
     }
+
+
+def _costs(_arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a bid has cost that was just placed."""
+    return {"spent": 0.0, "is_complete": True, "hours": 0.0, "machine_hours": 0.0, "preemptions": 0, "on_demand": 0.0}
 
 
 def _regions(_arguments: Mapping[str, Any]) -> dict[str, Any]:

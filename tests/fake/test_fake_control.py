@@ -133,6 +133,12 @@ def test_refusals_are_the_same_on_both_consoles(mithril, remote):
         ("add-fault", {"nth": "x"}, 422, ["body", "nth"]),
         ("overview", {"hours": 1e9}, 422, ["body", "hours"]),
         ("price-history", {"instance_type": TYPE, "region": "us-east1-a", "hours": 1e300}, 422, ["body", "hours"]),
+        (
+            "bid-policies",
+            {"instance_type": TYPE, "region": "us-east1-a", "hours": 24, "machines": 0},
+            422,
+            ["body", "machines"],
+        ),
         ("set-price", {"instance_type": TYPE, "region": "moon-1", "price": 1}, 422, ["body", "region"]),
         ("set-price", {"instance_type": TYPE, "region": "us-east1-a", "price": "1"}, 422, ["body", "price"]),
         ("set-price", {"instance_type": TYPE, "region": "us-east1-a", "price": 0.004}, 422, ["body", "price"]),
@@ -216,7 +222,7 @@ def test_every_verb_has_its_line_in_the_console():
     source = inspect.getsource(sys.modules[Console.__module__]) + inspect.getsource(
         sys.modules[RemoteMithril.__module__]
     )
-    for_the_page = {"overview", "state"}
+    for_the_page = {"overview", "bid-policies", "state"}
     for verb in {*QUERIES, *MUTATIONS} - for_the_page:
         assert f'_perform("{verb}"' in source, verb
 

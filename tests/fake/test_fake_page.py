@@ -470,6 +470,29 @@ def test_markets_are_found_added_and_kept(visit: Visit) -> None:
     expect(page.get_by_role("article", name="8xa100 in us-central5-a")).to_be_visible()
 
 
+def test_it_draws_what_policies_would_bid(visit: Visit, mithril: FakeMithril) -> None:
+    """With what each would have held, for a day or a week, and what so many machines cost; only when it is opened."""
+    mithril.set_price("8xa100", _REGION, 10.0)
+    page = visit.open()
+    card = page.get_by_role("article", name="8xa100 in us-central5-a")
+    lines = card.locator(".policy-lines path")
+    expect(lines).to_have_count(0)
+    card.get_by_role("button", name="What to bid for 8xa100 in us-central5-a").click()
+    row = card.get_by_role("row").filter(has_text="workload 10 %")
+    expect(row).to_contain_text("$11.00")
+    expect(lines).to_have_count(6)
+    card.get_by_label("Machines to bid for").fill("4")
+    card.get_by_label("Machines to bid for").press("Enter")
+    expect(row).to_contain_text("$44.00/h")
+    with page.expect_response(lambda response: "hours=168" in response.url):
+        card.get_by_role("radio", name="7 d").check(force=True)
+    card.get_by_label("Machines to bid for").fill("many")
+    card.get_by_label("Machines to bid for").press("Enter")
+    expect(card.get_by_role("alert").last).to_contain_text("machines: Input should be a valid integer")
+    card.get_by_role("button", name="What to bid for 8xa100 in us-central5-a").click()
+    expect(lines).to_have_count(0)
+
+
 def test_an_address_that_names_no_market_of_this_cloud_does_no_harm(visit: Visit) -> None:
     """The link is of another fake or version: the page shows the default selection of the server."""
     visit.page.goto(f"{visit.mithril.url}/#place=it_gone:nowhere&hours=6")

@@ -67,7 +67,7 @@ def test_every_input_of_a_cluster_can_be_said_of_a_fleet() -> None:
     """But for the ones that the fleet itself decides."""
     parameters = inspect.signature(ResilientCluster).parameters
     own = {"size", "min_running", "skip", "volume_per_member", "allow_data_loss", "name", "opts"}
-    decided = {"num_instances", "wait_for", "adopt_task_id"}
+    decided = {"num_instances", "wait_for", "adopt_task_id", "bid_policy"}  # the last one is a Bid as the price
     assert set(parameters) - own == {field.name for field in cluster_fields.FIELDS} - decided
     of_cluster = inspect.signature(GpuCluster).parameters
     for name in set(parameters) - own:

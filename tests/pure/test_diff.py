@@ -86,6 +86,7 @@ OPTIONAL = [row for row in MATRIX if row[1] not in ("max_price_per_hour", "insta
 TAKEN_OUT = {("cluster", "on_preemption"): NOTHING, ("cluster", "paused"): NOTHING, ("cluster", "wait_for"): NOTHING}
 TAKEN_OUT |= {("cluster", "command"): NOTHING, ("volume", "interface"): NOTHING, ("volume", "allow_replace"): NOTHING}
 TAKEN_OUT |= {("cluster", "restart"): NOTHING, ("cluster", "raise_up_to_per_hour"): NOTHING}
+TAKEN_OUT |= {("cluster", "bid_policy"): NOTHING}  # the resolved number in the state is what shows it
 TAKEN_OUT |= {("volume", "volume_name"): NOTHING}
 TAKEN_OUT |= {("cluster", "bid_policy"): NOTHING}  # the resolved number in the state is what shows it
 TAKEN_OUT |= {("cluster", name): NOTHING for name in ("placements", "choose", "max_wait_minutes")}

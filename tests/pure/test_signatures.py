@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flow_resources import (
+    Bid,
     ClusterReference,
     GpuCluster,
     Instance,
@@ -29,12 +30,15 @@ DECLARED: dict[Callable[..., Any], Sequence[Field]] = {
     GpuCluster: cluster_fields.FIELDS,
     Volume: volume_fields.FIELDS,
 }
+WRITTEN_AS = {"bid_policy": "max_price_per_hour"}
+"""The inputs that a program says by another argument."""
+DECLARED[GpuCluster] = [one for one in cluster_fields.FIELDS if one.name not in WRITTEN_AS]
 FIELDS = [(resource, field) for resource, fields in DECLARED.items() for field in fields]
 # The Python type of each type of the tables; a Literal is a string.
 TYPES = {
     "string": r"Input\[(str|RunOn|Restart|WaitFor|Interface|OnPreemption|Choose|Literal\[.*\])\]",
     "integer": r"Input\[int\]",
-    "number": r"Input\[float \| Decimal\]",
+    "number": r"Input\[float \| Decimal\](?: \| Bid)?",
     "boolean": r"Input\[bool\]",
     "string | list of strings": r"Input\[str\] \| pulumi.Input\[Sequence\[pulumi.Input\[str\]\]\]",
     "mapping of strings": r"Input\[Mapping\[str, pulumi.Input\[str\]\]\]",
@@ -43,7 +47,19 @@ TYPES = {
     "list of Placement": r"Input\[Sequence\[pulumi.Input\[Placement \| PlacementDict\]\]\]",
     "list of VolumeMount": r"Input\[Sequence\[pulumi.Input\[VolumeMount \| VolumeMountDict\]\]\]",
 }
-READ = [ClusterReference, VolumeReference, export_cluster, export_volume, GpuCluster.get, Volume.get]
+READ = [
+    Bid.per_gpu,
+    Bid.infrastructure,
+    Bid.workload,
+    Bid.market,
+    Bid.uptime,
+    ClusterReference,
+    VolumeReference,
+    export_cluster,
+    export_volume,
+    GpuCluster.get,
+    Volume.get,
+]
 CALLED = [*DECLARED, *READ, Placement, VolumeMount, Instance, FakeMithril, FlowMocks]
 
 

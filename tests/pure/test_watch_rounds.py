@@ -130,6 +130,17 @@ def test_apply_all_does_what_an_up_would():
     assert stack.done == [("up",)]
 
 
+def test_apply_all_heals_within_the_limit_of_the_hour_what_it_may():
+    """An `up` of everything would heal more: the edits wait, and so does what is over the limit."""
+    stack = preempted("c0", "c1")
+    stack.steps.append(EDIT)
+    watch, told, _ = a_watch(stack, heal=True, apply_all=True, max_heals_per_hour=1)
+    watch.round()
+    assert stack.done == [("up", C0)]
+    assert told.words == ["left_alone c1", "left_alone", "healed c0"]
+    assert watch.code == 1
+
+
 def test_a_policy_that_does_nothing_waits():
     """That is keep and fail; and a bid at its limit, which the preview leaves as it is."""
     stack = FakeWatched([a_cluster("c0", "preempted", "keep"), a_cluster("c1", "preempted")], [])

@@ -18,6 +18,7 @@ import flow_resources
 from flow_resources import (
     Bid,
     ClusterReference,
+    CostsResult,
     FleetMember,
     FlowResourcesError,
     GpuCluster,
@@ -35,6 +36,8 @@ from flow_resources import (
     VolumeReference,
     export_cluster,
     export_volume,
+    get_costs,
+    get_costs_output,
     get_instance_types,
     get_instance_types_output,
     get_market,
@@ -236,6 +239,9 @@ def exact_and_other_sequences(price: pulumi.Output[Decimal], data: Volume) -> No
     mounts = (VolumeMount(data, PurePosixPath("/data")), mount)
     TeamCluster("a", instance_type="8xa100", max_price_per_hour=Decimal("12.34"), ports=range(8000, 8003))
     team = TeamCluster("b", instance_type="8xa100", max_price_per_hour=price, volumes=mounts)
+    assert_type(get_costs("bid_1"), CostsResult)
+    assert_type(get_costs("bid_1").spent, float | None)
+    assert_type(get_costs_output(team.task_id), pulumi.Output[CostsResult])
     assert_type(team.num_instances, pulumi.Output[int])
     assert_type(team.task_id, pulumi.Output[str])
 

@@ -294,6 +294,19 @@ def test_a_state_without_the_number_keeps_the_bid(
     assert stack.preview(program) == {"it": "same"}
 
 
+def test_a_state_without_an_input_that_replaces_keeps_the_bid(stack: Stack, cloud: FakeMithril) -> None:
+    """It learns the input from the program, and nothing is resolved anew because of that."""
+    program = it()
+    stack.up(program)
+    for bag in (stack.state["it"].inputs, stack.state["it"].outputs):
+        del bag["region"]
+    market_at(cloud, 20.0)
+    cloud.clear_requests()
+    stack.up(program)
+    assert price(stack) == 13.2
+    assert not cloud.mutations
+
+
 def test_a_state_without_the_number_and_the_bid_stops_the_preview(stack: Stack) -> None:
     """A refresh reads the bid."""
     program = it()
@@ -421,7 +434,7 @@ def test_a_raise_is_withdrawn_where_the_bid_runs_again(stack: Stack, cloud: Fake
 def test_a_limit_of_raises_under_the_resolved_number_is_refused(stack: Stack) -> None:
     """The failure names the number."""
     text = failures(stack, it(on_preemption="raise_bid", raise_up_to_per_hour=13.0))["raise_up_to_per_hour"]
-    assert "is under the bid, to which bid_policy is resolved, max_price_per_hour=13.2, got 13" in text
+    assert "is under the bid, max_price_per_hour=13.2, to which bid_policy is resolved, got 13" in text
 
 
 @pytest.mark.parametrize(("cap", "usd"), [(40.0, 13.2), (13.19, 13.17)])

@@ -39,6 +39,7 @@ def test_help_names_every_command_on_a_plain_install(tmp_path):
     said = " ".join(done.stdout.split())
     assert "adopt print the program that takes over what runs" in said
     assert "sweep find what a crash left running" in said
+    assert "market see what machines cost, and what a bid would have held" in said
     assert "watch see preemptions, and heal what their policies heal" in said
     assert "change-api-url let a state follow the service to another address" in said
     assert "fake serve a fake Mithril" in said
@@ -68,6 +69,14 @@ def test_adopt_runs_on_a_plain_install(tmp_path, clean_environment):
     assert "Exit code: 0 when it was printed" in plain(tmp_path, "adopt", "--help").stdout
 
 
+def test_market_runs_on_a_plain_install(tmp_path, clean_environment):
+    """In a folder without a project, as far as it can without a key."""
+    done = plain(tmp_path, "market")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: there is no API key: ")
+    assert "Exit code: 0 when something was shown" in plain(tmp_path, "market", "--help").stdout
+
+
 def test_fake_says_on_a_plain_install_what_to_install(tmp_path):
     """In one line."""
     done = plain(tmp_path, "fake")
@@ -88,8 +97,8 @@ def test_without_a_command_it_says_which_there_are(capsys):
         main([])
     assert exit_.value.code == 2
     assert capsys.readouterr().err == (
-        "error: say what to do: flow-resources adopt, flow-resources sweep, flow-resources watch, "
-        "flow-resources change-api-url, flow-resources fake, or --help\n"
+        "error: say what to do: flow-resources adopt, flow-resources market, flow-resources sweep, "
+        "flow-resources watch, flow-resources costs, flow-resources change-api-url, flow-resources fake, or --help\n"
     )
 
 
@@ -104,7 +113,7 @@ def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("command", ["adopt", "change-api-url", "sweep"])
+@pytest.mark.parametrize("command", ["adopt", "change-api-url", "market", "sweep"])
 def test_help_imports_neither_the_sdk_nor_pulumi(command):
     """It answers at once."""
     script = f"import sys; from flow_resources.cli import main\ntry: main(['{command}', '--help'])\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.stack import CheckError, Reports, Stack, cluster, job
+from support.stack import CheckError, Reports, Stack, cluster, job, with_policy
 
 from flow_resources import engine
 from flow_resources.core.inputs import UNKNOWN
@@ -122,6 +122,14 @@ def test_a_number_far_above_the_market_is_warned_of_when_it_is_new(stack: Stack,
     assert not [text for text in warnings if "three times" in text]
     stack.preview({"a": cluster(max_price_per_hour=60.0)})
     assert [text for text in warnings if "the bid $60.00/h is more than three times" in text]
+
+
+def test_the_number_of_a_policy_is_not_warned_of(stack: Stack, reports: Reports, warnings: list[str]) -> None:
+    """It is high on purpose."""
+    high = with_policy(cluster(), kind="infrastructure", reference=50.0, cap=60.0)
+    (row,) = rows_of_preview(stack, reports, a=high)
+    assert row.startswith("max $50.00/h, market $12.00/h now, about $288 a day, ")
+    assert not warnings
 
 
 def test_a_price_per_gpu_gets_a_hint(stack: Stack, warnings: list[str]) -> None:

@@ -114,6 +114,14 @@ def test_a_service_that_does_not_answer_ends_the_program_with_one_line(
     assert "\n" not in str(failed.value)
 
 
+def test_a_refusal_that_repeats_the_key_does_not_show_it(cloud: FakeMithril) -> None:
+    """As where the plugin reads it."""
+    cloud.faults.add(path="/v2/", times=None, status=400, body={"detail": f"the key {cloud.key} may not do this"})
+    with pytest.raises(pulumi.RunError, match="may not do this") as failed:
+        flow_resources.get_regions()
+    assert cloud.key not in str(failed.value)
+
+
 def test_what_failed_is_read_again(cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program can catch the error."""
     monkeypatch.setattr(data, "_SECONDS", 0.3)

@@ -75,8 +75,10 @@ def owned(stack: Stack) -> dict[str, Declared]:
 
 
 def _as_a_program_writes(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return the inputs without the machines and the region that check has taken from a placement."""
-    return without({"instance_type", "region"}, inputs) if "placements" in inputs else inputs
+    """Return the inputs without what check has resolved from a policy of a bid, or taken from a placement."""
+    resolved = {"max_price_per_hour"} if "bid_policy" in inputs else set[str]()
+    placed = {"instance_type", "region"} if "placements" in inputs else set[str]()
+    return without(resolved | placed, inputs)
 
 
 def _number_of_the_program(saved: Saved) -> dict[str, float]:

@@ -24,14 +24,16 @@ from support.watched import AT, FakeWatched, a_cluster
 from flow_resources.cli import main, watch, watch_stack
 from flow_resources.cli.watch_hook import Hook
 from flow_resources.cli.watch_look import CLUSTER, Look
-from flow_resources.cli.watch_pulumi import OutlivingPulumi
 from flow_resources.cli.watch_show import JsonLines, LiveTable, LogLines, line_of, lines
+from flow_resources.core.costs import Spending
+from flow_resources.pulumi_command import PulumiCommand
 from flow_resources.redaction import Redactor
 
 NOW = datetime(2026, 11, 30, 12, 12, 30, tzinfo=timezone.utc)
 LONG = "a-cluster-whose-name-is-much-longer-than-anything-that-fits-beside-the-other-columns-of-a-terminal"
+SPENT = Spending(cent_microseconds=123450 * 3_600_000_000)
 ROWS = [
-    ("", a_cluster("trainer", outputs={"max_price_per_hour": 1250.5}, market=None)),
+    ("", a_cluster("trainer", outputs={"max_price_per_hour": 1250.5}, market=None, spending=SPENT)),
     ("", a_cluster("lost", "preempted", outputs={"preemptions": 12, "last_preempted_at": AT})),
     ("", a_cluster(LONG, "preempting", outputs={"preemptions": None})),
     ("", a_cluster("unknown", problem="no answer")),
@@ -49,11 +51,11 @@ def test_the_table_fits_its_width_and_cuts_nothing_but_names(width):
     assert len(drawn) == 1 + len(ROWS)
     assert max(map(len, drawn)) <= width
     assert [row.split()[1:] for row in drawn[1:3]] == [
-        ["running", "1/1", "$1,250.50/h", "?", "never"],
-        ["preempted", "0/1", "$50.00/h", "?", "12x,", "12", "min", "ago"],
+        ["running", "1/1", "$1,250.50/h", "?", "$1,234.50", "never"],
+        ["preempted", "0/1", "$50.00/h", "?", "-", "12x,", "12", "min", "ago"],
     ]
-    assert drawn[3].split()[1:] == ["preempting", "0/1", "$50.00/h", "?", "?"]
-    assert drawn[4].split()[1:] == ["not", "known", "?/1", "$50.00/h", "?", "never"]
+    assert drawn[3].split()[1:] == ["preempting", "0/1", "$50.00/h", "?", "-", "?"]
+    assert drawn[4].split()[1:] == ["not", "known", "?/1", "$50.00/h", "?", "-", "never"]
     assert drawn[5].split()[1:3] == ["gone", "0/1"]
     assert (LONG in drawn[3]) == (width == 200)
     assert ("…" in drawn[3]) == (width == 80)
@@ -164,6 +166,21 @@ def test_a_command_that_hangs_is_killed_with_its_children_and_the_next_runs(tmp_
     assert (tmp_path / "next").read_text() == '{"number": 1}\n'
     stat = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z", "its child runs on"
+
+
+def test_a_watch_that_is_interrupted_waits_for_no_command(tmp_path):
+    """The second Ctrl-C ends it at once."""
+    began = time.monotonic()
+
+    def interrupted():
+        with watch._telling(argparse.Namespace(on_event="sleep 1000"), LogLines(), Redactor()) as tell:
+            for _ in range(3):
+                tell({"event": "ended", "message": "it has ended", "at": "now", "stack": "o/p/s"})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - began < 5
 
 
 def test_events_beyond_the_queue_are_told_and_do_not_block(monkeypatch):
@@ -299,7 +316,7 @@ def test_a_second_interrupt_leaves_the_pulumi_under_way_alone(tmp_path, monkeypa
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            OutlivingPulumi().run(["up"], str(tmp_path), {})
+            PulumiCommand().run(["up"], str(tmp_path), {})
     finally:
         signal.signal(signal.SIGINT, handler)
     deadline, pipe = time.monotonic() + 10, None

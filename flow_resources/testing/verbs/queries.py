@@ -7,9 +7,10 @@ from typing import Any
 
 from flow_resources.testing.service.accounts import OPERATOR
 from flow_resources.testing.service.body import Body
-from flow_resources.testing.service.catalog import TYPES, InstanceType
+from flow_resources.testing.service.catalog import BY_FID, TYPES, InstanceType
 from flow_resources.testing.service.formats import write_time
 from flow_resources.testing.service.market import Market, Pool
+from flow_resources.testing.service.policies import policies
 from flow_resources.testing.verbs.operator import Operator, plain_query, query, read_pools
 
 HOURS_MAX = 24.0 * 366
@@ -123,6 +124,27 @@ def state(operator: Operator, now: float) -> Any:
     """Return the results of the queries without arguments, all at the same time."""
     queries = (about, clock, options, market, bids, instances, reservations, volumes, ssh_keys, spend, faults)
     return {query.__name__: query(operator, now) for query in queries}
+
+
+@query
+def bid_policies(operator: Operator, arguments: Body, now: float) -> Any:
+    """Return what usual policies would bid now for some machines, and what each would have held over the last hours."""
+    pools = read_pools(arguments)
+    hours = arguments.number("hours", minimum=1.0, maximum=HOURS_MAX)
+    machines = arguments.integer("machines", maximum=1_000_000)
+    arguments.reject_others()
+    pool, backend = pools[0], operator.backend
+    changes = list(backend.market.prices(pool, now - 3600 * hours, now).changes(now - 3600 * hours, now))
+    wins = backend.quotes.current(BY_FID[pool.instance_type], pool.region, machines, now)["dynamic_win_price_cents"]
+    return [
+        {
+            "policy": policy.name,
+            "price": policy.cents / 100,
+            "held": round(policy.held, 4),
+            "max_per_hour": policy.cents * machines / 100,
+        }
+        for policy in policies(changes, now, wins)
+    ]
 
 
 def _market_row(market: Market, instance_type: InstanceType, region: str, now: float) -> dict[str, Any]:

@@ -37,6 +37,10 @@ export function overview(places, hours) {
   return call(`/overview?${query}`);
 }
 
+export function bidPolicies(what) {
+  return call(`/bid-policies?${new URLSearchParams(what)}`);
+}
+
 let afterVerb = async () => {};
 
 /** Set a function that is awaited after every verb, to show its result at once. */

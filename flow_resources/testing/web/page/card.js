@@ -4,6 +4,7 @@ import { createChart } from "./charts.js";
 import { h, show, text } from "./dom.js";
 import { number, usd } from "./format.js";
 import { act } from "./api.js";
+import { createPolicies } from "./policies.js";
 
 /** Return {node, update({market, points, histories, now, hours}), highlight(fid)}. */
 export function createCard({ instance_type, region, type }, remove) {
@@ -23,14 +24,16 @@ export function createCard({ instance_type, region, type }, remove) {
     // The button disappears, so the focus moves to a field that stays.
     if (await act("set-price", { ...place, price: null }, { control: back, errorNode })) price.input.focus();
   });
-  const controls = h("div", { class: "controls" }, price.node, back, machines.node);
+  const policies = createPolicies(place, name, chart.showPolicies);
+  const controls = h("div", { class: "controls" }, price.node, back, machines.node, policies.button);
   return {
-    node: h("article", { class: "card", "aria-label": name }, head.node, chart.node, controls, errorNode),
+    node: h("article", { class: "card", "aria-label": name }, head.node, chart.node, controls, errorNode, policies.node),
     highlight: chart.highlight,
     update(state) {
       const { market } = state;
       chart.update(state);
       head.update(market);
+      policies.update();
       show(back, market.by_hand);
       price.input.placeholder = market.price.toFixed(2);
       machines.input.placeholder = String(market.capacity);

@@ -3,37 +3,40 @@
 import { attribute, h, keyed, s, show, text } from "./dom.js";
 import { time, usd } from "./format.js";
 import { periodAt } from "./bid_history.js";
-import { drawGrid, drawLabels, drawLane, drawBids, layOut, stepPath, TOP } from "./plot.js";
+import { drawGrid, drawLabels, drawLane, drawBids, drawPolicies, layOut, stepPath, TOP } from "./plot.js";
 import { priceAt } from "./scales.js";
 
 const TIP_OFFSET = 14;
 const TIP_LINES_MAX = 8;
 
-/** Return {node, update({points, histories, now, hours}), highlight(fid)}. */
+/** Return {node, update({points, histories, now, hours}), showPolicies(policies), highlight(fid)}. */
 export function createChart(label) {
   const grid = s("g", { class: "grid" });
   const lane = s("g", { class: "lane" });
   const area = s("path", { class: "area" });
   const line = s("path", { class: "price" });
+  const policies = s("g", { class: "policy-lines" });
   const bids = s("g");
   const labels = s("g");
   const cross = s("g", { class: "cross", hidden: true }, s("line"), s("circle", { r: 3.5 }));
-  const svg = s("svg", { role: "img", tabindex: 0 }, grid, lane, area, line, bids, labels, cross);
+  const svg = s("svg", { role: "img", tabindex: 0 }, grid, lane, area, line, policies, bids, labels, cross);
   const tip = h("div", { class: "chart-tip", hidden: true });
   const node = h("div", { class: "chart" }, svg, tip);
   let shown = null;
+  let policyRows = [];
   let frame = null;
   let at = null;
 
   function draw() {
     if (shown === null || node.clientWidth === 0) return;
-    frame = layOut(shown, node.clientWidth, node.clientHeight);
+    frame = layOut({ ...shown, policies: policyRows }, node.clientWidth, node.clientHeight);
     attribute(svg, "viewBox", `0 0 ${frame.width} ${frame.height}`);
     drawGrid(grid, frame);
     drawLane(lane, frame);
     const steps = stepPath(shown.points, frame);
     attribute(line, "d", steps);
     attribute(area, "d", `${steps} V${frame.bottom} H${frame.x(Math.max(shown.points[0][0], frame.from))} Z`);
+    drawPolicies(policies, policyRows, frame);
     drawBids(bids, shown.histories, frame);
     drawLabels(labels, shown, frame);
     point();
@@ -82,6 +85,10 @@ export function createChart(label) {
     update(state) {
       shown = state;
       attribute(svg, "aria-label", describe(label, state));
+      draw();
+    },
+    showPolicies(rows) {
+      policyRows = rows;
       draw();
     },
     highlight(fid) {

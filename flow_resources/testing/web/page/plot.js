@@ -22,11 +22,12 @@ const SHAPES = {
 };
 
 /** Return the layout: the edges, and functions that convert times and prices to pixels, and pixels to times. */
-export function layOut({ points, histories, now, hours }, width, height) {
+export function layOut({ points, histories, policies, now, hours }, width, height) {
   const from = now - hours * 3_600_000;
   const marksOf = (history) => history.marks.map((mark) => ({ ...mark, to: mark.at }));
   const drawn = histories.flatMap((history) => [...history.periods, ...marksOf(history)]);
   const seen = drawn.filter((item) => item.to >= from).map((item) => item.limit);
+  seen.push(...policies.map((policy) => policy.price));
   const prices = points.map(([, price]) => price);
   const { low, high, beyond } = priceRange(prices, seen);
   const top = TOP + (beyond.length ? LANE : 0);
@@ -119,6 +120,21 @@ export function drawBids(group, histories, frame) {
         attribute(node, "data-live", history.live);
         STATES.forEach((state, index) => attribute(paths[index], "d", limitPath(history, state, frame)));
         drawMarks(marks, history, frame);
+      },
+    };
+  });
+}
+
+/** Draw what each policy would bid now as a line. */
+export function drawPolicies(group, policies, frame) {
+  const items = policies.map((policy) => ({ ...policy, d: `M${LEFT} ${frame.y(policy.price)} H${frame.right}` }));
+  keyed(group, items, "policy", () => {
+    const node = s("path");
+    return {
+      node,
+      update({ policy, price, d }) {
+        attribute(node, "d", d);
+        attribute(node, "data-tip", `${policy}: ${usd(price)}`);
       },
     };
   });
