@@ -68,7 +68,7 @@ def without(names: set[str], props: dict[str, Any]) -> dict[str, Any]:
 def owned(stack: Stack) -> dict[str, Declared]:
     """Return the program that declares what the state records, without what was only read."""
     return {
-        name: Declared(saved.type, {**_as_a_program_writes(visible(saved.inputs)), **_number_of_the_program(saved)})
+        name: Declared(saved.type, _as_a_program_writes({**visible(saved.inputs), **_number_of_the_program(saved)}))
         for name, saved in stack.state.items()
         if "__mark" in saved.outputs
     }
