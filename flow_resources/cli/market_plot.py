@@ -1,16 +1,13 @@
 """The plot of a market: its price over time, and a bid with the times in which it would have lost its machines.
 
-The only module that knows matplotlib, which the extra `plot` brings. A plot of the same prices is the same file.
+The only module that knows matplotlib, which the extra `plot` brings: it is imported when something is drawn. A plot of
+the same prices is the same file.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-
-import matplotlib as mpl
-from matplotlib import dates
-from matplotlib.figure import Figure
 
 from flow_resources.cli.market_show import Details, names_of, percent
 from flow_resources.core import advice, money
@@ -24,6 +21,9 @@ _PRICE, _BID, _LOSS = "#1f4e79", "#b5651d", "#c0392b"
 
 def draw(details: Details, path: Path) -> None:
     """Write the plot to a .png or .svg file. Raises OSError where it cannot be written."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context({"svg.hashsalt": _HASH_SALT, "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
         _draw(figure.subplots(), details)
@@ -34,6 +34,8 @@ def draw(details: Details, path: Path) -> None:
 
 
 def _draw(axes: Any, details: Details) -> None:
+    from matplotlib import dates
+
     history, row = details.history, details.row
     (name,) = names_of([row])
     for index, (moments, prices) in enumerate(_lines(details)):

@@ -146,7 +146,16 @@ def test_a_new_price_a_new_wait_and_a_new_key_run_nothing_again() -> None:
 
 def test_the_table_of_changes_has_every_input() -> None:
     """Else an input is compared nowhere."""
-    others = {"max_price_per_hour", "bid_policy", "wait_for", "machine_api_key", "script", "args"}
+    others = {
+        "max_price_per_hour",
+        "bid_policy",
+        "wait_for",
+        "machine_api_key",
+        "script",
+        "args",
+        "placements",
+        "choose",
+    }
     assert {one.name for one in FIELDS} == {*CHANGES, *others}
     assert {one.name for one in SPEC} == {*CHANGES, "script", "args"} - {"name_prefix"}
 
