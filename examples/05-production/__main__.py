@@ -1,6 +1,6 @@
 import pulumi
 
-from flow_resources import GpuCluster, Job, Volume, VolumeMount
+from flow_resources import Bid, GpuCluster, Job, Volume, VolumeMount
 
 config = pulumi.Config()
 keep_data = config.require_bool("keepData")
@@ -28,11 +28,12 @@ server = GpuCluster(
     volumes=[VolumeMount(checkpoints, "/data"), VolumeMount(corpus, "/mnt/corpus")],
 )
 
-# A training: may be interrupted, and ends by itself. The bid is a little over the market; `up` does not wait for it.
+# A training: may be interrupted, and ends by itself. The bid is a little over the market, found by
+# the first `up` and kept, and never above its cap, so that the budget can count on it; `up` does not wait for it.
 training = Job(
     "training",
     instance_type="8xa100",
-    max_price_per_hour=13.0,
+    max_price_per_hour=Bid.workload(margin=0.1, cap=13),
     command="python3 /mnt/corpus/train.py --checkpoint /data/model",
     env={"WANDB_API_KEY": config.require_secret("wandbKey")},
     volumes=[VolumeMount(checkpoints, "/data"), VolumeMount(corpus, "/mnt/corpus")],

@@ -107,6 +107,8 @@ def _offers(whole: Market, spellings: Sequence[str], region: str | None) -> list
 
 def _offers_of(whole: Market, written: str, region: str | None) -> list[Offer]:
     """Return what is on offer of a type."""
+    if written in whole.regions:
+        raise UsageError(f"{written!r} is a region", f"add --region {written}")
     try:
         spelling = placement_fields.instance_type(written)
     except Invalid as invalid:

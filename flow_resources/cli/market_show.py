@@ -130,11 +130,13 @@ def _price_lines(details: Details, width: int, *, is_ascii: bool) -> Iterator[st
         " " if price is None else signs[int((price - prices.lowest) / spread * (len(signs) - 1)) if spread else 0]
         for price in heights
     ).rstrip()
+    losses = ""
     if bid is not None:
-        yield "".join("x" if price is not None and price > bid else " " for price in heights).rstrip() or "no loss"
+        losses = "".join("x" if price is not None and price > bid else " " for price in heights).rstrip()
+        yield losses or f"a bid of {_usd(bid)} would have lost nothing"
     start, end = _moment(history.start), f"{_moment(history.end)} UTC"
     yield start + end.rjust(width - len(start)) if width > len(start) + len(end) else f"{start} to {end}"
-    if bid is not None:
+    if bid is not None and losses:
         yield f"x: a bid of {_usd(bid)} would have lost its machines"
 
 

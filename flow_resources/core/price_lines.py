@@ -106,12 +106,14 @@ def warn_of_number(price: Decimal, market: Decimal | None, prices: CurrentPrices
 
 
 def warn_of_lowest_bid(
-    price: Decimal, before: Terms | None, market: Decimal | None, prices: CurrentPrices | None
+    terms: Terms, before: Terms | None, market: Decimal | None, prices: CurrentPrices | None
 ) -> Iterator[str]:
     """Yield a warning of a bid that others come before. `before`: of a bid that stays, the terms that it has now."""
-    lowest = prices.lowest_allocated if prices else None
-    if lowest is None or price >= lowest or (market is not None and price < market):
+    price, lowest = terms.price, prices.lowest_allocated if prices else None
+    if prices is None or lowest is None or price >= lowest or (market is not None and price < market):
         return  # a bid under the market has a warning that says more
+    if prices.available is not None and prices.available >= terms.machines:
+        return  # it waits for nobody: so many machines are free, such as beside one other bid of the same program
     if before and before.price == lowest:
         return  # the lowest bid that holds machines may be this one, as it is now
     yield (

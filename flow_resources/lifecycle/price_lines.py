@@ -76,7 +76,7 @@ def check_costs(
     if is_other_number and POLICY not in found.inputs:
         _warn(op, warn_of_number(terms.price, going, prices, _gpus(market, offer)))
     if is_other_number or is_new:
-        _warn(op, warn_of_lowest_bid(terms.price, before, going, prices))
+        _warn(op, warn_of_lowest_bid(terms, before, going, prices))
     if is_new:
         _warn(op, warn_of_capacity(terms, before, prices, kind.called))
     costs = describe_costs(terms, before, going, found.known("max_run_time_hours"))

@@ -31,6 +31,8 @@ PRICES = CurrentPrices(
     available=10,
     total=64,
 )
+SCARCE = replace(PRICES, available=3)
+"""Fewer machines are free than FOUR is for."""
 
 
 def bid(price: str, **others: object) -> Terms:
@@ -134,20 +136,22 @@ def test_the_hint_says_what_to_write() -> None:
 @pytest.mark.parametrize(
     ("price", "before", "prices", "is_told"),
     [
-        ("19.99", None, PRICES, True),
-        ("20.00", None, PRICES, False),
-        ("11.00", None, PRICES, False),
-        ("19.99", FOUR, PRICES, True),
-        ("19.99", bid("20"), PRICES, False),
-        ("19.99", None, replace(PRICES, lowest_allocated=None), False),
+        ("19.99", None, SCARCE, True),
+        ("20.00", None, SCARCE, False),
+        ("11.00", None, SCARCE, False),
+        ("19.99", FOUR, SCARCE, True),
+        ("19.99", bid("20"), SCARCE, False),
+        ("19.99", None, replace(SCARCE, lowest_allocated=None), False),
+        ("19.99", None, replace(SCARCE, available=None), True),
+        ("19.99", None, replace(SCARCE, available=4), False),
         ("19.99", None, None, False),
     ],
 )
 def test_a_bid_under_all_that_hold_machines_is_told(
     price: str, before: Terms | None, prices: CurrentPrices | None, is_told: bool
 ) -> None:
-    """But for one under the market, and where the lowest can be its own, before the change."""
-    assert bool(list(warn_of_lowest_bid(Decimal(price), before, MARKET, prices))) is is_told
+    """But for one under the market or with free machines, and where the lowest can be its own, before the change."""
+    assert bool(list(warn_of_lowest_bid(bid(price), before, MARKET, prices))) is is_told
 
 
 @pytest.mark.parametrize(

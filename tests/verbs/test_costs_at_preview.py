@@ -143,11 +143,14 @@ def test_a_price_per_gpu_gets_a_hint(stack: Stack, warnings: list[str]) -> None:
 
 
 def test_a_bid_under_all_others_is_warned_of(stack: Stack, cloud: FakeMithril, warnings: list[str]) -> None:
-    """When it is placed or lowered; not where the lowest is itself."""
+    """When it is placed or lowered; not where its machines are free, nor where the lowest is itself."""
+    cloud.set_capacity("8xa100", REGION, 2)
     cloud.add_bid("theirs", limit_price="$30.00")
+    stack.preview({"a": cluster(max_price_per_hour=20.0, num_instances=2)})
+    assert warnings[0].startswith("the bid $20.00/h is under $30.00/h, the lowest bid that holds machines there now")
+    warnings.clear()
     stack.preview({"a": cluster(max_price_per_hour=20.0)})
-    (text,) = warnings
-    assert text.startswith("the bid $20.00/h is under $30.00/h, the lowest bid that holds machines there now")
+    assert not warnings
     stack.up({"a": cluster(max_price_per_hour=25.0)})
     warnings.clear()
     stack.preview({"a": cluster(max_price_per_hour=20.0)})

@@ -231,6 +231,7 @@ def test_a_market_without_offers_says_so(moving: FakeMithril, run: Any) -> None:
     [
         (["8xa10"], "'8xa10' is not in the service's catalogue: there are 8xa100"),
         (["h100"], "'h100' does not say how many GPUs a machine has: write '8xh100'"),
+        (["8xa100", "us-central5-a"], "'us-central5-a' is a region: add --region us-central5-a"),
         (["8xa100", "--region", "us-central5"], "'us-central5' is not a region of the service: there "),
         (["8xa100", "--bid", "5"], "8xa100 is on offer in several regions: add --region, one of eu-central1-a, "),
         (["--budget", "5"], "what was or would have been is told of one instance type: name one"),
@@ -314,9 +315,10 @@ def test_a_loss_is_marked_below_the_price(moving: FakeMithril) -> None:
 
 
 def test_a_price_that_never_moved_is_a_line() -> None:
-    """And a bid above it has no loss."""
+    """And a bid above it loses nothing, which needs no sign, nor what the sign means."""
     lines = list(detail_lines(details(history=past(("12", 12)), bid=Decimal(15)), 12, is_ascii=False))
-    assert lines[3:5] == ["▁" * 12, "no loss"]
+    assert lines[3:5] == ["▁" * 12, "a bid of $15.00 would have lost nothing"]
+    assert not [line for line in lines if line.startswith("x:")]
 
 
 def test_a_history_that_is_shorter_than_asked_for_says_so() -> None:
