@@ -131,12 +131,14 @@ def warn_of_capacity(terms: Terms, replaced: Terms | None, prices: CurrentPrices
         return
     wanted = f"{terms.machines} {terms.instance_type} in {terms.region}"
     if prices.total is not None and prices.total < terms.machines:
-        yield f"{_machines(prices.total)} there in all, of {wanted}: the {called} waits until there are more"
+        yield (
+            f"the bid is for {wanted}, which has {prices.total} of them in all: the {called} waits until there are more"
+        )
         return
     wins = f", from {money.usd(prices.lowest_to_win)}/h now" if prices.lowest_to_win is not None else ""
     yield (
-        f"{_machines(prices.available)} free now, of {wanted}: the {called} takes the others from lower bids{wins}, "
-        "or waits for them"
+        f"the bid is for {wanted}, where {_machines(prices.available)} free now: the {called} takes the others from "
+        f"lower bids{wins}, or waits for them"
     )
 
 

@@ -154,18 +154,21 @@ def test_a_bid_under_all_that_hold_machines_is_told(
     assert bool(list(warn_of_lowest_bid(bid(price), before, MARKET, prices))) is is_told
 
 
+FOR_FOUR = "the bid is for 4 8xa100 in us-central5-a, where "
+
+
 @pytest.mark.parametrize(
     ("available", "total", "replaced", "words"),
     [
         (4, 64, None, ""),
-        (3, 64, None, "3 machines are free now, of 4 8xa100 in us-central5-a: the cluster takes the others from lower"),
-        (0, 3, None, "3 machines are there in all, of 4 8xa100 in us-central5-a: the cluster waits"),
-        (0, None, None, "0 machines are free now"),
+        (3, 64, None, f"{FOR_FOUR}3 machines are free now: the cluster takes the others from lower"),
+        (0, 3, None, "the bid is for 4 8xa100 in us-central5-a, which has 3 of them in all: the cluster waits"),
+        (0, None, None, f"{FOR_FOUR}0 machines are free now"),
         (None, 3, None, ""),
         (0, 64, FOUR, ""),
-        (0, 64, replace(FOUR, machines=3), "0 machines are free"),
-        (0, 64, replace(FOUR, region="elsewhere"), "0 machines are free"),
-        (0, 64, replace(FOUR, is_paused=True), "0 machines are free"),
+        (0, 64, replace(FOUR, machines=3), f"{FOR_FOUR}0 machines are free"),
+        (0, 64, replace(FOUR, region="elsewhere"), f"{FOR_FOUR}0 machines are free"),
+        (0, 64, replace(FOUR, is_paused=True), f"{FOR_FOUR}0 machines are free"),
     ],
 )
 def test_machines_that_are_not_free_are_told(

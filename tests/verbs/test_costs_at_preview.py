@@ -161,7 +161,9 @@ def test_machines_that_are_not_free_are_warned_of(stack: Stack, cloud: FakeMithr
     """Those of the cluster itself are released by its replacement."""
     cloud.set_capacity("8xa100", REGION, 4)
     stack.preview({"a": cluster(max_price_per_hour=20.0, num_instances=5)})
-    assert [text for text in warnings if text.startswith(f"4 machines are there in all, of 5 8xa100 in {REGION}")]
+    assert [
+        text for text in warnings if text.startswith(f"the bid is for 5 8xa100 in {REGION}, which has 4 of them in all")
+    ]
     stack.up({"a": cluster(max_price_per_hour=20.0, num_instances=3)})
     warnings.clear()
     stack.preview({"a": cluster(max_price_per_hour=21.0, num_instances=3)})
@@ -169,7 +171,11 @@ def test_machines_that_are_not_free_are_warned_of(stack: Stack, cloud: FakeMithr
     stack.preview({"a": cluster(max_price_per_hour=20.0, num_instances=4)})
     assert not [text for text in warnings if "free" in text]
     stack.preview({"a": cluster(max_price_per_hour=20.0, num_instances=3), "b": cluster(num_instances=2)})
-    assert [text for text in warnings if text.startswith(f"1 machine is free now, of 2 8xa100 in {REGION}")]
+    assert [
+        text
+        for text in warnings
+        if text.startswith(f"the bid is for 2 8xa100 in {REGION}, where 1 machine is free now")
+    ]
 
 
 # -- the market, silent or not wanted ----------------------------------------------------------------------------------
