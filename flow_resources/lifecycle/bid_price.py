@@ -46,7 +46,10 @@ def settle_bid(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[st
     if found.has_failed(BID_POLICY) or found.has_failed(PRICE):
         return
     is_kept = found.inputs[BID_POLICY] == olds.get(BID_POLICY) and not _is_replaced(kind, found, olds)
-    price = _recorded(op, found, olds) if is_kept else _resolve(op, kind, found, olds, market)
+    if not kind.may_cost(op, found, olds):
+        price = read_resolved_bid(olds) or money.known_price(olds.get(PRICE))
+    else:
+        price = _recorded(op, found, olds) if is_kept else _resolve(op, kind, found, olds, market)
     found.inputs.pop(PRICE, None)
     if price is not None:
         found.inputs[PRICE] = float(price)
