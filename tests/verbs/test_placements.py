@@ -170,6 +170,15 @@ def test_other_words_for_the_used_machines_change_nothing(stack: Stack, cloud: F
     assert not cloud.mutations
 
 
+def test_of_two_words_for_the_same_machines_the_one_in_use_stays(stack: Stack, cloud: FakeMithril) -> None:
+    """With its own bid: that of the other is lower, and would lose the machines."""
+    cloud.set_price(A100, HERE, 30.0)
+    program = it([at(A100, HERE, 24.0), at("a100-80gb.sxm.8x", HERE, 40.0)])
+    stack.up(program)
+    assert place(stack) == ("a100-80gb.sxm.8x", HERE, 40.0)
+    assert stack.preview(program) == {"it": "same"}
+
+
 # -- it is settled anew ------------------------------------------------------------------------------------------------
 
 
