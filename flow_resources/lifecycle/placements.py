@@ -97,8 +97,10 @@ class _Settlement:
         self._op, self._found, self._olds, self._market, self._mark = op, found, olds, market, mark
         self._listed = found.inputs[PLACEMENTS]
         self._how = str(found.known(CHOOSE) or "first")
-        self._key = f"the placement of {op.urn} by {self._how} among {self._listed!r}"
         self._candidates = placements.read_candidates(self._listed, market)
+        # Without the bids: with ignore_changes the check of the old bid is told another one than that of the new.
+        places = [one.place for one in self._candidates]
+        self._key = f"the placement of {op.urn} by {self._how} among {places!r}"
         mounts = found.inputs.get("volumes") or []
         self._mounts = mounts if isinstance(mounts, list) else [mounts]
         self._volume_regions = {region for mount in self._mounts if (region := region_of_mount(mount, market))}
