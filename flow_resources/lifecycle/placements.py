@@ -15,6 +15,7 @@ from flow_resources.core import placements
 from flow_resources.core.answer import Answer
 from flow_resources.core.inputs import UNKNOWN, Checked, changed
 from flow_resources.core.market import Market, has_unknown_volume, region_of_mount
+from flow_resources.core.models import WAITING
 from flow_resources.core.naming import Mark
 from flow_resources.core.placement_fields import SETUP, is_unchanged
 from flow_resources.core.placements import CHOOSE, MAX_WAIT, PLACEMENTS, POLICY, PRICE, REGION, TYPE, Candidate, Choice
@@ -187,7 +188,8 @@ class _Settlement:
             for one in self._candidates
             if one not in self._allowed
         ]
-        choice = _share(self._op, self._key, placements.choose(self._allowed, market, self._how, left_out))
+        choice = self._left_by_earlier() or placements.choose(self._allowed, market, self._how, left_out)
+        choice = _share(self._op, self._key, choice)
         if choice is None:
             remedy = placements.where_on_offer(self._allowed, market)
             found.fail(PLACEMENTS, "has none that is on offer now", remedy=remedy)
@@ -195,6 +197,23 @@ class _Settlement:
             return None
         _tell(self._op, choice)
         return self._use(choice.candidate, *choice.candidate.place)
+
+    def _left_by_earlier(self) -> Choice | None:
+        """Return the placement of a bid with machines that an `up` left whose answer was lost: this one takes it over.
+
+        Another choice, because the market has moved since, would end it. One that waits has nothing to lose.
+        """
+        if self._op.own_record.exists is not Answer.NO:
+            return None
+        bid = None
+        with self._op.collecting_failures(self._found):
+            bid = live_bid(self._op, self._mark)
+        if bid is None or bid.status == WAITING or not bid.instance_type or not bid.region:
+            return None
+        answer, one = placements.find_in_use(self._allowed, bid.instance_type, bid.region, self._market)
+        if answer is not Answer.YES or one is None:
+            return None
+        return Choice(one, f"placed as {one} at {one.bid_in_words}: {bid.name} ({bid.id}) is there already")
 
     def _is_new(self) -> bool:
         """Whether the program says something new, and does not only replace."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.crashes import crash_after_create
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster, job, volume
 
 from flow_resources.core import placements
@@ -177,6 +178,40 @@ def test_of_two_words_for_the_same_machines_the_one_in_use_stays(stack: Stack, c
     stack.up(program)
     assert place(stack) == ("a100-80gb.sxm.8x", HERE, 40.0)
     assert stack.preview(program) == {"it": "same"}
+
+
+@pytest.mark.parametrize("declare", [cluster, job], ids=["cluster", "job"])
+def test_what_a_lost_answer_left_is_taken_over_where_it_is(
+    stack: Stack, cloud: FakeMithril, reports: Reports, declare: Callable[..., Declared]
+) -> None:
+    """Though the market has moved, and another one would be chosen: what runs is not ended for that."""
+    prices(cloud, h100=10.0)
+    program = it(declare=declare, choose="cheapest")
+    orphan = crash_after_create(stack, cloud, program)
+    prices(cloud, h100=30.0)
+    assert stack.preview(program) == {"it": "create"}
+    assert rows(reports)[-1].startswith("placed as 8xh100 in us-central5-a at $40.00/h: it-")
+    stack.up(program)
+    assert (stack.state["it"].id, place(stack)) == (orphan, (H100, HERE, 40.0))
+    assert [bid["fid"] for bid in cloud.bids] == [orphan]
+    assert stack.preview(program) == {"it": "same"}
+
+
+def test_what_a_lost_answer_left_in_the_auction_is_placed_where_it_wins(stack: Stack, cloud: FakeMithril) -> None:
+    """It has nothing to lose, and ends first."""
+    prices(cloud)
+    orphan = crash_after_create(stack, cloud, it())
+    prices(cloud, h100=52.10)
+    stack.up(it())
+    assert place(stack) == (A100, THERE, 24.0)
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["it"].id] != [orphan]
+
+
+def test_a_live_bid_that_cannot_be_listed_is_no_reason_for_a_placement(stack: Stack, cloud: FakeMithril) -> None:
+    """The preview chooses by the market, and warns of what it could not find out."""
+    prices(cloud)
+    cloud.faults.add(method="GET", path="/v2/spot/bids$", times=None, status=503)
+    assert stack.preview(it()) == {"it": "create"}
 
 
 # -- it is settled anew ------------------------------------------------------------------------------------------------
