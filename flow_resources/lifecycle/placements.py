@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flow_resources.core import placements
+from flow_resources.core import money, placements
 from flow_resources.core.answer import Answer
 from flow_resources.core.inputs import UNKNOWN, Checked, changed
 from flow_resources.core.market import Market, has_unknown_volume, region_of_mount
@@ -119,7 +119,7 @@ class _Settlement:
         if answer is Answer.YES and one:
             return self._use(one, *place)
         if is_ignored or self._must_stay(answer, one, place):
-            _put(self._found, *place, {name: self._olds[name] for name in (PRICE, POLICY) if name in self._olds})
+            _put(self._found, *place, _recorded_bid(self._olds))
             return None
         return self._choose()
 
@@ -247,6 +247,14 @@ class _Settlement:
         return Settled(
             replace(one, instance_type=instance_type, region=region), self._allowed, self._how, self._key
         )  # fmt: skip
+
+
+def _recorded_bid(olds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the bid of the recorded inputs; of one that was raised, the number that it was raised from."""
+    record, bid = read_record(olds), _bid_of(olds)
+    if POLICY not in bid and record.base and record.raised == money.known_price(bid.get(PRICE)):
+        bid[PRICE] = float(record.base)
+    return bid
 
 
 def _put(found: Checked, instance_type: str, region: str, bid: Mapping[str, Any]) -> None:

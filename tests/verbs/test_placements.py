@@ -349,6 +349,26 @@ def test_a_silent_market_replaces_nothing(stack: Stack, cloud: FakeMithril, caps
     assert stack.preview(it([at(A100, THERE)])) == {"it": "replace"}
 
 
+@pytest.mark.parametrize("why", ["silence", "ignore_changes"])
+def test_a_raise_outlasts_that_its_placement_is_not_listed(stack: Stack, cloud: FakeMithril, why: str) -> None:
+    """What is in use stays as it is; when it is listed again, the raised bid is not taken back."""
+    raising = {"on_preemption": "raise_bid", "raise_up_to_per_hour": 60.0, "wait_for": "placed"}
+    ignored = {"ignore_changes": ("region",), "__ignored": ["region"]} if why == "ignore_changes" else {}
+    stack.up(it(**raising, **ignored))
+    prices(cloud, h100=50.0)
+    stack.up(it(**raising, **ignored), refresh=True)
+    assert place(stack) == (H100, HERE, 52.5)
+    if why == "silence":
+        silence(cloud)
+    stack.up(it([at(A100, THERE)], **raising, **ignored))
+    assert place(stack) == (H100, HERE, 52.5)
+    cloud.faults.clear()
+    cloud.clear_requests()
+    stack.up(it(**raising, **ignored))
+    assert place(stack) == (H100, HERE, 52.5)
+    assert not cloud.mutations
+
+
 def test_a_replacement_while_the_market_is_silent_stays_where_it_was(stack: Stack, cloud: FakeMithril) -> None:
     """Its check is not told what was before: the region and the machines of the check before it are."""
     prices(cloud, h100=52.10)
