@@ -294,6 +294,21 @@ def test_a_state_without_the_number_keeps_the_bid(
     assert stack.preview(program) == {"it": "same"}
 
 
+@pytest.mark.parametrize("lost", [["inputs"], ["outputs"], ["inputs", "outputs"]], ids="-".join)
+def test_a_state_without_the_policy_keeps_the_number(stack: Stack, cloud: FakeMithril, lost: list[str]) -> None:
+    """It tells what one was resolved to, and not which: whether the program has changed it is not known."""
+    program = it()
+    stack.up(program)
+    for bag in lost:
+        del getattr(stack.state["it"], bag)["bid_policy"]
+    market_at(cloud, 11.0)
+    cloud.clear_requests()
+    stack.up(program)
+    assert price(stack) == 13.2
+    assert not cloud.mutations
+    assert stack.preview(program) == {"it": "same"}
+
+
 def test_a_state_without_an_input_that_replaces_keeps_the_bid(stack: Stack, cloud: FakeMithril) -> None:
     """It learns the input from the program, and nothing is resolved anew because of that."""
     program = it()

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from support.crashes import crash_after_create
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster
 
 from flow_resources.core.hidden import PREEMPTION
@@ -240,6 +241,26 @@ def test_there_are_never_two_live_bids(stack: Stack, cloud: FakeMithril, *, crea
     assert place(stack)[0] == THERE
     assert changes(cloud) == ["DELETE", "POST"]
     assert most == [1]
+
+
+@pytest.mark.parametrize("create_first", [False, True], ids=["delete-first", "create-first"])
+@pytest.mark.parametrize("then", [THERE, ELSEWHERE])
+def test_a_move_that_was_cut_off_leaves_one_bid(
+    stack: Stack, cloud: FakeMithril, then: str, *, create_first: bool
+) -> None:
+    """The plugin is killed after the new bid is placed; the next `up` takes it over, or ends it for another one."""
+    program = waiting(stack, cloud, choose="cheapest")
+    program["it"].create_first = create_first
+    dear(cloud, ELSEWHERE, price=30.0)
+    stack.refresh()
+    orphan = crash_after_create(stack, cloud, program)
+    assert [(bid["fid"], bid["region"]) for bid in cloud.live_bids] == [(orphan, ELSEWHERE)]
+    dear(cloud, ELSEWHERE, price=60.0)
+    dear(cloud, then, price=29.0)
+    stack.up(program)
+    assert [bid["region"] for bid in cloud.live_bids] == [then]
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["it"].id]
+    assert (stack.state["it"].id == orphan) == (then == ELSEWHERE)
 
 
 @pytest.mark.parametrize(
