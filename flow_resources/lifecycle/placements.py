@@ -242,8 +242,10 @@ class _Settlement:
 
     def _use(self, one: Candidate, instance_type: str, region: str) -> Settled:
         """Put a placement into the inputs; the spelling of what is in use stays."""
-        is_ignored = bool(self._olds) and self._op.ignores(PRICE)
-        _put(self._found, instance_type, region, {} if is_ignored else _bid_of(self._listed[one.index]))
+        bid = _bid_of(self._listed[one.index])
+        if self._olds and self._op.ignores(PRICE):  # it stays, and with it the policy that it is of
+            bid = _bid_of(self._olds) if POLICY in self._olds else {}
+        _put(self._found, instance_type, region, bid)
         return Settled(
             replace(one, instance_type=instance_type, region=region), self._allowed, self._how, self._key
         )  # fmt: skip

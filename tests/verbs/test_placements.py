@@ -474,6 +474,19 @@ def test_ignored_changes_replace_nothing(stack: Stack, cloud: FakeMithril, ignor
     assert len(cloud.bids) == 1
 
 
+def test_an_ignored_price_keeps_the_policy_that_it_is_of(stack: Stack, cloud: FakeMithril) -> None:
+    """Nothing changes for that, and nothing later, when it is ignored no more."""
+    listed, ignored = [{**at(A100, THERE), "bid_policy": WORKLOAD}], ["max_price_per_hour"]
+    prices(cloud, a100=20.0)
+    program = it(listed, max_price_per_hour=None, ignore_changes=tuple(ignored), __ignored=ignored)
+    stack.up(program)
+    prices(cloud, a100=10.0)
+    assert stack.preview(program) == {"it": "same"}
+    stack.up(program)
+    assert stack.preview(it(listed, max_price_per_hour=None)) == {"it": "same"}
+    assert place(stack) == (A100, THERE, 22.0)
+
+
 @pytest.mark.parametrize("ignored", ["placements", "instance_type", "*"])
 def test_what_is_in_use_stays_where_its_change_is_ignored(stack: Stack, cloud: FakeMithril, ignored: str) -> None:
     """Though the list has it no more."""
