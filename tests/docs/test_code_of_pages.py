@@ -225,6 +225,7 @@ def test_every_page_with_a_terminal_has_a_test_that_types_it() -> None:
         "pulumi-commands.md": "test_pulumi_commands.py",
         "sweep.md": "test_sweep_page.py",
         "reference/costs.md": "test_costs_page.py",
+        "reference/market.md": "test_market_page.py",
         "how-to/read-what-was-paid.md": "test_costs_page.py",
     }
     assert {one.key for one in BLOCKS if one.language == "console"} == set(typed)
