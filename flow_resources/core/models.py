@@ -18,7 +18,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.public_keys import content_of
 
 TIME_GRAIN = timedelta(seconds=2)  # of the service's time, which its answers tell in whole seconds
-ENDED, WAITING = "Terminated", "Open"
+ENDED, WAITING, ALLOCATED = "Terminated", "Open", "Allocated"
 LIVE_STATUSES = ("Open", "Allocated", "Preempting", "Paused")
 KNOWN_STATUSES = {*LIVE_STATUSES, ENDED, "Relocating"}
 LIVE_INSTANCES = (

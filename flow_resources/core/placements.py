@@ -261,9 +261,12 @@ def is_listed(inputs: Mapping[str, Any]) -> bool:
 def find_in_use(
     candidates: Sequence[Candidate], instance_type: str, region: str, market: Market | None
 ) -> tuple[Answer, Candidate | None]:
-    """Return whether what runs is one of the placements, and which; of NOT_KNOWN the first one that it may be."""
+    """Return whether what runs is one of the placements, and which; of NOT_KNOWN the first one that it may be.
+
+    One in the same words comes before others of the same machines, which can have other bids.
+    """
     doubtful: Candidate | None = None
-    for one in candidates:
+    for one in sorted(candidates, key=lambda one: one.place != (instance_type, region)):
         answer = _is_in_use(one, instance_type, region, market)
         if answer is Answer.YES:
             return answer, one

@@ -331,11 +331,6 @@ def is_pending(recorded: PolicyRecord, wanted: PolicyRecord, action: Action) -> 
     return wanted.action is action and wanted.handled is not None and wanted.handled != recorded.handled
 
 
-def is_move_pending(recorded: PolicyRecord, wanted: PolicyRecord) -> bool:
-    """Whether the inputs want the bid to move on after a wait that the outputs record."""
-    return wanted.moved is not None and wanted.moved == recorded.waits
-
-
 def is_withdrawn(recorded: PolicyRecord, wanted: PolicyRecord) -> bool:
     """Whether the raise that the inputs say was not made: the update found that the bid runs again.
 

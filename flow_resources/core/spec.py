@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -207,6 +207,21 @@ class JobSpec(PlacementSpec):
     def runs_at_every_boot(self) -> bool:
         """Always, until it has ended."""
         return True
+
+    @property
+    def elsewhere(self) -> list[JobSpec]:
+        """The same job in each other of its placements: an `up` that was cut off can have chosen that one."""
+        places = [(str(one["instance_type"]), str(one["region"])) for one in self.inputs.get("placements") or ()]
+        others = [place for place in places if place != (self.instance_type, self.region)]
+        return [
+            replace(
+                self,
+                instance_type=type_,
+                region=region,
+                inputs={**self.inputs, "instance_type": type_, "region": region},
+            )
+            for type_, region in others
+        ]
 
     @property
     def max_run_seconds(self) -> int | None:

@@ -98,11 +98,7 @@ def _wait_for_block_volumes(op: Operation, spec: PlacementSpec) -> None:
 
 def find_free_name(op: Operation, spec: PlacementSpec, words: Words, generation: int) -> FreeName:
     """Find a name that no bid ever had, from this generation on. Raises OwnershipError where a stranger has it now."""
-    prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
-    digest, looked_at = spec.digest(op.settings.api_key), dict[int, tuple[Bid, ...]]()
-
-    def name_of(generation: int) -> str:
-        return naming.compose(prefix, spec.mark, digest, generation)
+    name_of, looked_at = _names(op, spec), dict[int, tuple[Bid, ...]]()
 
     def is_used(generation: int) -> bool:
         looked_at[generation] = tuple(op.cloud.bids_named(name_of(generation)))
@@ -116,6 +112,24 @@ def find_free_name(op: Operation, spec: PlacementSpec, words: Words, generation:
 
     unused = _first_unused(generation, is_used)
     return FreeName(name_of(unused), unused, looked_at.get(unused - 1, ()))
+
+
+def find_last_named(op: Operation, spec: PlacementSpec) -> tuple[Bid, ...]:
+    """Return the bids that had the last name of a specification, live or ended; none where it had none."""
+    name_of, looked_at = _names(op, spec), dict[int, tuple[Bid, ...]]()
+
+    def is_used(generation: int) -> bool:
+        looked_at[generation] = tuple(op.cloud.bids_named(name_of(generation)))
+        return bool(looked_at[generation])
+
+    return looked_at.get(_first_unused(1, is_used) - 1, ())
+
+
+def _names(op: Operation, spec: PlacementSpec) -> Callable[[int], str]:
+    """Return the names of a specification's bids, by generation."""
+    prefix = spec.name_prefix or naming.fit(naming.logical_name(op.urn or "cluster"))
+    digest = spec.digest(op.settings.api_key)
+    return lambda generation: naming.compose(prefix, spec.mark, digest, generation)
 
 
 def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:

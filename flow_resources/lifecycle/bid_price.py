@@ -45,8 +45,13 @@ def settle_bid(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[st
         found.fail(BID_POLICY, "cannot be set beside max_price_per_hour", remedy="remove one of the two")
     if found.has_failed(BID_POLICY) or found.has_failed(PRICE):
         return
-    is_kept = found.inputs[BID_POLICY] == olds.get(BID_POLICY) and not _is_replaced(kind, found, olds)
-    price = _recorded(op, found, olds) if is_kept else _resolve(op, kind, found, olds, market)
+    is_lost = BID_POLICY not in olds and read_resolved_bid(olds) is not None  # then a change of it is not known
+    is_same = is_lost or found.inputs[BID_POLICY] == olds.get(BID_POLICY)
+    is_kept = is_same and not _is_replaced(kind, found, olds)
+    if not kind.may_cost(op, found, olds):
+        price = read_resolved_bid(olds) or money.known_price(olds.get(PRICE))
+    else:
+        price = _recorded(op, found, olds) if is_kept else _resolve(op, kind, found, olds, market)
     found.inputs.pop(PRICE, None)
     if price is not None:
         found.inputs[PRICE] = float(price)

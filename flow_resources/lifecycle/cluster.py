@@ -55,11 +55,17 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         pin_run_on(op, found, olds)
 
     def check_retained(self, found: Checked) -> None:
-        """Refuse a policy that ends the bid."""
+        """Refuse a policy that ends the bid, and a wait after which it moves on."""
         if found.known(POLICY) == "replace":
             found.fail(
                 POLICY,
                 "cannot be 'replace' with retain_on_delete, by which the old bid is never ended",
+                remedy="remove one of the two",
+            )
+        if MAX_WAIT in found.inputs:
+            found.fail(
+                MAX_WAIT,
+                "cannot be set with retain_on_delete, by which the old bid is never ended",
                 remedy="remove one of the two",
             )
 
@@ -80,7 +86,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
 
     def replaced_by_policy(self, olds: Mapping[str, Any], news: Mapping[str, Any], replaces: Sequence[str]) -> str:
         """Return on_preemption where it replaces the bid, or max_wait_minutes where the bid moves on."""
-        if policy.wants_move(olds, news):
+        if policy.wants_move(news):
             return MAX_WAIT
         return POLICY if not replaces and policy.wants_replacement(olds, news) else ""
 

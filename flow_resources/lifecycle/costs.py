@@ -14,7 +14,7 @@ from datetime import datetime
 
 from flow_resources.cloud import Cloud
 from flow_resources.core.costs import NO_COMPARISON, NOT_KNOWN, Comparison, PaidPeriod, Spending, spending_of
-from flow_resources.core.models import Bid, BidEvent, InstanceType, moment_of
+from flow_resources.core.models import ALLOCATED, Bid, BidEvent, InstanceType, moment_of
 from flow_resources.core.prices import CurrentPrices
 from flow_resources.core.reference_prices import reference_of
 from flow_resources.core.status import ClusterSnapshot
@@ -99,7 +99,7 @@ def read_costs_of(cloud: Cloud, bid_id: str, types: Sequence[InstanceType]) -> B
     with contextlib.suppress(FlowResourcesError):  # then they are not known
         current = cloud.current_prices(bid.instance_type, bid.region, 1) if reading.periods and bid.region else None
     comparison, source = _comparison(bid, types, current)
-    spending = spending_of(reading.periods or (), now, comparison, reading.preemptions(None))
+    spending = _spending(reading, now, comparison)
     return BidCosts(bid, reading.status, spending, on_demand_source=source)
 
 
@@ -169,5 +169,16 @@ def _costs(
     if reading.periods is None:
         return BidCosts(reading.bid, reading.status, NOT_KNOWN, reading.problem)
     comparison, source = comparisons.of(reading.bid) if comparisons and reading.periods else (NO_COMPARISON, "")
-    spending = spending_of(reading.periods, now, comparison, reading.preemptions(since), since)
+    spending = _spending(reading, now, comparison, since)
     return BidCosts(reading.bid, reading.status, spending, on_demand_source=source)
+
+
+def _spending(
+    reading: _Reading, now: datetime | None, comparison: Comparison, since: datetime | None = None
+) -> Spending:
+    """Return what was paid; not complete where a bid holds an instance of which no period is told."""
+    periods = reading.periods or ()
+    spending = spending_of(periods, now, comparison, reading.preemptions(since), since)
+    held = set(reading.bid.instances or ()) if reading.bid.status == ALLOCATED else set[str]()
+    is_told = held <= {period.instance for period in periods}
+    return spending if is_told else dataclasses.replace(spending, is_complete=False, is_final=False)

@@ -150,9 +150,10 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Place a bid with a key of its own; or return the bid of a run that has ended and that no state records."""
         begun = op.cloud.service_now()
         free = bids.find_free_name(op, spec, self.words, generation)
-        if earlier := self._find_earlier_run(op, spec, free.before):
+        before = [*free.before, *(bid for other in spec.elsewhere for bid in bids.find_last_named(op, other))]
+        if earlier := self._find_earlier_run(op, spec, before):
             return earlier
-        self._refuse_beside_run_of_another_user(op, spec, {bid.id for bid in free.before})
+        self._refuse_beside_run_of_another_user(op, spec, {bid.id for bid in before})
         launch = bids.prepare(op, spec, free.name)
         if spec.machine_api_key:
             end = job_keys.end_of_users_key(op, spec, spec.machine_api_key)
@@ -196,14 +197,15 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """
         if not spec.has_keyed_digest:
             return
-        digest = spec.digest(op.settings.api_key)
+        specs = [spec, *spec.elsewhere]
+        digests, public = {one.digest(op.settings.api_key) for one in specs}, {one.public_digest for one in specs}
         for bid in op.deployment.once("the bids that ended last", op.cloud.bids_ended_last):
             name = take_apart(bid.name)
-            if name is None or name.mark != spec.mark or name.spec == digest or bid.id in judged:
+            if name is None or name.mark != spec.mark or name.spec in digests or bid.id in judged:
                 continue
             if self.is_of_another_user(op, bid) is Answer.NO or (how := _how_it_ended(op, bid)) is None:
                 continue
-            if op.cloud.inputs_digest(bid.id) not in (spec.public_digest, None):
+            if op.cloud.inputs_digest(bid.id) not in {*public, None}:
                 continue
             if self._is_run_due(op, spec, bid) is not Answer.YES:
                 raise _refusal_of_run(bid, how)

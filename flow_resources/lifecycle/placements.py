@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flow_resources.core import placements
+from flow_resources.core import money, placements
 from flow_resources.core.answer import Answer
 from flow_resources.core.inputs import UNKNOWN, Checked, changed
 from flow_resources.core.market import Market, has_unknown_volume, region_of_mount
+from flow_resources.core.models import WAITING
 from flow_resources.core.naming import Mark
 from flow_resources.core.placement_fields import SETUP, is_unchanged
 from flow_resources.core.placements import CHOOSE, MAX_WAIT, PLACEMENTS, POLICY, PRICE, REGION, TYPE, Candidate, Choice
@@ -97,8 +98,10 @@ class _Settlement:
         self._op, self._found, self._olds, self._market, self._mark = op, found, olds, market, mark
         self._listed = found.inputs[PLACEMENTS]
         self._how = str(found.known(CHOOSE) or "first")
-        self._key = f"the placement of {op.urn} by {self._how} among {self._listed!r}"
         self._candidates = placements.read_candidates(self._listed, market)
+        # Without the bids: with ignore_changes the check of the old bid is told another one than that of the new.
+        places = [one.place for one in self._candidates]
+        self._key = f"the placement of {op.urn} by {self._how} among {places!r}"
         mounts = found.inputs.get("volumes") or []
         self._mounts = mounts if isinstance(mounts, list) else [mounts]
         self._volume_regions = {region for mount in self._mounts if (region := region_of_mount(mount, market))}
@@ -116,7 +119,7 @@ class _Settlement:
         if answer is Answer.YES and one:
             return self._use(one, *place)
         if is_ignored or self._must_stay(answer, one, place):
-            _put(self._found, *place, {name: self._olds[name] for name in (PRICE, POLICY) if name in self._olds})
+            _put(self._found, *place, _recorded_bid(self._olds))
             return None
         return self._choose()
 
@@ -185,7 +188,8 @@ class _Settlement:
             for one in self._candidates
             if one not in self._allowed
         ]
-        choice = _share(self._op, self._key, placements.choose(self._allowed, market, self._how, left_out))
+        choice = self._left_by_earlier() or placements.choose(self._allowed, market, self._how, left_out)
+        choice = _share(self._op, self._key, choice)
         if choice is None:
             remedy = placements.where_on_offer(self._allowed, market)
             found.fail(PLACEMENTS, "has none that is on offer now", remedy=remedy)
@@ -193,6 +197,23 @@ class _Settlement:
             return None
         _tell(self._op, choice)
         return self._use(choice.candidate, *choice.candidate.place)
+
+    def _left_by_earlier(self) -> Choice | None:
+        """Return the placement of a bid with machines that an `up` left whose answer was lost: this one takes it over.
+
+        Another choice, because the market has moved since, would end it. One that waits has nothing to lose.
+        """
+        if self._op.own_record.exists is not Answer.NO:
+            return None
+        bid = None
+        with self._op.collecting_failures(self._found):
+            bid = live_bid(self._op, self._mark)
+        if bid is None or bid.status == WAITING or not bid.instance_type or not bid.region:
+            return None
+        answer, one = placements.find_in_use(self._allowed, bid.instance_type, bid.region, self._market)
+        if answer is not Answer.YES or one is None:
+            return None
+        return Choice(one, f"placed as {one} at {one.bid_in_words}: {bid.name} ({bid.id}) is there already")
 
     def _is_new(self) -> bool:
         """Whether the program says something new, and does not only replace."""
@@ -221,11 +242,21 @@ class _Settlement:
 
     def _use(self, one: Candidate, instance_type: str, region: str) -> Settled:
         """Put a placement into the inputs; the spelling of what is in use stays."""
-        is_ignored = bool(self._olds) and self._op.ignores(PRICE)
-        _put(self._found, instance_type, region, {} if is_ignored else _bid_of(self._listed[one.index]))
+        bid = _bid_of(self._listed[one.index])
+        if self._olds and self._op.ignores(PRICE):  # it stays, and with it the policy that it is of
+            bid = _bid_of(self._olds) if POLICY in self._olds else {}
+        _put(self._found, instance_type, region, bid)
         return Settled(
             replace(one, instance_type=instance_type, region=region), self._allowed, self._how, self._key
         )  # fmt: skip
+
+
+def _recorded_bid(olds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the bid of the recorded inputs; of one that was raised, the number that it was raised from."""
+    record, bid = read_record(olds), _bid_of(olds)
+    if POLICY not in bid and record.base and record.raised == money.known_price(bid.get(PRICE)):
+        bid[PRICE] = float(record.base)
+    return bid
 
 
 def _put(found: Checked, instance_type: str, region: str, bid: Mapping[str, Any]) -> None:

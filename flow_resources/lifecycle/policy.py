@@ -29,7 +29,6 @@ from flow_resources.core.preemption import (
     Decision,
     PolicyRecord,
     decide,
-    is_move_pending,
     is_pending,
     is_withdrawn,
     read_record,
@@ -256,9 +255,12 @@ def wants_replacement(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
     return is_pending(read_record(olds), read_record(news), Action.REPLACE)
 
 
-def wants_move(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-    """Whether the bid moves on to another placement, after a wait that was too long."""
-    return is_move_pending(read_record(olds), read_record(news))
+def wants_move(news: Mapping[str, Any]) -> bool:
+    """Whether the bid moves on to another placement, after a wait that was too long.
+
+    The inputs alone decide: where the outputs have lost the wait, what ends the bid must look it up all the same.
+    """
+    return read_record(news).moved is not None
 
 
 def require_waiting(op: Operation, bid_id: str) -> None:

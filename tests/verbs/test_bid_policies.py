@@ -294,6 +294,21 @@ def test_a_state_without_the_number_keeps_the_bid(
     assert stack.preview(program) == {"it": "same"}
 
 
+@pytest.mark.parametrize("lost", [["inputs"], ["outputs"], ["inputs", "outputs"]], ids="-".join)
+def test_a_state_without_the_policy_keeps_the_number(stack: Stack, cloud: FakeMithril, lost: list[str]) -> None:
+    """It tells what one was resolved to, and not which: whether the program has changed it is not known."""
+    program = it()
+    stack.up(program)
+    for bag in lost:
+        del getattr(stack.state["it"], bag)["bid_policy"]
+    market_at(cloud, 11.0)
+    cloud.clear_requests()
+    stack.up(program)
+    assert price(stack) == 13.2
+    assert not cloud.mutations
+    assert stack.preview(program) == {"it": "same"}
+
+
 def test_a_state_without_an_input_that_replaces_keeps_the_bid(stack: Stack, cloud: FakeMithril) -> None:
     """It learns the input from the program, and nothing is resolved anew because of that."""
     program = it()
@@ -445,6 +460,26 @@ def test_a_changed_policy_tells_no_outcome_of_a_job(stack: Stack, cloud: FakeMit
     stack.up({"it": with_policy(job(), **{**WORKLOAD, "cap": cap})})
     assert price(stack) == usd
     assert stack.state["it"].outputs["status"] == "running"
+
+
+@pytest.mark.parametrize("before", [WORKLOAD, None], ids=["a policy before", "a number before"])
+def test_a_changed_policy_of_a_job_that_has_ended_asks_for_no_price(
+    stack: Stack, cloud: FakeMithril, before: dict[str, Any] | None
+) -> None:
+    """It bids no more: that its machines are not on offer, or the market is silent, stops no `up`."""
+    stack.up({"it": with_policy(job(), **before) if before else job(max_price_per_hour=13.2)})
+    end_job(cloud, stack.state["it"].id, "succeeded", placed=13.2)
+    stack.refresh()
+    recorded = price(stack)
+    program = {"it": with_policy(job(), **{**UPTIME, "target": 0.5})}
+    silence(cloud)
+    body: list[Any] = []
+    cloud.faults.add(path="/v2/spot/availability", status=200, body=body, when="before", times=None)
+    cloud.clear_requests()
+    stack.up(program)
+    assert price(stack) == recorded
+    assert not cloud.mutations
+    assert stack.preview(program) == {"it": "same"}
 
 
 def test_a_job_that_has_ended_keeps_the_word_of_its_machine(stack: Stack, cloud: FakeMithril) -> None:

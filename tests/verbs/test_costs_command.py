@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from support.fake_backend import STACK, FakeStack
 from support.stack import Stack, cluster, job, settings_of
@@ -179,6 +180,27 @@ def test_what_cannot_be_read_is_not_known_and_said(
     printed = capsys.readouterr()
     assert printed.out.splitlines()[1].split() == ["trainer", "running", "?", "?", "?", "?", "?", "?"]
     assert "is not known" in printed.err
+
+
+def test_a_machine_of_which_nothing_is_told_leaves_a_lower_bound(
+    cloud: FakeMithril, fake_stack: FakeStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The service says that the bid holds two, and tells of one, or of none yet."""
+    bid = cloud.add_bid(marked("trainer"), instance_quantity=2)["fid"]
+    record(fake_stack, trainer=bid)
+    cloud.clock.advance(hours=1)
+    path = "/v2/instances/pricing/history"
+    with httpx.Client(base_url=cloud.url, headers={"Authorization": f"Bearer {cloud.key}"}) as client:
+        query = {"project": cloud.project_id, "bid_fid": bid}
+        told = client.get(path, params=query).raise_for_status().json()
+    for instances, spent in ((told["instances"][:1], ">=$12.00"), ([], "?")):
+        body = {**told, "instances": instances}
+        cloud.faults.add(path=path, status=200, body=body, when="before", times=None)
+        assert main(["costs"]) == 1
+        out = capsys.readouterr()
+        assert f" {spent} " in out.out
+        assert f"{bid} cannot all be read" in out.err
+        cloud.faults.clear()
 
 
 def test_a_bid_that_the_service_has_forgotten_leaves_a_lower_bound(

@@ -63,6 +63,26 @@ def test_a_run_whose_answer_was_lost_is_recorded_as_done(
     assert [bid["fid"] for bid in cloud.live_bids] == [killable.state["it"].id]
 
 
+def test_a_run_in_another_of_its_placements_is_recorded_as_done(killable: KillableStack, cloud: FakeMithril) -> None:
+    """The market moved since, and the `up` after it would choose another one: the job ran all the same."""
+    listed = [
+        {"instance_type": "8xh100", "region": "us-central5-a"},
+        {"instance_type": "8xa100", "region": "us-central1-b"},
+    ]
+    inputs: dict[str, Any] = {"instance_type": None, "region": None, "placements": listed}
+    id_ = lose(killable, cloud, **inputs)
+    assert cloud.bid(id_)["region"] == "us-central5-a"
+    end_job(cloud, id_, "succeeded")
+    killable.history = [update(-9, create=1)]
+    cloud.set_price("8xh100", "us-central5-a", 60.0)
+    killable.up({"it": job(**inputs)})
+    assert (killable.state["it"].id, killable.state["it"].outputs["status"]) == (id_, "succeeded")
+    assert len(cloud.bids) == 1
+    assert killable.preview({"it": job(**inputs)}) == {"it": "same"}
+    killable.up({"it": job(**inputs, triggers=[1.0])})
+    assert [bid["region"] for bid in cloud.live_bids] == ["us-central1-b"]
+
+
 def test_a_run_that_failed_fails_the_up_that_waits_for_it_once(killable: KillableStack, cloud: FakeMithril) -> None:
     """It is recorded as failed."""
     end_job(cloud, lose(killable, cloud, wait_for="ended"), "failed")

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from support.crashes import crash_after_create
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster
 
 from flow_resources.core.hidden import PREEMPTION
@@ -208,6 +209,27 @@ def test_a_bid_that_wins_meanwhile_is_left_alone(stack: Stack, cloud: FakeMithri
     assert not changes(cloud)
 
 
+@pytest.mark.parametrize("lost", ["outputs", "inputs and outputs since"])
+def test_outputs_that_record_no_wait_do_not_end_a_bid_that_wins_meanwhile(
+    stack: Stack, cloud: FakeMithril, lost: str
+) -> None:
+    """The inputs alone tell of the wait: whether it still waits is looked up before it ends, as for any move."""
+    program = waiting(stack, cloud)
+    stack.refresh()
+    saved = stack.state["it"]
+    if lost == "outputs":
+        del saved.outputs[PREEMPTION]
+    else:
+        saved.outputs[PREEMPTION] = f"waits={saved.id}@2020-01-01T00:00:00Z"
+    stack.operation()
+    news = stack.check("it", program["it"], saved)
+    assert stack._step("it", saved, news, program["it"]) == "replace"
+    dear(cloud, HERE, price=5.0)
+    with pytest.raises(VerbError, match="does not wait any more"):
+        stack._delete_saved("it", saved)
+    assert [one["fid"] for one in cloud.live_bids] == [saved.id]
+
+
 @pytest.mark.parametrize("create_first", [False, True], ids=["delete-first", "create-first"])
 def test_there_are_never_two_live_bids(stack: Stack, cloud: FakeMithril, *, create_first: bool) -> None:
     """In both orders of a replacement: the old one is seen ended before the new one is placed."""
@@ -219,6 +241,26 @@ def test_there_are_never_two_live_bids(stack: Stack, cloud: FakeMithril, *, crea
     assert place(stack)[0] == THERE
     assert changes(cloud) == ["DELETE", "POST"]
     assert most == [1]
+
+
+@pytest.mark.parametrize("create_first", [False, True], ids=["delete-first", "create-first"])
+@pytest.mark.parametrize("then", [THERE, ELSEWHERE])
+def test_a_move_that_was_cut_off_leaves_one_bid(
+    stack: Stack, cloud: FakeMithril, then: str, *, create_first: bool
+) -> None:
+    """The plugin is killed after the new bid is placed; the next `up` takes it over, or ends it for another one."""
+    program = waiting(stack, cloud, choose="cheapest")
+    program["it"].create_first = create_first
+    dear(cloud, ELSEWHERE, price=30.0)
+    stack.refresh()
+    orphan = crash_after_create(stack, cloud, program)
+    assert [(bid["fid"], bid["region"]) for bid in cloud.live_bids] == [(orphan, ELSEWHERE)]
+    dear(cloud, ELSEWHERE, price=60.0)
+    dear(cloud, then, price=29.0)
+    stack.up(program)
+    assert [bid["region"] for bid in cloud.live_bids] == [then]
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["it"].id]
+    assert (stack.state["it"].id == orphan) == (then == ELSEWHERE)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +288,26 @@ def test_ignored_changes_keep_it_where_it_is(stack: Stack, cloud: FakeMithril, i
     stack.up(it(ignore_changes=(ignored,), __ignored=[ignored]), refresh=True)
     assert place(stack)[0] == HERE
     assert not changes(cloud)
+
+
+def test_a_move_goes_where_its_row_says_though_the_price_is_ignored(
+    stack: Stack, cloud: FakeMithril, reports: Reports
+) -> None:
+    """The check of the old bid sees the recorded price, that of the new one the program's."""
+    waiting(stack, cloud)
+    program = it(max_price_per_hour=26.0, ignore_changes=("max_price_per_hour",), __ignored=["max_price_per_hour"])
+    stack.up(program, refresh=True)
+    assert place(stack) == (THERE, 31.0)
+    cloud.clock.advance(minutes=61)
+    stack.up(program, refresh=True)
+    assert any(line.startswith("moves on to 8xa100 in eu-central1-a") for line in reports.kept)
+    assert place(stack) == (ELSEWHERE, 26.0)
+
+
+def test_a_retained_bid_does_not_move_on(stack: Stack) -> None:
+    """What `retain_on_delete` keeps would wait, and win, beside the new one."""
+    with pytest.raises(CheckError, match="max_wait_minutes cannot be set with retain_on_delete"):
+        stack.preview(it(__retained=True))
 
 
 def test_what_is_not_known_moves_nothing(stack: Stack, cloud: FakeMithril) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from support.crashes import crash_after_create
 from support.stack import CheckError, Declared, Reports, Stack, VerbError, cluster, job, volume
 
 from flow_resources.core import placements
@@ -170,6 +171,49 @@ def test_other_words_for_the_used_machines_change_nothing(stack: Stack, cloud: F
     assert not cloud.mutations
 
 
+def test_of_two_words_for_the_same_machines_the_one_in_use_stays(stack: Stack, cloud: FakeMithril) -> None:
+    """With its own bid: that of the other is lower, and would lose the machines."""
+    cloud.set_price(A100, HERE, 30.0)
+    program = it([at(A100, HERE, 24.0), at("a100-80gb.sxm.8x", HERE, 40.0)])
+    stack.up(program)
+    assert place(stack) == ("a100-80gb.sxm.8x", HERE, 40.0)
+    assert stack.preview(program) == {"it": "same"}
+
+
+@pytest.mark.parametrize("declare", [cluster, job], ids=["cluster", "job"])
+def test_what_a_lost_answer_left_is_taken_over_where_it_is(
+    stack: Stack, cloud: FakeMithril, reports: Reports, declare: Callable[..., Declared]
+) -> None:
+    """Though the market has moved, and another one would be chosen: what runs is not ended for that."""
+    prices(cloud, h100=10.0)
+    program = it(declare=declare, choose="cheapest")
+    orphan = crash_after_create(stack, cloud, program)
+    prices(cloud, h100=30.0)
+    assert stack.preview(program) == {"it": "create"}
+    assert rows(reports)[-1].startswith("placed as 8xh100 in us-central5-a at $40.00/h: it-")
+    stack.up(program)
+    assert (stack.state["it"].id, place(stack)) == (orphan, (H100, HERE, 40.0))
+    assert [bid["fid"] for bid in cloud.bids] == [orphan]
+    assert stack.preview(program) == {"it": "same"}
+
+
+def test_what_a_lost_answer_left_in_the_auction_is_placed_where_it_wins(stack: Stack, cloud: FakeMithril) -> None:
+    """It has nothing to lose, and ends first."""
+    prices(cloud)
+    orphan = crash_after_create(stack, cloud, it())
+    prices(cloud, h100=52.10)
+    stack.up(it())
+    assert place(stack) == (A100, THERE, 24.0)
+    assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["it"].id] != [orphan]
+
+
+def test_a_live_bid_that_cannot_be_listed_is_no_reason_for_a_placement(stack: Stack, cloud: FakeMithril) -> None:
+    """The preview chooses by the market, and warns of what it could not find out."""
+    prices(cloud)
+    cloud.faults.add(method="GET", path="/v2/spot/bids$", times=None, status=503)
+    assert stack.preview(it()) == {"it": "create"}
+
+
 # -- it is settled anew ------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +349,26 @@ def test_a_silent_market_replaces_nothing(stack: Stack, cloud: FakeMithril, caps
     assert stack.preview(it([at(A100, THERE)])) == {"it": "replace"}
 
 
+@pytest.mark.parametrize("why", ["silence", "ignore_changes"])
+def test_a_raise_outlasts_that_its_placement_is_not_listed(stack: Stack, cloud: FakeMithril, why: str) -> None:
+    """What is in use stays as it is; when it is listed again, the raised bid is not taken back."""
+    raising = {"on_preemption": "raise_bid", "raise_up_to_per_hour": 60.0, "wait_for": "placed"}
+    ignored = {"ignore_changes": ("region",), "__ignored": ["region"]} if why == "ignore_changes" else {}
+    stack.up(it(**raising, **ignored))
+    prices(cloud, h100=50.0)
+    stack.up(it(**raising, **ignored), refresh=True)
+    assert place(stack) == (H100, HERE, 52.5)
+    if why == "silence":
+        silence(cloud)
+    stack.up(it([at(A100, THERE)], **raising, **ignored))
+    assert place(stack) == (H100, HERE, 52.5)
+    cloud.faults.clear()
+    cloud.clear_requests()
+    stack.up(it(**raising, **ignored))
+    assert place(stack) == (H100, HERE, 52.5)
+    assert not cloud.mutations
+
+
 def test_a_replacement_while_the_market_is_silent_stays_where_it_was(stack: Stack, cloud: FakeMithril) -> None:
     """Its check is not told what was before: the region and the machines of the check before it are."""
     prices(cloud, h100=52.10)
@@ -408,6 +472,19 @@ def test_ignored_changes_replace_nothing(stack: Stack, cloud: FakeMithril, ignor
     stack.up(program)
     assert place(stack) == (H100, HERE, 45.0 if ignored in ("instance_type", "region") else 40.0)
     assert len(cloud.bids) == 1
+
+
+def test_an_ignored_price_keeps_the_policy_that_it_is_of(stack: Stack, cloud: FakeMithril) -> None:
+    """Nothing changes for that, and nothing later, when it is ignored no more."""
+    listed, ignored = [{**at(A100, THERE), "bid_policy": WORKLOAD}], ["max_price_per_hour"]
+    prices(cloud, a100=20.0)
+    program = it(listed, max_price_per_hour=None, ignore_changes=tuple(ignored), __ignored=ignored)
+    stack.up(program)
+    prices(cloud, a100=10.0)
+    assert stack.preview(program) == {"it": "same"}
+    stack.up(program)
+    assert stack.preview(it(listed, max_price_per_hour=None)) == {"it": "same"}
+    assert place(stack) == (A100, THERE, 22.0)
 
 
 @pytest.mark.parametrize("ignored", ["placements", "instance_type", "*"])
