@@ -130,6 +130,12 @@ def check_policy(found: Checked) -> None:
         found.fail("raise_up_to_per_hour", "needs on_preemption='raise_bid'", limit, "set that, or leave it out")
     if "bid_policy" not in found.inputs:
         check_limit(found)
+        return
+    limit, cap = found.known("raise_up_to_per_hour"), (found.known("bid_policy") or {}).get("cap")
+    if policy == "raise_bid" and limit is not None and cap is not None and limit > cap:
+        found.fail(
+            "raise_up_to_per_hour", f"is over the cap of bid_policy, {show(cap)}", limit, "lower it, or raise cap"
+        )
 
 
 def check_limit(found: Checked) -> None:

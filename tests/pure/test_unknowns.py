@@ -16,7 +16,7 @@ CLUSTER = {
     "instance_type": "8xa100",
     "num_instances": 2.0,
     "max_price_per_hour": 50.0,
-    "bid_policy": {"kind": "uptime", "target": 0.9, "days": 7, "cap": 50.0},
+    "bid_policy": {"kind": "uptime", "target": 0.9, "days": 7, "cap": 60.0},
     "region": REGION,
     "placements": [
         {"instance_type": "8xa100", "region": REGION, "max_price_per_hour": 50.0},

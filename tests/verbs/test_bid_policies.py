@@ -452,6 +452,14 @@ def test_a_limit_of_raises_under_the_resolved_number_is_refused(stack: Stack) ->
     assert "is under the bid, max_price_per_hour=13.2, to which bid_policy is resolved, got 13" in text
 
 
+def test_a_limit_of_raises_over_the_cap_is_refused(stack: Stack) -> None:
+    """The cap is the most that the bid may be; up to the cap it may be raised."""
+    cap = WORKLOAD["cap"]
+    text = failures(stack, it(on_preemption="raise_bid", raise_up_to_per_hour=cap + 0.01))["raise_up_to_per_hour"]
+    assert f"is over the cap of bid_policy, {cap:g}" in text
+    assert stack.preview({"it": it(on_preemption="raise_bid", raise_up_to_per_hour=cap)})
+
+
 @pytest.mark.parametrize(("cap", "usd"), [(40.0, 13.2), (13.19, 13.17)])
 def test_a_changed_policy_tells_no_outcome_of_a_job(stack: Stack, cloud: FakeMithril, cap: float, usd: float) -> None:
     """A cent or two under the price of the placement is how its machine tells its end: the nearest other price."""
