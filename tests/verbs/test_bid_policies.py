@@ -457,7 +457,7 @@ def test_a_limit_of_raises_over_the_cap_is_refused(stack: Stack) -> None:
     cap = WORKLOAD["cap"]
     text = failures(stack, it(on_preemption="raise_bid", raise_up_to_per_hour=cap + 0.01))["raise_up_to_per_hour"]
     assert f"is over the cap of bid_policy, {cap:g}" in text
-    assert stack.preview({"it": it(on_preemption="raise_bid", raise_up_to_per_hour=cap)})
+    assert stack.preview(it(on_preemption="raise_bid", raise_up_to_per_hour=cap))
 
 
 @pytest.mark.parametrize(("cap", "usd"), [(40.0, 13.2), (13.19, 13.17)])
