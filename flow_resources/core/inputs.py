@@ -84,6 +84,8 @@ class Field:
     required: bool = False
     unless: tuple[str, ...] = ()
     """Of a required one: the inputs that stand in for it."""
+    either: str = ""
+    """Another input: each state has one of the two."""
     sensitive: bool = False
     """Its values can be secret: no message shows them, and a name contains only a keyed hash of them."""
     secret: bool = False
@@ -259,7 +261,8 @@ def changed(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str,
 
 def is_recorded(field: Field, olds: Mapping[str, Any]) -> bool:
     """Whether a state has what each state has; where it is missing, whether the program has changed it is not known."""
-    return bool(olds.get(field.name)) or not (field.required or field.resolved)
+    has_one = bool(olds.get(field.name) or olds.get(field.either))
+    return has_one or not (field.required or field.resolved or field.either)
 
 
 def normalised(field: Field, value: Any) -> Any:

@@ -106,12 +106,12 @@ FIELDS: tuple[Field, ...] = (
     *PLACE,
     *placements.FIELDS,
     Field(
-        "command", "string | list of strings", command, Change.REPLACE, sensitive=True,
+        "command", "string | list of strings", command, Change.REPLACE, either="script", sensitive=True,
         doc="What the machines run at each boot, until it has ended: a shell command, or a list of arguments. Either "
         "this or `script`.",
     ),
     Field(
-        "script", "string", script, Change.REPLACE, sensitive=True,
+        "script", "string", script, Change.REPLACE, either="command", sensitive=True,
         doc="A local file, whose text the machines run instead of `command`, by its `#!` line; without one, `python3` "
         "runs a `.py`, and `bash` a `.sh`. In Python the path of the file, relative to the program's folder; the state "
         "holds the text. A change of the text runs the job again.",

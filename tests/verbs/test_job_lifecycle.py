@@ -853,3 +853,21 @@ def test_a_service_that_does_not_say_who_asks_leaves_the_key_in_the_record(
     assert outputs(stack)["__job_key"]
     stack.destroy()
     assert any("of the job may be another user's" in row for row in reports.kept)
+
+
+@pytest.mark.parametrize("work", [{"command": "python train.py"}, {"command": None, "script": "#!/bin/sh\ntrue\n"}])
+def test_a_state_that_lost_what_runs_runs_nothing_again(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str], work: dict[str, Any]
+) -> None:
+    """Whether the program has changed it is not known: it is taken from the program."""
+    stack.up({"it": job(**work)})
+    id_ = stack.state["it"].id
+    for bag in (stack.state["it"].inputs, outputs(stack)):
+        for name in ("command", "script"):
+            bag.pop(name, None)
+    assert stack.preview({"it": job(**work)})["it"] != "replace"
+    stack.up({"it": job(**work)})
+    assert [bid["fid"] for bid in cloud.bids] == [id_]
+    assert "the state does not record" in capsys.readouterr().err
+    other = {"command": "python other.py"} if work["command"] else {"command": None, "script": "#!/bin/sh\nfalse\n"}
+    assert stack.preview({"it": job(**other)})["it"] == "replace"
