@@ -14,7 +14,7 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
 from flow_resources.core import money
-from flow_resources.core.inputs import Invalid, InvalidParts, Unknown, integer
+from flow_resources.core.inputs import Invalid, InvalidParts, Unknown, integer, show
 from flow_resources.core.prices import PriceHistory
 from flow_resources.core.reference_prices import Reference
 
@@ -105,7 +105,8 @@ def bid_policy(value: Any) -> dict[str, Any]:
             normal[key] = given
     cap, reference = (normal.get(key) for key in ("cap", "reference"))
     if isinstance(cap, float) and isinstance(reference, float) and cap < reference:
-        bad.append(Invalid("is under the reference, which the bid does not go under", "raise it", ".cap"))
+        rule = f"is under the reference {show(reference)}, which the bid does not go under"
+        bad.append(Invalid(rule, "raise it", ".cap"))
     if bad:
         raise InvalidParts(bad)
     return normal

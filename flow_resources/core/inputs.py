@@ -287,10 +287,18 @@ def show(value: object) -> str:
 
 
 def _value_at(value: Any, path: str) -> Any:
-    """Return the part of a value at a path such as `[1].mount_path`; _NO_VALUE where there is none."""
+    """Return the part of a value at a path such as `[1].bid_policy.cap`; _NO_VALUE where there is none.
+
+    A name can have a dot in it: what follows is a name of a part alone where there is such a part.
+    """
     index, _, key = path.removeprefix("[").partition("]") if path.startswith("[") else ("", "", path)
     if index:
         value = value[int(index)]
-    if key:
-        value = value.get(key.removeprefix("."), _NO_VALUE) if isinstance(value, Mapping) else _NO_VALUE
-    return value
+    key = key.removeprefix(".")
+    if not key:
+        return value
+    if not isinstance(value, Mapping):
+        return _NO_VALUE
+    name, _, rest = key.partition(".")
+    is_nested = bool(rest) and key not in value and name in value
+    return _value_at(value[name], f".{rest}") if is_nested else value.get(key, _NO_VALUE)

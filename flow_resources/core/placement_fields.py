@@ -71,6 +71,8 @@ def highest_bid(value: Any) -> float:
 
 
 def _price(value: Any, remedy: str) -> float:
+    if isinstance(value, Mapping):
+        remedy += "; a policy is a Bid, or the input bid_policy"
     try:
         return float(money.price(value))
     except ValueError as error:

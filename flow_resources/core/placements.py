@@ -139,7 +139,7 @@ def check_placements(found: Checked) -> None:
             found.fail(name, "cannot be set beside placements", found.inputs[name], remedy)
     if not isinstance(listed, list) or found.has_failed(PLACEMENTS):
         return
-    if len(listed) == 1 and MAX_WAIT in found.inputs:
+    if len(listed) == 1 and MAX_WAIT in found.inputs and not found.has_failed(MAX_WAIT):
         found.fail(MAX_WAIT, "needs at least two placements", found.inputs[MAX_WAIT], "add one, or leave it out")
     for index, one in enumerate(listed):
         if not {PRICE, POLICY} & found.inputs.keys() and isinstance(one, Mapping) and not {PRICE, POLICY} & one.keys():

@@ -458,6 +458,7 @@ def test_a_bad_policy_of_a_placement_has_its_path(stack: Stack) -> None:
     with pytest.raises(CheckError) as error:
         stack.preview(it([bad, {**at(A100, HERE), "bid_policy": {"kind": "uptime", "target": 1.0, "cap": 40.0}}]))
     assert error.value.failures.keys() == {"placements[0].bid_policy", "placements[1].bid_policy.target"}
+    assert "less than 1, got 1: " in error.value.failures["placements[1].bid_policy.target"]
 
 
 # -- ignore_changes ----------------------------------------------------------------------------------------------------
