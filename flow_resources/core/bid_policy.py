@@ -105,8 +105,8 @@ def bid_policy(value: Any) -> dict[str, Any]:
             normal[key] = given
     cap, reference = (normal.get(key) for key in ("cap", "reference"))
     if isinstance(cap, float) and isinstance(reference, float) and cap < reference:
-        rule = f"is under the reference {show(reference)}, which the bid does not go under"
-        bad.append(Invalid(rule, "raise it", ".cap"))
+        broken = f"is under the reference {show(reference)}, which the bid does not go under"
+        bad.append(Invalid(broken, "raise it", ".cap"))
     if bad:
         raise InvalidParts(bad)
     return normal
