@@ -123,7 +123,10 @@ def warn_of_lowest_bid(
 
 
 def warn_of_capacity(terms: Terms, replaced: Terms | None, prices: CurrentPrices | None, called: str) -> Iterator[str]:
-    """Yield a warning of a bid for more machines than are free. `replaced`: what is ended before it is placed."""
+    """Yield a warning of a bid for more machines than are free, unless it wins them now all the same.
+
+    `replaced`: what is ended before it is placed.
+    """
     if prices is None or prices.available is None:
         return
     released = replaced.machines if replaced and not replaced.is_paused and terms.is_in_market_of(replaced) else 0
@@ -135,10 +138,12 @@ def warn_of_capacity(terms: Terms, replaced: Terms | None, prices: CurrentPrices
             f"the bid is for {wanted}, which has {prices.total} of them in all: the {called} waits until there are more"
         )
         return
-    wins = f", from {money.usd(prices.lowest_to_win)}/h now" if prices.lowest_to_win is not None else ""
+    if prices.lowest_to_win is not None and terms.price >= prices.lowest_to_win:
+        return
+    wins = "" if prices.lowest_to_win is None else f", which a bid of {money.usd(prices.lowest_to_win)}/h wins now"
     yield (
-        f"the bid is for {wanted}, where {_machines(prices.available)} free now: the {called} takes the others from "
-        f"lower bids{wins}, or waits for them"
+        f"the bid is for {wanted}, where {_machines(prices.available)} free now: the {called} waits for the "
+        f"others{wins}"
     )
 
 

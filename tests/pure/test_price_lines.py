@@ -161,7 +161,12 @@ FOR_FOUR = "the bid is for 4 8xa100 in us-central5-a, where "
     ("available", "total", "replaced", "words"),
     [
         (4, 64, None, ""),
-        (3, 64, None, f"{FOR_FOUR}3 machines are free now: the cluster takes the others from lower"),
+        (
+            3,
+            64,
+            None,
+            f"{FOR_FOUR}3 machines are free now: the cluster waits for the others, which a bid of $51.00/h",
+        ),
         (0, 3, None, "the bid is for 4 8xa100 in us-central5-a, which has 3 of them in all: the cluster waits"),
         (0, None, None, f"{FOR_FOUR}0 machines are free now"),
         (None, 3, None, ""),
@@ -174,11 +179,14 @@ FOR_FOUR = "the bid is for 4 8xa100 in us-central5-a, where "
 def test_machines_that_are_not_free_are_told(
     available: int | None, total: int | None, replaced: Terms | None, words: str
 ) -> None:
-    """Those of the bid that it replaces count as free."""
-    prices = replace(PRICES, available=available, total=total)
+    """Those of the bid that it replaces count as free; and a bid that wins them now waits for nobody."""
+    prices = replace(PRICES, available=available, total=total, lowest_to_win=FOUR.price + 1)
     told = list(warn_of_capacity(FOUR, replaced, prices, "cluster"))
     assert told[0].startswith(words) if words else not told
     assert not list(warn_of_capacity(FOUR, replaced, None, "cluster"))
+    winning = replace(prices, lowest_to_win=FOUR.price)
+    is_too_few = total is not None and total < FOUR.machines and available is not None
+    assert bool(list(warn_of_capacity(FOUR, replaced, winning, "cluster"))) is is_too_few
 
 
 @pytest.mark.parametrize(

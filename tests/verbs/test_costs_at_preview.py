@@ -158,7 +158,7 @@ def test_a_bid_under_all_others_is_warned_of(stack: Stack, cloud: FakeMithril, w
 
 
 def test_machines_that_are_not_free_are_warned_of(stack: Stack, cloud: FakeMithril, warnings: list[str]) -> None:
-    """Those of the cluster itself are released by its replacement."""
+    """But where the bid wins them all the same; those of the cluster itself are released by its replacement."""
     cloud.set_capacity("8xa100", REGION, 4)
     stack.preview({"a": cluster(max_price_per_hour=20.0, num_instances=5)})
     assert [
@@ -170,7 +170,10 @@ def test_machines_that_are_not_free_are_warned_of(stack: Stack, cloud: FakeMithr
     assert not warnings
     stack.preview({"a": cluster(max_price_per_hour=20.0, num_instances=4)})
     assert not [text for text in warnings if "free" in text]
-    stack.preview({"a": cluster(max_price_per_hour=20.0, num_instances=3), "b": cluster(num_instances=2)})
+    one = {"a": cluster(max_price_per_hour=20.0, num_instances=3)}
+    stack.preview({**one, "b": cluster(max_price_per_hour=30.0, num_instances=2)})
+    assert not [text for text in warnings if "free" in text]
+    stack.preview({**one, "b": cluster(max_price_per_hour=15.0, num_instances=2)})
     assert [
         text
         for text in warnings
