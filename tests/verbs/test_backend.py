@@ -24,6 +24,7 @@ def workspace(mocker: MockerFixture) -> Any:
     double = mocker.Mock(work_dir=".")
     double.pulumi_command.run.side_effect = run
     mocker.patch("pulumi.automation.LocalWorkspace", return_value=double)
+    mocker.patch("flow_resources.pulumi_command.PulumiCommand")  # there need be no `pulumi` here
     return double
 
 

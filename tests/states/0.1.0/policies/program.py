@@ -11,5 +11,5 @@ PLACE: dict[str, Any] = {
 GpuCluster("raised", on_preemption="raise_bid", raise_up_to_per_hour=18.50, **PLACE)
 GpuCluster("replaced", on_preemption="replace", wait_for="placed", **PLACE)
 GpuCluster("kept", **PLACE)
-by_policy = {**PLACE, "max_price_per_hour": Bid.workload(cap=16)}
+by_policy = {**PLACE, "max_price_per_hour": Bid.workload(cap=20)}
 GpuCluster("by-policy", on_preemption="raise_bid", raise_up_to_per_hour=18.50, **by_policy)
