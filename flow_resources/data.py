@@ -18,8 +18,9 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.core import money
+from flow_resources.core.advice import per_gpu
 from flow_resources.core.inputs import Invalid
-from flow_resources.core.market import Market, named, near
+from flow_resources.core.market import Market, named, near, where_on_offer
 from flow_resources.core.models import InstanceType
 from flow_resources.core.placement_fields import instance_type as normalised_type
 from flow_resources.core.prices import CurrentPrices
@@ -238,19 +239,16 @@ def _type_on_offer(spelling: str, region: str, market: Market) -> InstanceType:
         raise RejectedError(f"{region!r} is not a region of the service", near(region, market.regions))
     offer = market.offer(normal, region)
     if offer is None:
-        regions = sorted({offer.region for offer in market.offers if offer.instance_type in types})
-        remedy = f"it is in {', '.join(regions)}" if regions else "it is on offer nowhere now"
-        raise RejectedError(f"{spelling!r} is not on offer in {region}", remedy)
+        raise RejectedError(f"{spelling!r} is not on offer in {region}", where_on_offer(normal, market))
     return types[offer.instance_type]
 
 
 def _priced(type_: InstanceType, region: str, prices: CurrentPrices) -> MarketResult:
-    per_gpu = prices.spot / type_.gpus if prices.spot is not None and type_.gpus else None
     return MarketResult(
         instance_type=type_.spelling,
         region=region,
         price=to_float(prices.spot),
-        price_per_gpu=to_float(per_gpu),
+        price_per_gpu=to_float(per_gpu(prices.spot, type_.gpus)),
         floor=to_float(prices.floor),
         lowest_to_win=to_float(prices.lowest_to_win),
         lowest_allocated=to_float(prices.lowest_allocated),

@@ -114,18 +114,14 @@ def _offers_of(whole: Market, written: str, region: str | None) -> list[Offer]:
     except Invalid as invalid:
         raise UsageError(f"{written!r} {invalid.rule}", invalid.remedy) from invalid
     ids = {type_.id for type_ in market.named(spelling, whole.types)}
-    everywhere = [offer for offer in whole.offers if offer.instance_type in ids]
-    offers = [offer for offer in everywhere if region in (None, offer.region)]
+    offers = [offer for offer in whole.offers if offer.instance_type in ids and region in (None, offer.region)]
     if not ids:
         offered = {offer.instance_type for offer in whole.offers}
         known = sorted({type_.spelling for type_ in whole.types if type_.id in offered or not offered})
         raise UsageError(f"{written!r} is not in the service's catalogue", market.near(spelling, known))
     if not offers:
-        regions = ", ".join(sorted({offer.region for offer in everywhere}))
-        raise UsageError(
-            f"{written} is not on offer{f' in {region}' if region else ''}",
-            f"it is in {regions}" if regions else "it is on offer nowhere now",
-        )
+        place = f" in {region}" if region else ""
+        raise UsageError(f"{written} is not on offer{place}", market.where_on_offer(spelling, whole))
     return offers
 
 

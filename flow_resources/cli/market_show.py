@@ -15,7 +15,7 @@ from flow_resources.cli.market_read import Markets, Row
 from flow_resources.cli.watch_show import stamp
 from flow_resources.core import advice, money
 from flow_resources.core.advice import BidRecord, BudgetPlan
-from flow_resources.core.prices import PriceHistory
+from flow_resources.core.prices import PriceHistory, hours_of
 
 LOG_WIDTH = 120
 """How wide the tables are without a terminal."""
@@ -79,7 +79,7 @@ def detail_lines(details: Details, width: int, *, is_ascii: bool) -> Iterator[st
     history, row = details.history, details.row
     prices = advice.price_range(history)
     (name,) = names_of([row])
-    hours = advice.hours(history.duration)
+    hours = hours_of(history.duration)
     known = "" if hours >= details.hours - 1 else f", of which {_hours(hours)} are known"
     yield f"{name} in {row.region}, the last {details.hours} h{known}:"
     yield f"lowest {_usd(prices.lowest)}, median {_usd(prices.median)}, highest {_usd(prices.highest)}"
@@ -96,7 +96,7 @@ def detail_lines(details: Details, width: int, *, is_ascii: bool) -> Iterator[st
         budget = () if details.budget is None else _budget_cells(plan)
         cells.append((
             "--bid" if share is None else f"{int(share * 100)} %", _usd(record.bid), percent(record.share_held),
-            str(record.losses), _hours(advice.hours(record.longest_loss)), _usd(record.average_paid), *budget,
+            str(record.losses), _hours(hours_of(record.longest_loss)), _usd(record.average_paid), *budget,
         ))  # fmt: skip
     yield from tables.lines_of(tables.draw(heads, cells, right=heads, width=width), width)
 
@@ -184,7 +184,7 @@ def _details_document(details: Details) -> dict[str, Any]:
     return {
         "start": stamp(history.start),
         "end": stamp(history.end),
-        "hours": float(advice.hours(history.duration)),
+        "hours": float(hours_of(history.duration)),
         "lowest": _number(prices.lowest),
         "median": _number(prices.median),
         "highest": _number(prices.highest),
@@ -199,7 +199,7 @@ def _record_document(share: Decimal | None, record: BidRecord, plan: BudgetPlan 
         "share": _number(share),
         "share_held": float(record.share_held.quantize(Decimal("0.0001"))),
         "losses": record.losses,
-        "longest_loss_hours": float(advice.hours(record.longest_loss)),
+        "longest_loss_hours": float(hours_of(record.longest_loss)),
         "average_paid": _number(record.average_paid),
         "budget_running_hours": plan and float(plan.running_hours),
         "budget_elapsed_hours": plan and float(plan.elapsed_hours),

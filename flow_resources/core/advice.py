@@ -16,7 +16,6 @@ from flow_resources.core.prices import PriceHistory
 
 SHARES = (Decimal("0.5"), Decimal("0.9"), Decimal("0.99"))
 """The shares of the time for which `advised_bids` names a bid."""
-_HOUR = timedelta(hours=1)
 _TENTH = Decimal("0.1")
 
 
@@ -97,9 +96,3 @@ def highest_prices(history: PriceHistory, count: int) -> list[Decimal | None]:
 def per_gpu(price: Decimal | None, gpus: int) -> Decimal | None:
     """Return a price in USD per GPU-hour, to the cent; None where the price or the number of GPUs is not known."""
     return (price / gpus).quantize(money.CENT, ROUND_HALF_UP) if price is not None and gpus else None
-
-
-def hours(duration: timedelta) -> Decimal:
-    """Return a duration in hours, to the hundredth."""
-    microseconds = Decimal(duration // timedelta(microseconds=1))
-    return (microseconds / Decimal(_HOUR // timedelta(microseconds=1))).quantize(Decimal("0.01"), ROUND_HALF_UP)

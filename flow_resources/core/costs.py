@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from flow_resources.core import money
 from flow_resources.core.models import moment_of
-from flow_resources.core.prices import of_cents
+from flow_resources.core.prices import hours_of, of_cents
 
 _MICROSECOND, _HOUR = timedelta(microseconds=1), timedelta(hours=1)
 _HOUR_MICROSECONDS = _HOUR // _MICROSECOND
 S = TypeVar("S", int, timedelta)
-_HUNDREDTH, _TENTH = Decimal("0.01"), Decimal("0.1")
+_TENTH = Decimal("0.1")
 
 
 class PaidPeriod(NamedTuple):
@@ -133,12 +133,12 @@ class Spending:
     @property
     def instance_hours(self) -> Decimal:
         """How many hours instances ran, each counted; two decimals."""
-        return _hours(self.ran)
+        return hours_of(self.ran)
 
     @property
     def hours(self) -> Decimal:
         """For how many hours at least one instance ran; two decimals."""
-        return _hours(sum((end - start for start, end in self.times), timedelta()))
+        return hours_of(sum((end - start for start, end in self.times), timedelta()))
 
     @property
     def per_gpu_hour(self) -> Decimal | None:
@@ -261,7 +261,3 @@ def _in_cents(cent_microseconds: int, microseconds: int) -> Decimal:
     """Divide exactly, and round half up to the cent."""
     cents, rest = divmod(cent_microseconds, microseconds)
     return (Decimal(cents + (2 * rest >= microseconds)) / 100).quantize(money.CENT)
-
-
-def _hours(duration: timedelta) -> Decimal:
-    return (Decimal(duration // _MICROSECOND) / _HOUR_MICROSECONDS).quantize(_HUNDREDTH, ROUND_HALF_UP)

@@ -45,6 +45,18 @@ def named(spelling: str, types: Sequence[InstanceType]) -> list[InstanceType]:
     return [type_ for type_ in types if spelling in (type_.spelling, type_.name.lower())]
 
 
+def regions_offering(spelling: str, market: Market) -> list[str]:
+    """Return the regions where a type is on offer now, sorted."""
+    ids = {type_.id for type_ in named(spelling, market.types)}
+    return sorted({offer.region for offer in market.offers if offer.instance_type in ids})
+
+
+def where_on_offer(spelling: str, market: Market) -> str:
+    """Return a remedy with the regions where a type is on offer now."""
+    regions = regions_offering(spelling, market)
+    return f"it is in {', '.join(regions)}" if regions else "it is on offer nowhere now"
+
+
 def is_same_type(recorded: str, spelling: str, region: str | None, market: Market) -> Answer:
     """Whether what runs under the recorded spelling is one of the types that another spelling names, in a region.
 
@@ -177,9 +189,7 @@ def _check_instance_type(checked: Checked, market: Market) -> None:
         known = sorted({type_.spelling for type_ in market.types if type_.id in offered or not offered})
         checked.fail("instance_type", "is not in the service's catalogue", spelling, near(spelling, known))
     elif region and market.offers and not market.offer(spelling, region):
-        regions = sorted({offer.region for offer in market.offers if offer.instance_type in ids})
-        remedy = f"it is in {', '.join(regions)}" if regions else "it is on offer nowhere now"
-        checked.fail("instance_type", f"is not on offer in {region}", spelling, remedy)
+        checked.fail("instance_type", f"is not on offer in {region}", spelling, where_on_offer(spelling, market))
 
 
 def _check_mount(checked: Checked, path: str, mount: Mapping[str, Any], market: Market, called: str) -> None:

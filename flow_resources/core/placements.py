@@ -26,7 +26,7 @@ from flow_resources.core.inputs import (
     show,
     string,
 )
-from flow_resources.core.market import Market, is_same_type, named, near
+from flow_resources.core.market import Market, is_same_type, named, near, regions_offering
 from flow_resources.core.models import Offer
 from flow_resources.core.placement_fields import bid, each_and_all, instance_type
 
@@ -377,8 +377,7 @@ def where_on_offer(candidates: Sequence[Candidate], market: Market) -> str:
     """Return where the machines of the placements are on offer now, as the end of a sentence."""
     found = []
     for spelling in dict.fromkeys(one.instance_type for one in candidates if one.instance_type):
-        ids = {type_.id for type_ in named(spelling, market.types)}
-        regions = sorted({offer.region for offer in market.offers if offer.instance_type in ids})
+        regions = regions_offering(spelling, market)
         found.append(f"{spelling} is in {', '.join(regions)}" if regions else f"{spelling} is on offer nowhere now")
     return "; ".join(found)
 

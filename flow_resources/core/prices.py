@@ -149,7 +149,13 @@ class PriceHistory:
         return lost
 
 
-_MICROSECOND = timedelta(microseconds=1)
+def hours_of(duration: timedelta) -> Decimal:
+    """Return a duration in hours, to the hundredth."""
+    hours = Decimal(duration // _MICROSECOND) / (_HOUR // _MICROSECOND)
+    return hours.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+_MICROSECOND, _HOUR = timedelta(microseconds=1), timedelta(hours=1)
 
 
 def of_cents(value: Any) -> Decimal | None:

@@ -16,6 +16,7 @@ from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Offer
 from flow_resources.core.placement_fields import is_unchanged
+from flow_resources.core.placements import POLICY, PRICE
 from flow_resources.core.price_lines import (
     Terms,
     describe_costs,
@@ -30,8 +31,6 @@ from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.market_prices import MarketPrices
 from flow_resources.lifecycle.operation import Operation
-
-PRICE, POLICY = "max_price_per_hour", "bid_policy"
 
 
 def check_costs(
