@@ -27,7 +27,7 @@ from flow_resources.core.stack_state import StackState, is_deleted_since
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.stored_states import StoredStates, is_of_this_operation
 
-_HISTORY_GRAIN = timedelta(seconds=5)
+HISTORY_GRAIN = timedelta(seconds=5)
 """How exact the history of a stack is beside the service's clock: it tells whole seconds."""
 
 
@@ -271,7 +271,7 @@ class Ledger:
         updates, is_whole = told
         is_interrupted = urn in state.interrupted
         answers = {
-            is_deleted_since(updates, one, _HISTORY_GRAIN, is_whole=is_whole, is_interrupted=is_interrupted)
+            is_deleted_since(updates, one, HISTORY_GRAIN, is_whole=is_whole, is_interrupted=is_interrupted)
             for one in (moment, moment - skew)
         }
         return answers.pop() if len(answers) == 1 else Answer.NOT_KNOWN
