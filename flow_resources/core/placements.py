@@ -95,7 +95,7 @@ def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
 # fmt: off
 FIELDS: tuple[Field, ...] = (
     Field(
-        PLACEMENTS, "list of Placement", placements, Change.STATE,
+        PLACEMENTS, "list of Placement", placements, Change.STATE, public=True,
         doc="Instead of `instance_type` and `region`: 1 to 20 placements to choose from, each with a machine type, a "
         "region and, where it has one of its own, a bid (`max_price_per_hour`). One that is on offer under its bid is "
         "chosen when the machines are placed, and kept, whatever the market does, as long as it is listed. A list that "
