@@ -175,7 +175,7 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     _register_secrets(op, resource, props)
     spec = resource.parse(props)
     resource.require_resolved(spec)
-    _end_what_a_policy_replaces(op, resource)
+    _end_what_a_policy_replaces(op, resource, spec)
     thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
     project = {"project": op.cloud.project().id}  # what was asked to make it there
     record = Record(identity=spec.identity, create_id=secrets.token_hex(4), outputs=project)
@@ -183,13 +183,15 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
 
 
-def _end_what_a_policy_replaces(op: Operation, resource: AnyResource) -> None:
+def _end_what_a_policy_replaces(op: Operation, resource: AnyResource, spec: Spec) -> None:
     """End it before its replacement is placed, also where the engine creates first: the machines are never paid twice.
 
-    Raises an error, and nothing is placed, where it does not wait any more, or that is not known.
+    Raises an error, and nothing is ended or placed, where it does not wait any more, or its replacement could not be
+    placed, or one of these is not known.
     """
     replaced = op.ledger.replaced_by_policy(op.urn)
     if replaced and not op.ledger.is_deleted(replaced[0]):
+        resource.require_placeable(op, spec)
         delete(op, resource, *replaced)
 
 
