@@ -292,15 +292,22 @@ def move_on(
     """Let a bid that has waited in the auction for longer than `max_wait_minutes` move on to another placement.
 
     Decided from the wait that a refresh saw. Nothing is done for a bid that the program replaces or pauses, nor where
-    the beginning of the wait, the service's time or the market is not known.
+    the beginning of the wait, the service's time or the market is not known; nor where changes of the placement are
+    ignored, because the engine tells this check the recorded placements, and that of the new bid the program's.
     """
     limit, record = found.known(MAX_WAIT), read_record(olds)
-    if settled is None or market is None or limit is None or record.waits is None or not op.urn:
+    if market is None or limit is None or record.waits is None or not op.urn:
         return
     minutes = minutes_since(record.waits.at, op.cloud.service_now())
     if minutes is None or minutes < limit or found.inputs.get("paused") is not False:
         return
-    if not is_unchanged(kind.fields, found, olds) or any(map(op.ignores, (TYPE, REGION))):
+    if not is_unchanged(kind.fields, found, olds):
+        return
+    if any(map(op.ignores, (TYPE, REGION, PLACEMENTS, CHOOSE))):
+        said = f"it has waited {minutes} minutes in the auction, and stays: ignore_changes keeps its placement"
+        op.report.progress(said, keep=True)
+        return
+    if settled is None:
         return
     to = placements.next_placement(settled.candidates, settled.in_use, market, settled.how)
     if to is None:

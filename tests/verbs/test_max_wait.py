@@ -320,13 +320,20 @@ def test_what_the_program_does_comes_first(stack: Stack, cloud: FakeMithril, inp
     assert place(stack)[0] == HERE
 
 
-@pytest.mark.parametrize("ignored", ["instance_type", "region", "*"])
-def test_ignored_changes_keep_it_where_it_is(stack: Stack, cloud: FakeMithril, ignored: str) -> None:
-    """The program does not want it anywhere else."""
+@pytest.mark.parametrize("ignored", ["instance_type", "region", "choose", "placements", "placements[1].region", "*"])
+def test_ignored_changes_keep_it_where_it_is_and_the_row_says_so(
+    stack: Stack, cloud: FakeMithril, reports: Reports, ignored: str
+) -> None:
+    """The new bid would be placed by the program's list, which the check that decides about the move does not see."""
     waiting(stack, cloud)
-    stack.up(it(ignore_changes=(ignored,), __ignored=[ignored]), refresh=True)
+    program = it([at("us-west1-b", 99.0), *THREE], ignore_changes=(ignored.partition("[")[0],), __ignored=[ignored])
+    if ignored in ("instance_type", "region", "choose"):
+        program = it(ignore_changes=(ignored,), __ignored=[ignored])
+    stack.up(program, refresh=True)
     assert place(stack)[0] == HERE
     assert not changes(cloud)
+    said = "it has waited 61 minutes in the auction, and stays: ignore_changes keeps its placement"
+    assert said in reports.kept
 
 
 def test_a_move_goes_where_its_row_says_though_the_price_is_ignored(
