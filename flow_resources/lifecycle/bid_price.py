@@ -18,7 +18,7 @@ from typing import Any
 
 from flow_resources.core import bid_policy, money
 from flow_resources.core.answer import Answer
-from flow_resources.core.bid_policy import ByMarket, Resolved
+from flow_resources.core.bid_policy import BID_POLICY, ByMarket, Resolved
 from flow_resources.core.hidden import read_resolved_bid, write_resolved_bid
 from flow_resources.core.inputs import UNKNOWN, Change, Checked, changed, has_unknown, is_recorded
 from flow_resources.core.market import Market, named
@@ -33,7 +33,6 @@ from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.market_prices import MarketPrices
 from flow_resources.lifecycle.operation import Operation
 
-BID_POLICY = "bid_policy"
 AnyBidKind = BidKind[Any, Any]
 
 
@@ -56,6 +55,7 @@ def settle_bid(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[st
     if price is not None:
         found.inputs[PRICE] = float(price)
         found.hidden |= write_resolved_bid(price)
+        _warn_of_cap(op, found, price)
     elif any(map(has_unknown, found.inputs.values())):
         found.inputs[PRICE] = UNKNOWN
     elif not found.failures and _may_end_something(op, kind, found, olds):
@@ -126,6 +126,17 @@ def _recorded(op: Operation, found: Checked, olds: Mapping[str, Any]) -> Decimal
         return None
     op.warn_once(f"the state does not tell what bid_policy was resolved to: the bid stays at {money.usd(recorded)}/h")
     return record.base if record.base and record.raised == recorded else recorded
+
+
+def _warn_of_cap(op: Operation, found: Checked, price: Decimal) -> None:
+    """Warn of a bid over the cap. No policy resolves to one: it is a live bid, taken for a number that was lost."""
+    written = found.known(BID_POLICY)
+    cap = None if written is None else bid_policy.parse(written).cap
+    if cap is not None and price > cap:
+        op.warn_once(
+            f"the bid {money.usd(price)}/h is over the cap {money.usd(cap)}/h of bid_policy, because the state has "
+            "lost what that was resolved to: a change of the policy resolves it anew, at most to the cap"
+        )
 
 
 # -- resolved ----------------------------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import money
+from flow_resources.core.bid_policy import BID_POLICY
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Offer
 from flow_resources.core.placement_fields import is_unchanged
-from flow_resources.core.placements import POLICY, PRICE
+from flow_resources.core.placements import PRICE
 from flow_resources.core.price_lines import (
     Terms,
     describe_costs,
@@ -72,7 +73,7 @@ def check_costs(
         going = prices.spot
     _warn(op, warn_of_bid_under_market(terms.price, going, kind.called))
     is_other_number = before is None or before.price != terms.price or not terms.is_in_market_of(before)
-    if is_other_number and POLICY not in found.inputs:
+    if is_other_number and BID_POLICY not in found.inputs:
         _warn(op, warn_of_number(terms.price, going, prices, _gpus(market, offer)))
     if is_other_number or is_new:
         _warn(op, warn_of_lowest_bid(terms, before, going, prices))

@@ -272,6 +272,25 @@ def test_an_unchanged_policy_does_not_depend_on_the_service(stack: Stack, cloud:
     assert stack.preview(program) == {"it": "same"}
 
 
+def test_a_state_without_the_number_says_where_the_live_bid_is_over_the_cap(
+    stack: Stack, cloud: FakeMithril, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In each preview, until a change of the policy resolves it anew."""
+    stack.up(it())
+    cloud.update_bid(stack.state["it"].id, limit_price="$55.00")
+    stack.refresh()
+    for bag in (stack.state["it"].inputs, stack.state["it"].outputs):
+        del bag[RESOLVED_BID]
+    said = "the bid $55.00/h is over the cap $40.00/h of bid_policy"
+    for _ in range(2):
+        stack.up(it())
+        assert said in capfd.readouterr().err
+    assert price(stack) == 55.0
+    stack.up(it({**WORKLOAD, "cap": 39.0}))
+    assert price(stack) == 13.2
+    assert "over the cap" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("lost", ["never written", "no price"])
 def test_a_state_without_the_number_keeps_the_bid(
     stack: Stack, cloud: FakeMithril, capfd: pytest.CaptureFixture[str], lost: str
