@@ -40,9 +40,11 @@ from flow_resources.core.hidden import (
     TOKEN,
     URN,
     RecordedId,
+    recorded_inputs,
     write_recorded,
 )
 from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.price_lines import Terms
 
 R = TypeVar("R")
 Index = dict[str, list[RecordedId]]
@@ -143,7 +145,8 @@ def index_of(state: Mapping[str, Any]) -> Index:
         id_ = outputs.get("task_id") or outputs.get("volume_id") or outputs.get("ssh_key_id")
         if id_:
             created_at, region = (str(outputs.get(name) or "") for name in ("created_at", "region"))
-            entry = RecordedId(id_, created_at, region=region, has_ended=bool(outputs.get(ENDED)))
+            terms = Terms.recorded(recorded_inputs(outputs))
+            entry = RecordedId(id_, created_at, region=region, has_ended=bool(outputs.get(ENDED)), terms=terms)
             if MARK in outputs:  # what is only read (`get`) is not Pulumi's to replace
                 index.setdefault(urn, []).append(entry)
             name = outputs.get("task_name") or outputs.get("volume_name") or outputs.get("key_name")

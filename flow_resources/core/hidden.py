@@ -15,6 +15,7 @@ from typing import Any
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
 from flow_resources.core.naming import Mark
+from flow_resources.core.price_lines import Terms
 
 # From the program to check.
 OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"
@@ -78,10 +79,17 @@ class RecordedId:
     """Its region; empty where it is not known."""
     has_ended: bool = False
     """Whether it is a job that has ended, as the state records it."""
+    terms: Terms | None = None
+    """What it bids; None for what is no bid, and where that is not known."""
 
     def __str__(self) -> str:
-        ended = "@ended" if self.has_ended else ""
-        return f"{self.id}@{self.created_at}{f'@own@{self.region}{ended}' if self.is_own else ''}"
+        if not self.is_own:
+            return f"{self.id}@{self.created_at}"
+        parts = [self.id, self.created_at, "own", self.region, "ended" if self.has_ended else ""]
+        if self.terms:
+            paused = "paused" if self.terms.is_paused else ""
+            parts += [str(self.terms.price), str(self.terms.machines), str(self.terms.instance_type), paused]
+        return "@".join(parts).rstrip("@")
 
 
 @dataclass(frozen=True)
@@ -166,11 +174,18 @@ def _read_ignored(props: Mapping[str, Any]) -> tuple[str, ...]:
 def _read_recorded(text: Any) -> tuple[RecordedId, ...] | None:
     if not isinstance(text, str) or text == NOT_KNOWN:
         return None
-    entries = [f"{entry}@@@@".split("@") for entry in text.split(",") if entry]
+    entries = [f"{entry}@@@@@@@@".split("@") for entry in text.split(",") if entry]
     return tuple(
-        RecordedId(id_, created_at, own == "own", region, ended == "ended")
-        for id_, created_at, own, region, ended, *_ in entries
+        RecordedId(id_, created_at, own == "own", region, ended == "ended", _read_terms(region, *terms[:4]))
+        for id_, created_at, own, region, ended, *terms in entries
     )
+
+
+def _read_terms(region: str, price: str, machines: str, instance_type: str, paused: str) -> Terms | None:
+    bid = money.from_wire(price)
+    if bid is None or not machines.isdecimal():
+        return None
+    return Terms(bid, int(machines), instance_type, region, paused == "paused")
 
 
 def read_identity(props: Mapping[str, Any]) -> Identity | None:

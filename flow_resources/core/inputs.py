@@ -123,6 +123,8 @@ class Checked:
     failures: list[Failure] = dataclasses.field(default_factory=list)
     hidden: dict[str, Any] = dataclasses.field(default_factory=dict)
     """The hidden inputs that the kind of resource writes into the state."""
+    row: str = ""
+    """What stays on the resource's row while nothing else happens: what it costs."""
 
     def fail(self, path: str, rule: str, value: object = _NO_VALUE, remedy: str = "") -> None:
         """Add a failure: the path, the rule, the value that breaks it, and the remedy."""

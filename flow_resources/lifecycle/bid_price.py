@@ -85,7 +85,7 @@ def charge_most(op: Operation, kind: AnyBidKind, found: Checked, budget: Decimal
         most = Decimal(0) if is_paused else cap * count
         total = describe_total(charge(found, op.deployment.spending, key, most, budget, kind.called), budget)
         line = f"bid not known yet ({bid_policy.parse(policy)}), at most {money.usd(cap)}/h x {count}"
-        op.report.progress(f"{line}; {total}")
+        found.row = f"{line}; {total}"
     elif budget is not None:
         op.warn_once("flow:maxCostPerHour is not checked for it here: what it can cost is known in the `up` only")
     return True

@@ -108,6 +108,8 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
         resource.check(op, found, olds, identity)
     if not olds and identity and not found.failures:
         preview_create(op, resource, found, identity)
+    if found.row:
+        op.report.progress(found.row)  # after all else: the last message is what stays
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
     failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]
