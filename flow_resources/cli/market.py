@@ -93,7 +93,12 @@ def _lines(found: Markets, details: Details | None, arguments: argparse.Namespac
         yield from market_show.detail_lines(details, width, is_ascii=not _prints_blocks())
     elif has_one:
         yield ""
-        yield "There is no price history of it."
+        yield _without_history(arguments.bid)
+
+
+def _without_history(bid: Decimal | None) -> str:
+    known = "No price history of it is known"
+    return f"{known}." if bid is None else f"{known}: it cannot be told what a bid of {money.usd(bid)} would have held."
 
 
 def _plot(path: Path, details: Details | None) -> int:

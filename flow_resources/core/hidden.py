@@ -25,6 +25,8 @@ TIMEOUT = "__timeout"
 IGNORED, RETAINED = "__ignored", "__retained"
 """The inputs whose changes the program ignores (`ignore_changes`), and that it keeps in the service what it replaces
 (`retain_on_delete`): check is not told of these options by the engine."""
+PREVIEW = "__preview"
+"""That the program runs for a preview: the engine does not tell check."""
 # In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
 # program chose a volume's name; the id of the create that recorded it; the inputs of which the outputs tell another
 # value.
@@ -111,6 +113,8 @@ class HiddenInputs:
     """The property paths whose changes it ignores, "*" for all."""
     is_retained: bool = False
     """Whether its options say that what is replaced or destroyed stays in the service."""
+    is_preview: bool = False
+    """Whether the program runs for a preview. False with `ignore_changes=["*"]`, too: the words of an `up` then."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,7 @@ def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
         str(props[TIMEOUT]) if props.get(TIMEOUT) else None,
         _read_ignored(props),
         RETAINED in props,
+        PREVIEW in props,
     )
 
 

@@ -235,9 +235,12 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def check_listed(found: Checked, candidates: Sequence[Candidate], market: Market) -> None:
-    """Fail for machines that are not in the catalogue, and for regions that the service does not have."""
-    for one in candidates:
+def check_listed(found: Checked, market: Market) -> None:
+    """Fail for machines that are not in the catalogue, and for regions that the service does not have.
+
+    Where some placements break a rule, the others are checked all the same: all failures are told at once.
+    """
+    for one in read_candidates(_sound_placements(found), market):
         path = f"{PLACEMENTS}[{one.index}]"
         if one.instance_type and not named(one.instance_type, market.types):
             known = sorted({type_.spelling for type_ in market.types})
@@ -246,6 +249,19 @@ def check_listed(found: Checked, candidates: Sequence[Candidate], market: Market
         if one.region and market.regions and one.region not in market.regions:
             remedy = near(one.region, market.regions)
             found.fail(f"{path}.{REGION}", "is not a region of the service", one.region, remedy)
+
+
+def _sound_placements(found: Checked) -> list[Any]:
+    """Return the placements in their normal forms, with None in the place of each that breaks a rule."""
+    listed = found.inputs.get(PLACEMENTS)
+    return list(map(_sound, listed)) if isinstance(listed, list) else []
+
+
+def _sound(value: Any) -> dict[str, Any] | None:
+    try:
+        return _placement(value)
+    except (Invalid, InvalidParts):
+        return None
 
 
 def is_listed(inputs: Mapping[str, Any]) -> bool:

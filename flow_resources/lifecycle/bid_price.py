@@ -11,7 +11,7 @@ value, at which the engine stops an `up` before anything is ended.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -182,7 +182,8 @@ def _resolve(
     if not isinstance(outcome, Resolved):
         return None
     price = kind.allowed_price(op, found, olds, outcome.price, policy.cap)
-    most = "" if policy.cap is None else f"; settled by `up`, at most {money.usd(policy.cap)}/h"
+    settled = "settled by `up`" if op.is_preview else "settled"
+    most = "" if policy.cap is None else f"; {settled}, at most {money.usd(policy.cap)}/h"
     line = f"bid {money.usd(price)}/h ({policy}): {outcome.reason}{most}"
     if op.deployment.is_first_warning(op.urn or "", line):  # check runs twice for a replacement
         op.report.progress(line, keep=True)
@@ -206,7 +207,7 @@ def _once(op: Operation, found: Checked, policy: ByMarket, market: Market, spell
     """Resolve a policy by the prices of a market, once per operation."""
     offer = market.offer(spelling, region)
     if offer is None:
-        return _no_price("price", market, spelling, region)
+        return _no_price("price", spelling, region, _priced(market, spelling))
     machines = found.known("num_instances") or 1
     asked = f"the bid of {json.dumps(found.inputs[BID_POLICY], sort_keys=True)} for {offer.instance_type} in {region}"
     return op.deployment.once(asked, lambda: _by_market(op, policy, market, spelling, offer, machines))
@@ -220,11 +221,14 @@ def _by_market(op: Operation, policy: ByMarket, market: Market, spelling: str, o
         history = prices.history(offer.instance_type, offer.region, policy.days)
         if history:
             return policy.resolve(history, floor)
-        is_silent = prices.has_failed or op.cloud.service_now() is None
-        return None if is_silent else _no_price("history of prices", market, spelling, offer.region)
+        if prices.has_failed or op.cloud.service_now() is None:
+            return None
+        ids = {one.id for one in named(spelling, market.types)}
+        where = prices.regions_with_history(ids, policy.days)
+        return _no_price("history of prices", spelling, offer.region, where)
     price = offer.price if spot is None else spot
     if price is None:
-        return None if prices.has_failed else _no_price("price", market, spelling, offer.region)
+        return None if prices.has_failed else _no_price("price", spelling, offer.region, _priced(market, spelling))
     if isinstance(policy, bid_policy.Infrastructure):
         type_ = next((one for one in market.types if one.id == offer.instance_type), None)
         return _infrastructure(policy, price, current, type_)
@@ -248,11 +252,15 @@ def _infrastructure(
     return policy.resolve(reference, price, current.floor if current else None)
 
 
-def _no_price(what: str, market: Market, spelling: str, region: str) -> _Problem:
-    """Say that no price is known, and where one is."""
-    ids = {one.id for one in named(spelling, market.types)}
-    regions = {one.region for one in market.offers if one.instance_type in ids and one.price is not None} - {region}
+def _no_price(what: str, spelling: str, region: str, known_in: Iterable[str]) -> _Problem:
+    """Say that a region tells no price, or no history of prices, and which ones do."""
     remedy = "write a number as max_price_per_hour"
-    if regions:
-        remedy += f", or choose a region where a price is known: {', '.join(sorted(regions))}"
+    if regions := sorted({*known_in} - {region}):
+        remedy += f", or choose a region where a {what} is known: {', '.join(regions)}"
     return _Problem(f"cannot be resolved: no {what} is known of {spelling!r} in {region}", remedy)
+
+
+def _priced(market: Market, spelling: str) -> set[str]:
+    """Return the regions where a price of a type is known."""
+    ids = {one.id for one in named(spelling, market.types)}
+    return {one.region for one in market.offers if one.instance_type in ids and one.price is not None}

@@ -56,6 +56,8 @@ def settle_placement(
     if PLACEMENTS not in found.inputs and not found.has_failed(PLACEMENTS):
         return None
     if has_failed or not isinstance(found.inputs[PLACEMENTS], list):
+        if market:
+            placements.check_listed(found, market)
         _leave_open(found)
         return None
     placements.fill_bids(found)
@@ -173,7 +175,7 @@ class _Settlement:
         if market is None:
             return self._choose_without_market()
         if self._is_new():
-            placements.check_listed(found, self._candidates, market)
+            placements.check_listed(found, market)
         where = ", ".join(sorted(self._volume_regions))
         if not self._allowed:
             found.fail(PLACEMENTS, f"has none in {where}, where the volumes are", remedy="add one")

@@ -90,6 +90,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
     op.create_timeout = seconds_of(hidden.timeout)
     op.ignore_changes = hidden.ignored
+    op.is_preview = hidden.is_preview
     op.deployment.checked_urns.add(op.urn)
     op.deployment.own_records.learn(op.urn, hidden, olds, news)
     # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.

@@ -62,15 +62,20 @@ def failures(stack: Stack, program: dict[str, Declared]) -> dict[str, str]:
     [
         ({"kind": "per_gpu", "usd": 6.25}, 50.0, "bid $50.00/h (per_gpu $6.25): 8 GPUs of a machine, $6.25 each"),
         (INFRASTRUCTURE, 50.0, "bid $50.00/h (infrastructure): the usual bid for this type, market $12.00/h; settled"),
-        (WORKLOAD, 13.2, "bid $13.20/h (workload 0.1): 10 % above the market $12.00/h; settled by `up`, at most $40"),
+        (WORKLOAD, 13.2, "bid $13.20/h (workload 0.1): 10 % above the market $12.00/h; settled, at most $40"),
         ({"kind": "market", "multiplier": 2, "cap": 20}, 20.0, "bid $20.00/h (market 2): the cap: 2 times the market"),
-        (UPTIME, 12.0, "bid $12.00/h (uptime 0.9): would have held 100 % of the last 7 days; settled by `up`, at most"),
+        (UPTIME, 12.0, "bid $12.00/h (uptime 0.9): would have held 100 % of the last 7 days; settled, at most"),
     ],
 )
 def test_a_policy_becomes_a_number_with_its_reason_on_the_row(
     stack: Stack, cloud: FakeMithril, reports: Reports, policy: dict[str, Any], usd: float, row: str
 ) -> None:
-    """The state holds the number, the policy, and the number once more, unseen; the service gets the number."""
+    """The state holds the number, the policy, and the number once more, unseen; the service gets the number.
+
+    The row of the preview says that the `up` settles it, and that of the `up` that it is settled.
+    """
+    stack.preview(it(policy))
+    assert [one for one in reports.kept if one.startswith(row.replace("settled", "settled by `up`"))]
     stack.up(it(policy))
     assert [one for one in reports.kept if one.startswith(row)]
     assert price(stack) == usd
@@ -415,11 +420,24 @@ def test_a_cap_under_the_reference_is_refused(stack: Stack) -> None:
 
 
 def test_a_policy_where_no_price_is_known_says_where_one_is(stack: Stack, cloud: FakeMithril) -> None:
-    """The service answers, and tells no history."""
-    body = {"series": [], "complete": True}
-    cloud.faults.add(path="/v2/pricing/history", status=200, body=body, when="before", times=None)
+    """A history is asked for where a history is needed: a price of now is no help."""
+    none = {"path": "/v2/pricing/history", "status": 200, "body": {"series": []}, "when": "before"}
+    cloud.faults.add(**none, times=1)
     text = failures(stack, it(UPTIME))["bid_policy"]
     assert "no history of prices is known of '8xa100' in us-central5-a: write a number" in text
+    assert "choose a region where a history of prices is known: eu-central1-a" in text
+    assert len(asked(cloud)) == 3
+    cloud.faults.add(**none, times=None)
+    text = failures(stack, it(UPTIME))["bid_policy"]
+    assert text.endswith("in us-central5-a: write a number as max_price_per_hour")
+    rows = [
+        {"fid": f"auc_{region}", "instance_type": "it_Sg1nDx1I8NFep60J", "region": region, "last_instance_price": price}
+        for region, price in ((REGION, None), ("eu-central1-a", "$12.00"))
+    ]
+    cloud.faults.add(path="/v2/spot/availability", status=200, body=rows, when="before", times=None)
+    cloud.faults.add(path="/v2/pricing/current", status=200, body={}, when="before", times=None)
+    text = failures(stack, it())["bid_policy"]
+    assert "no price is known of '8xa100' in us-central5-a: write a number" in text
     assert "choose a region where a price is known: eu-central1-a" in text
 
 
