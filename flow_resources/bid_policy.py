@@ -35,6 +35,13 @@ class Bid:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a Bid cannot be changed: make another one ({name})")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same policy with the same values; an output equals itself alone."""
+        return self._props == other._props if isinstance(other, Bid) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._props.items()))
+
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in self._props.items() if name != "kind")
         return f"Bid.{self._props['kind']}({values})"

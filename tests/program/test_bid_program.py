@@ -82,9 +82,12 @@ def test_a_bid_inside_an_output_is_one_line_with_the_remedy() -> None:
 
 
 def test_a_bid_does_not_change() -> None:
-    """And reads as it was written."""
+    """It is a value: it reads as it was written, and equals another one of the same values."""
     bid = Bid.uptime(0.97, cap=40)
     assert repr(bid) == "Bid.uptime(target=0.97, days=7, cap=40)"
+    assert {bid, Bid.uptime(0.97, days=7, cap=Decimal(40))} == {bid}
+    assert bid not in (Bid.uptime(0.97, cap=41), Bid.workload(cap=40), bid._props)
+    assert Bid.per_gpu(cap := pulumi.Output.from_input(1)) == Bid.per_gpu(cap) != Bid.per_gpu(1)
     with pytest.raises(AttributeError, match="cannot be changed"):
         bid.cap = 50  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="cannot be changed"):
