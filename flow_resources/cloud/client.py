@@ -37,7 +37,7 @@ from flow_resources.cloud.paths import (
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
-from flow_resources.cloud.startup_script import inputs_digest_in, mounts_in, placed_price_in, too_large
+from flow_resources.cloud.startup_script import PlacedJob, mounts_in, too_large
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.costs import PaidPeriod, paid_periods_in
@@ -343,11 +343,11 @@ class Cloud:
 
     def placed_price(self, bid_id: str) -> Decimal | None:
         """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
-        return placed_price_in(self.startup_script(bid_id))
+        return self.placed_job(bid_id).price
 
-    def inputs_digest(self, bid_id: str) -> str | None:
-        """Return the digest of a job's inputs, as the start-up script of its bid says; None where it does not say."""
-        return inputs_digest_in(self.startup_script(bid_id))
+    def placed_job(self, bid_id: str) -> PlacedJob:
+        """Return what the start-up script of a job's bid tells of the job, by one reading."""
+        return PlacedJob.read(self.startup_script(bid_id))
 
     def events(self, bid_id: str) -> tuple[BidEvent, ...] | None:
         """Return a bid's events, oldest first; None where they cannot be read."""
