@@ -104,7 +104,7 @@ class Bid:
     ) -> Bid:
         """Bid the lowest price that would have held for a share of the last days.
 
-        What held yesterday need not hold tomorrow: it is a number with a reason, and no promise.
+        It is computed from past prices, and does not predict future ones.
 
         Args:
             target: The share of the time, more than 0 and less than 1: 0.97 is 97 %.

@@ -27,7 +27,7 @@ DESCRIPTION = (
 )
 EPILOG = (
     "What is not known is shown as -. Exit code: 0 when something was shown, 2 when it could not be done. Past prices "
-    "promise nothing."
+    "do not predict future ones."
 )
 PLOTS = (".png", ".svg")
 _HOURS_MAX = 24 * 366
