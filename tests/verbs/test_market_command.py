@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from flow_resources.cli import main, market, market_read, market_show
-from flow_resources.cli.market_read import Markets, Row
-from flow_resources.cli.market_show import Details, detail_lines, market_lines
+from flow_resources.cli import main, market
+from flow_resources.cli.market import read, show
+from flow_resources.cli.market.read import Markets, Row
+from flow_resources.cli.market.show import Details, detail_lines, market_lines
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.core.models import InstanceType
 from flow_resources.core.prices import CurrentPrices, PriceHistory
@@ -143,7 +144,7 @@ def test_a_market_that_does_not_answer_is_not_known_and_the_others_are(
     moving: FakeMithril, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its price is the one on offer; the rest is -, with one line on standard error."""
-    monkeypatch.setattr(market_read, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(read, "SILENCE_SECONDS", 0.3)
     moving.faults.add(path="/v2/pricing/current", times=1, status=404)
     code, out, err = run(moving, "8xa100")
     lines = [line.split() for line in out.split("\n\n")[0].splitlines()[1:]]
@@ -159,7 +160,7 @@ def test_a_service_that_is_silent_about_prices_is_not_asked_for_all_of_them(
     moving: FakeMithril, run: Any, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
 ) -> None:
     """It costs the time of the first few; the table is shown, with one line on standard error."""
-    monkeypatch.setattr(market_read, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(read, "SILENCE_SECONDS", 0.3)
     moving.faults.add(path="/v2/pricing/current", times=None, **fault)
     code, out, err = run(moving)
     assert (code, len(err.splitlines())) == (0, 1)
@@ -334,7 +335,7 @@ def test_a_history_that_is_shorter_than_asked_for_says_so() -> None:
 
 def test_what_held_nearly_always_is_not_told_as_always() -> None:
     """A share is rounded down."""
-    assert [market_show.percent(Decimal(one)) for one in ("0.9999", "1", "0", "0.0009")] == [
+    assert [show.percent(Decimal(one)) for one in ("0.9999", "1", "0", "0.0009")] == [
         "99.9 %", "100.0 %", "0.0 %", "0.0 %",
     ]  # fmt: skip
 
@@ -393,10 +394,10 @@ def test_types_of_one_spelling_in_a_region_are_told_apart() -> None:
     """By the full name, and where that is the same, by the id."""
     types = [InstanceType(f"it_{index}", name, 8, "A100") for index, name in enumerate(["a.8x", "b.8x", "b.8x"])]
     rows = [Row(type_, REGION, Decimal(1)) for type_ in types]
-    assert market_show.names_of(rows) == ["a.8x", "it_1", "it_2"]
-    assert market_show.names_of([Row(type_, type_.id, Decimal(1)) for type_ in types]) == ["8xa100"] * 3
-    with pytest.raises(market_read.UsageError, match="8xa100 means several instance types in us-central5-a: name one"):
-        market_read.single_market(Markets(rows, ""), ["8xa100"], is_needed=True)
+    assert show.names_of(rows) == ["a.8x", "it_1", "it_2"]
+    assert show.names_of([Row(type_, type_.id, Decimal(1)) for type_ in types]) == ["8xa100"] * 3
+    with pytest.raises(read.UsageError, match="8xa100 means several instance types in us-central5-a: name one"):
+        read.single_market(Markets(rows, ""), ["8xa100"], is_needed=True)
 
 
 # -- the plot ----------------------------------------------------------------------------------------------------------
@@ -406,12 +407,12 @@ def test_types_of_one_spelling_in_a_region_are_told_apart() -> None:
 def test_a_plot_of_the_same_prices_is_the_same_file(tmp_path: Path, name: str) -> None:
     """With a title, units, the bid and its losses."""
     pytest.importorskip("matplotlib")
-    from flow_resources.cli import market_plot
+    from flow_resources.cli.market import plot
 
     drawn = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        market_plot.draw(details(bid=Decimal(15)), tmp_path / folder / name)
+        plot.draw(details(bid=Decimal(15)), tmp_path / folder / name)
         drawn.append((tmp_path / folder / name).read_bytes())
     assert drawn[0] == drawn[1]
     if name.endswith(".svg"):
