@@ -21,7 +21,7 @@ from typing import Any
 import pulumi
 
 from flow_resources.bid_policy import Bid
-from flow_resources.core.inputs import Field, show
+from flow_resources.core.inputs import PROBLEM, REMEDY, Field, show
 
 _TEXTS = (str, bytes, bytearray, memoryview)  # sequences, but not of values
 
@@ -32,8 +32,8 @@ def carried_properties(resource: str, fields: Sequence[Field], values: Mapping[s
     Raises pulumi.RunError, which is printed as one line, with all that cannot be carried. What is known only later
     (an `Output`, an awaitable) is looked at when it is known.
     """
-    sensitive = {one.name for one in fields if one.sensitive}
-    readers = {name: _Reader(resource, is_shown=name not in sensitive) for name in values}
+    sensitive, public = ({one.name for one in fields if one.sensitive}, {one.name for one in fields if one.public})
+    readers = {name: _Reader(resource, is_shown=name not in sensitive, is_public=name in public) for name in values}
     properties = {name: readers[name].carried(value, name) for name, value in values.items()}
     _refuse(resource, [one for reader in readers.values() for one in reader.bad])
     return properties
@@ -51,13 +51,16 @@ class _Reader:
     resource: str
     is_shown: bool
     """Whether a message may show its values."""
+    is_public: bool = False
+    """Whether it may hold no secret."""
     bad: list[str] = field(default_factory=list)
 
     def carried(self, value: Any, path: str) -> Any:
         """Return a value as Pulumi carries it; what it cannot carry is noted, and its value is None."""
         if isinstance(value, pulumi.Output) or inspect.isawaitable(value):
             output = value if isinstance(value, pulumi.Output) else pulumi.Output.from_input(value)
-            return output.apply(lambda known: self._carried_later(known, path))
+            carried = output.apply(lambda known: self._carried_later(known, path))
+            return _withhold_secret(carried) if self.is_public else carried
         if isinstance(value, Mapping):
             return {self._name(key, path): self.carried(value[key], f"{path}.{_shown_name(key)}") for key in value}
         if is_list(value):
@@ -108,6 +111,22 @@ class _Reader:
 
     def _shown(self, value: Any) -> str:
         return f", got {show(value)}" if self.is_shown else ""
+
+
+def _withhold_secret(output: pulumi.Output[Any]) -> pulumi.Output[Any]:
+    """Return an output that is not secret; in the place of one that is, what check reports, with its path."""
+
+    async def withheld() -> Any:
+        return _SECRET if await output.is_secret() else output
+
+    return pulumi.Output.from_input(withheld())
+
+
+_SECRET = {
+    PROBLEM: "is a secret",
+    REMEDY: "rows, names and other values of the state are made from it, in clear: pass pulumi.Output.unsecret(...) of "
+    "it, or, of what must stay secret, a hash",
+}
 
 
 def _shown_name(key: Any) -> str:

@@ -35,6 +35,13 @@ class Bid:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a Bid cannot be changed: make another one ({name})")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same policy with the same values; an output equals itself alone."""
+        return self._props == other._props if isinstance(other, Bid) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._props.items()))
+
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in self._props.items() if name != "kind")
         return f"Bid.{self._props['kind']}({values})"
@@ -97,7 +104,7 @@ class Bid:
     ) -> Bid:
         """Bid the lowest price that would have held for a share of the last days.
 
-        What held yesterday need not hold tomorrow: it is a number with a reason, and no promise.
+        It is computed from past prices, and does not predict future ones.
 
         Args:
             target: The share of the time, more than 0 and less than 1: 0.97 is 97 %.

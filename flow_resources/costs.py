@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from flow_resources import program
-from flow_resources.data import ask_mocks, asking, count_in, number_in, read_service, readings, to_float
+from flow_resources.data import (
+    ask_mocks,
+    asking,
+    check_options,
+    count_in,
+    inputs_after,
+    number_in,
+    read_service,
+    readings,
+    to_float,
+)
 from flow_resources.errors import FlowResourcesError, NotFoundError
 
 if TYPE_CHECKING:
@@ -46,7 +56,7 @@ class CostsResult:
     """What the same hours would have cost at the on-demand price of today."""
 
 
-def get_costs(task_id: str) -> CostsResult:
+def get_costs(task_id: str, opts: pulumi.InvokeOptions | None = None) -> CostsResult:
     """Return what was paid for a bid up to now, over preemptions, price changes and pauses.
 
     It moves by itself: an export of it makes a difference at each `up`, and an input would change with each.
@@ -54,12 +64,14 @@ def get_costs(task_id: str) -> CostsResult:
 
     Args:
         task_id: The id of the bid, as the output `task_id` of a cluster or job.
+        opts: Pulumi's options of functions: `parent` alone, which has no effect.
 
     Raises:
         pulumi.RunError: There is no such bid in the project, there is no usable API key, or the service does not answer
             within some seconds.
 
     """
+    check_options("get_costs", opts)
     if program.is_mocked():
         answer = ask_mocks("getCosts", {"task_id": task_id})
         return CostsResult(
@@ -75,9 +87,14 @@ def get_costs(task_id: str) -> CostsResult:
     return asking("get_costs", lambda: program.once_per_program(f"costs of {task_id}", lambda: _read(task_id)))
 
 
-def get_costs_output(task_id: pulumi.Input[str]) -> pulumi.Output[CostsResult]:
-    """Return the same as `get_costs` as an output, of an id that may be an output: `cluster.task_id`."""
-    return pulumi.Output.from_input(task_id).apply(get_costs)
+def get_costs_output(
+    task_id: pulumi.Input[str], opts: pulumi.InvokeOptions | None = None
+) -> pulumi.Output[CostsResult]:
+    """Return the same as `get_costs` as an output, of an id that may be an output: `cluster.task_id`.
+
+    `opts`: `depends_on` names resources that must exist before it is read; in a preview that makes one, nothing is.
+    """
+    return inputs_after("get_costs_output", opts, task_id).apply(lambda known: get_costs(*known))
 
 
 def _read(task_id: str) -> CostsResult:

@@ -1,5 +1,9 @@
 """Data functions: what the service offers now, read while the program runs.
 
+They take the options of functions as far as these mean something: `depends_on` of the output forms is waited for, and
+`parent` has no effect, because it only passes a provider on. There is no provider that would answer, so `provider`,
+`version` and `plugin_download_url` are refused.
+
 They are the one part of a program that sends requests: those of the other process, the plugin, answer the engine, and
 no program can call them. The Flow SDK is imported with the first call. A program reads each thing once, and nothing
 stays open afterwards. Under mocks the functions `flow:index:getMarket`, `flow:index:getInstanceTypes` and
@@ -84,7 +88,7 @@ class MarketResult:
 # -- the functions -----------------------------------------------------------------------------------------------------
 
 
-def get_market(instance_type: str, region: str) -> MarketResult:
+def get_market(instance_type: str, region: str, opts: pulumi.InvokeOptions | None = None) -> MarketResult:
     """Return what an instance type costs in a region now.
 
     It moves: never pass it to an input of a resource, which would change with every `up`. `Bid` is for that.
@@ -92,12 +96,14 @@ def get_market(instance_type: str, region: str) -> MarketResult:
     Args:
         instance_type: As in `GpuCluster`: "8xa100", "a100:8", a full name, or an id, `it_...`.
         region: The region, such as "us-central5-a".
+        opts: Pulumi's options of functions: `parent` alone, which has no effect.
 
     Raises:
         pulumi.RunError: There is no such type or region, it is not on offer there, there is no usable API key, or the
             service does not answer within some seconds.
 
     """
+    check_options("get_market", opts)
     if program.is_mocked():
         answer = ask_mocks("getMarket", {"instance_type": instance_type, "region": region})
         return MarketResult(
@@ -114,19 +120,27 @@ def get_market(instance_type: str, region: str) -> MarketResult:
     return asking("get_market", lambda: readings().prices(instance_type, region))
 
 
-def get_market_output(instance_type: pulumi.Input[str], region: pulumi.Input[str]) -> pulumi.Output[MarketResult]:
-    """Return the same as `get_market` as an output, of inputs that may be outputs of resources."""
-    both: pulumi.Output[list[str]] = pulumi.Output.all(instance_type, region)
-    return both.apply(lambda known: get_market(*known))
+def get_market_output(
+    instance_type: pulumi.Input[str], region: pulumi.Input[str], opts: pulumi.InvokeOptions | None = None
+) -> pulumi.Output[MarketResult]:
+    """Return the same as `get_market` as an output, of inputs that may be outputs of resources.
+
+    `opts`: `depends_on` names resources that must exist before it is read; in a preview that makes one, nothing is.
+    """
+    return inputs_after("get_market_output", opts, instance_type, region).apply(lambda known: get_market(*known))
 
 
-def get_instance_types() -> list[InstanceTypeInfo]:
+def get_instance_types(opts: pulumi.InvokeOptions | None = None) -> list[InstanceTypeInfo]:
     """Return the instance types of the service's catalogue, by their spelling.
+
+    Args:
+        opts: Pulumi's options of functions: `parent` alone, which has no effect.
 
     Raises:
         pulumi.RunError: There is no usable API key, or the service does not answer within some seconds.
 
     """
+    check_options("get_instance_types", opts)
     if program.is_mocked():
         rows = ask_mocks("getInstanceTypes", {}).get("instance_types")
         return [
@@ -145,26 +159,68 @@ def get_instance_types() -> list[InstanceTypeInfo]:
     return sorted((_described(type_, market) for type_ in market.types), key=lambda one: (one.spelling, one.id))
 
 
-def get_instance_types_output() -> pulumi.Output[list[InstanceTypeInfo]]:
-    """Return the same as `get_instance_types` as an output."""
-    return pulumi.Output.from_input("").apply(lambda _: get_instance_types())
+def get_instance_types_output(opts: pulumi.InvokeOptions | None = None) -> pulumi.Output[list[InstanceTypeInfo]]:
+    """Return the same as `get_instance_types` as an output; `opts` as of `get_market_output`."""
+    return inputs_after("get_instance_types_output", opts).apply(lambda _: get_instance_types())
 
 
-def get_regions() -> list[str]:
+def get_regions(opts: pulumi.InvokeOptions | None = None) -> list[str]:
     """Return the regions of the service, sorted.
+
+    Args:
+        opts: Pulumi's options of functions: `parent` alone, which has no effect.
 
     Raises:
         pulumi.RunError: There is no usable API key, or the service does not answer within some seconds.
 
     """
+    check_options("get_regions", opts)
     if program.is_mocked():
         return [str(name) for name in ask_mocks("getRegions", {}).get("names") or ()]
     return list(asking("get_regions", lambda: readings().market()).regions)
 
 
-def get_regions_output() -> pulumi.Output[list[str]]:
-    """Return the same as `get_regions` as an output."""
-    return pulumi.Output.from_input("").apply(lambda _: get_regions())
+def get_regions_output(opts: pulumi.InvokeOptions | None = None) -> pulumi.Output[list[str]]:
+    """Return the same as `get_regions` as an output; `opts` as of `get_market_output`."""
+    return inputs_after("get_regions_output", opts).apply(lambda _: get_regions())
+
+
+# -- their options -----------------------------------------------------------------------------------------------------
+
+
+_STACK = "the settings are those of the stack, such as flow:apiKey: remove it"
+_REFUSED = {"provider": _STACK, "version": "remove it", "plugin_download_url": "remove it"}
+
+
+def check_options(name: str, opts: pulumi.InvokeOptions | None, *, waits: bool = False) -> None:
+    """Refuse the options that mean nothing here. Raises RunError, which ends the program with one line.
+
+    `waits`: whether the call is of an output form, which waits for what it depends on.
+    """
+    refused = _REFUSED if waits else {**_REFUSED, "depends_on": f"call {name}_output, which waits for it"}
+    for option, remedy in refused.items():
+        if getattr(opts, option, None) not in (None, "", []):
+            raise pulumi.RunError(f"{name}: the option {option} has no effect: {remedy}")
+
+
+def inputs_after(name: str, opts: pulumi.InvokeOptions | None, *inputs: Any) -> pulumi.Output[list[Any]]:
+    """Return the inputs of a call as one output, which is known as soon as what the call depends on exists."""
+    check_options(name, opts, waits=True)
+    depends_on = opts.depends_on if isinstance(opts, pulumi.InvokeOutputOptions) else None
+    listed = [depends_on] if depends_on is None or isinstance(depends_on, pulumi.Resource) else depends_on
+    resources: pulumi.Output[Any] = pulumi.Output.from_input(listed)
+    waited: pulumi.Output[Any] = resources.apply(
+        lambda known: pulumi.Output.all(*(_existence(one) for one in known if one))
+    )
+    both: pulumi.Output[list[Any]] = pulumi.Output.all(waited, *inputs)
+    return both.apply(lambda known: known[1:])
+
+
+def _existence(resource: pulumi.Resource) -> pulumi.Output[Any]:
+    """Return an output that is known when a resource exists; of a component, when all of its children do."""
+    if isinstance(resource, pulumi.CustomResource):
+        return resource.id
+    return pulumi.Output.all(resource.urn, *map(_existence, getattr(resource, "_childResources", ())))
 
 
 # -- how they are answered ---------------------------------------------------------------------------------------------

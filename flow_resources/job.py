@@ -17,7 +17,7 @@ from flow_resources.core.job_fields import FIELDS
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
 from flow_resources.placement import Choose, Placement, PlacementDict, placement_props
 from flow_resources.providers.job import JobProvider
-from flow_resources.scripts import public_triggers, script_text
+from flow_resources.scripts import script_text
 from flow_resources.ssh_key import SshKey, key_ids
 
 WaitForJob = Literal["placed", "allocated", "running", "ended"]
@@ -168,7 +168,7 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
             "max_run_time_hours": max_run_time_hours,
             "on_failure": on_failure,
             "wait_for": wait_for,
-            "triggers": public_triggers(triggers),
+            "triggers": triggers,
             "name_prefix": name_prefix,
             "preemption_signal": preemption_signal,
             "machine_api_key": machine_api_key,

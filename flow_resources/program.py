@@ -33,6 +33,7 @@ from flow_resources.core.hidden import (
     IGNORED,
     MARK,
     OWNER,
+    PREVIEW,
     RECORDED,
     REPLACED_WITH,
     RETAINED,
@@ -40,9 +41,11 @@ from flow_resources.core.hidden import (
     TOKEN,
     URN,
     RecordedId,
+    recorded_inputs,
     write_recorded,
 )
 from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.price_lines import Terms
 
 R = TypeVar("R")
 Index = dict[str, list[RecordedId]]
@@ -72,6 +75,7 @@ def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> d
         **({TIMEOUT: opts.custom_timeouts.create} if opts.custom_timeouts and opts.custom_timeouts.create else {}),
         **({IGNORED: list(opts.ignore_changes)} if opts.ignore_changes else {}),
         **({RETAINED: True} if opts.retain_on_delete else {}),
+        **({PREVIEW: True} if pulumi.runtime.is_dry_run() else {}),
         OWNER: owner,
         URN: pulumi.Output.from_input(urn.future()),
         RECORDED: pulumi.Output.from_input(_recorded(owner, urn, _aliases_of(type_token, name, opts))),
@@ -143,7 +147,8 @@ def index_of(state: Mapping[str, Any]) -> Index:
         id_ = outputs.get("task_id") or outputs.get("volume_id") or outputs.get("ssh_key_id")
         if id_:
             created_at, region = (str(outputs.get(name) or "") for name in ("created_at", "region"))
-            entry = RecordedId(id_, created_at, region=region, has_ended=bool(outputs.get(ENDED)))
+            terms = Terms.recorded(recorded_inputs(outputs))
+            entry = RecordedId(id_, created_at, region=region, has_ended=bool(outputs.get(ENDED)), terms=terms)
             if MARK in outputs:  # what is only read (`get`) is not Pulumi's to replace
                 index.setdefault(urn, []).append(entry)
             name = outputs.get("task_name") or outputs.get("volume_name") or outputs.get("key_name")

@@ -1,4 +1,4 @@
-"""What a Job's program reads for it: the text of its script, and whether its triggers are secret.
+"""What a Job's program reads for it: the text of its script.
 
 Check, which reports bad inputs, runs in another process. So what cannot be used travels to it as a problem in the
 value's place.
@@ -72,15 +72,3 @@ def _read(file: Path) -> str:
     if not text.strip():
         raise _ProblemError("names a file that is empty")
     return text
-
-
-def public_triggers(value: Any) -> Any:
-    """Return triggers that are not secret; for those that are, the problem."""
-    if value is None:
-        return None
-    output = pulumi.Output.from_input(value)
-
-    async def checked() -> Any:
-        return {PROBLEM: "hold a secret"} if await output.is_secret() else await output.future(with_unknowns=True)
-
-    return pulumi.Output(output.resources(), checked(), output.is_known())

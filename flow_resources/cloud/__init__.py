@@ -5,7 +5,7 @@
 * `sdk` opens the SDK; `transport` is the HTTP client that it uses; `ssh_keys` launches with exactly the named keys.
 * `retries` retries within a `retry_budget`; `creation` creates once, also where an answer is lost.
 * `service_clock` knows the service's time, by the `Date` of its answers.
-* `listings` and `single_flight` let all threads share one reading.
+* `listings` and `single_flight` let all threads share one reading; `parallel` reads several things at the same time.
 * `launch` is what a new bid needs; `machine` is what runs on its machines; `startup_script` reads what they are sent.
 * `errors` translates whatever the SDK raises; `footprint` keeps the process small.
 
@@ -16,6 +16,7 @@ resources does not pay for it.
 from flow_resources.cloud.client import Cloud, MadeVolume, Placed
 from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.launch import Boot, JobEnd, Launch
+from flow_resources.cloud.parallel import read_together
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.settings import Settings
 from flow_resources.cloud.startup_script import has_command_unit
@@ -32,4 +33,5 @@ __all__ = [
     "RetryBudget",
     "Settings",
     "has_command_unit",
+    "read_together",
 ]

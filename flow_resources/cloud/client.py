@@ -7,8 +7,11 @@ listing is read to its end or fails: half a listing proves nothing.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +23,7 @@ from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key
 from flow_resources.cloud.listings import Page
+from flow_resources.cloud.parallel import read_together
 from flow_resources.cloud.paths import (
     API_KEYS,
     BIDS,
@@ -33,7 +37,7 @@ from flow_resources.cloud.paths import (
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, why_not_writable
 from flow_resources.cloud.settings import Settings
-from flow_resources.cloud.startup_script import inputs_digest_in, mounts_in, placed_price_in, too_large
+from flow_resources.cloud.startup_script import PlacedJob, mounts_in, too_large
 from flow_resources.core import money, naming
 from flow_resources.core.answer import Answer
 from flow_resources.core.costs import PaidPeriod, paid_periods_in
@@ -50,7 +54,7 @@ from flow_resources.core.models import (
     StoredVolume,
     in_order,
 )
-from flow_resources.core.prices import CurrentPrices, PriceHistory
+from flow_resources.core.prices import CurrentPrices, PriceHistory, regions_with_prices
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import FlowResourcesError, NotFoundError, RejectedError, UnavailableError
 
@@ -61,6 +65,8 @@ _RETRY = "run the same command again"
 _ROLLBACK_LOOKS, _ROLLBACK_PAUSE = 5, 0.5  # seconds
 # What the SDK itself asks before it places a bid: with the same words, both share one answer.
 _ENDED_BIDS = 1000
+_PART, _MOST_PARTS = timedelta(days=7), 8
+"""How long a part of a price history is, and how many are read at the same time at most: longer ones are then."""
 _NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
 
 
@@ -148,27 +154,39 @@ class Cloud:
     def current_prices(self, instance_type: str, region: str, machines: int = 1) -> CurrentPrices:
         """Read what a number of machines of a type (its id, `it_...`) cost in a region now."""
         query = {"instance_type": instance_type, "region": region, "instance_quantity": machines}
-        with self._sdk(f"read the prices of {instance_type} in {region}") as sdk:
+        with self._sdk(f"read the prices in {region}") as sdk:
             return CurrentPrices.read(sdk.transport.get(CURRENT_PRICES, self.budget, query))
 
     def price_history(self, instance_type: str, region: str, duration: timedelta) -> PriceHistory | None:
         """Read every change of the spot price of a type (its id, `it_...`) in a region over the last time.
 
-        None where the service has none, or its time is not known. It can begin later than was asked for.
+        None where the service has none, or its time is not known. It can begin later than was asked for. A long one is
+        read in parts at the same time, about a week each.
         """
         now = self.service_now()
         if now is None:
             return None
-        query = {
-            "instance_types": instance_type,
-            "region": region,
-            "start_time": _written(now - duration),
-            "end_time": _written(now),
-            "num_samples": -1,
-        }
-        with self._sdk(f"read the price history of {instance_type} in {region}") as sdk:
+        parts = min(_MOST_PARTS, math.ceil(duration / _PART))
+        moments = [now - duration * (parts - part) / parts for part in range(parts)]
+
+        def read(start: datetime, end: datetime) -> Any:
+            query = {"instance_types": instance_type, "region": region, **_window(start, end), "num_samples": -1}
+            return sdk.transport.get(PRICE_HISTORY, dataclasses.replace(self.budget), query)
+
+        reads = [functools.partial(read, *window) for window in zip(moments, [*moments[1:], now], strict=True)]
+        with self._sdk(f"read the price history in {region}") as sdk:
+            answers = zip(moments, read_together(reads), strict=True)
+            return PriceHistory.read(answers, instance_type, region, now)
+
+    def regions_with_history(self, instance_types: Collection[str], duration: timedelta) -> list[str]:
+        """Read in which regions there are prices of some types (their ids) over the last time, sorted."""
+        if (now := self.service_now()) is None:
+            return []
+        # Two samples of each market: the answer tells where there are any.
+        query = {"instance_types": ",".join(instance_types), **_window(now - duration, now), "num_samples": 2}
+        with self._sdk("read where there are price histories") as sdk:
             answer = sdk.transport.get(PRICE_HISTORY, self.budget, query)
-            return PriceHistory.read(answer, instance_type, region, now)
+            return sorted(regions_with_prices(answer, instance_types))
 
     def quotas(self) -> dict[str, Quota]:
         """Read what the project may hold, by product: the id of an instance type, or STORAGE."""
@@ -325,11 +343,11 @@ class Cloud:
 
     def placed_price(self, bid_id: str) -> Decimal | None:
         """Return the price at which a job's bid was placed, as its start-up script says; None where it does not say."""
-        return placed_price_in(self.startup_script(bid_id))
+        return self.placed_job(bid_id).price
 
-    def inputs_digest(self, bid_id: str) -> str | None:
-        """Return the digest of a job's inputs, as the start-up script of its bid says; None where it does not say."""
-        return inputs_digest_in(self.startup_script(bid_id))
+    def placed_job(self, bid_id: str) -> PlacedJob:
+        """Return what the start-up script of a job's bid tells of the job, by one reading."""
+        return PlacedJob.read(self.startup_script(bid_id))
 
     def events(self, bid_id: str) -> tuple[BidEvent, ...] | None:
         """Return a bid's events, oldest first; None where they cannot be read."""
@@ -541,6 +559,10 @@ def _last(created: list[Created], path: str) -> Created:
             last: Created = one
             return last
     raise UnavailableError(f"the Flow SDK sent no request to {path}", _RETRY)
+
+
+def _window(start: datetime, end: datetime) -> dict[str, str]:
+    return {"start_time": _written(start), "end_time": _written(end)}
 
 
 def _written(moment: datetime) -> str:

@@ -91,16 +91,21 @@ def has_command_unit(script: str) -> bool:
     return unpack(script) is not None
 
 
-def placed_price_in(script: str) -> Decimal | None:
-    """Return the price at which a job's bid was placed, which its marks are relative to; None where it is not known."""
-    match = _PLACED.search(unpack(script) or "")
-    return Decimal(match["cents"]) / 100 if match else None
+@dataclasses.dataclass(frozen=True)
+class PlacedJob:
+    """What the start-up script of a job's bid tells of the job."""
 
+    price: Decimal | None
+    """The price at which it was placed, which its marks are relative to; None where it is not known."""
+    inputs_digest: str | None
+    """The digest of its inputs that are not sensitive; None where it is not known."""
 
-def inputs_digest_in(script: str) -> str | None:
-    """Return the digest of a job's inputs that are not sensitive; None where it is not known."""
-    match = _INPUTS.search(unpack(script) or "")
-    return match["digest"] if match else None
+    @classmethod
+    def read(cls, script: str) -> PlacedJob:
+        """Read a script, which can be anybody's."""
+        text = unpack(script) or ""
+        price, inputs = _PLACED.search(text), _INPUTS.search(text)
+        return cls(Decimal(price["cents"]) / 100 if price else None, inputs["digest"] if inputs else None)
 
 
 def _texts(script: str) -> list[str]:

@@ -18,6 +18,8 @@ from flow_resources.core.inputs import Invalid, InvalidParts, Unknown, integer, 
 from flow_resources.core.prices import PriceHistory
 from flow_resources.core.reference_prices import Reference
 
+BID_POLICY = "bid_policy"
+"""The input of a policy."""
 MAX_DAYS = 30
 """How many days of prices are asked for at most: the service keeps about a month."""
 DEFAULT_DAYS, DEFAULT_MARGIN = 7, 0.1

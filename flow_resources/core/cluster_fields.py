@@ -95,7 +95,7 @@ FIELDS: tuple[Field, ...] = (
         "preemption.",
     ),
     Field(
-        "raise_up_to_per_hour", "number", highest_bid, Change.STATE,
+        "raise_up_to_per_hour", "number", highest_bid, Change.STATE, public=True,
         doc="Of `on_preemption='raise_bid'`: the highest bid, in USD per instance-hour, whole cents. The new bid is "
         "5 % above the market, and never above this. It stays until `max_price_per_hour` or the policy changes in the "
         "program; a lower limit lowers it.",

@@ -15,6 +15,7 @@ from typing import Any
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
 from flow_resources.core.naming import Mark
+from flow_resources.core.price_lines import Terms
 
 # From the program to check.
 OWNER, URN, RECORDED = "__owner", "__urn", "__recorded"
@@ -24,6 +25,8 @@ TIMEOUT = "__timeout"
 IGNORED, RETAINED = "__ignored", "__retained"
 """The inputs whose changes the program ignores (`ignore_changes`), and that it keeps in the service what it replaces
 (`retain_on_delete`): check is not told of these options by the engine."""
+PREVIEW = "__preview"
+"""That the program runs for a preview: the engine does not tell check."""
 # In the state: the mark and the API URL that a resource was made with; the last verb ended before it was ready; the
 # program chose a volume's name; the id of the create that recorded it; the inputs of which the outputs tell another
 # value.
@@ -78,10 +81,17 @@ class RecordedId:
     """Its region; empty where it is not known."""
     has_ended: bool = False
     """Whether it is a job that has ended, as the state records it."""
+    terms: Terms | None = None
+    """What it bids; None for what is no bid, and where that is not known."""
 
     def __str__(self) -> str:
-        ended = "@ended" if self.has_ended else ""
-        return f"{self.id}@{self.created_at}{f'@own@{self.region}{ended}' if self.is_own else ''}"
+        if not self.is_own:
+            return f"{self.id}@{self.created_at}"
+        parts = [self.id, self.created_at, "own", self.region, "ended" if self.has_ended else ""]
+        if self.terms:
+            paused = "paused" if self.terms.is_paused else ""
+            parts += [str(self.terms.price), str(self.terms.machines), str(self.terms.instance_type), paused]
+        return "@".join(parts).rstrip("@")
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,8 @@ class HiddenInputs:
     """The property paths whose changes it ignores, "*" for all."""
     is_retained: bool = False
     """Whether its options say that what is replaced or destroyed stays in the service."""
+    is_preview: bool = False
+    """Whether the program runs for a preview. False with `ignore_changes=["*"]`, too: the words of an `up` then."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +164,7 @@ def read_hidden_inputs(props: Mapping[str, Any]) -> HiddenInputs:
         str(props[TIMEOUT]) if props.get(TIMEOUT) else None,
         _read_ignored(props),
         RETAINED in props,
+        PREVIEW in props,
     )
 
 
@@ -166,11 +179,18 @@ def _read_ignored(props: Mapping[str, Any]) -> tuple[str, ...]:
 def _read_recorded(text: Any) -> tuple[RecordedId, ...] | None:
     if not isinstance(text, str) or text == NOT_KNOWN:
         return None
-    entries = [f"{entry}@@@@".split("@") for entry in text.split(",") if entry]
+    entries = [f"{entry}@@@@@@@@".split("@") for entry in text.split(",") if entry]
     return tuple(
-        RecordedId(id_, created_at, own == "own", region, ended == "ended")
-        for id_, created_at, own, region, ended, *_ in entries
+        RecordedId(id_, created_at, own == "own", region, ended == "ended", _read_terms(region, *terms[:4]))
+        for id_, created_at, own, region, ended, *terms in entries
     )
+
+
+def _read_terms(region: str, price: str, machines: str, instance_type: str, paused: str) -> Terms | None:
+    bid = money.from_wire(price)
+    if bid is None or not machines.isdecimal():
+        return None
+    return Terms(bid, int(machines), instance_type, region, paused == "paused")
 
 
 def read_identity(props: Mapping[str, Any]) -> Identity | None:

@@ -90,6 +90,8 @@ class Field:
     """Its values can be secret: no message shows them, and a name contains only a keyed hash of them."""
     secret: bool = False
     """Its value is secret in the state always, whichever way it came into the resource."""
+    public: bool = False
+    """It holds no secret: messages, names and other properties of the state are made from it, in clear."""
     unordered: bool = False
     """Its value is a list whose order has no meaning."""
     resolved: bool = False
@@ -121,6 +123,8 @@ class Checked:
     failures: list[Failure] = dataclasses.field(default_factory=list)
     hidden: dict[str, Any] = dataclasses.field(default_factory=dict)
     """The hidden inputs that the kind of resource writes into the state."""
+    row: str = ""
+    """What stays on the resource's row while nothing else happens: what it costs."""
 
     def fail(self, path: str, rule: str, value: object = _NO_VALUE, remedy: str = "") -> None:
         """Add a failure: the path, the rule, the value that breaks it, and the remedy."""
@@ -162,18 +166,42 @@ def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
 
 
 def _apply_rule(field: Field, value: Any, result: Checked) -> Any:
+    parts = list(_withheld(value)) if field.public else []
+    if parts:
+        value = _without_withheld(value)
     try:
-        return field.rule(value)
+        normal = UNKNOWN if isinstance(value, Unknown) else field.rule(value)
+        if not parts:
+            return normal
     except InvalidParts as invalid_parts:
-        parts: Sequence[Invalid] = invalid_parts.parts
+        parts += invalid_parts.parts
     except Invalid as invalid:
-        parts = [invalid]
+        parts.append(invalid)
     for part in parts[:_MOST_PARTS]:
         shown = _value_at(value, part.at) if part.is_shown and not field.sensitive else _NO_VALUE
         result.fail(field.name + part.at, part.rule, shown, part.remedy)
     if (more := len(parts) - _MOST_PARTS) > 0:
         result.fail(field.name, f"has {more:,} more items that break a rule", remedy="correct the first ones")
     return value
+
+
+def _withheld(value: Any, at: str = "") -> Iterator[Invalid]:
+    """Yield why the program has withheld parts of a value."""
+    if isinstance(value, Mapping) and PROBLEM in value:
+        yield Invalid(str(value[PROBLEM]), str(value.get(REMEDY) or ""), at, is_shown=False)
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _withheld(part, f"{at}.{key}")
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _withheld(part, f"{at}[{index}]")
+
+
+def _without_withheld(value: Any) -> Any:
+    """Return a value with UNKNOWN, which passes every rule, in the place of what the program has withheld."""
+    if isinstance(value, Mapping):
+        return UNKNOWN if PROBLEM in value else {key: _without_withheld(part) for key, part in value.items()}
+    return list(map(_without_withheld, value)) if isinstance(value, list) else value
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------

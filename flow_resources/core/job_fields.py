@@ -70,12 +70,6 @@ def hours(value: Any) -> float:
 
 def triggers(value: Any) -> Any:
     """Any values: a change of one runs the job again."""
-    if isinstance(value, Mapping) and PROBLEM in value:
-        raise Invalid(
-            str(value[PROBLEM]),
-            "previews show triggers, and a public name is made of them: pass a version, or a hash",
-            is_shown=False,
-        )
     if not isinstance(value, (Mapping, list)):
         raise Invalid("must be a mapping or a list", "put the value into brackets")
     if bad := [*_not_plain(value)]:
@@ -139,7 +133,7 @@ FIELDS: tuple[Field, ...] = (
         "limit is `custom_timeouts`, else 30 minutes; the next `up` goes on waiting.",
     ),
     Field(
-        "triggers", "mapping | list", triggers, Change.REPLACE,
+        "triggers", "mapping | list", triggers, Change.REPLACE, public=True,
         doc="Any values, none of them secret. A change runs the job again.",
     ),
     Field(

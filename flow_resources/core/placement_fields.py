@@ -155,12 +155,13 @@ PLACE: tuple[Field, ...] = (
     ),
     Field(
         "max_price_per_hour", "number", bid, Change.UPDATE, required=True, unless=("bid_policy", "placements"),
+        public=True,
         doc="The bid, in USD per instance-hour, whole cents. What is paid is the spot price, never more than the bid. "
         "A change restarts nothing. In Python also a `Bid`, which becomes `bid_policy`. It can be left out where each "
         "of the `placements` has one of its own.",
     ),
     Field(
-        "bid_policy", "mapping", bid_policy, Change.UPDATE,
+        "bid_policy", "mapping", bid_policy, Change.UPDATE, public=True,
         doc="A policy that decides `max_price_per_hour`, in Python a `Bid`: `{kind: per_gpu, usd}`, "
         "`{kind: infrastructure, cap, reference}`, `{kind: workload, margin, cap}`, `{kind: market, multiplier, cap}` "
         "or `{kind: uptime, target, days, cap}`. It is resolved once, and again by a change of it or a replacement: a "

@@ -13,6 +13,7 @@ from typing import Any
 
 from flow_resources.core import bid_policy, money
 from flow_resources.core.answer import Answer
+from flow_resources.core.bid_policy import BID_POLICY
 from flow_resources.core.inputs import (
     Change,
     Checked,
@@ -31,8 +32,8 @@ from flow_resources.core.models import Offer
 from flow_resources.core.placement_fields import bid, each_and_all, instance_type
 
 PLACEMENTS, CHOOSE, MAX_WAIT = "placements", "choose", "max_wait_minutes"
-TYPE, REGION, PRICE, POLICY = "instance_type", "region", "max_price_per_hour", "bid_policy"
-SETTLED = frozenset({TYPE, REGION, PRICE, POLICY})
+TYPE, REGION, PRICE = "instance_type", "region", "max_price_per_hour"
+SETTLED = frozenset({TYPE, REGION, PRICE, BID_POLICY})
 """The inputs that are set to those of the placement that is used."""
 MOST = 20
 LONGEST_WAIT = 10_080
@@ -41,7 +42,7 @@ _RULES: Mapping[str, Callable[[Any], Any]] = {
     TYPE: instance_type,
     REGION: string,
     PRICE: bid,
-    POLICY: bid_policy.bid_policy,
+    BID_POLICY: bid_policy.bid_policy,
 }
 _REQUIRED = (TYPE, REGION)
 
@@ -59,8 +60,8 @@ def _placement(value: Any) -> dict[str, Any]:
     keys = ", ".join(_RULES)
     bad = [Invalid("is not a key of a placement", f"it has {keys}", f".{key}") for key in value if key not in _RULES]
     normal = {key: part for key, rule in _RULES.items() if (part := _part(key, value.get(key), rule, bad)) is not None}
-    if PRICE in normal and POLICY in normal:
-        bad.append(Invalid("cannot be set beside max_price_per_hour", "remove one of the two", f".{POLICY}"))
+    if PRICE in normal and BID_POLICY in normal:
+        bad.append(Invalid("cannot be set beside max_price_per_hour", "remove one of the two", f".{BID_POLICY}"))
     if bad:
         raise InvalidParts(bad)
     return normal
@@ -95,7 +96,7 @@ def _repeated(values: Sequence[Any]) -> Iterator[Invalid]:
 # fmt: off
 FIELDS: tuple[Field, ...] = (
     Field(
-        PLACEMENTS, "list of Placement", placements, Change.STATE,
+        PLACEMENTS, "list of Placement", placements, Change.STATE, public=True,
         doc="Instead of `instance_type` and `region`: 1 to 20 placements to choose from, each with a machine type, a "
         "region and, where it has one of its own, a bid (`max_price_per_hour`). One that is on offer under its bid is "
         "chosen when the machines are placed, and kept, whatever the market does, as long as it is listed. A list that "
@@ -142,7 +143,11 @@ def check_placements(found: Checked) -> None:
     if len(listed) == 1 and MAX_WAIT in found.inputs and not found.has_failed(MAX_WAIT):
         found.fail(MAX_WAIT, "needs at least two placements", found.inputs[MAX_WAIT], "add one, or leave it out")
     for index, one in enumerate(listed):
-        if not {PRICE, POLICY} & found.inputs.keys() and isinstance(one, Mapping) and not {PRICE, POLICY} & one.keys():
+        if (
+            not {PRICE, BID_POLICY} & found.inputs.keys()
+            and isinstance(one, Mapping)
+            and not {PRICE, BID_POLICY} & one.keys()
+        ):
             found.fail(
                 f"{PLACEMENTS}[{index}].{PRICE}",
                 "is required where the resource has no max_price_per_hour",
@@ -196,10 +201,10 @@ class Candidate:
 
 def fill_bids(found: Checked) -> None:
     """Give each placement without a bid of its own that of the resource, so that the state tells what it would bid."""
-    given = {name: found.inputs[name] for name in (POLICY, PRICE) if name in found.inputs}
+    given = {name: found.inputs[name] for name in (BID_POLICY, PRICE) if name in found.inputs}
     bid_of_resource = dict([next(iter(given.items()))]) if given else {}
     found.inputs[PLACEMENTS] = [
-        {**one, **bid_of_resource} if isinstance(one, Mapping) and not {PRICE, POLICY} & one.keys() else one
+        {**one, **bid_of_resource} if isinstance(one, Mapping) and not {PRICE, BID_POLICY} & one.keys() else one
         for one in found.inputs[PLACEMENTS]
     ]
 
@@ -215,7 +220,7 @@ def read_candidates(listed: Sequence[Any], market: Market | None) -> list[Candid
 
 
 def _bid(one: Mapping[str, Any], market: Market | None) -> tuple[Decimal | None, str]:
-    policy = one.get(POLICY)
+    policy = one.get(BID_POLICY)
     if not isinstance(policy, Mapping) or has_unknown(policy):
         return money.known_price(one.get(PRICE)), ""
     parsed = bid_policy.parse(policy)
@@ -230,9 +235,12 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def check_listed(found: Checked, candidates: Sequence[Candidate], market: Market) -> None:
-    """Fail for machines that are not in the catalogue, and for regions that the service does not have."""
-    for one in candidates:
+def check_listed(found: Checked, market: Market) -> None:
+    """Fail for machines that are not in the catalogue, and for regions that the service does not have.
+
+    Where some placements break a rule, the others are checked all the same: all failures are told at once.
+    """
+    for one in read_candidates(_sound_placements(found), market):
         path = f"{PLACEMENTS}[{one.index}]"
         if one.instance_type and not named(one.instance_type, market.types):
             known = sorted({type_.spelling for type_ in market.types})
@@ -243,6 +251,19 @@ def check_listed(found: Checked, candidates: Sequence[Candidate], market: Market
             found.fail(f"{path}.{REGION}", "is not a region of the service", one.region, remedy)
 
 
+def _sound_placements(found: Checked) -> list[Any]:
+    """Return the placements in their normal forms, with None in the place of each that breaks a rule."""
+    listed = found.inputs.get(PLACEMENTS)
+    return list(map(_sound, listed)) if isinstance(listed, list) else []
+
+
+def _sound(value: Any) -> dict[str, Any] | None:
+    try:
+        return _placement(value)
+    except (Invalid, InvalidParts):
+        return None
+
+
 def is_listed(inputs: Mapping[str, Any]) -> bool:
     """Whether machines, region and bid of checked inputs are those of one of their placements, in the same words.
 
@@ -250,7 +271,7 @@ def is_listed(inputs: Mapping[str, Any]) -> bool:
     """
     listed = inputs.get(PLACEMENTS)
     places = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    compared = SETTLED - {PRICE} if POLICY in inputs else SETTLED
+    compared = SETTLED - {PRICE} if BID_POLICY in inputs else SETTLED
     place = {name: inputs.get(name) for name in compared}
     return any({name: one.get(name) for name in compared} == place for one in places)
 

@@ -5,7 +5,7 @@ A price is in USD per instance-hour. What the service does not say is None: noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -70,18 +70,18 @@ class PriceHistory:
     """Oldest first, at least one; each of them lasts."""
 
     @classmethod
-    def read(cls, answer: Any, instance_type: str, region: str, end: datetime) -> PriceHistory | None:
-        """Return the series of a market in an answer of /v2/pricing/history; None where it has none.
+    def read(
+        cls, answers: Iterable[tuple[datetime, Any]], instance_type: str, region: str, end: datetime
+    ) -> PriceHistory | None:
+        """Return the prices of a market in answers of /v2/pricing/history, each with the moment at which it begins.
 
-        A price is valid until the next one, the last one until `end`. The answer can have series of other markets.
+        None where they have none. A price is valid until the next one, the last one until `end`. An answer can have
+        series of other markets; from one that has none of this market, nothing is known until the next price.
         """
-        rows = answer.get("series") if isinstance(answer, Mapping) else None
-        for row in rows if isinstance(rows, list) else []:
-            if isinstance(row, Mapping) and (row.get("instance_type"), row.get("region")) == (instance_type, region):
-                times, prices = row.get("timestamps"), row.get("spot_prices")
-                if isinstance(times, list) and isinstance(prices, list) and len(times) == len(prices):
-                    return cls.of(zip(map(moment_of, times), map(money.from_wire, prices), strict=True), end)
-        return None
+        points = list[tuple[datetime | None, Decimal | None]]()
+        for start, answer in answers:
+            points += _points_in(answer).get((instance_type, region)) or [(start, None)]
+        return cls.of(points, end)
 
     @classmethod
     def of(cls, points: Iterable[tuple[datetime | None, Decimal | None]], end: datetime) -> PriceHistory | None:
@@ -147,6 +147,30 @@ class PriceHistory:
             else:
                 lost.append(step)
         return lost
+
+
+def regions_with_prices(answer: Any, instance_types: Collection[str]) -> set[str]:
+    """Return the regions of which an answer of /v2/pricing/history tells a price of one of these types."""
+    return {
+        region
+        for (instance_type, region), points in _points_in(answer).items()
+        if instance_type in instance_types and any(None not in point for point in points)
+    }
+
+
+def _points_in(answer: Any) -> dict[tuple[str, str], list[tuple[datetime | None, Decimal | None]]]:
+    """Return the moments and prices of each market in an answer; a series that cannot be read is left out."""
+    rows = answer.get("series") if isinstance(answer, Mapping) else None
+    found = dict[tuple[str, str], list[tuple[datetime | None, Decimal | None]]]()
+    for row in rows if isinstance(rows, list) else []:
+        if not isinstance(row, Mapping):
+            continue
+        market = (str(row.get("instance_type")), str(row.get("region")))
+        times, prices = row.get("timestamps"), row.get("spot_prices")
+        if isinstance(times, list) and isinstance(prices, list) and len(times) == len(prices):
+            points = zip(map(moment_of, times), map(money.from_wire, prices), strict=True)
+            found.setdefault(market, list(points))
+    return found
 
 
 def hours_of(duration: timedelta) -> Decimal:

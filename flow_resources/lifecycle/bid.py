@@ -148,21 +148,26 @@ def _first_unused(generation: int, is_used: Callable[[int], bool]) -> int:
 
 
 def _launch(op: Operation, name: str, spec: PlacementSpec) -> Launch:
-    cloud = op.cloud
-    market = cloud.market(volumes=bool(spec.volumes))
+    market, offer = find_offer(op, spec)
+    going = offer.price if op.settings.shows_market() else None
+    op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region, going)}")
+    return launch_of(name, naming.sending(op.cloud.project().id, name), spec, offer, market, find_key_ids(op, spec))
+
+
+def find_offer(op: Operation, spec: PlacementSpec) -> tuple[Market, Offer]:
+    """Return the market, and what it offers for a bid. Raises RejectedError where that is nothing."""
+    market = op.cloud.market(volumes=bool(spec.volumes))
     offer = market.offer(spec.instance_type, spec.region or "")
     if offer is None:
         raise RejectedError(
             f"{spec.instance_type} is not on offer in {spec.region} now", "choose another region or instance type"
         )
-    going = offer.price if op.settings.shows_market() else None
-    op.report.progress(f"placing: {describe_bid(spec.max_price_per_hour, spec.num_instances, spec.region, going)}")
-    return launch_of(name, naming.sending(cloud.project().id, name), spec, offer, market, _key_ids(cloud, spec))
+    return market, offer
 
 
-def _key_ids(cloud: Cloud, spec: PlacementSpec) -> tuple[str, ...]:
+def find_key_ids(op: Operation, spec: PlacementSpec) -> tuple[str, ...]:
     """Return the ids of the keys that the program names, each once. Raises RejectedError where one is none."""
-    ids = cloud.ssh_keys() if spec.ssh_keys else {}
+    ids = op.cloud.ssh_keys() if spec.ssh_keys else {}
     if missing := [key for key in spec.ssh_keys if key not in ids]:
         raise RejectedError(
             f"{', '.join(missing)} is not a platform SSH key of the project any more", "`flow ssh-key list` shows them"

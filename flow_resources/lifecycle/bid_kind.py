@@ -110,6 +110,11 @@ class BidKind(Resource[P, Bid, V]):
         user = op.cloud.user() if thing.created_by else None
         return Answer.of(thing.created_by != user if user else None)
 
+    def require_placeable(self, op: Operation, spec: P) -> None:
+        """Refuse a bid that is not known to be on offer, or whose keys are gone."""
+        bids.find_offer(op, spec)
+        bids.find_key_ids(op, spec)
+
     def place(self, op: Operation, spec: P, generation: int, listed: Sequence[Bid]) -> Bid:  # noqa: ARG002
         """Place a bid."""
         begun = op.cloud.service_now()

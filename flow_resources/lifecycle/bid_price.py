@@ -11,14 +11,14 @@ value, at which the engine stops an `up` before anything is ended.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import bid_policy, money
 from flow_resources.core.answer import Answer
-from flow_resources.core.bid_policy import ByMarket, Resolved
+from flow_resources.core.bid_policy import BID_POLICY, ByMarket, Resolved
 from flow_resources.core.hidden import read_resolved_bid, write_resolved_bid
 from flow_resources.core.inputs import UNKNOWN, Change, Checked, changed, has_unknown, is_recorded
 from flow_resources.core.market import Market, named
@@ -33,7 +33,6 @@ from flow_resources.lifecycle.budget import charge
 from flow_resources.lifecycle.market_prices import MarketPrices
 from flow_resources.lifecycle.operation import Operation
 
-BID_POLICY = "bid_policy"
 AnyBidKind = BidKind[Any, Any]
 
 
@@ -56,6 +55,7 @@ def settle_bid(op: Operation, kind: AnyBidKind, found: Checked, olds: Mapping[st
     if price is not None:
         found.inputs[PRICE] = float(price)
         found.hidden |= write_resolved_bid(price)
+        _warn_of_cap(op, found, price)
     elif any(map(has_unknown, found.inputs.values())):
         found.inputs[PRICE] = UNKNOWN
     elif not found.failures and _may_end_something(op, kind, found, olds):
@@ -85,7 +85,7 @@ def charge_most(op: Operation, kind: AnyBidKind, found: Checked, budget: Decimal
         most = Decimal(0) if is_paused else cap * count
         total = describe_total(charge(found, op.deployment.spending, key, most, budget, kind.called), budget)
         line = f"bid not known yet ({bid_policy.parse(policy)}), at most {money.usd(cap)}/h x {count}"
-        op.report.progress(f"{line}; {total}")
+        found.row = f"{line}; {total}"
     elif budget is not None:
         op.warn_once("flow:maxCostPerHour is not checked for it here: what it can cost is known in the `up` only")
     return True
@@ -126,6 +126,17 @@ def _recorded(op: Operation, found: Checked, olds: Mapping[str, Any]) -> Decimal
         return None
     op.warn_once(f"the state does not tell what bid_policy was resolved to: the bid stays at {money.usd(recorded)}/h")
     return record.base if record.base and record.raised == recorded else recorded
+
+
+def _warn_of_cap(op: Operation, found: Checked, price: Decimal) -> None:
+    """Warn of a bid over the cap. No policy resolves to one: it is a live bid, taken for a number that was lost."""
+    written = found.known(BID_POLICY)
+    cap = None if written is None else bid_policy.parse(written).cap
+    if cap is not None and price > cap:
+        op.warn_once(
+            f"the bid {money.usd(price)}/h is over the cap {money.usd(cap)}/h of bid_policy, because the state has "
+            "lost what that was resolved to: a change of the policy resolves it anew, at most to the cap"
+        )
 
 
 # -- resolved ----------------------------------------------------------------------------------------------------------
@@ -171,7 +182,8 @@ def _resolve(
     if not isinstance(outcome, Resolved):
         return None
     price = kind.allowed_price(op, found, olds, outcome.price, policy.cap)
-    most = "" if policy.cap is None else f"; settled by `up`, at most {money.usd(policy.cap)}/h"
+    settled = "settled by `up`" if op.is_preview else "settled"
+    most = "" if policy.cap is None else f"; {settled}, at most {money.usd(policy.cap)}/h"
     line = f"bid {money.usd(price)}/h ({policy}): {outcome.reason}{most}"
     if op.deployment.is_first_warning(op.urn or "", line):  # check runs twice for a replacement
         op.report.progress(line, keep=True)
@@ -195,7 +207,7 @@ def _once(op: Operation, found: Checked, policy: ByMarket, market: Market, spell
     """Resolve a policy by the prices of a market, once per operation."""
     offer = market.offer(spelling, region)
     if offer is None:
-        return _no_price("price", market, spelling, region)
+        return _no_price("price", spelling, region, _priced(market, spelling))
     machines = found.known("num_instances") or 1
     asked = f"the bid of {json.dumps(found.inputs[BID_POLICY], sort_keys=True)} for {offer.instance_type} in {region}"
     return op.deployment.once(asked, lambda: _by_market(op, policy, market, spelling, offer, machines))
@@ -209,11 +221,14 @@ def _by_market(op: Operation, policy: ByMarket, market: Market, spelling: str, o
         history = prices.history(offer.instance_type, offer.region, policy.days)
         if history:
             return policy.resolve(history, floor)
-        is_silent = prices.has_failed or op.cloud.service_now() is None
-        return None if is_silent else _no_price("history of prices", market, spelling, offer.region)
+        if prices.has_failed or op.cloud.service_now() is None:
+            return None
+        ids = {one.id for one in named(spelling, market.types)}
+        where = prices.regions_with_history(ids, policy.days)
+        return _no_price("history of prices", spelling, offer.region, where)
     price = offer.price if spot is None else spot
     if price is None:
-        return None if prices.has_failed else _no_price("price", market, spelling, offer.region)
+        return None if prices.has_failed else _no_price("price", spelling, offer.region, _priced(market, spelling))
     if isinstance(policy, bid_policy.Infrastructure):
         type_ = next((one for one in market.types if one.id == offer.instance_type), None)
         return _infrastructure(policy, price, current, type_)
@@ -237,11 +252,15 @@ def _infrastructure(
     return policy.resolve(reference, price, current.floor if current else None)
 
 
-def _no_price(what: str, market: Market, spelling: str, region: str) -> _Problem:
-    """Say that no price is known, and where one is."""
-    ids = {one.id for one in named(spelling, market.types)}
-    regions = {one.region for one in market.offers if one.instance_type in ids and one.price is not None} - {region}
+def _no_price(what: str, spelling: str, region: str, known_in: Iterable[str]) -> _Problem:
+    """Say that a region tells no price, or no history of prices, and which ones do."""
     remedy = "write a number as max_price_per_hour"
-    if regions:
-        remedy += f", or choose a region where a price is known: {', '.join(sorted(regions))}"
+    if regions := sorted({*known_in} - {region}):
+        remedy += f", or choose a region where a {what} is known: {', '.join(regions)}"
     return _Problem(f"cannot be resolved: no {what} is known of {spelling!r} in {region}", remedy)
+
+
+def _priced(market: Market, spelling: str) -> set[str]:
+    """Return the regions where a price of a type is known."""
+    ids = {one.id for one in named(spelling, market.types)}
+    return {one.region for one in market.offers if one.instance_type in ids and one.price is not None}

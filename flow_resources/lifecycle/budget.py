@@ -9,7 +9,6 @@ from decimal import Decimal
 from flow_resources.core import money
 from flow_resources.core.inputs import Checked
 from flow_resources.core.naming import logical_name
-from flow_resources.core.price_lines import Terms
 
 
 class Spending:
@@ -18,7 +17,6 @@ class Spending:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._costs: dict[str, Decimal] = {}
-        self._recorded: dict[str, Terms] = {}
 
     def add(self, urn: str, cost: Decimal) -> dict[str, Decimal]:
         """Enter a cluster; return what the others cost that were entered before."""
@@ -26,13 +24,6 @@ class Spending:
             others = {other: known for other, known in self._costs.items() if other != urn}
             self._costs[urn] = cost
             return others
-
-    def recorded_terms(self, urn: str, terms: Terms | None) -> Terms | None:
-        """Return what a cluster's bid was for by its state, which the first of its checks is told; None: it is new."""
-        with self._lock:
-            if terms is not None:
-                self._recorded[urn] = terms
-            return self._recorded.get(urn)
 
     def enter_within(self, urn: str, cost: Decimal, budget: Decimal, recorded: Mapping[str, Decimal]) -> bool:
         """Enter a cluster if the budget allows that, and return whether it does.

@@ -203,9 +203,11 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             name = take_apart(bid.name)
             if name is None or name.mark != spec.mark or name.spec in digests or bid.id in judged:
                 continue
-            if self.is_of_another_user(op, bid) is Answer.NO or (how := _how_it_ended(op, bid)) is None:
+            if self.is_of_another_user(op, bid) is Answer.NO:
                 continue
-            if op.cloud.inputs_digest(bid.id) not in {*public, None}:
+            placed = op.cloud.placed_job(bid.id)
+            how = _describe_outcome(bid, placed.price)
+            if how is None or placed.inputs_digest not in {*public, None}:
                 continue
             if self._is_run_due(op, spec, bid) is not Answer.YES:
                 raise _refusal_of_run(bid, how)
@@ -448,9 +450,11 @@ def _key(record: Record) -> Answer:
 
 def _how_it_ended(op: Operation, bid: Bid) -> str | None:
     """Return how the run of a bid ended; None where it has not, or its machine did not tell."""
-    if not bid.ended:
-        return None
-    placed = op.cloud.placed_price(bid.id)
+    return _describe_outcome(bid, op.cloud.placed_price(bid.id)) if bid.ended else None
+
+
+def _describe_outcome(bid: Bid, placed: Decimal | None) -> str | None:
+    """Return how the run of a bid that has ended ended, by the price at which it was placed; None as above."""
     if placed is None or bid.price is None:
         return _UNREAD
     outcome = told(placed, bid.price)

@@ -5,11 +5,11 @@ A market is an instance type (its id) in a region. None is not known: nobody dec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
-from flow_resources.cloud import Cloud, RetryBudget
+from flow_resources.cloud import Cloud, RetryBudget, read_together
 from flow_resources.core.prices import CurrentPrices, PriceHistory
 from flow_resources.errors import FlowResourcesError, UnavailableError
 from flow_resources.lifecycle.operation import CircuitBreaker, Operation
@@ -41,6 +41,12 @@ class MarketPrices:
             lambda cloud: cloud.price_history(instance_type, region, timedelta(days=days)),
         )
 
+    def regions_with_history(self, instance_types: Collection[str], days: int) -> Sequence[str]:
+        """Return the regions in which there are prices of some types over the last days; none where not known."""
+        types = sorted(instance_types)
+        what = f"regions with prices of {days} days of {', '.join(types)}"
+        return self._read(what, lambda cloud: cloud.regions_with_history(types, timedelta(days=days))) or ()
+
     def _read(self, what: str, read: Callable[[Cloud], R]) -> R | None:
         deployment = self._op.deployment
         try:
@@ -54,8 +60,9 @@ class MarketPrices:
         breaker: CircuitBreaker = self._op.deployment.prices_breaker
         breaker.raise_if_open()
         budget = RetryBudget(SILENCE_SECONDS, clock=self._op.clock, request_seconds=SILENCE_SECONDS)
+        cloud = Cloud(self._op.deployment.connect(), budget)
         try:
-            return read(Cloud(self._op.deployment.connect(), budget))
+            return read_together([lambda: read(cloud)], SILENCE_SECONDS)[0]
         except UnavailableError as error:
             breaker.trip(error)
             raise

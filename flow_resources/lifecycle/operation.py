@@ -137,6 +137,8 @@ class Operation:
     """`custom_timeouts`, in seconds."""
     create_timeout: float | None = field(default=None, init=False)
     """Of a check: how long the create may take, in seconds, by the program's word; None for the default."""
+    is_preview: bool = field(default=False, init=False)
+    """Whether a check is of a preview, by the program's word."""
     ignore_changes: tuple[str, ...] = ()
     """Of an update: the property paths whose changes the program ignores, "*" for all."""
     begun: float = field(init=False)

@@ -14,6 +14,7 @@ from typing import Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import MARK, HiddenInputs
+from flow_resources.core.price_lines import Terms
 from flow_resources.lifecycle.ledger import Ledger
 from flow_resources.lifecycle.report import Report
 
@@ -31,6 +32,8 @@ class OwnRecord:
     """Its machines there, as far as a check was told."""
     has_ended: bool = False
     """Whether it is a job that has ended, as the state records it."""
+    terms: Terms | None = None
+    """What it bids; None for what is no bid, and where that is not known."""
 
 
 class OwnRecords:
@@ -58,12 +61,14 @@ class OwnRecords:
                     str(region) if region else None,
                     str(type_) if type_ else None,
                     has_ended,
+                    Terms.recorded(pinned),
                 )
             elif own and is_left:
                 before = self._told.get(urn)
-                type_ = before.instance_type if before and before.id == own.id else None
+                is_told = before is not None and before.id == own.id
+                type_, terms = (before.instance_type, before.terms) if before and is_told else (None, own.terms)
                 is_there = Answer.of(not self._ledger.is_deleted(own.id))
-                self._told[urn] = OwnRecord(is_there, own.id, own.region or None, type_)
+                self._told[urn] = OwnRecord(is_there, own.id, own.region or None, type_, terms=terms)
             elif recorded is not None:
                 self._told.setdefault(urn, OwnRecord(Answer.NO))
 

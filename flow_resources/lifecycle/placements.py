@@ -13,12 +13,13 @@ from typing import Any
 
 from flow_resources.core import money, placements
 from flow_resources.core.answer import Answer
+from flow_resources.core.bid_policy import BID_POLICY
 from flow_resources.core.inputs import UNKNOWN, Checked, changed
 from flow_resources.core.market import Market, has_unknown_volume, region_of_mount
 from flow_resources.core.models import WAITING
 from flow_resources.core.naming import Mark
 from flow_resources.core.placement_fields import SETUP, is_unchanged
-from flow_resources.core.placements import CHOOSE, MAX_WAIT, PLACEMENTS, POLICY, PRICE, REGION, TYPE, Candidate, Choice
+from flow_resources.core.placements import CHOOSE, MAX_WAIT, PLACEMENTS, PRICE, REGION, TYPE, Candidate, Choice
 from flow_resources.core.preemption import minutes_since, read_record, write_record
 from flow_resources.lifecycle.bid_price import AnyBidKind, settle_bid
 from flow_resources.lifecycle.operation import Operation
@@ -55,6 +56,8 @@ def settle_placement(
     if PLACEMENTS not in found.inputs and not found.has_failed(PLACEMENTS):
         return None
     if has_failed or not isinstance(found.inputs[PLACEMENTS], list):
+        if market:
+            placements.check_listed(found, market)
         _leave_open(found)
         return None
     placements.fill_bids(found)
@@ -77,16 +80,16 @@ def _leave_open(found: Checked) -> None:
     for name in (TYPE, REGION):
         found.inputs.setdefault(name, UNKNOWN)
     listed = found.inputs.get(PLACEMENTS)
-    own = {name: found.inputs[name] for name in (PRICE, POLICY) if name in found.inputs}
+    own = {name: found.inputs[name] for name in (PRICE, BID_POLICY) if name in found.inputs}
     bids = [_bid_of(one) for one in listed] if isinstance(listed, list) else []
     if not own or any(bid != own for bid in bids):
-        found.inputs.pop(POLICY, None)
+        found.inputs.pop(BID_POLICY, None)
         found.inputs[PRICE] = UNKNOWN
 
 
 def _bid_of(listed: Any) -> dict[str, Any]:
     """Return the bid of a placement as the inputs of a resource."""
-    return {name: listed[name] for name in (PRICE, POLICY) if name in listed} if isinstance(listed, Mapping) else {}
+    return {name: listed[name] for name in (PRICE, BID_POLICY) if name in listed} if isinstance(listed, Mapping) else {}
 
 
 class _Settlement:
@@ -172,7 +175,7 @@ class _Settlement:
         if market is None:
             return self._choose_without_market()
         if self._is_new():
-            placements.check_listed(found, self._candidates, market)
+            placements.check_listed(found, market)
         where = ", ".join(sorted(self._volume_regions))
         if not self._allowed:
             found.fail(PLACEMENTS, f"has none in {where}, where the volumes are", remedy="add one")
@@ -244,7 +247,7 @@ class _Settlement:
         """Put a placement into the inputs; the spelling of what is in use stays."""
         bid = _bid_of(self._listed[one.index])
         if self._olds and self._op.ignores(PRICE):  # it stays, and with it the policy that it is of
-            bid = _bid_of(self._olds) if POLICY in self._olds else {}
+            bid = _bid_of(self._olds) if BID_POLICY in self._olds else {}
         _put(self._found, instance_type, region, bid)
         return Settled(
             replace(one, instance_type=instance_type, region=region), self._allowed, self._how, self._key
@@ -254,7 +257,7 @@ class _Settlement:
 def _recorded_bid(olds: Mapping[str, Any]) -> dict[str, Any]:
     """Return the bid of the recorded inputs; of one that was raised, the number that it was raised from."""
     record, bid = read_record(olds), _bid_of(olds)
-    if POLICY not in bid and record.base and record.raised == money.known_price(bid.get(PRICE)):
+    if BID_POLICY not in bid and record.base and record.raised == money.known_price(bid.get(PRICE)):
         bid[PRICE] = float(record.base)
     return bid
 
@@ -263,7 +266,7 @@ def _put(found: Checked, instance_type: str, region: str, bid: Mapping[str, Any]
     """Put machines, region and bid into the inputs; without a bid, what stands there stays."""
     found.inputs |= {TYPE: instance_type, REGION: region}
     if bid:
-        for name in (PRICE, POLICY):
+        for name in (PRICE, BID_POLICY):
             found.inputs.pop(name, None)
         found.inputs |= bid
 
@@ -292,15 +295,22 @@ def move_on(
     """Let a bid that has waited in the auction for longer than `max_wait_minutes` move on to another placement.
 
     Decided from the wait that a refresh saw. Nothing is done for a bid that the program replaces or pauses, nor where
-    the beginning of the wait, the service's time or the market is not known.
+    the beginning of the wait, the service's time or the market is not known; nor where changes of the placement are
+    ignored, because the engine tells this check the recorded placements, and that of the new bid the program's.
     """
     limit, record = found.known(MAX_WAIT), read_record(olds)
-    if settled is None or market is None or limit is None or record.waits is None or not op.urn:
+    if market is None or limit is None or record.waits is None or not op.urn:
         return
     minutes = minutes_since(record.waits.at, op.cloud.service_now())
     if minutes is None or minutes < limit or found.inputs.get("paused") is not False:
         return
-    if not is_unchanged(kind.fields, found, olds) or any(map(op.ignores, (TYPE, REGION))):
+    if not is_unchanged(kind.fields, found, olds):
+        return
+    if any(map(op.ignores, (TYPE, REGION, PLACEMENTS, CHOOSE))):
+        said = f"it has waited {minutes} minutes in the auction, and stays: ignore_changes keeps its placement"
+        op.report.progress(said, keep=True)
+        return
+    if settled is None:
         return
     to = placements.next_placement(settled.candidates, settled.in_use, market, settled.how)
     if to is None:

@@ -12,11 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core import money
+from flow_resources.core.bid_policy import BID_POLICY
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Offer
 from flow_resources.core.placement_fields import is_unchanged
-from flow_resources.core.placements import POLICY, PRICE
+from flow_resources.core.placements import PRICE
 from flow_resources.core.price_lines import (
     Terms,
     describe_costs,
@@ -54,17 +55,16 @@ def check_costs(
         return
     terms = Terms(money.price(price), count, found.known("instance_type"), found.known("region"), is_paused)
     total = charge(found, op.deployment.spending, key, terms.cost, budget, kind.called)
-    # Check runs twice for a replacement, and is told what was before the first time alone.
-    before = op.deployment.spending.recorded_terms(key, Terms.recorded(olds) if olds else None)
+    # Of a replacement the check is not told what was before, but for the first one of those that an input forces.
+    before = Terms.recorded(olds) if olds else op.own_record.terms
     offer = _offer(market, terms) if is_shown else None
     going = offer.price if offer else None
     if is_paused:
-        op.report.progress(
-            f"{describe_bid(terms.price, count, terms.region, going)}; paused, after it may have run for moments"
-        )
+        line = describe_bid(terms.price, count, terms.region, going)
+        found.row = f"{line}; paused, after it may have run for moments"
         return
     if not (is_new := not is_unchanged(kind.fields, found, olds)) and terms == before:
-        op.report.progress(describe_bid(terms.price, count, terms.region, going))
+        found.row = describe_bid(terms.price, count, terms.region, going)
         _warn(op, warn_of_bid_under_market(terms.price, going, kind.called))
         return
     prices = MarketPrices(op).current(offer.instance_type, offer.region, count) if offer else None
@@ -72,14 +72,14 @@ def check_costs(
         going = prices.spot
     _warn(op, warn_of_bid_under_market(terms.price, going, kind.called))
     is_other_number = before is None or before.price != terms.price or not terms.is_in_market_of(before)
-    if is_other_number and POLICY not in found.inputs:
+    if is_other_number and BID_POLICY not in found.inputs:
         _warn(op, warn_of_number(terms.price, going, prices, _gpus(market, offer)))
     if is_other_number or is_new:
         _warn(op, warn_of_lowest_bid(terms, before, going, prices))
     if is_new:
         _warn(op, warn_of_capacity(terms, before, prices, kind.called))
     costs = describe_costs(terms, before, going, found.known("max_run_time_hours"))
-    op.report.progress(f"{costs}; {describe_total(total, budget)}")  # the last word is what stays on the row
+    found.row = f"{costs}; {describe_total(total, budget)}"
 
 
 def _warn(op: Operation, warnings: Iterable[str]) -> None:

@@ -160,6 +160,9 @@ class Resource(ABC, Generic[S, T, V]):
         """Whether another user placed it, or uses it."""
         return Answer.NO
 
+    def require_placeable(self, op: Operation, spec: S) -> None:
+        """Raise an error where one could not be made now, before anything is ended for it. By default it could be."""
+
     @abstractmethod
     def place(self, op: Operation, spec: S, generation: int, listed: Sequence[T]) -> T:
         """Make one under a name that was never used, from this generation on; `listed` is what was there before.

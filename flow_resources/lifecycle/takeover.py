@@ -62,6 +62,8 @@ def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) ->
             _name(op, resource, finding, spec)
         if decision.refuse:
             raise refusal(resource, decision.refuse)
+        if decision.cancel and not decision.take_over:
+            resource.require_placeable(op, spec)
         for thing in decision.cancel:
             op.report.progress(
                 f"ending {thing.name} ({thing.id}), which an earlier, interrupted `up` left running", keep=True

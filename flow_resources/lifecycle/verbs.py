@@ -90,6 +90,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     op.urn = op.urn or hidden.urn  # the program's word, where the host does not tell it
     op.create_timeout = seconds_of(hidden.timeout)
     op.ignore_changes = hidden.ignored
+    op.is_preview = hidden.is_preview
     op.deployment.checked_urns.add(op.urn)
     op.deployment.own_records.learn(op.urn, hidden, olds, news)
     # With `ignore_changes=["*"]` the engine passes the recorded inputs instead of the program's, the mark among them.
@@ -108,6 +109,8 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
         resource.check(op, found, olds, identity)
     if not olds and identity and not found.failures:
         preview_create(op, resource, found, identity)
+    if found.row:
+        op.report.progress(found.row)  # after all else: the last message is what stays
     inputs = {name: value for name, value in found.inputs.items() if value is not None}
     sensitive = {one.name for one in resource.fields if one.sensitive}
     failures = [Failure("" if one.path in sensitive else one.path, one.text) for one in found.failures]
@@ -175,7 +178,7 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     _register_secrets(op, resource, props)
     spec = resource.parse(props)
     resource.require_resolved(spec)
-    _end_what_a_policy_replaces(op, resource)
+    _end_what_a_policy_replaces(op, resource, spec)
     thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
     project = {"project": op.cloud.project().id}  # what was asked to make it there
     record = Record(identity=spec.identity, create_id=secrets.token_hex(4), outputs=project)
@@ -183,13 +186,15 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
 
 
-def _end_what_a_policy_replaces(op: Operation, resource: AnyResource) -> None:
+def _end_what_a_policy_replaces(op: Operation, resource: AnyResource, spec: Spec) -> None:
     """End it before its replacement is placed, also where the engine creates first: the machines are never paid twice.
 
-    Raises an error, and nothing is placed, where it does not wait any more, or that is not known.
+    Raises an error, and nothing is ended or placed, where it does not wait any more, or its replacement could not be
+    placed, or one of these is not known.
     """
     replaced = op.ledger.replaced_by_policy(op.urn)
     if replaced and not op.ledger.is_deleted(replaced[0]):
+        resource.require_placeable(op, spec)
         delete(op, resource, *replaced)
 
 

@@ -26,7 +26,7 @@ ELSEWHERE = {"declare", "fail_initialisation", "find_adopted"}
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_that_the_page_names_is_there(file: str) -> None:
     """In the package, or beside another one of its row."""
-    assert (PACKAGE / file).exists() or list(PACKAGE.glob(f"*/{file}")), file
+    assert (PACKAGE / file).exists() or list(PACKAGE.rglob(file)), file
 
 
 def test_a_create_takes_the_ten_steps(stack: Stack) -> None:

@@ -26,7 +26,7 @@ def test_the_program_is_declared(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("clean_environment")
 def test_each_policy_says_what_the_page_says(reports: Reports) -> None:
     """On the market that the page names."""
-    ((_, *rows),) = tables(section(PAGE, "What they are worth"))
+    ((_, *rows),) = tables(section(PAGE, "What each policy bids"))
     with FakeMithril(seed=7, clock=Clock(HOUR, speed=0)) as cloud:
         stack = Stack(settings_of(cloud), clock=SkippingClock())
         for policy, said in rows:

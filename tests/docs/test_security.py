@@ -170,7 +170,7 @@ def test_what_is_named_is_there() -> None:
     """The hidden properties of states, the engine's own lines, how short a piece may be."""
     (table,) = tables(section(PAGE, "What is stored where"))
     passed_along = {"__deleted_with", "__replaced_with", "__urn", "__recorded", "__region", "__interface", "__volume"}
-    passed_along |= {"__problem", "__file", "__remedy", "__timeout", "__ignored", "__retained"}
+    passed_along |= {"__problem", "__file", "__remedy", "__timeout", "__ignored", "__retained", "__preview"}
     told = {word for word in ticked(table[1][1]) if word.startswith("__")}
     assert told == {*FROZEN["hidden properties"], "__provider"} - passed_along
     loud = (ROOT / "tests" / "engine" / "test_secrets.py").read_text()

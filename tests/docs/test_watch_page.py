@@ -13,9 +13,9 @@ from docs.pages import ROOT, blocks, options_of, section, tables, ticked
 from support.watched import FakeWatched, Told, a_cluster, a_raise
 
 from flow_resources.cli import watch
-from flow_resources.cli.watch_events import Kind
-from flow_resources.cli.watch_round import Watch, Wishes
-from flow_resources.cli.watch_show import document_of, lines
+from flow_resources.cli.watch.events import Kind
+from flow_resources.cli.watch.round import Watch, Wishes
+from flow_resources.cli.watch.show import document_of, lines
 from flow_resources.clock import Clock
 
 HOW_TO, PAGE = ROOT / "docs" / "how-to" / "watch.md", ROOT / "docs" / "reference" / "watch.md"
@@ -85,9 +85,7 @@ def test_every_field_of_what_was_seen_is_on_the_page() -> None:
 
 def test_the_reasons_are_those_of_the_code() -> None:
     (row,) = [row for row in FIELDS[1:] if "`reason`" in row[0]]
-    source = "".join(
-        (ROOT / "flow_resources" / "cli" / name).read_text() for name in ("watch_heal.py", "watch_round.py")
-    )
+    source = "".join((ROOT / "flow_resources" / "cli" / "watch" / name).read_text() for name in ("heal.py", "round.py"))
     for reason in ticked(row[2]):
         assert f'"{reason}"' in source
 

@@ -141,7 +141,7 @@ def test_bad_inputs_of_a_job_are_lines_of_the_preview(tmp_path: Path, cloud: Fak
     for part in (
         "script names a file that is not there, 'missing.py'",
         "script cannot be set beside command",
-        "triggers hold a secret",
+        "triggers[0] is a secret",
         "preemption_signal must be one of",
         "max_run_time_hours must be a number of hours, more than 0 and at most 168, got 500",
         "on_failure must be 'release' or 'keep', got 'pause'",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.engine import Project, Result, end_session, kill
 
-from flow_resources.cli.watch_stack import PulumiStack, plan_file
+from flow_resources.cli.watch.stack import PulumiStack, plan_file
 from flow_resources.testing import FakeMithril
 
 KEY, PASSPHRASE = "canary-key-77a1", "canary-passphrase-19fd"

@@ -9,7 +9,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from flow_resources import Bid, GpuCluster, Job, ResilientCluster
+from flow_resources import Bid, GpuCluster, Job, Placement, ResilientCluster
+from flow_resources.core.cluster_fields import FIELDS
+from flow_resources.core.inputs import check
 from flow_resources.testing import FlowMocks
 
 PLACE: dict[str, Any] = {"instance_type": "8xa100", "region": "us-central5-a"}
@@ -80,10 +82,58 @@ def test_a_bid_inside_an_output_is_one_line_with_the_remedy() -> None:
 
 
 def test_a_bid_does_not_change() -> None:
-    """And reads as it was written."""
+    """It is a value: it reads as it was written, and equals another one of the same values."""
     bid = Bid.uptime(0.97, cap=40)
     assert repr(bid) == "Bid.uptime(target=0.97, days=7, cap=40)"
+    assert {bid, Bid.uptime(0.97, days=7, cap=Decimal(40))} == {bid}
+    assert bid not in (Bid.uptime(0.97, cap=41), Bid.workload(cap=40), bid._props)
+    assert Bid.per_gpu(cap := pulumi.Output.from_input(1)) == Bid.per_gpu(cap) != Bid.per_gpu(1)
     with pytest.raises(AttributeError, match="cannot be changed"):
         bid.cap = 50  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="cannot be changed"):
         del bid._props
+
+
+@pytest.mark.parametrize(
+    ("inputs", "path"),
+    [
+        (lambda secret: {"max_price_per_hour": secret}, "max_price_per_hour"),
+        (lambda secret: {"max_price_per_hour": Bid.market(2, cap=secret)}, "bid_policy.cap"),
+        (lambda secret: {"max_price_per_hour": Bid.workload(margin=secret, cap=50)}, "bid_policy.margin"),
+        (lambda secret: {"raise_up_to_per_hour": secret, "on_preemption": "raise_bid"}, "raise_up_to_per_hour"),
+        (
+            lambda secret: {"placements": [Placement(**PLACE), Placement("8xh100", "us-central5-a", secret)]},
+            "placements[1].max_price_per_hour",
+        ),
+        (
+            lambda secret: {"placements": [Placement("8xh100", "us-central5-a", Bid.infrastructure(cap=secret))]},
+            "placements[0].bid_policy.cap",
+        ),
+        (lambda secret: {"placements": pulumi.Output.all(secret).apply(lambda _: [Placement(**PLACE)])}, "placements"),
+    ],
+)
+def test_a_secret_price_does_not_travel_and_check_refuses_it(
+    inputs: Callable[[Any], dict[str, Any]], path: str
+) -> None:
+    """With its path and the remedy: rows and derived values would show it."""
+    sent = dict[str, Any]()
+
+    class Raw(FlowMocks):
+        def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+            sent.update({name: value for name, value in args.inputs.items() if not name.startswith("__")})
+            return "bid_1", {}
+
+    pulumi.runtime.set_mocks(Raw(), project="p", stack="s", preview=False)
+
+    def program() -> Any:
+        made = {**PLACE, "max_price_per_hour": 12, **inputs(pulumi.Output.secret(43.21))}
+        if "placements" in made:
+            del made["instance_type"], made["region"]
+        return GpuCluster("it", **made).id
+
+    pulumi.runtime.test(program)()
+    assert "43.21" not in repr(sent)
+    (failure,) = check(FIELDS, sent).failures
+    assert failure.path == path
+    assert failure.text.startswith(f"{path} is a secret: ")
+    assert "pulumi.Output.unsecret(...)" in failure.text

@@ -83,6 +83,72 @@ def test_what_the_mocks_do_not_know_is_one_line(type_: str, region: str, words: 
         flow_resources.get_market(type_, region)
 
 
+PLAIN = {
+    "get_market": ("8xa100", "us-central5-a"),
+    "get_instance_types": (),
+    "get_regions": (),
+    "get_costs": ("bid_1",),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_options_of_functions_are_honoured_or_refused(name: str) -> None:
+    """A parent passes nothing on here; who answers, and with what settings, is not the call's to say."""
+    mock(FlowMocks())
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        data = flow_resources.Volume("data", size_gb=1, region="us-central1-a")
+        plain, later = getattr(flow_resources, name), getattr(flow_resources, f"{name}_output")
+        assert plain(*PLAIN[name], opts=pulumi.InvokeOptions(parent=data)) == plain(*PLAIN[name])
+        with pytest.raises(pulumi.RunError, match=rf"^{name}: the option depends_on has no effect: call {name}_output"):
+            plain(*PLAIN[name], opts=pulumi.InvokeOutputOptions(depends_on=[data]))
+        for call in (plain, later):
+            with pytest.raises(pulumi.RunError, match="the option version has no effect: remove it"):
+                call(*PLAIN[name], opts=pulumi.InvokeOptions(version="1.0.0"))
+            with pytest.raises(pulumi.RunError, match="the option provider has no effect: the settings are those of"):
+                call(*PLAIN[name], opts=pulumi.InvokeOptions(provider=pulumi.ProviderResource("flow", "other")))
+        options = pulumi.InvokeOutputOptions(parent=data, depends_on=[data])
+        return later(*PLAIN[name], opts=options).apply(lambda told: seen.append(told == plain(*PLAIN[name])))
+
+    seen: list[bool] = []
+    program()
+    assert seen == [True]
+
+
+class NotThereYet(FlowMocks):
+    """Mocks of a preview in which a volume is made."""
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        id_, outputs = super().new_resource(args)
+        return (None if "Volume" in args.typ else id_), outputs
+
+
+@pytest.mark.parametrize("depends_on", ["resource", "list", "output", "component"])
+def test_an_output_form_waits_for_what_it_depends_on(depends_on: str) -> None:
+    """In a preview that makes that, nothing is read, and the result is not known; a component is all that is in it."""
+    pulumi.runtime.set_mocks(NotThereYet(), project="p", stack="s", preview=True)
+    known: list[bool] = []
+
+    @pulumi.runtime.test
+    def program() -> Any:
+        component = pulumi.ComponentResource("my:index:Group", "group")
+        options = pulumi.ResourceOptions(parent=component)
+        data = flow_resources.Volume("data", size_gb=1, region="us-central1-a", opts=options)
+        given: Any = {
+            "resource": data,
+            "list": [data],
+            "output": pulumi.Output.from_input([data]),
+            "component": [component],
+        }[depends_on]
+        regions = flow_resources.get_regions_output(opts=pulumi.InvokeOutputOptions(depends_on=given))
+        others = flow_resources.get_regions_output(opts=pulumi.InvokeOutputOptions())
+        return pulumi.Output.from_input([regions.is_known(), others.is_known()]).apply(known.extend)
+
+    program()
+    assert known == [False, True]
+
+
 class Silent(pulumi.runtime.Mocks):
     """The mocks of a user that know nothing of this package."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
 from flow_resources.core.answer import Answer
@@ -20,7 +23,9 @@ from flow_resources.core.hidden import (
     write_recorded,
 )
 from flow_resources.core.naming import Mark
+from flow_resources.core.price_lines import Terms
 
+TERMS = Terms(Decimal("50.00"), 4, "8xa100", "us-east1-a")
 MINE = Mark("3f9a1c5d08b6", "7be02d4d")
 
 
@@ -60,6 +65,8 @@ def test_a_resource_that_is_only_read_has_no_identity() -> None:
         (RecordedId("bid_1"),),
         (RecordedId("bid_1", "2026-01-01T00:00:00Z", is_own=True), RecordedId("bid_2")),
         (RecordedId("bid_1", is_own=True, region="us-east1-a"), RecordedId("bid_2", "2026-01-01T00:00:00Z")),
+        (RecordedId("bid_1", is_own=True, region="us-east1-a", terms=TERMS), RecordedId("bid_2", has_ended=False)),
+        (RecordedId("bid_1", is_own=True, region="us-east1-a", has_ended=True, terms=replace(TERMS, is_paused=True)),),
         None,
     ],
 )

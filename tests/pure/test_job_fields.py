@@ -48,9 +48,9 @@ def failures(**changes: Any) -> dict[str, str]:
         ({"wait_for": "done"}, "wait_for", ("'placed' or 'allocated' or 'running' or 'ended'",)),
         ({"triggers": "v2"}, "triggers", ("must be a mapping or a list", "got 'v2'")),
         (
-            {"triggers": {"__problem": "hold a secret"}},
-            "triggers",
-            ("triggers hold a secret: ", "pass a version, or a hash"),
+            {"triggers": ["v1", {"__problem": "is a secret", "__remedy": "pass a hash"}]},
+            "triggers[1]",
+            ("triggers[1] is a secret: pass a hash",),
         ),
         pytest.param(  # the text of the object, which would be the test's name, is another one in each process
             {"triggers": {"a": [1.0, FileAsset("x")]}},

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from flow_resources.cli.watch_look import market_in
+from flow_resources.cli.watch.look import market_in
 from flow_resources.core.price_lines import (
     Terms,
     describe_costs,

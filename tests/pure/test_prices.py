@@ -91,12 +91,12 @@ def test_a_price_that_cannot_be_read_counts_for_no_time() -> None:
 )
 def test_a_market_without_a_history_has_none(document: Any) -> None:
     """The prices of another market are never taken for it."""
-    assert PriceHistory.read(document, "it_a", "here", NOON + timedelta(hours=1)) is None
+    assert PriceHistory.read([(NOON, document)], "it_a", "here", NOON + timedelta(hours=1)) is None
 
 
 def test_an_answer_is_read_for_one_market() -> None:
     """With prices to the cent."""
-    found = PriceHistory.read(answer(), "it_a", "here", NOON + timedelta(hours=1))
+    found = PriceHistory.read([(NOON, answer())], "it_a", "here", NOON + timedelta(hours=1))
     assert found
     assert [(step.price, step.duration) for step in found.steps] == [(Decimal("12.50"), timedelta(hours=1))]
 

@@ -17,8 +17,8 @@ from support.watched import (
     urn_of,
 )
 
-from flow_resources.cli.watch_heal import candidates, fleets_of, judge, pending, refusals
-from flow_resources.cli.watch_look import JOB, Look, Preview, Step
+from flow_resources.cli.watch.heal import candidates, fleets_of, judge, pending, refusals
+from flow_resources.cli.watch.look import JOB, Look, Preview, Step
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION
 from flow_resources.core.preemption import is_policy_alone

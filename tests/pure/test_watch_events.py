@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from support.watched import a_cluster
 
-from flow_resources.cli.watch_events import changes
-from flow_resources.cli.watch_look import market_in
-from flow_resources.cli.watch_pace import BackOff, heal_message, heals_within
+from flow_resources.cli.watch.events import changes
+from flow_resources.cli.watch.look import market_in
+from flow_resources.cli.watch.pace import BackOff, heal_message, heals_within
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
 

@@ -18,10 +18,10 @@ from support.watched import (
     urn_of,
 )
 
-from flow_resources.cli.watch_look import Outcome, Step
-from flow_resources.cli.watch_pace import heal_message
-from flow_resources.cli.watch_round import Watch, Wishes
-from flow_resources.cli.watch_stack import StackUnreachableError
+from flow_resources.cli.watch.look import Outcome, Step
+from flow_resources.cli.watch.pace import heal_message
+from flow_resources.cli.watch.round import Watch, Wishes
+from flow_resources.cli.watch.stack import StackUnreachableError
 from flow_resources.clock import Clock
 from flow_resources.core.hidden import PREEMPTION
 

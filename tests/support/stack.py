@@ -231,7 +231,8 @@ class Stack:
         plan = {}
         for name, declared in program.items():
             saved = self.state.get(name)
-            news = self.check(name, declared, saved)
+            in_preview = replace(declared, inputs={**declared.inputs, "__preview": True})
+            news = self.check(name, in_preview, saved)
             plan[name] = self._step(name, saved, news, declared)
         return plan | {name: "delete" for name in self.state if name not in program}
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flow_resources.cli.watch_events import Event
-from flow_resources.cli.watch_look import CLUSTER, FLEET_STATUS, Cluster, Look, Outcome, Preview, Step
-from flow_resources.cli.watch_stack import StackBusyError, WatchedStack
+from flow_resources.cli.watch.events import Event
+from flow_resources.cli.watch.look import CLUSTER, FLEET_STATUS, Cluster, Look, Outcome, Preview, Step
+from flow_resources.cli.watch.stack import StackBusyError, WatchedStack
 from flow_resources.core.hidden import PREEMPTION
 
 NAME = "acme/training/dev"

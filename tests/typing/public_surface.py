@@ -400,6 +400,9 @@ def data_functions(data: Volume) -> None:
     assert_type(get_instance_types_output(), pulumi.Output[list[InstanceTypeInfo]])
     assert_type(get_regions(), list[str])
     assert_type(get_regions_output(), pulumi.Output[list[str]])
+    options, later = pulumi.InvokeOptions(parent=data), pulumi.InvokeOutputOptions(depends_on=[data])
+    assert_type(get_regions(opts=options), list[str])
+    assert_type(get_market_output("8xa100", data.region, later), pulumi.Output[MarketResult])
     get_market("8xa100", data.region)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

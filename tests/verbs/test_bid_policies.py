@@ -62,15 +62,20 @@ def failures(stack: Stack, program: dict[str, Declared]) -> dict[str, str]:
     [
         ({"kind": "per_gpu", "usd": 6.25}, 50.0, "bid $50.00/h (per_gpu $6.25): 8 GPUs of a machine, $6.25 each"),
         (INFRASTRUCTURE, 50.0, "bid $50.00/h (infrastructure): the usual bid for this type, market $12.00/h; settled"),
-        (WORKLOAD, 13.2, "bid $13.20/h (workload 0.1): 10 % above the market $12.00/h; settled by `up`, at most $40"),
+        (WORKLOAD, 13.2, "bid $13.20/h (workload 0.1): 10 % above the market $12.00/h; settled, at most $40"),
         ({"kind": "market", "multiplier": 2, "cap": 20}, 20.0, "bid $20.00/h (market 2): the cap: 2 times the market"),
-        (UPTIME, 12.0, "bid $12.00/h (uptime 0.9): would have held 100 % of the last 7 days; settled by `up`, at most"),
+        (UPTIME, 12.0, "bid $12.00/h (uptime 0.9): would have held 100 % of the last 7 days; settled, at most"),
     ],
 )
 def test_a_policy_becomes_a_number_with_its_reason_on_the_row(
     stack: Stack, cloud: FakeMithril, reports: Reports, policy: dict[str, Any], usd: float, row: str
 ) -> None:
-    """The state holds the number, the policy, and the number once more, unseen; the service gets the number."""
+    """The state holds the number, the policy, and the number once more, unseen; the service gets the number.
+
+    The row of the preview says that the `up` settles it, and that of the `up` that it is settled.
+    """
+    stack.preview(it(policy))
+    assert [one for one in reports.kept if one.startswith(row.replace("settled", "settled by `up`"))]
     stack.up(it(policy))
     assert [one for one in reports.kept if one.startswith(row)]
     assert price(stack) == usd
@@ -272,6 +277,25 @@ def test_an_unchanged_policy_does_not_depend_on_the_service(stack: Stack, cloud:
     assert stack.preview(program) == {"it": "same"}
 
 
+def test_a_state_without_the_number_says_where_the_live_bid_is_over_the_cap(
+    stack: Stack, cloud: FakeMithril, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In each preview, until a change of the policy resolves it anew."""
+    stack.up(it())
+    cloud.update_bid(stack.state["it"].id, limit_price="$55.00")
+    stack.refresh()
+    for bag in (stack.state["it"].inputs, stack.state["it"].outputs):
+        del bag[RESOLVED_BID]
+    said = "the bid $55.00/h is over the cap $40.00/h of bid_policy"
+    for _ in range(2):
+        stack.up(it())
+        assert said in capfd.readouterr().err
+    assert price(stack) == 55.0
+    stack.up(it({**WORKLOAD, "cap": 39.0}))
+    assert price(stack) == 13.2
+    assert "over the cap" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("lost", ["never written", "no price"])
 def test_a_state_without_the_number_keeps_the_bid(
     stack: Stack, cloud: FakeMithril, capfd: pytest.CaptureFixture[str], lost: str
@@ -396,11 +420,24 @@ def test_a_cap_under_the_reference_is_refused(stack: Stack) -> None:
 
 
 def test_a_policy_where_no_price_is_known_says_where_one_is(stack: Stack, cloud: FakeMithril) -> None:
-    """The service answers, and tells no history."""
-    body = {"series": [], "complete": True}
-    cloud.faults.add(path="/v2/pricing/history", status=200, body=body, when="before", times=None)
+    """A history is asked for where a history is needed: a price of now is no help."""
+    none = {"path": "/v2/pricing/history", "status": 200, "body": {"series": []}, "when": "before"}
+    cloud.faults.add(**none, times=1)
     text = failures(stack, it(UPTIME))["bid_policy"]
     assert "no history of prices is known of '8xa100' in us-central5-a: write a number" in text
+    assert "choose a region where a history of prices is known: eu-central1-a" in text
+    assert len(asked(cloud)) == 3
+    cloud.faults.add(**none, times=None)
+    text = failures(stack, it(UPTIME))["bid_policy"]
+    assert text.endswith("in us-central5-a: write a number as max_price_per_hour")
+    rows = [
+        {"fid": f"auc_{region}", "instance_type": "it_Sg1nDx1I8NFep60J", "region": region, "last_instance_price": price}
+        for region, price in ((REGION, None), ("eu-central1-a", "$12.00"))
+    ]
+    cloud.faults.add(path="/v2/spot/availability", status=200, body=rows, when="before", times=None)
+    cloud.faults.add(path="/v2/pricing/current", status=200, body={}, when="before", times=None)
+    text = failures(stack, it())["bid_policy"]
+    assert "no price is known of '8xa100' in us-central5-a: write a number" in text
     assert "choose a region where a price is known: eu-central1-a" in text
 
 

@@ -77,6 +77,20 @@ def test_a_change_tells_the_difference(
     assert reports.rows[-1].startswith(line)
 
 
+def test_a_forced_replacement_ends_its_row_with_the_price_and_the_difference(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its check is told nothing of what was before, and what it loses is said before the price."""
+    stack.up({"a": cluster(num_instances=4)})
+    told = list[str]()
+    monkeypatch.setattr(engine.EngineReport, "warn", lambda _, message: told.append(message))
+    monkeypatch.setattr(engine.EngineReport, "progress", lambda _, message, **_keep: told.append(message))
+    stack.operation()
+    stack.check("a", cluster(num_instances=4, max_price_per_hour=20.0), None)
+    assert told[-2].startswith("replaced because Pulumi is asked for it")
+    assert told[-1].startswith("max $80.00/h (4 x $20.00), -$120.00/h, market $48.00/h now, ")
+
+
 def test_a_resumed_cluster_tells_what_it_costs_from_now_on(stack: Stack, reports: Reports) -> None:
     """It cost nothing while it was paused."""
     stack.up({"a": cluster(paused=True)})

@@ -12,7 +12,7 @@ from support.fake_backend import STACK, FakeStack
 from support.stack import Stack, cluster, job, settings_of
 
 from flow_resources.cli import main
-from flow_resources.cli.costs_find import find_costs
+from flow_resources.cli.costs.find import find_costs
 from flow_resources.cli.stacks import SelectedStack, StackError
 from flow_resources.cli.tables import lines_of
 from flow_resources.cli.target import operation

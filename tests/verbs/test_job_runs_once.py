@@ -215,7 +215,8 @@ def test_a_run_of_a_colleague_on_the_same_stack_is_not_run_again_unseen(
     killable: KillableStack, cloud: FakeMithril
 ) -> None:
     """The secrets of the two runs cannot be compared: the digest in the name is keyed with the colleague's API key."""
-    end_job(cloud, lose(killable, cloud, **SECRET), "succeeded")
+    lost = lose(killable, cloud, **SECRET)
+    end_job(cloud, lost, "succeeded")
     killable.history = [update(-9, create=1)]
     cloud.add_key("colleague", [cloud.project])
     killable.config["flow:apiKey"] = "colleague"
@@ -225,6 +226,7 @@ def test_a_run_of_a_colleague_on_the_same_stack_is_not_run_again_unseen(
     ):
         killable.up({"it": job(**SECRET)})
     assert not [one for one in cloud.mutations if "bids" in one.path]
+    assert len([one for one in cloud.requests if one.path.endswith(f"/bids/{lost}")]) <= 1
     killable.up({"it": job(triggers=[1.0], **SECRET)})
     assert len(cloud.live_bids) == 1
 

@@ -22,7 +22,7 @@ from support.stack import Stack, operation
 from flow_resources.cloud import Boot, JobEnd, Launch
 from flow_resources.cloud.launch import task_config
 from flow_resources.cloud.machine import sections, texts, wire
-from flow_resources.cloud.startup_script import has_command_unit, mounts_in, placed_price_in
+from flow_resources.cloud.startup_script import PlacedJob, has_command_unit, mounts_in
 from flow_resources.testing import FakeMithril
 
 FILES = Path(texts.__file__).parent
@@ -303,10 +303,10 @@ def test_what_a_script_says_of_itself_is_read_back(write) -> None:
     """Where it mounts, at which price it was placed, whether the command runs at every boot."""
     script = write(launch(boot=SIGNAL, volumes=VOLUMES, job_end=JOB, command="echo '{\"placed_cents\":1}'"))
     assert mounts_in(script) == {volume: path for volume, path, _ in VOLUMES}
-    assert placed_price_in(script) == Decimal("12.34")
+    assert PlacedJob.read(script).price == Decimal("12.34")
     assert has_command_unit(script)
     for other in (write(launch(boot=None, volumes=VOLUMES)), write(launch(volumes=VOLUMES)), "", "#!/bin/bash\necho 1"):
-        assert placed_price_in(other) is None
+        assert PlacedJob.read(other).price is None
 
 
 # -- the form on the wire ----------------------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ def test_a_machine_unpacks_what_was_packed(tmp_path: Path) -> None:
 def test_what_cannot_be_unpacked_is_not_known(damaged: str) -> None:
     """Nobody reads a price out of it."""
     assert wire.unpack(damaged) is None
-    assert placed_price_in(damaged) is None
+    assert PlacedJob.read(damaged).price is None
 
 
 PROGRAMS = sorted(

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from flow_resources.cli import main, market, market_read, market_show
-from flow_resources.cli.market_read import Markets, Row
-from flow_resources.cli.market_show import Details, detail_lines, market_lines
+from flow_resources.cli import main, market
+from flow_resources.cli.market import read, show
+from flow_resources.cli.market.read import Markets, Row
+from flow_resources.cli.market.show import Details, detail_lines, market_lines
 from flow_resources.cli.stacks import SelectedStack
 from flow_resources.core.models import InstanceType
 from flow_resources.core.prices import CurrentPrices, PriceHistory
@@ -143,14 +144,15 @@ def test_a_market_that_does_not_answer_is_not_known_and_the_others_are(
     moving: FakeMithril, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its price is the one on offer; the rest is -, with one line on standard error."""
-    monkeypatch.setattr(market_read, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(read, "SILENCE_SECONDS", 0.3)
     moving.faults.add(path="/v2/pricing/current", times=1, status=404)
     code, out, err = run(moving, "8xa100")
     lines = [line.split() for line in out.split("\n\n")[0].splitlines()[1:]]
     (silent,) = [line for line in lines if line[-3:] == ["-", "-", "-"]]
     assert silent[2] == f"${moving.price('8xa100', silent[1]):.2f}"
     assert (code, len(lines), len(err.splitlines())) == (0, 8, 1)
-    assert err.startswith(f"warning: the prices of 8xa100 in {silent[1]} are not known: could not read the prices of ")
+    assert "it_" not in err
+    assert err.startswith(f"warning: the prices of 8xa100 in {silent[1]} are not known: could not read the prices in ")
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"kind": "reset"}, {"kind": "hang"}])
@@ -158,7 +160,7 @@ def test_a_service_that_is_silent_about_prices_is_not_asked_for_all_of_them(
     moving: FakeMithril, run: Any, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
 ) -> None:
     """It costs the time of the first few; the table is shown, with one line on standard error."""
-    monkeypatch.setattr(market_read, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(read, "SILENCE_SECONDS", 0.3)
     moving.faults.add(path="/v2/pricing/current", times=None, **fault)
     code, out, err = run(moving)
     assert (code, len(err.splitlines())) == (0, 1)
@@ -196,7 +198,10 @@ def test_the_history_of_another_region_is_never_shown(moving: FakeMithril, run: 
     }  # fmt: skip
     moving.faults.add(kind="alter", path="/v2/pricing/history", times=None, body={"series": [others]})
     code, out, _ = run(moving, "8xa100", "--region", REGION, "--bid", "20")
-    assert (code, out.splitlines()[-1]) == (0, "There is no price history of it.")
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        "No price history of it is known: it cannot be told what a bid of $20.00 would have held.",
+    )
     assert "$1.00" not in out
     assert json.loads(run(moving, "8xa100", "--region", REGION, "--json")[1])["history"] is None
 
@@ -205,8 +210,8 @@ def test_a_history_that_cannot_be_read_is_one_line_beside_the_table(moving: Fake
     """What could be read is shown."""
     moving.faults.add(path="/v2/pricing/history", times=None, status=404)
     code, out, err = run(moving, "8xa100", "--region", REGION)
-    assert (code, out.splitlines()[-1]) == (0, "There is no price history of it.")
-    assert err.startswith("warning: could not read the price history of ")
+    assert (code, out.splitlines()[-1]) == (0, "No price history of it is known.")
+    assert err.startswith(f"warning: the price history of 8xa100 in {REGION} is not known: could not read")
 
 
 def test_nothing_that_can_be_read_is_an_error(moving: FakeMithril, run: Any) -> None:
@@ -330,7 +335,7 @@ def test_a_history_that_is_shorter_than_asked_for_says_so() -> None:
 
 def test_what_held_nearly_always_is_not_told_as_always() -> None:
     """A share is rounded down."""
-    assert [market_show.percent(Decimal(one)) for one in ("0.9999", "1", "0", "0.0009")] == [
+    assert [show.percent(Decimal(one)) for one in ("0.9999", "1", "0", "0.0009")] == [
         "99.9 %", "100.0 %", "0.0 %", "0.0 %",
     ]  # fmt: skip
 
@@ -389,10 +394,10 @@ def test_types_of_one_spelling_in_a_region_are_told_apart() -> None:
     """By the full name, and where that is the same, by the id."""
     types = [InstanceType(f"it_{index}", name, 8, "A100") for index, name in enumerate(["a.8x", "b.8x", "b.8x"])]
     rows = [Row(type_, REGION, Decimal(1)) for type_ in types]
-    assert market_show.names_of(rows) == ["a.8x", "it_1", "it_2"]
-    assert market_show.names_of([Row(type_, type_.id, Decimal(1)) for type_ in types]) == ["8xa100"] * 3
-    with pytest.raises(market_read.UsageError, match="8xa100 means several instance types in us-central5-a: name one"):
-        market_read.single_market(Markets(rows, ""), ["8xa100"], is_needed=True)
+    assert show.names_of(rows) == ["a.8x", "it_1", "it_2"]
+    assert show.names_of([Row(type_, type_.id, Decimal(1)) for type_ in types]) == ["8xa100"] * 3
+    with pytest.raises(read.UsageError, match="8xa100 means several instance types in us-central5-a: name one"):
+        read.single_market(Markets(rows, ""), ["8xa100"], is_needed=True)
 
 
 # -- the plot ----------------------------------------------------------------------------------------------------------
@@ -402,12 +407,12 @@ def test_types_of_one_spelling_in_a_region_are_told_apart() -> None:
 def test_a_plot_of_the_same_prices_is_the_same_file(tmp_path: Path, name: str) -> None:
     """With a title, units, the bid and its losses."""
     pytest.importorskip("matplotlib")
-    from flow_resources.cli import market_plot
+    from flow_resources.cli.market import plot
 
     drawn = []
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        market_plot.draw(details(bid=Decimal(15)), tmp_path / folder / name)
+        plot.draw(details(bid=Decimal(15)), tmp_path / folder / name)
         drawn.append((tmp_path / folder / name).read_bytes())
     assert drawn[0] == drawn[1]
     if name.endswith(".svg"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 from support.stack import Reports, Stack, operation
 
+from flow_resources.cloud import Cloud
+from flow_resources.core.models import moment_of
 from flow_resources.lifecycle import market_prices
 from flow_resources.lifecycle.market_prices import SILENCE_SECONDS, MarketPrices
 from flow_resources.lifecycle.operation import CHECK, Operation
@@ -71,3 +75,45 @@ def test_a_market_is_asked_once_in_an_operation(stack: Stack, cloud: FakeMithril
         assert MarketPrices(op).history(offer.instance_type, cloud.region, 7)
     asked = [one for one in cloud.requests if "/v2/pricing/" in one.path]
     assert len(asked) == 2
+
+
+def test_a_month_of_prices_is_read_in_parts_at_the_same_time(stack: Stack, cloud: FakeMithril) -> None:
+    """A week each at most, without a gap between them; a week is one request, as ever."""
+    for usd, days in ((20.0, 9), (15.0, 3)):
+        cloud.set_price("8xa100", cloud.region, usd)
+        cloud.clock.advance(hours=24 * days)
+    stack.operation()
+    op = operation()
+    offer = op.cloud.market().offer("8xa100", cloud.region)
+    assert offer
+    cloud.clear_requests()
+    month = op.cloud.price_history(offer.instance_type, cloud.region, timedelta(days=30))
+    assert len(cloud.requests) <= 5
+    windows = [[moment_of(one.query[key]) for key in ("start_time", "end_time")] for one in cloud.requests]
+    assert all(start and end and end - start <= timedelta(days=7) for start, end in windows)
+    assert month
+    assert month.end - month.start == month.duration
+    shares = [round(float(month.share_held(Decimal(bid)) * 30), 2) for bid in ("12", "15", "20")]
+    assert shares == [18, 21, 30]
+    cloud.clear_requests()
+    assert op.cloud.price_history(offer.instance_type, cloud.region, timedelta(days=7))
+    assert len(cloud.requests) == 1
+
+
+def test_a_history_that_is_slower_than_the_two_seconds_is_not_known(
+    stack: Stack, cloud: FakeMithril, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where each piece of it comes in time; the row says so, and what else is asked then costs nothing."""
+    monkeypatch.setattr(market_prices, "SILENCE_SECONDS", 0.2)
+    stack.operation()
+    op = Operation(base.current(), reports, CHECK)
+    op.cloud.project()
+    released = threading.Event()
+    monkeypatch.setattr(Cloud, "price_history", lambda *_: released.wait(5))
+    began = time.monotonic()
+    assert MarketPrices(op).history("it_0", cloud.region, 30) is None
+    assert MarketPrices(op).current("it_0", cloud.region, 1) is None
+    assert time.monotonic() - began < 2
+    released.set()
+    (said,) = reports.warnings
+    assert said == "the prices of the market are not known: no whole answer within 0.2 seconds"

@@ -525,6 +525,12 @@ def test_what_is_in_use_stays_where_its_change_is_ignored(stack: Stack, cloud: F
             "placements[0].instance_type": "is not in the service's catalogue, got '8xb9'",
             "placements[1].region": "is not a region of the service, got 'us-central9-a': there are us-central",
         }),
+        ({"placements": [at(A100, HERE, -1.0), at("8xb9", HERE), at("a100:8", "us-central9-a")], "region": HERE}, {
+            "placements[0].max_price_per_hour": "must be greater than 0, got -1",
+            "placements[1].instance_type": "is not in the service's catalogue, got '8xb9'",
+            "placements[2].region": "is not a region of the service, got 'us-central9-a': there are us-central",
+            "region": "cannot be set beside placements, got 'us-central5-a'",
+        }),
     ],
     ids=lambda one: "-".join(one)[:40] if isinstance(one, dict) else None,
 )  # fmt: skip

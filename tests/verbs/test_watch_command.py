@@ -21,10 +21,11 @@ from pulumi.automation import events
 from rich.console import Console
 from support.watched import AT, FakeWatched, a_cluster
 
-from flow_resources.cli import main, watch, watch_stack
-from flow_resources.cli.watch_hook import Hook
-from flow_resources.cli.watch_look import CLUSTER, Look
-from flow_resources.cli.watch_show import JsonLines, LiveTable, LogLines, line_of, lines
+from flow_resources.cli import main, watch
+from flow_resources.cli.watch import stack as watch_stack
+from flow_resources.cli.watch.hook import Hook
+from flow_resources.cli.watch.look import CLUSTER, Look
+from flow_resources.cli.watch.show import JsonLines, LiveTable, LogLines, line_of, lines
 from flow_resources.core.costs import Spending
 from flow_resources.pulumi_command import PulumiCommand
 from flow_resources.redaction import Redactor
@@ -184,9 +185,9 @@ def test_a_watch_that_is_interrupted_waits_for_no_command(tmp_path):
 
 
 def test_events_beyond_the_queue_are_told_and_do_not_block(monkeypatch):
-    from flow_resources.cli import watch_hook
+    from flow_resources.cli.watch import hook
 
-    monkeypatch.setattr(watch_hook, "_LONGEST_QUEUE", 1)
+    monkeypatch.setattr(hook, "_LONGEST_QUEUE", 1)
     complaints = list[str]()
     hook = Hook("sleep 1000", complaints.append, 0.3)
     for number in range(9):
@@ -274,8 +275,9 @@ def test_what_cannot_be_printed_ends_in_one_line_at_most(encoding, is_read, code
     """A locale without a letter that a message has ends nothing; `| head` ends it, and is no internal error."""
     program = f"""
 import sys
-from flow_resources.cli import main, watch, watch_stack
-from flow_resources.cli.watch_show import LogLines
+from flow_resources.cli import main, watch
+from flow_resources.cli.watch import stack as watch_stack
+from flow_resources.cli.watch.show import LogLines
 
 def run(_arguments):
     for _ in range(3):

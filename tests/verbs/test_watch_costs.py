@@ -10,9 +10,9 @@ import pytest
 from support.stack import settings_of
 from support.watched import a_cluster
 
-from flow_resources.cli.watch_costs import StackCosts
-from flow_resources.cli.watch_look import Cluster
-from flow_resources.cli.watch_show import document_of
+from flow_resources.cli.watch.costs import StackCosts
+from flow_resources.cli.watch.look import Cluster
+from flow_resources.cli.watch.show import document_of
 from flow_resources.core.hidden import MARK
 from flow_resources.core.naming import Mark, compose
 from flow_resources.lifecycle import operation

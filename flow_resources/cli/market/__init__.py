@@ -1,6 +1,6 @@
 """`flow-resources market`: what machines cost now, how the price was, and what a bid would have held.
 
-The command line, the output and the exit code. `market_read` reads, `market_show` prints, `market_plot` draws.
+The command line, the output and the exit code. `read` reads, `show` prints, `plot` draws.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from flow_resources.command_line import fail
 from flow_resources.core import money
 
 if TYPE_CHECKING:
-    from flow_resources.cli.market_read import Markets
-    from flow_resources.cli.market_show import Details
+    from flow_resources.cli.market.read import Markets
+    from flow_resources.cli.market.show import Details
 
 DESCRIPTION = (
     "Show what machines cost now, in USD per machine and hour, and what a GPU of them costs. With one instance type in "
@@ -27,7 +27,7 @@ DESCRIPTION = (
 )
 EPILOG = (
     "What is not known is shown as -. Exit code: 0 when something was shown, 2 when it could not be done. Past prices "
-    "promise nothing."
+    "do not predict future ones."
 )
 PLOTS = (".png", ".svg")
 _HOURS_MAX = 24 * 366
@@ -60,49 +60,54 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, print, draw, and return the exit code."""
     if arguments.plot and not _has_plot_library():
         return fail(_WITHOUT_LIBRARY)
-    from flow_resources.cli import market_read, market_show
+    from flow_resources.cli.market import read, show
     from flow_resources.cli.stacks import SelectedStack
 
     stack = SelectedStack.open_if_any(arguments.cwd, arguments.stack)
     with target.operation(stack.config() if stack else {}) as op:
-        found = market_read.read(op, arguments.types, arguments.region, arguments.machines)
+        found = read.read(op, arguments.types, arguments.region, arguments.machines)
         about_one = arguments.hours, arguments.bid, arguments.budget, arguments.plot
-        row = market_read.single_market(found, arguments.types, is_needed=any(about_one))
+        row = read.single_market(found, arguments.types, is_needed=any(about_one))
         hours = arguments.hours or _DEFAULT_HOURS
-        history = row and market_read.read_history(op, row, hours)
+        history = row and read.read_history(op, row, hours)
     details = None
     if row and history:
-        details = market_show.Details(row, history, hours, arguments.bid, arguments.budget, arguments.machines)
+        details = show.Details(row, history, hours, arguments.bid, arguments.budget, arguments.machines)
     if arguments.json:
-        sys.stdout.write(market_show.document(found, details, arguments.machines) + "\n")
+        sys.stdout.write(show.document(found, details, arguments.machines) + "\n")
     else:
         sys.stdout.writelines(f"{line}\n" for line in _lines(found, details, arguments, has_one=row is not None))
     return _plot(arguments.plot, details) if arguments.plot else 0
 
 
 def _lines(found: Markets, details: Details | None, arguments: argparse.Namespace, *, has_one: bool) -> Iterator[str]:
-    from flow_resources.cli import market_show
+    from flow_resources.cli.market import show
 
-    width = shutil.get_terminal_size((market_show.LOG_WIDTH, 0)).columns
+    width = shutil.get_terminal_size((show.LOG_WIDTH, 0)).columns
     if not found.rows:
         yield "Nothing is on offer now."
         return
-    yield from market_show.market_lines(found, arguments.machines, width)
+    yield from show.market_lines(found, arguments.machines, width)
     if details:
         yield ""
-        yield from market_show.detail_lines(details, width, is_ascii=not _prints_blocks())
+        yield from show.detail_lines(details, width, is_ascii=not _prints_blocks())
     elif has_one:
         yield ""
-        yield "There is no price history of it."
+        yield _without_history(arguments.bid)
+
+
+def _without_history(bid: Decimal | None) -> str:
+    known = "No price history of it is known"
+    return f"{known}." if bid is None else f"{known}: it cannot be told what a bid of {money.usd(bid)} would have held."
 
 
 def _plot(path: Path, details: Details | None) -> int:
     if details is None:
         return fail(f"there is no price history to draw, and {path} was not written")
-    from flow_resources.cli import market_plot
+    from flow_resources.cli.market import plot
 
     try:
-        market_plot.draw(details, path)
+        plot.draw(details, path)
     except OSError as error:
         return fail(f"{path} could not be written: {error.strerror}")
     sys.stderr.write(f"drawn: {path}\n")
@@ -110,10 +115,10 @@ def _plot(path: Path, details: Details | None) -> int:
 
 
 def _prints_blocks() -> bool:
-    from flow_resources.cli import market_show
+    from flow_resources.cli.market import show
 
     try:
-        market_show.BLOCKS.encode(sys.stdout.encoding or "ascii")
+        show.BLOCKS.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
         return False
     return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flow_resources.cli.market_show import Details, names_of, percent
+from flow_resources.cli.market.show import Details, names_of, percent
 from flow_resources.core import advice, money
 
 _INCHES = (10.0, 4.5)

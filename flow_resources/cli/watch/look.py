@@ -1,6 +1,6 @@
 """What one look at a stack shows: its clusters as they are recorded and as they are, and what an `up` would do.
 
-Values only. Nothing here runs Pulumi (`watch_stack` does) or decides anything (`watch_heal` does).
+Values only. Nothing here runs Pulumi (`stack` does) or decides anything (`heal` does).
 """
 
 from __future__ import annotations

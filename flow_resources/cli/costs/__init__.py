@@ -1,6 +1,6 @@
 """`flow-resources costs`: what was really paid for the clusters and jobs of a stack.
 
-The command line and the exit code. `costs_find` reads, `costs_report` prints. They are imported when they are needed,
+The command line and the exit code. `find` reads, `report` prints. They are imported when they are needed,
 so that `--help` costs nothing.
 """
 
@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, print, and return the exit code."""
-    from flow_resources.cli.costs_find import find_costs
-    from flow_resources.cli.costs_report import NOTHING
+    from flow_resources.cli.costs.find import find_costs
+    from flow_resources.cli.costs.report import NOTHING
     from flow_resources.cli.stacks import SelectedStack
     from flow_resources.cli.tables import lines_of
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.cli.watch_look import CLUSTER, FLEET_STATUS, Cluster, Look, Preview, Step, names
+from flow_resources.cli.watch.look import CLUSTER, FLEET_STATUS, Cluster, Look, Preview, Step, names
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION, RESOLVED_BID
 from flow_resources.core.placements import MAX_WAIT, SETTLED, is_listed

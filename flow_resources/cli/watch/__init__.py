@@ -1,6 +1,6 @@
 """`flow-resources watch`: see what preemptions do to the clusters of stacks, and heal what their policies heal.
 
-The command line, signals and the exit code. `watch_round` does the rounds, `watch_stack` runs Pulumi, `watch_show`
+The command line, signals and the exit code. `round` does the rounds, `stack` runs Pulumi, `show`
 prints. They are imported when they are needed, so that `--help` costs nothing.
 """
 
@@ -22,9 +22,9 @@ from flow_resources.clock import Clock
 from flow_resources.command_line import fail
 
 if TYPE_CHECKING:
-    from flow_resources.cli.watch_costs import StackCosts
-    from flow_resources.cli.watch_round import Watch
-    from flow_resources.cli.watch_show import Show
+    from flow_resources.cli.watch.costs import StackCosts
+    from flow_resources.cli.watch.round import Watch
+    from flow_resources.cli.watch.show import Show
     from flow_resources.redaction import Redactor
 
 DESCRIPTION = (
@@ -80,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.apply_all and not arguments.heal:
         return fail("--apply-all says what --heal may do: give both, or neither")
     from flow_resources.cli.stacks import SelectedStack
-    from flow_resources.cli.watch_costs import StackCosts
-    from flow_resources.cli.watch_round import Watch, Wishes
-    from flow_resources.cli.watch_stack import PulumiStack
+    from flow_resources.cli.watch.costs import StackCosts
+    from flow_resources.cli.watch.round import Watch, Wishes
+    from flow_resources.cli.watch.stack import PulumiStack
     from flow_resources.cloud.footprint import share_one_heap
     from flow_resources.redaction import Redactor
 
@@ -134,15 +134,15 @@ def _show(watch: Watch, show: Show, clock: Clock, costs: Mapping[str, StackCosts
 
 @contextlib.contextmanager
 def _showing(arguments: argparse.Namespace) -> Iterator[Show]:
-    from flow_resources.cli import watch_show
+    from flow_resources.cli.watch.show import JsonLines, LiveTable, LogLines
 
     show: Show
     if arguments.json:
-        show = watch_show.JsonLines()
+        show = JsonLines()
     elif sys.stdout.isatty() and not arguments.once:
-        show = watch_show.LiveTable()
+        show = LiveTable()
     else:
-        show = watch_show.LogLines()
+        show = LogLines()
     try:
         yield show
     finally:
@@ -154,7 +154,7 @@ def _telling(
     arguments: argparse.Namespace, show: Show, redactor: Redactor
 ) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Provide what shows an event, and runs the user's command for it."""
-    from flow_resources.cli.watch_hook import Hook
+    from flow_resources.cli.watch.hook import Hook
 
     hook = Hook(arguments.on_event, _warn) if arguments.on_event else None
 
@@ -240,7 +240,7 @@ def _warn(message: str) -> None:
 
 
 def _now(clock: Clock) -> str:
-    from flow_resources.cli.watch_show import stamp
+    from flow_resources.cli.watch.show import stamp
 
     return stamp(clock.utc())
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
 from flow_resources.cli import target
-from flow_resources.cli.watch_look import Cluster
+from flow_resources.cli.watch.look import Cluster
 from flow_resources.core.costs import NOT_KNOWN, Spending, spending_of
 from flow_resources.core.hidden import MARK
 from flow_resources.core.models import Bid

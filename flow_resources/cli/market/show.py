@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.cli import tables
-from flow_resources.cli.market_read import Markets, Row
-from flow_resources.cli.watch_show import stamp
+from flow_resources.cli.market.read import Markets, Row
+from flow_resources.cli.watch.show import stamp
 from flow_resources.core import advice, money
 from flow_resources.core.advice import BidRecord, BudgetPlan
 from flow_resources.core.prices import PriceHistory, hours_of

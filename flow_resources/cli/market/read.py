@@ -93,7 +93,7 @@ def read_history(op: Operation, row: Row, hours: int) -> PriceHistory | None:
     try:
         return op.cloud.price_history(row.type.id, row.region, timedelta(hours=hours))
     except FlowResourcesError as error:
-        op.report.warn(error.message)
+        op.report.warn(f"the price history of {_name(row)} is not known: {error.message}")
         return None
 
 
@@ -170,10 +170,13 @@ def _current(op: Operation, rows: Sequence[Row], machines: int) -> list[Row]:
     if answers.problems:
         row, error = answers.problems[0]
         lost = len(rows) - answers.answered
-        which = f"{row.type.spelling or row.type.id} in {row.region}"
-        what = f"of {which}" if lost == 1 else f"of {lost} of {len(rows)} markets, {which} among them,"
+        what = f"of {_name(row)}" if lost == 1 else f"of {lost} of {len(rows)} markets, {_name(row)} among them,"
         op.report.warn(f"the prices {what} are not known: {error.message}")
     return asked
+
+
+def _name(row: Row) -> str:
+    return f"{row.type.spelling or row.type.id} in {row.region}"
 
 
 def _rank(row: Row) -> tuple[bool, Decimal, bool, Decimal, str, str, str]:

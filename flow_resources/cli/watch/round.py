@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flow_resources.cli.watch_events import Event, Kind, changes
-from flow_resources.cli.watch_heal import IsPolicyAlone, Refusal, candidates, fleets_of, moves_on, pending, refusals
-from flow_resources.cli.watch_look import Cluster, Look, Step, logical_name, names
-from flow_resources.cli.watch_pace import HOUR, BackOff, heal_message, heals_within
-from flow_resources.cli.watch_stack import StackBusyError, StackUnreachableError, WatchedStack, plan_file
+from flow_resources.cli.watch.events import Event, Kind, changes
+from flow_resources.cli.watch.heal import IsPolicyAlone, Refusal, candidates, fleets_of, moves_on, pending, refusals
+from flow_resources.cli.watch.look import Cluster, Look, Step, logical_name, names
+from flow_resources.cli.watch.pace import HOUR, BackOff, heal_message, heals_within
+from flow_resources.cli.watch.stack import StackBusyError, StackUnreachableError, WatchedStack, plan_file
 from flow_resources.clock import Clock
 from flow_resources.core.placements import MAX_WAIT
 from flow_resources.core.preemption import is_policy_alone, read_record

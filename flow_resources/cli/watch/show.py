@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flow_resources.cli.tables import draw, lines_of
-from flow_resources.cli.watch_look import Cluster
+from flow_resources.cli.watch.look import Cluster
 from flow_resources.core import money
 from flow_resources.core.models import age_of
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from flow_resources.cli.costs_report import CostReport, CostRow
+from flow_resources.cli.costs.report import CostReport, CostRow
 from flow_resources.cli.stacks import SelectedStack, StackError, guard_recorded_account
 from flow_resources.core.answer import Answer
 from flow_resources.core.bids_of_stack import BidResource, BidsOfStack, bid_resources, bids_of_stack, name_of_ended

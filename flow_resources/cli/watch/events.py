@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from flow_resources.cli.watch_look import Cluster
+from flow_resources.cli.watch.look import Cluster
 
 _LOST = ("preempting", "preempted")
 
