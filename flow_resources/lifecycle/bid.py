@@ -204,13 +204,14 @@ def converge(
 
     A create, whose `update` is None, carries out both.
     """
-    bid, is_paused = seen.bid, seen.bid.status == "Paused"
+    bid, is_paused, is_just_read = seen.bid, seen.bid.status == "Paused", update is None
     sets_price = update is None or "max_price_per_hour" in update.inputs
     if sets_price and bid.price != spec.max_price_per_hour:
         op.cloud.set_price(bid.id, spec.max_price_per_hour)
+        is_just_read = False
     if (update is None or "paused" in update.inputs) and is_paused != spec.paused:
         op.cloud.set_paused(bid.id, paused=spec.paused)
-        is_paused = spec.paused
+        is_paused, is_just_read = spec.paused, False
     if update and not update.is_resumed and not update.inputs & _AWAITED:
         seen = _poll(op.cloud, bid, op.clock.now()) if sets_price else seen
     elif is_paused != spec.paused:  # somebody else's doing, which this update leaves as it is
@@ -221,14 +222,20 @@ def converge(
         )
         seen = _poll(op.cloud, bid, op.clock.now())
     else:
-        seen = _wait(op, bid, spec)
+        with op.cloud.waiting_for([bid.id]):
+            seen = _wait(op, bid, spec, is_just_read=is_just_read)
     return with_history(op.cloud, seen, record)
 
 
-def _wait(op: Operation, bid: Bid, spec: PlacementSpec) -> ClusterSnapshot:
+def _wait(op: Operation, bid: Bid, spec: PlacementSpec, *, is_just_read: bool) -> ClusterSnapshot:
+    """Wait as `wait_for` asks. Of a bid that was just read, the first poll asks for the instances alone."""
     seen: ClusterSnapshot | None = None
+
+    def poll(moment: float) -> ClusterSnapshot:
+        return op.cloud.observe_new(bid) if is_just_read and seen is None else _poll(op.cloud, bid, moment)
+
     never_preempted, first = op.ledger.is_placed_here(bid.id), list[str]()
-    for seen in op.deadline.watch(lambda moment: _poll(op.cloud, bid, moment)):
+    for seen in op.deadline.watch(poll, op.cloud.last_waited):
         instances = [instance.id for instance in seen.present]
         first = first or instances
         never_preempted = never_preempted and instances == first and op.deadline.spent < _FIRST_LOSS

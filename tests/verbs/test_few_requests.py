@@ -12,6 +12,7 @@ import pytest
 from support.stack import FakeClock, Stack, cluster, operation, settings_of
 
 from flow_resources.cloud import Cloud, Launch
+from flow_resources.core.status import ClusterSnapshot
 from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
@@ -149,24 +150,20 @@ def test_no_listing_from_before_a_change_answers_for_the_bid(stack: Stack, cloud
     assert id_ not in client.live_bids(now - 60)
 
 
-def test_a_wait_for_instances_lists_the_allocated_bids(stack: Stack, cloud: FakeMithril) -> None:
-    """And the open ones only while the bid is not among them."""
+def test_a_wait_lists_the_newest_bids_and_their_instances(stack: Stack, cloud: FakeMithril) -> None:
+    """The instances only while it has some; a bid that is not there any more is read once more by its id."""
     stack.up({"trainer": cluster()})
     client, id_ = client_of(stack), stack.state["trainer"].id
     client.project()
-    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
-        "GET /v2/spot/bids": 1,
-        "GET /v2/instances": 1,
-    }
+
+    def look() -> ClusterSnapshot | None:
+        return client.observe_while_waiting(id_, base.current().clock.now())
+
+    assert requests_of(cloud, look) == {"GET /v2/spot/bids": 1, "GET /v2/instances": 1}
     cloud.preempt(id_)
-    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
-        "GET /v2/spot/bids": 2
-    }
+    assert requests_of(cloud, look) == {"GET /v2/spot/bids": 1}
     cloud.terminate(id_)
-    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
-        "GET /v2/spot/bids": 2,
-        "GET /v2/spot/bids/ID": 1,
-    }
+    assert requests_of(cloud, look) == {"GET /v2/spot/bids": 1}
 
 
 def test_a_name_is_looked_up_once_whatever_is_placed_in_between(stack: Stack, cloud: FakeMithril) -> None:
