@@ -40,6 +40,7 @@ from flow_resources.core.costs import PaidPeriod, paid_periods_in
 from flow_resources.core.market import Market
 from flow_resources.core.models import (
     ENDED,
+    LIVE_STATUSES,
     Bid,
     BidEvent,
     InstanceType,
@@ -409,10 +410,17 @@ class Cloud:
             self._connection.clock.sleep(_ROLLBACK_PAUSE)
         return False
 
-    def set_price(self, bid_id: str, price: Decimal) -> None:
-        """Change the bid's price: one PATCH, no restart."""
+    def set_price(self, bid_id: str, price: Decimal) -> Bid | None:
+        """Change the bid's price: one PATCH, no restart. Return the bid as the answer tells it; None where it does not.
+
+        It does not where it is of no such bid, of another price, or of one that is not live.
+        """
         with self._changing_bid(bid_id, f"set the price of bid {bid_id}") as sdk:
-            sdk.flow.bids.update_limit_price(bid_id, money.to_wire(price))
+            row = sdk.flow.bids.update_limit_price(bid_id, money.to_wire(price))
+            if not isinstance(row, Mapping) or row.get("fid") != bid_id:
+                return None
+            bid = Bid.read(row)
+            return bid if bid.price == price and bid.status in LIVE_STATUSES else None
 
     def set_paused(self, bid_id: str, *, paused: bool) -> None:
         """Pause or resume the bid."""

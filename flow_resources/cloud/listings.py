@@ -27,7 +27,7 @@ from flow_resources.cloud.footprint import PAGE
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.single_flight import SingleFlight
 from flow_resources.core.models import LIVE_STATUSES, TIME_GRAIN, Bid, Instance, moment_of
-from flow_resources.errors import UnavailableError
+from flow_resources.errors import FlowResourcesError, UnavailableError
 
 _STATUSES_WHILE_WAITING = ("Allocated", "Open")  # of a bid that waits for its instances, the likelier one first
 _RECENTLY_SECONDS = 60.0
@@ -67,6 +67,8 @@ class LiveBids:
     """The ids that the last request itself has told; the others are as an earlier one told them."""
     began_at: datetime | None
     """When the last request was sent, by the service's clock; None where that is not known."""
+    newest: datetime | None = None
+    """When the newest bid of all that were read was placed; None where nothing tells."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ class Listings:
         """The bids that were seen ended, for good."""
         self._waiters: Counter[str] = Counter()
         """How many wait for a bid, by its id."""
-        self._rows: dict[str, Bid] = {}
-        """What those who have just begun to wait have read of their bids."""
+        self._just_read: set[str] = set()
+        """The bids that those who have just begun to wait have read themselves: their instances alone are asked for."""
         self._older: set[str] = set()
         """The bids that are waited for and are not among the newest."""
         self._last_waited: Waited | None = None
@@ -181,13 +183,13 @@ class Listings:
         if bid.instances == () or bid.ended:
             return ()
         with self._lock:
-            self._rows[bid.id] = bid
+            self._just_read.add(bid.id)
         try:
             moment = math.nextafter(self._now(), math.inf)
             return self.waited([bid.id], moment, budget).instances.get(bid.id, ())
         finally:
             with self._lock:
-                self._rows.pop(bid.id, None)
+                self._just_read.discard(bid.id)
 
     @property
     def last_waited(self) -> Waited | None:
@@ -228,19 +230,19 @@ class Listings:
         bids = {id_: bid for status in LIVE_STATUSES for id_, bid in self._list_status(status, budget).items()}
         ended_at = self._service.service_now()  # known now, at the latest
         began_at = ended_at and ended_at - timedelta(seconds=self._now() - began)
-        return self._keep(LiveBids(bids, bids.keys(), began_at))
+        return self._keep(LiveBids(bids, bids.keys(), began_at, _newest(bids.values())))
 
     def _list_placed_since(self, budget: RetryBudget) -> LiveBids:
         known, began_at = self._known, self._service.service_now()
         if known is None or known.began_at is None or began_at is None:
             return self._list_live_bids(budget)
-        newer = self._newer_than(known.began_at - _LAG, budget)
+        newer = self._newer_than(known.began_at - _LAG, known.newest, budget)
         if newer is None:
             return self._list_live_bids(budget)
         with self._lock:
             ended = self._ended | {bid.id for bid in newer.values() if bid.ended}
         bids = {id_: bid for id_, bid in {**known.bids, **newer}.items() if id_ not in ended}
-        return self._keep(LiveBids(bids, newer.keys(), began_at))
+        return self._keep(LiveBids(bids, newer.keys(), began_at, _newest(newer.values()) or known.newest))
 
     def _keep(self, read: LiveBids) -> LiveBids:
         with self._lock:
@@ -249,12 +251,16 @@ class Listings:
                 self._known = read
         return read
 
-    def _newer_than(self, moment: datetime, budget: RetryBudget) -> dict[str, Bid] | None:
-        """Return the bids that were placed since a moment; None where the listing does not tell, by its order."""
+    def _newer_than(self, moment: datetime, newest: datetime | None, budget: RetryBudget) -> dict[str, Bid] | None:
+        """Return the bids that were placed since a moment; None where the listing does not tell, by its order.
+
+        `newest`: when the newest was placed that is known; the first of the listing is not older.
+        """
         newer, before = dict[str, Bid](), None
         for bid in self._service.list_newest_bids(PAGE, budget):
             created_at = moment_of(bid.created_at)
-            if created_at is None or (before is not None and created_at > before):
+            is_first = before is None
+            if created_at is None or (newest and is_first and created_at < newest) or (before and created_at > before):
                 return None
             if created_at < moment:
                 return newer
@@ -264,9 +270,8 @@ class Listings:
     def _read_waited(self, budget: RetryBudget) -> Waited:
         began = self._now()
         with self._lock:
-            ids, bids = frozenset(self._waiters), dict(self._rows)
-        found, requests = self._find_waited(ids - bids.keys(), budget)
-        bids.update(found)
+            ids, just_read = frozenset(self._waiters), set(self._just_read)
+        bids, requests = self._find_waited(ids - just_read, budget)
         idle = {id_ for id_, bid in bids.items() if bid.ended or bid.instances == ()}
         instances = dict[str, tuple[Instance, ...]]()
         for page in _pages(sorted(ids - idle)):
@@ -279,10 +284,10 @@ class Listings:
     def _find_waited(self, ids: Collection[str], budget: RetryBudget) -> tuple[dict[str, Bid], int]:
         """Find bids among the newest, then those that were not there; return them and the number of requests."""
         recent, found, read = set(ids) - self._older, dict[str, Bid](), 0
-        limit = min(len(recent) + _BESIDE, PAGE)
+        limit = min(2 * len(recent) + _BESIDE, PAGE)
         if recent:
-            for bid in itertools.islice(self._service.list_newest_bids(limit, budget), len(recent) + PAGE):
-                read += 1
+            rows = itertools.islice(self._service.list_newest_bids(limit, budget), len(recent) + PAGE)
+            for read, bid in enumerate(rows, start=1):  # noqa: B007 - how many were read
                 if bid.id in recent:
                     found[bid.id] = bid
                     if len(found) == len(recent):
@@ -292,8 +297,12 @@ class Listings:
         with self._lock:
             self._older |= older & self._waiters.keys()
         if len(older) <= _FEW:
-            alone = {id_: bid for id_ in older if (bid := self._service.read_bid(id_, budget))}
-            return found | alone, requests + len(older)
+            for id_ in older:
+                # Who waits for it asks again where this fails: the others must not wait for that.
+                with contextlib.suppress(FlowResourcesError), budget.suspended():
+                    if alone := self._service.read_bid(id_, budget):
+                        found[id_] = alone
+            return found, requests + len(older)
         for status in _STATUSES_WHILE_WAITING:
             listed = self._list_status(status, budget)
             requests += 1 + len(listed) // PAGE
@@ -301,6 +310,10 @@ class Listings:
             if older <= found.keys():
                 break
         return found, requests
+
+
+def _newest(bids: Iterable[Bid]) -> datetime | None:
+    return max((moment for bid in bids if (moment := moment_of(bid.created_at))), default=None)
 
 
 def _by_bid(instances: Iterable[Instance]) -> dict[str, tuple[Instance, ...]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -25,16 +24,20 @@ PAGE = 100
 class Cloud:
     """Bids in the order in which they were placed, and a journal of the requests for pages of them."""
 
-    def __init__(self, now: Callable[[], float] = itertools.count(1.0).__next__) -> None:
+    def __init__(self) -> None:
         self.bids: dict[str, Bid] = {}
+        self.placed_at: dict[str, str] = {}
         self.requests: list[str] = []
         self.time: datetime | None = NOW
-        self.listings = Listings(self, now)
+        self.newest_first = True
+        self.now = itertools.count(1.0).__next__
+        self.listings = Listings(self, self.now)
 
-    def place(self, id_: str, status: str = "Open", at: datetime | None = None, **fields: object) -> str:
+    def place(self, id_: str, status: str = "Open", at: datetime | None = None) -> str:
         """Place a bid now, or at another time."""
         created_at = (at or self.time or NOW).isoformat()
-        self.bids[id_] = replace(BID, id=id_, status=status, created_at=created_at, **fields)  # type: ignore[arg-type]
+        self.bids[id_] = replace(BID, id=id_, status=status, created_at=created_at)
+        self.placed_at[id_] = created_at
         return id_
 
     def end(self, id_: str) -> None:
@@ -47,7 +50,8 @@ class Cloud:
         return self._pages(status, [bid for bid in self.bids.values() if bid.status == status], PAGE)
 
     def list_newest_bids(self, limit: int, _budget: RetryBudget) -> Iterator[Bid]:
-        return self._pages("newest", sorted(self.bids.values(), key=lambda bid: bid.created_at, reverse=True), limit)
+        rows = sorted(self.bids.values(), key=lambda bid: self.placed_at[bid.id], reverse=self.newest_first)
+        return self._pages("newest", rows, limit)
 
     def read_bid(self, bid_id: str, _budget: RetryBudget) -> Bid | None:
         self.requests.append(bid_id)
@@ -55,13 +59,15 @@ class Cloud:
 
     def list_instances(self, _budget: RetryBudget, bid_ids: Collection[str] = ()) -> Iterator[Instance]:
         assert len(bid_ids) <= PAGE
-        holders = [id_ for id_ in bid_ids or self.bids if self.bids[id_].status == "Allocated"]
-        yield from self._pages("instances", [Instance(f"of {id_}", id_, "running", None, None, None) for id_ in holders], PAGE)
+        holders = [id_ for id_ in bid_ids or self.bids if id_ in self.bids and self.bids[id_].status == "Allocated"]
+        yield from self._pages(
+            "instances", [Instance(f"of {id_}", id_, "running", None, None, None) for id_ in holders], PAGE
+        )
 
     def service_now(self) -> datetime | None:
         return self.time
 
-    def _pages(self, what: str, rows: list[object], limit: int) -> Iterator[object]:
+    def _pages(self, what: str, rows: list[Any], limit: int) -> Iterator[Any]:
         for start in range(0, max(len(rows), 1), limit):
             self.requests.append(what)
             yield from rows[start : start + limit]
@@ -70,11 +76,11 @@ class Cloud:
 
     def live_before_create(self) -> set[str]:
         """Return the ids of what a create would judge."""
-        return set(self.listings.live_bids_before_create(self.listings._now(), BUDGET).bids)
+        return set(self.listings.live_bids_before_create(self.now(), BUDGET).bids)
 
     def waited(self, *ids: str) -> set[str]:
         """Return which of these bids a reading finds that one who waits for them asks for."""
-        return set(ids) & self.listings.waited(ids, self.listings._now(), BUDGET).bids.keys()
+        return set(ids) & self.listings.waited(ids, self.now(), BUDGET).bids.keys()
 
 
 class Service(Cloud):
@@ -119,3 +125,131 @@ def test_a_listing_in_the_same_grain_of_the_clock_does_not_answer() -> None:
     assert not service.live_bids()
     service.listings.record_placement()
     assert BID.id in service.live_bids()
+
+
+# -- what a create judges --------------------------------------------------------------------------------------------
+
+ALL = ["Open", "Allocated", "Preempting", "Paused"]
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    """A bid that was placed an hour ago, and one that was placed before and has ended."""
+    cloud = Cloud()
+    cloud.place("old", "Allocated", NOW - timedelta(hours=1))
+    cloud.end(cloud.place("ended", at=NOW - timedelta(hours=2)))
+    return cloud
+
+
+def test_what_was_placed_since_is_one_page(cloud: Cloud) -> None:
+    """Everything is listed once, however much is live; each later create asks for what is newer."""
+    for number in range(500):
+        cloud.place(f"other_{number}", "Allocated", NOW - timedelta(hours=2))
+    assert len(cloud.live_before_create()) == 501
+    assert cloud.requests == ["Open", *["Allocated"] * 6, "Preempting", "Paused"]
+    for number in range(20):
+        cloud.requests.clear()
+        cloud.time = NOW + timedelta(minutes=number)
+        cloud.place(f"new_{number}")
+        assert f"new_{number}" in cloud.live_before_create()
+        assert cloud.requests == ["newest"]
+    assert len(cloud.live_before_create()) == 521
+
+
+def test_what_was_placed_late_by_another_process_is_found(cloud: Cloud) -> None:
+    """The listing before it did not show it yet."""
+    assert cloud.live_before_create() == {"old"}
+    cloud.time = NOW + timedelta(seconds=4)
+    cloud.place("hidden", at=NOW - timedelta(seconds=4))
+    assert cloud.live_before_create() == {"old", "hidden"}
+
+
+def test_what_was_seen_ended_is_not_live(cloud: Cloud) -> None:
+    """By its id, or among the newest; the others are as they were read, which is told."""
+    cloud.place("new")
+    assert cloud.live_before_create() == {"old", "new"}
+    cloud.end("new")
+    known = cloud.listings.live_bids_before_create(cloud.now(), BUDGET)
+    assert (set(known.bids), set(known.just_read)) == ({"old"}, {"new"})
+    cloud.end("old")
+    cloud.listings.record_end("old")
+    assert not cloud.live_before_create()
+
+
+@pytest.mark.parametrize("doubt", ["created_at", "order", "service time"])
+def test_what_does_not_tell_what_is_new_makes_everything_be_listed(cloud: Cloud, doubt: str) -> None:
+    """A creation time that cannot be read, a listing in another order, a service whose time is not known."""
+    cloud.live_before_create()
+    cloud.requests.clear()
+    cloud.time = NOW + timedelta(minutes=1)
+    cloud.place("new")
+    if doubt == "created_at":
+        cloud.bids["new"] = replace(cloud.bids["new"], created_at="")
+    elif doubt == "order":
+        cloud.newest_first = False
+    else:
+        cloud.time = None
+    assert cloud.live_before_create() >= {"old", "new"}
+    assert cloud.requests[-4:] == ALL
+
+
+# -- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_those_who_wait_together_share_one_listing_of_each(cloud: Cloud) -> None:
+    """However much else is live, ended or older."""
+    for number in range(5000):
+        cloud.place(f"other_{number}", "Allocated", NOW - timedelta(hours=2))
+    ids = [cloud.place(f"new_{number}", "Allocated") for number in range(45)]
+    with cloud.listings.waiting_for(ids):
+        assert cloud.waited("new_0") == {"new_0"}
+        assert cloud.requests == ["newest", "instances"]
+        reading = cloud.listings.waited(ids, 0.0, BUDGET)
+    assert reading.bids.keys() == reading.instances.keys() == set(ids)
+    assert cloud.requests == ["newest", "instances"]
+    assert reading.requests == 2
+
+
+def test_a_reading_that_began_before_somebody_waited_does_not_answer(cloud: Cloud) -> None:
+    """Whatever age is accepted: it has not asked for that bid."""
+    assert cloud.waited("old") == {"old"}
+    cloud.place("new")
+    assert cloud.listings.waited(["new"], 0.0, BUDGET).bids.keys() >= {"new"}
+
+
+def test_no_reading_from_before_a_change_answers_one_who_waits(cloud: Cloud) -> None:
+    """Whatever age is accepted."""
+    with cloud.listings.waiting_for(["old"]):
+        assert cloud.waited("old") == {"old"}
+        with cloud.listings.recording_change("old"):
+            cloud.end("old")
+        assert cloud.listings.waited(["old"], 0.0, BUDGET).bids["old"].ended
+
+
+def test_a_bid_that_was_just_read_is_asked_for_its_instances_alone(cloud: Cloud) -> None:
+    """One that has none is not asked for anything; another who waits for it is not told of an earlier reading."""
+    bid = cloud.bids[cloud.place("new", "Allocated")]
+    assert [instance.bid for instance in cloud.listings.instances_of_new(bid, BUDGET)] == ["new"]
+    assert cloud.requests == ["instances"]
+    assert not cloud.listings.instances_of_new(replace(bid, instances=()), BUDGET)
+    assert cloud.requests == ["instances"]
+    assert cloud.waited("new") == {"new"}
+
+
+@pytest.mark.parametrize(("count", "status"), [(1, "Paused"), (2, "Open"), (3, "Open"), (3, "Allocated")])
+def test_a_bid_among_many_newer_ones_is_found(cloud: Cloud, count: int, status: str) -> None:
+    """A few by their ids, more by the listings of their statuses; the newest are not listed for them again."""
+    ids = [cloud.place(f"sunk_{number}", status, NOW - timedelta(minutes=1)) for number in range(count)]
+    for number in range(300):
+        cloud.end(cloud.place(f"other_{number}"))
+    with cloud.listings.waiting_for(ids):
+        assert cloud.waited(*ids) == set(ids)
+        cloud.requests.clear()
+        assert cloud.waited(*ids) == set(ids)
+    assert "newest" not in cloud.requests
+    assert len(cloud.requests) <= 3
+
+
+def test_a_bid_that_is_nowhere_is_left_out(cloud: Cloud) -> None:
+    """Whether it is gone is for the caller to prove."""
+    assert not cloud.waited("missing")
