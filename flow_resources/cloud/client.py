@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,10 +19,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flow_resources.cloud.connection import Connection, Project
+from flow_resources.cloud.connection import NEWEST_FIRST, Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key
-from flow_resources.cloud.listings import Page
+from flow_resources.cloud.listings import Page, Waited
 from flow_resources.cloud.parallel import read_together
 from flow_resources.cloud.paths import (
     API_KEYS,
@@ -44,6 +44,7 @@ from flow_resources.core.costs import PaidPeriod, paid_periods_in
 from flow_resources.core.market import Market
 from flow_resources.core.models import (
     ENDED,
+    LIVE_STATUSES,
     Bid,
     BidEvent,
     InstanceType,
@@ -63,11 +64,9 @@ if TYPE_CHECKING:
 
 _RETRY = "run the same command again"
 _ROLLBACK_LOOKS, _ROLLBACK_PAUSE = 5, 0.5  # seconds
-# What the SDK itself asks before it places a bid: with the same words, both share one answer.
 _ENDED_BIDS = 1000
 _PART, _MOST_PARTS = timedelta(days=7), 8
 """How long a part of a price history is, and how many are read at the same time at most: longer ones are then."""
-_NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
 
 
 @dataclass(frozen=True)
@@ -214,12 +213,28 @@ class Cloud:
 
     # -- bids: reading ----------------------------------------------------------------------------------------
 
-    def live_bids(self, begun_after: float) -> dict[str, Bid]:
+    def live_bids(self, begun_after: float) -> Mapping[str, Bid]:
         """Return the live bids of the project by id, from one listing that all threads share.
 
         The listing begins at or after `begun_after` (monotonic seconds).
         """
         return self._connection.listings.live_bids(begun_after, self.budget)
+
+    def live_bids_before_create(self, matters: Callable[[Bid], bool], begun_after: float) -> list[Bid]:
+        """Return the live bids that matter to a create, as they are at or after `begun_after`.
+
+        All threads share the readings: everything once, and then what was placed since. What matters and was read
+        before is read again by its id; where that is a 404, which proves nothing, everything is listed anew.
+        """
+        known = self._connection.listings.live_bids_before_create(begun_after, self.budget)
+        live = list[Bid]()
+        for bid in filter(matters, known.bids.values()):
+            newest = bid if bid.id in known.just_read else self.bid(bid.id)
+            if newest is None:
+                return list(filter(matters, self.live_bids(self._connection.clock.now()).values()))
+            if not newest.ended:
+                live.append(newest)
+        return live
 
     def recently_allocated(self, bid_id: str) -> Bid | None:
         """Return a bid that was allocated within the last minute; its id, name and project never change.
@@ -236,9 +251,27 @@ class Cloud:
         return self._snapshot(bid or self.find_bid(bid_id, self._connection.clock.now()), begun_after)
 
     def observe_while_waiting(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
+        """Observe in the same way, in a reading of exactly those bids that are waited for (see `waiting_for`)."""
+        read = self._connection.listings.waited([bid_id], begun_after, self.budget)
+        bid = read.bids.get(bid_id) or self.find_bid(bid_id, begun_after)
+        return None if bid is None else _snapshot_of(bid, read)
+
+    def observe_before_update(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
         """Observe in the same way, with fewer listings where the bid is allocated or open."""
         bid = self._connection.listings.bid_while_waiting(bid_id, begun_after, self.budget)
         return self._snapshot(bid or self.find_bid(bid_id, begun_after), begun_after)
+
+    def observe_new(self, bid: Bid) -> ClusterSnapshot:
+        """Observe the instances of a bid that the caller has just read, and waits for from now on."""
+        return ClusterSnapshot(bid, self._connection.listings.instances_of_new(bid, self.budget))
+
+    def waiting_for(self, bid_ids: Collection[str]) -> AbstractContextManager[None]:
+        """Wait for bids within: who waits together shares each reading."""
+        return self._connection.listings.waiting_for(bid_ids)
+
+    def last_waited(self) -> Waited | None:
+        """Return the last reading for those who wait."""
+        return self._connection.listings.last_waited
 
     def observe_all(self, bid_ids: Iterable[str], begun_after: float) -> dict[str, ClusterSnapshot]:
         """Observe bids in the listings that all threads share, however many there are.
@@ -248,14 +281,11 @@ class Cloud:
         bids = {id_: self._connection.listings.bid(id_, begun_after, self.budget) for id_ in bid_ids}
         return {id_: seen for id_, bid in bids.items() if (seen := self._snapshot(bid, begun_after))}
 
-    def observe_all_while_waiting(self, bid_ids: Iterable[str], begun_after: float) -> dict[str, ClusterSnapshot]:
-        """Observe in the same way, with fewer listings where all are allocated or open."""
-        listings, budget = self._connection.listings, self.budget
-        bids = {
-            id_: listings.bid_while_waiting(id_, begun_after, budget) or listings.bid(id_, begun_after, budget)
-            for id_ in bid_ids
-        }
-        return {id_: seen for id_, bid in bids.items() if (seen := self._snapshot(bid, begun_after))}
+    def observe_all_while_waiting(self, bid_ids: Collection[str], begun_after: float) -> dict[str, ClusterSnapshot]:
+        """Observe in the same way, in a reading of exactly those bids that are waited for."""
+        read = self._connection.listings.waited(bid_ids, begun_after, self.budget)
+        bids = {id_: bid for id_ in bid_ids if (bid := read.bids.get(id_)) and not bid.ended}
+        return {id_: _snapshot_of(bid, read) for id_, bid in bids.items()}
 
     def _snapshot(self, bid: Bid | None, begun_after: float) -> ClusterSnapshot | None:
         if bid is None:
@@ -264,14 +294,10 @@ class Cloud:
 
     def bid(self, bid_id: str) -> Bid | None:
         """Return one bid, read anew; None when the service answers 404, which alone proves nothing (see `find_bid`)."""
-        try:
-            with self._sdk(f"read bid {bid_id}") as sdk:
-                row = sdk.api.get_bid(bid_id)
-                if row.get("fid") != bid_id:
-                    raise UnavailableError(f"the answer to a request for bid {bid_id} is no such bid", _RETRY)
-                return Bid.read(row)
-        except NotFoundError:
-            return None
+        bid = self._connection.read_bid(bid_id, self.budget)
+        if bid and bid.ended:
+            self._connection.listings.record_end(bid_id)
+        return bid
 
     def find_bid(self, bid_id: str, begun_after: float) -> Bid | None:
         """Return one bid, read anew; None only where it is proven absent.
@@ -299,7 +325,7 @@ class Cloud:
 
         Raises UnavailableError where one that the service lists under it has no name that can be read.
         """
-        query = {"project": self.project().id, "name": name, **_NEWEST_FIRST}
+        query = {"project": self.project().id, "name": name, **NEWEST_FIRST}
         with self._sdk(f"look for bids named {name!r}") as sdk:
 
             def list_page(query: dict[str, Any], **_: object) -> Page:
@@ -313,13 +339,13 @@ class Cloud:
 
     def bids_ended_last(self) -> list[Bid]:
         """Return the newest of the bids that have ended, at most 1,000."""
-        query = {"project": self.project().id, "status": ENDED, **_NEWEST_FIRST}
+        query = {"project": self.project().id, "status": ENDED, **NEWEST_FIRST}
         with self._sdk("list the bids that ended last") as sdk:
             return [Bid.read(row) for row in itertools.islice(rows_of_all_pages(sdk.api.list_bids, query), _ENDED_BIDS)]
 
     def every_bid(self, is_enough: Callable[[Bid], bool] = lambda _bid: False) -> list[Bid]:
         """Return all bids of the project, newest first, however long ago they ended; none after one that is enough."""
-        query, bids = {"project": self.project().id, **_NEWEST_FIRST}, dict[str, Bid]()
+        query, bids = {"project": self.project().id, **NEWEST_FIRST}, dict[str, Bid]()
         with self._sdk("list all bids of the project") as sdk:
             for bid in map(Bid.read, rows_of_all_pages(sdk.api.list_bids, query)):
                 bids[bid.id] = bid
@@ -401,10 +427,17 @@ class Cloud:
             self._connection.clock.sleep(_ROLLBACK_PAUSE)
         return False
 
-    def set_price(self, bid_id: str, price: Decimal) -> None:
-        """Change the bid's price: one PATCH, no restart."""
+    def set_price(self, bid_id: str, price: Decimal) -> Bid | None:
+        """Change the bid's price: one PATCH, no restart. Return the bid as the answer tells it; None where it does not.
+
+        It does not where it is of no such bid, of another price, or of one that is not live.
+        """
         with self._changing_bid(bid_id, f"set the price of bid {bid_id}") as sdk:
-            sdk.flow.bids.update_limit_price(bid_id, money.to_wire(price))
+            row = sdk.flow.bids.update_limit_price(bid_id, money.to_wire(price))
+            if not isinstance(row, Mapping) or row.get("fid") != bid_id:
+                return None
+            bid = Bid.read(row)
+            return bid if bid.price == price and bid.status in LIVE_STATUSES else None
 
     def set_paused(self, bid_id: str, *, paused: bool) -> None:
         """Pause or resume the bid."""
@@ -550,6 +583,12 @@ class Cloud:
     def _changing_bid(self, bid_id: str, action: str) -> Iterator[Sdk]:
         with self._sdk(action) as sdk, self._connection.listings.recording_change(bid_id):
             yield sdk
+
+
+def _snapshot_of(bid: Bid, read: Waited) -> ClusterSnapshot:
+    """Return a bid with its instances as a reading tells them."""
+    has_none = bid.ended or bid.instances == ()
+    return ClusterSnapshot(bid, () if has_none else read.instances.get(bid.id, ()))
 
 
 def _last(created: list[Created], path: str) -> Created:

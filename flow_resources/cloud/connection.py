@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flow_resources.clock import Clock
 from flow_resources.cloud.errors import translating_errors
-from flow_resources.cloud.footprint import rows_of_all_pages
+from flow_resources.cloud.footprint import PAGE, rows_of_all_pages
 from flow_resources.cloud.listings import Listings
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, open_sdk
 from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
 from flow_resources.core.models import LIVE_INSTANCES, Bid, Instance
-from flow_resources.errors import AccountMismatchError, ConfigError, NotFoundError
+from flow_resources.errors import AccountMismatchError, ConfigError, NotFoundError, UnavailableError
 from flow_resources.redaction import Redactor
 
 if TYPE_CHECKING:
     from flow_resources.cloud.transport import Created
 
+# What the SDK itself asks before it places a bid: with the same words, both share one answer.
+NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
 _LIVE_INSTANCES = ",".join(f"STATUS_{status.upper()}" for status in LIVE_INSTANCES)
 
 
@@ -43,7 +45,7 @@ class Connection:
 
     def __init__(self, settings: Settings, clock: Clock, redactor: Redactor) -> None:
         self.settings, self.clock, self.redactor = settings, clock, redactor
-        self.listings = Listings(self._list_bids, self._list_instances, clock.now)
+        self.listings = Listings(self, clock.now)
         self.service_clock = ServiceClock(clock.now)
         self.known_project: Project | None = None
         """The project, once it has been proven."""
@@ -101,22 +103,51 @@ class Connection:
                 self._sdk.flow.close()
                 self._sdk = None
 
+    # -- what the shared listings send ----------------------------------------------------------------------------
+
+    def list_bids(self, status: str, budget: RetryBudget) -> Iterator[Bid]:
+        """List the bids of a status."""
+        return self._bids({"status": status}, PAGE, budget)
+
+    def list_newest_bids(self, limit: int, budget: RetryBudget) -> Iterator[Bid]:
+        """List the bids of every status, newest first, so many on a page: who stops reading asks for no more pages."""
+        return self._bids(NEWEST_FIRST, limit, budget)
+
+    def list_instances(self, budget: RetryBudget, bid_ids: Collection[str] = ()) -> Iterator[Instance]:
+        """List the live instances of some bids, at most a page of them, or of all where none is named."""
+        query = {"project": self.project(budget).id, "status_in": _LIVE_INSTANCES, "order_type_in": "Bid"}
+        if bid_ids:
+            query["bid_fid_in"] = ",".join(bid_ids)
+        with self.calling_sdk("list the instances", budget) as sdk:
+            yield from map(Instance.read, rows_of_all_pages(sdk.api.list_instances, query))
+
+    def read_bid(self, bid_id: str, budget: RetryBudget) -> Bid | None:
+        """Read a bid by its id; None where the service answers 404."""
+        try:
+            with self.calling_sdk(f"read bid {bid_id}", budget) as sdk:
+                row = sdk.api.get_bid(bid_id)
+                if row.get("fid") != bid_id:
+                    raise UnavailableError(
+                        f"the answer to a request for bid {bid_id} is no such bid", "run the same command again"
+                    )
+                return Bid.read(row)
+        except NotFoundError:
+            return None
+
+    def service_now(self) -> datetime | None:
+        """Return the time of the service; None where it is not known."""
+        return self.service_clock.now()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _bids(self, query: Mapping[str, str], limit: int, budget: RetryBudget) -> Iterator[Bid]:
+        query = {"project": self.project(budget).id, **query}
+        with self.calling_sdk("list the bids", budget) as sdk:
+            yield from map(Bid.read, rows_of_all_pages(sdk.api.list_bids, query, limit))
+
     def _opened(self) -> Sdk:
         with self._lock:
             if self._sdk is None:
                 with translating_errors("start the Flow SDK", self.settings.api_url, self.redactor):
                     self._sdk = open_sdk(self.settings, self.clock, self.service_clock)
             return self._sdk
-
-    def _list_bids(self, status: str, budget: RetryBudget) -> dict[str, Bid]:
-        query = {"project": self.project(budget).id, "status": status}
-        with self.calling_sdk("list the bids", budget) as sdk:
-            return {bid.id: bid for bid in map(Bid.read, rows_of_all_pages(sdk.api.list_bids, query))}
-
-    def _list_instances(self, budget: RetryBudget) -> dict[str, list[Instance]]:
-        query = {"project": self.project(budget).id, "status_in": _LIVE_INSTANCES, "order_type_in": "Bid"}
-        by_bid: dict[str, list[Instance]] = defaultdict(list)
-        with self.calling_sdk("list the instances", budget) as sdk:
-            for instance in map(Instance.read, rows_of_all_pages(sdk.api.list_instances, query)):
-                by_bid[instance.bid].append(instance)
-        return by_bid

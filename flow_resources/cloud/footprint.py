@@ -38,15 +38,17 @@ def release_response(response: Any) -> None:
     vars(response).pop("stream", None)
 
 
-def rows_of_all_pages(list_page: Callable[..., Any], params: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a listing, page by page.
+def rows_of_all_pages(
+    list_page: Callable[..., Any], params: Mapping[str, Any], limit: int = PAGE
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a listing, page by page: who stops reading asks for no more pages.
 
     Saves 8 MB at the peak with 1,000 live bids, whose scripts make a page 1 MB: each page is dropped before the next is
     read.
 
     Raises UnavailableError where a cursor comes back, so that the pages do not end: half a listing proves nothing.
     """
-    query, cursors = {**params, "limit": PAGE}, set[str]()
+    query, cursors = {**params, "limit": limit}, set[str]()
     while True:
         page = list_page(query, bypass_cache=True)
         yield from page.rows

@@ -209,16 +209,17 @@ def converge(
 
     A create, whose `update` is None, carries out both.
     """
-    bid, is_paused = seen.bid, seen.bid.status == "Paused"
+    bid, is_paused, is_just_read = seen.bid, seen.bid.status == "Paused", update is None
     sets_price = update is None or "max_price_per_hour" in update.inputs
-    if sets_price and bid.price != spec.max_price_per_hour:
-        op.cloud.set_price(bid.id, spec.max_price_per_hour)
+    if is_repriced := sets_price and bid.price != spec.max_price_per_hour:
+        changed, is_just_read = op.cloud.set_price(bid.id, spec.max_price_per_hour), False
     if (update is None or "paused" in update.inputs) and is_paused != spec.paused:
         op.cloud.set_paused(bid.id, paused=spec.paused)
-        is_paused = spec.paused
-    if update and not update.is_resumed and not update.inputs & _AWAITED:
-        seen = _poll(op.cloud, bid, op.clock.now()) if sets_price else seen
-    elif is_paused != spec.paused:  # somebody else's doing, which this update leaves as it is
+        is_paused, is_just_read = spec.paused, False
+    if not (update is None or update.is_resumed or update.inputs & _AWAITED):
+        seen = _with_change(op, seen, changed) if is_repriced else seen
+        return with_history(op.cloud, seen, record)
+    if is_paused != spec.paused:  # somebody else's doing, which this update leaves as it is
         state = "paused" if is_paused else "not paused"
         op.report.progress(
             f"{state}, though the program does not say so, and not waited for: `pulumi up --refresh` shows it",
@@ -226,14 +227,29 @@ def converge(
         )
         seen = _poll(op.cloud, bid, op.clock.now())
     else:
-        seen = _wait(op, bid, spec)
+        with op.cloud.waiting_for([bid.id]):
+            seen = _wait(op, bid, spec, is_just_read=is_just_read)
     return with_history(op.cloud, seen, record)
 
 
-def _wait(op: Operation, bid: Bid, spec: PlacementSpec) -> ClusterSnapshot:
+def _with_change(op: Operation, seen: ClusterSnapshot, changed: Bid | None) -> ClusterSnapshot:
+    """Return a bid after its change; its instances are read anew only where it has others."""
+    if changed is None:
+        return _poll(op.cloud, seen.bid, op.clock.now())
+    if (changed.status, changed.instances) == (seen.bid.status, seen.bid.instances):
+        return replace(seen, bid=changed)
+    return op.cloud.observe_new(changed)
+
+
+def _wait(op: Operation, bid: Bid, spec: PlacementSpec, *, is_just_read: bool) -> ClusterSnapshot:
+    """Wait as `wait_for` asks. Of a bid that was just read, the first poll asks for the instances alone."""
     seen: ClusterSnapshot | None = None
+
+    def poll(moment: float) -> ClusterSnapshot:
+        return op.cloud.observe_new(bid) if is_just_read and seen is None else _poll(op.cloud, bid, moment)
+
     never_preempted, first = op.ledger.is_placed_here(bid.id), list[str]()
-    for seen in op.deadline.watch(lambda moment: _poll(op.cloud, bid, moment)):
+    for seen in op.deadline.watch(poll, op.cloud.last_waited):
         instances = [instance.id for instance in seen.present]
         first = first or instances
         never_preempted = never_preempted and instances == first and op.deadline.spent < _FIRST_LOSS

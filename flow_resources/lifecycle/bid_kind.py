@@ -13,7 +13,7 @@ from flow_resources.core.hidden import Record, read_resolved_bid
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
-from flow_resources.core.naming import Mark
+from flow_resources.core.naming import Mark, take_apart
 from flow_resources.core.spec import PlacementSpec
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.core.takeover import Wanted
@@ -95,6 +95,19 @@ class BidKind(Resource[P, Bid, V]):
     def list_live(self, op: Operation, begun_after: float) -> Sequence[Bid]:
         """List the live bids."""
         return list(op.cloud.live_bids(begun_after).values())
+
+    def list_before_create(self, op: Operation, spec: P) -> Sequence[Bid]:
+        """List the live bids that a create judges: with its mark, or recorded for it, or of a name that is not known.
+
+        One whose name is known is no other's business: of so many as are live, few are read again.
+        """
+
+        def matters(bid: Bid) -> bool:
+            name = take_apart(bid.name)
+            is_marked = not bid.name_is_known or (name is not None and name.mark == spec.mark)
+            return is_marked or op.ledger.is_recorded(bid.id, spec.mark) is Answer.YES
+
+        return op.cloud.live_bids_before_create(matters, op.clock.now())
 
     def want(self, op: Operation, spec: P) -> Wanted[Bid]:
         """Return what a create wants: count and region are compared too."""

@@ -124,7 +124,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
 
     def observe_for_update(self, op: Operation, id_: str, record: Record) -> ClusterSnapshot:
         """Return the bid and its instances."""
-        seen = op.cloud.observe_while_waiting(id_, op.fresh_since)
+        seen = op.cloud.observe_before_update(id_, op.fresh_since)
         if seen is None or seen.bid.ended:
             raise TerminatedError(f"the bid {id_} has ended", "`pulumi up --refresh` places a new one")
         return replace(seen, policy=read_record(record.outputs or {}))

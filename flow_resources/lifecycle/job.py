@@ -253,7 +253,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Return the job, also one that has ended."""
         if is_told(record.outputs or {}):
             return recorded(id_, record, _key(record))
-        seen = op.cloud.observe_while_waiting(id_, op.fresh_since)
+        seen = op.cloud.observe_before_update(id_, op.fresh_since)
         return _gone(id_, record) if seen is None else self._recalled(op, seen, record)
 
     def observe_unready(self, op: Operation, seen: JobSnapshot) -> JobSnapshot:
@@ -331,11 +331,12 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             is_earlier = seen.has_ended or not op.ledger.is_placed_here(seen.bid.id)
             seen = dataclasses.replace(seen, key=Answer.of(is_earlier or spec.machine_api_key is None))
             seen = self._with_placed_price(op, seen, spec.max_price_per_hour)
-        waits = update is None or update.is_resumed or "wait_for" in update.inputs
+        waits, bid = update is None or update.is_resumed or "wait_for" in update.inputs, seen.bid
         if update is None or "max_price_per_hour" in update.inputs:
             seen = self._set_price(op, seen, spec)
         if waits:
-            seen = self._wait(op, seen, spec)
+            with op.cloud.waiting_for([bid.id]):
+                seen = self._wait(op, seen, spec, is_just_read=update is None and seen.bid is bid)
         if not seen.has_ended:
             return seen
         if seen.key is not Answer.NO:
@@ -368,12 +369,15 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         op.cloud.set_price(seen.bid.id, price)
         return dataclasses.replace(seen, bid=dataclasses.replace(seen.bid, price=price))
 
-    def _wait(self, op: Operation, seen: JobSnapshot, spec: JobSpec) -> JobSnapshot:
+    def _wait(self, op: Operation, seen: JobSnapshot, spec: JobSpec, *, is_just_read: bool) -> JobSnapshot:
+        """Wait as `wait_for` asks. Of a bid that was just read, the first poll asks for the instances alone."""
         job = seen
 
         def poll(moment: float) -> JobSnapshot:
             if job.has_ended:
                 return job
+            if is_just_read and job is seen:
+                return self._next(op, job, op.cloud.observe_new(job.bid))
             newest = op.cloud.observe_while_waiting(job.bid.id, moment)
             if newest is None:
                 raise TerminatedError(
@@ -381,7 +385,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
                 )
             return self._next(op, job, newest)
 
-        for job in op.deadline.watch(poll):
+        for job in op.deadline.watch(poll, op.cloud.last_waited):
             if job.reached(spec.wait_for):
                 op.report.progress(job.message if job.has_ended else f"{job.message}, max {money.usd(spec.max_cost)}/h")
                 return job if job.preemptions is not None else _with_history(op, job)

@@ -140,7 +140,7 @@ class Resource(ABC, Generic[S, T, V]):
     def list_live(self, op: Operation, begun_after: float) -> Sequence[T]:
         """List what is live in the project, from a whole listing that begins at or after a moment."""
 
-    def list_before_create(self, op: Operation) -> Sequence[T]:
+    def list_before_create(self, op: Operation, spec: S) -> Sequence[T]:  # noqa: ARG002
         """List what a create judges, and what `place` has to know of what ended, before it places anything."""
         return self.list_live(op, op.clock.now())
 

@@ -53,7 +53,7 @@ def may_adopt(op: Operation, id_: str, mark: Mark) -> bool:
 def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) -> T:
     """Return the one thing of a resource: what an earlier create of ours left, or a new one."""
     with op.ledger.turn(spec.mark):
-        listed = resource.list_before_create(op)
+        listed = resource.list_before_create(op, spec)
         live = [thing for thing in listed if resource.is_live(thing)]
         if usable := resource.find_usable(op, spec, live):
             return usable

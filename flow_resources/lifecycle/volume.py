@@ -79,7 +79,7 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         """List the volumes that are there."""
         return op.cloud.volumes(begun_after)
 
-    def list_before_create(self, op: Operation) -> Sequence[StoredVolume]:
+    def list_before_create(self, op: Operation, spec: VolumeSpec) -> Sequence[StoredVolume]:  # noqa: ARG002
         """List the deleted volumes too: their names and idempotency keys are used up."""
         return op.cloud.volumes(op.begun, with_deleted=True)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from flow_resources.clock import Clock
 from flow_resources.errors import UnavailableError
@@ -18,6 +19,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")
 DEFAULT_SECONDS = 30 * 60.0
 _EAGER = 30.0  # for so many seconds polls are quick, then they are a listing per 5 s or less
 _FIRST, _GROWTH, _EAGER_CAP, _CAP = 0.2, 1.6, 2.0, 6.0
+_REQUESTS = 2  # of a reading that comes at the intervals above; one that takes more comes less often
 
 
 def seconds_of(duration: str | None) -> float | None:
@@ -26,6 +28,18 @@ def seconds_of(duration: str | None) -> float | None:
     if not parts or "".join(f"{number}{unit}" for number, unit in parts) != duration:
         return None
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+class Shared(Protocol):
+    """A reading that answers all who wait."""
+
+    @property
+    def began(self) -> float:
+        """When it was sent, in monotonic seconds."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests it took."""
 
 
 @dataclass(frozen=True)
@@ -55,30 +69,37 @@ class Deadline:
         """Whether the limit is reached."""
         return self.spent >= self.seconds
 
-    def polls(self) -> Iterator[float]:
+    def polls(self, shared: Callable[[], Shared | None]) -> Iterator[float]:
         """Yield the moment after which the next poll must have begun, at once and then at growing intervals.
 
-        An answer of half an interval's age is accepted, so that all waiters of a process share one listing. Ends when
-        the limit is reached.
+        Who waits for what others wait for too asks when it begins to pause: each of the readings that are sent from
+        then on answers it. So all who wait together share one, and pause until the next is due: at most two requests
+        per 5 s, after half a minute, however many they are. Ends when the limit is reached.
         """
-        clock, pause, age = self.clock, _FIRST, 0.0
+        clock, pause, moment = self.clock, _FIRST, self.clock.now()
         while True:
-            yield clock.now() - age
+            yield moment
             if self.is_reached:
                 return
-            pause = min(pause * _GROWTH, _EAGER_CAP if self.spent < _EAGER else _CAP)
-            slept = min(pause * clock.jitter(), max(self.seconds - self.spent, 0.01))
-            clock.sleep(slept)
-            age = slept / 2
+            is_eager, last, now = self.spent < _EAGER, shared(), clock.now()
+            # A grain later than now: what has just been read may have been sent in the same grain of the clock.
+            moment = math.nextafter(now, math.inf)
+            pause = min(pause * _GROWTH, _EAGER_CAP if is_eager else _CAP)
+            wanted = pause * clock.jitter()
+            if last and not is_eager:
+                wanted *= max(last.requests / _REQUESTS, 1)
+            age = min(now - last.began, wanted / 2) if last else 0.0
+            clock.sleep(min(wanted - age, max(self.seconds - self.spent, 0.01)))
 
-    def watch(self, poll: Callable[[float], T]) -> Iterator[T]:
+    def watch(self, poll: Callable[[float], T], shared: Callable[[], Shared | None] = lambda: None) -> Iterator[T]:
         """Poll again and again and yield each answer; a bad answer does not end a wait, long silence does.
 
-        Raises the last UnavailableError where silence lasted too long, or the limit was reached in the middle of it.
+        `shared` tells of the last reading that answered all who wait for the same kind of thing. Raises the last
+        UnavailableError where silence lasted too long, or the limit was reached in the middle of it.
         """
         silence: UnavailableError | None = None
         heard = self.clock.now()
-        for moment in self.polls():
+        for moment in self.polls(shared):
             try:
                 answer, silence, heard = poll(moment), None, self.clock.now()
             except UnavailableError as error:

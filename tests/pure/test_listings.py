@@ -1,35 +1,34 @@
-"""The shared listings: a bid whose status changes while they are read is in one of them."""
+"""The shared listings: what they tell while bids change, and how few requests they send for those who wait."""
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from decimal import Decimal
+from datetime import timedelta
 
 import pytest
+from support.listed_cloud import BID, BUDGET, NOW, Cloud
 
 from flow_resources.cloud import RetryBudget
 from flow_resources.cloud.listings import Listings
 from flow_resources.core.models import Bid
 
-BID = Bid("bid_1", "it", "proj_1", "Open", Decimal(50), 1, "it_1", "r", ("inst_1",), (), "2026-01-02T11:00:00Z")
 
-
-class Service:
+class Service(Cloud):
     """One bid, whose status changes after some number of pages; a clock that ticks whenever it is read."""
 
     def __init__(self, before: str, after: str, pages: int) -> None:
+        super().__init__()
         self.before, self.after, self.pages, self.read = before, after, pages, 0
-        self.listings = Listings(self.list_bids, lambda _: {}, itertools.count(1.0).__next__)
 
-    def list_bids(self, status: str, _budget: RetryBudget) -> dict[str, Bid]:
+    def list_bids(self, status: str, _budget: RetryBudget) -> Iterator[Bid]:
         current = self.before if self.read < self.pages else self.after
         self.read += 1
-        return {BID.id: replace(BID, status=current)} if status == current else {}
+        return iter([replace(BID, status=current)] if status == current else [])
 
-    def live_bids(self) -> dict[str, Bid]:
-        """Return the live bids, whatever their age."""
-        return self.listings.live_bids(0.0, RetryBudget(0.0))
+    def live_bids(self) -> Collection[str]:
+        """Return the ids of the live bids, whatever their age."""
+        return self.listings.live_bids(0.0, BUDGET)
 
 
 @pytest.mark.parametrize("pages", range(5))
@@ -53,7 +52,135 @@ def test_no_listing_that_began_before_a_placement_answers() -> None:
 def test_a_listing_in_the_same_grain_of_the_clock_does_not_answer() -> None:
     """It may have begun before the placement."""
     service = Service("Terminated", "Open", 4)
-    service.listings = Listings(service.list_bids, lambda _: {}, lambda: 7.0)
+    service.listings = Listings(service, lambda: 7.0)
     assert not service.live_bids()
     service.listings.record_placement()
     assert BID.id in service.live_bids()
+
+
+# -- what a create judges --------------------------------------------------------------------------------------------
+
+ALL = ["Open", "Allocated", "Preempting", "Paused"]
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    """A bid that was placed an hour ago, and one that was placed before and has ended."""
+    cloud = Cloud()
+    cloud.place("old", "Allocated", NOW - timedelta(hours=1))
+    cloud.end(cloud.place("ended", at=NOW - timedelta(hours=2)))
+    return cloud
+
+
+def test_what_was_placed_since_is_one_page(cloud: Cloud) -> None:
+    """Everything is listed once, however much is live; each later create asks for what is newer."""
+    for number in range(500):
+        cloud.place(f"other_{number}", "Allocated", NOW - timedelta(hours=2))
+    assert len(cloud.live_before_create()) == 501
+    assert cloud.requests == ["Open", *["Allocated"] * 6, "Preempting", "Paused"]
+    for number in range(20):
+        cloud.requests.clear()
+        cloud.time = NOW + timedelta(minutes=number)
+        cloud.place(f"new_{number}")
+        assert f"new_{number}" in cloud.live_before_create()
+        assert cloud.requests == ["newest"]
+    assert len(cloud.live_before_create()) == 521
+
+
+def test_what_was_placed_late_by_another_process_is_found(cloud: Cloud) -> None:
+    """The listing before it did not show it yet."""
+    assert cloud.live_before_create() == {"old"}
+    cloud.time = NOW + timedelta(seconds=4)
+    cloud.place("hidden", at=NOW - timedelta(seconds=4))
+    assert cloud.live_before_create() == {"old", "hidden"}
+
+
+def test_what_was_seen_ended_is_not_live(cloud: Cloud) -> None:
+    """By its id, or among the newest; the others are as they were read, which is told."""
+    cloud.place("new")
+    assert cloud.live_before_create() == {"old", "new"}
+    cloud.end("new")
+    known = cloud.listings.live_bids_before_create(cloud.now(), BUDGET)
+    assert (set(known.bids), set(known.just_read)) == ({"old"}, {"new"})
+    cloud.end("old")
+    cloud.listings.record_end("old")
+    assert not cloud.live_before_create()
+
+
+@pytest.mark.parametrize("doubt", ["created_at", "order", "service time"])
+def test_what_does_not_tell_what_is_new_makes_everything_be_listed(cloud: Cloud, doubt: str) -> None:
+    """A creation time that cannot be read, a listing in another order, a service whose time is not known."""
+    cloud.live_before_create()
+    cloud.requests.clear()
+    cloud.time = NOW + timedelta(minutes=1)
+    cloud.place("new")
+    if doubt == "created_at":
+        cloud.bids["new"] = replace(cloud.bids["new"], created_at="")
+    elif doubt == "order":
+        cloud.newest_first = False
+    else:
+        cloud.time = None
+    assert cloud.live_before_create() >= {"old", "new"}
+    assert cloud.requests[-4:] == ALL
+
+
+# -- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def test_those_who_wait_together_share_one_listing_of_each(cloud: Cloud) -> None:
+    """However much else is live, ended or older."""
+    for number in range(5000):
+        cloud.place(f"other_{number}", "Allocated", NOW - timedelta(hours=2))
+    ids = [cloud.place(f"new_{number}", "Allocated") for number in range(45)]
+    with cloud.listings.waiting_for(ids):
+        assert cloud.waited("new_0") == {"new_0"}
+        assert cloud.requests == ["newest", "instances"]
+        reading = cloud.listings.waited(ids, 0.0, BUDGET)
+    assert reading.bids.keys() == reading.instances.keys() == set(ids)
+    assert cloud.requests == ["newest", "instances"]
+    assert reading.requests == 2
+
+
+def test_a_reading_that_began_before_somebody_waited_does_not_answer(cloud: Cloud) -> None:
+    """Whatever age is accepted: it has not asked for that bid."""
+    assert cloud.waited("old") == {"old"}
+    cloud.place("new")
+    assert cloud.listings.waited(["new"], 0.0, BUDGET).bids.keys() >= {"new"}
+
+
+def test_no_reading_from_before_a_change_answers_one_who_waits(cloud: Cloud) -> None:
+    """Whatever age is accepted."""
+    with cloud.listings.waiting_for(["old"]):
+        assert cloud.waited("old") == {"old"}
+        with cloud.listings.recording_change("old"):
+            cloud.end("old")
+        assert cloud.listings.waited(["old"], 0.0, BUDGET).bids["old"].ended
+
+
+def test_a_bid_that_was_just_read_is_asked_for_its_instances_alone(cloud: Cloud) -> None:
+    """One that has none is not asked for anything; another who waits for it is not told of an earlier reading."""
+    bid = cloud.bids[cloud.place("new", "Allocated")]
+    assert [instance.bid for instance in cloud.listings.instances_of_new(bid, BUDGET)] == ["new"]
+    assert cloud.requests == ["instances"]
+    assert not cloud.listings.instances_of_new(replace(bid, instances=()), BUDGET)
+    assert cloud.requests == ["instances"]
+    assert cloud.waited("new") == {"new"}
+
+
+@pytest.mark.parametrize(("count", "status"), [(1, "Paused"), (2, "Open"), (3, "Open"), (3, "Allocated")])
+def test_a_bid_among_many_newer_ones_is_found(cloud: Cloud, count: int, status: str) -> None:
+    """A few by their ids, more by the listings of their statuses; the newest are not listed for them again."""
+    ids = [cloud.place(f"sunk_{number}", status, NOW - timedelta(minutes=1)) for number in range(count)]
+    for number in range(300):
+        cloud.end(cloud.place(f"other_{number}"))
+    with cloud.listings.waiting_for(ids):
+        assert cloud.waited(*ids) == set(ids)
+        cloud.requests.clear()
+        assert cloud.waited(*ids) == set(ids)
+    assert "newest" not in cloud.requests
+    assert len(cloud.requests) <= 3
+
+
+def test_a_bid_that_is_nowhere_is_left_out(cloud: Cloud) -> None:
+    """Whether it is gone is for the caller to prove."""
+    assert not cloud.waited("missing")

@@ -46,6 +46,7 @@ def client(mocker: MockerFixture) -> Any:
     double.project.return_value = double.known_project = Project("proj_1", "demo")
     double.market.return_value = MARKET
     double.live_bids.return_value = {}
+    double.live_bids_before_create.return_value = []
     double.bids_named.return_value = []
     double.events.return_value = (BidEvent("Placed", None), BidEvent("Allocated", None))
     double.bid.return_value = double.find_bid.return_value = None
@@ -56,8 +57,10 @@ def client(mocker: MockerFixture) -> Any:
     double.volumes.return_value = []
     double.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name))
     double.recently_allocated.return_value = None
-    double.observe_while_waiting.side_effect = lambda *_: ClusterSnapshot(replace(BID, name="trainer"), (MACHINE,))
-    double.observe.side_effect = lambda *_: ClusterSnapshot(replace(BID, name="trainer"), (MACHINE,))
+    for observe in (double.observe, double.observe_while_waiting, double.observe_before_update):
+        observe.side_effect = lambda *_: ClusterSnapshot(replace(BID, name="trainer"), (MACHINE,))
+    double.observe_new.side_effect = lambda bid: ClusterSnapshot(bid, (MACHINE,))
+    double.last_waited.return_value = double.set_price.return_value = None
     double.create_volume.side_effect = lambda name, *_: MadeVolume(replace(VOLUME, name=name))
     return double
 
@@ -82,10 +85,10 @@ def test_create_looks_for_orphans_and_namesakes_before_it_places(stack: Stack, c
     stack.up({"trainer": cluster()})
     calls = [name for name, *_ in client.method_calls]
     assert (
-        calls.index("live_bids")
+        calls.index("live_bids_before_create")
         < calls.index("bids_named")
         < calls.index("place")
-        < calls.index("observe_while_waiting")
+        < calls.index("observe_new")
     )
 
 
@@ -105,7 +108,7 @@ def test_a_refusal_to_place_leaves_nothing_in_the_state(stack: Stack, client: An
     assert not stack.state
 
 
-@pytest.mark.parametrize("step", ["observe_while_waiting", "events", "set_price", "set_paused"])
+@pytest.mark.parametrize("step", ["observe_new", "observe_while_waiting", "events", "set_price", "set_paused"])
 def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack, client: Any, step: str) -> None:
     """Also where the error is internal."""
     if step == "events":  # it is read where an instance was lost while the create waited
@@ -113,7 +116,8 @@ def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack,
         lost = ClusterSnapshot(replace(BID, instances=("inst_0",)), (replace(MACHINE, id="inst_0", status="starting"),))
         client.observe_while_waiting.side_effect = itertools.cycle([lost, seen])
     getattr(client, step).side_effect = UnavailableError("down")
-    client.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name, price=Decimal("49.00")))
+    price = Decimal(50 if step == "observe_new" else 49)
+    client.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name, price=price))
     with pytest.raises(VerbError, match="down"):
         stack.up({"trainer": cluster(paused=True) if step == "set_paused" else cluster()})
     assert stack.state["trainer"].id == "bid_1"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
-from support.stack import FakeClock, Stack, cluster, operation, settings_of
+from support.stack import PROVIDERS, Context, Create, FakeClock, Stack, cluster, operation, settings_of, wire
 
+from flow_resources.clock import Clock as RealClock
 from flow_resources.cloud import Cloud, Launch
+from flow_resources.core.status import ClusterSnapshot
 from flow_resources.providers import base
-from flow_resources.testing import Clock, FakeMithril
+from flow_resources.testing import Clock, FakeMithril, Request
 
 MANY = {f"c{number:02d}": cluster() for number in range(12)}
 
@@ -149,24 +153,20 @@ def test_no_listing_from_before_a_change_answers_for_the_bid(stack: Stack, cloud
     assert id_ not in client.live_bids(now - 60)
 
 
-def test_a_wait_for_instances_lists_the_allocated_bids(stack: Stack, cloud: FakeMithril) -> None:
-    """And the open ones only while the bid is not among them."""
+def test_a_wait_lists_the_newest_bids_and_their_instances(stack: Stack, cloud: FakeMithril) -> None:
+    """The instances only while it has some; a bid that is not there any more is read once more by its id."""
     stack.up({"trainer": cluster()})
     client, id_ = client_of(stack), stack.state["trainer"].id
     client.project()
-    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
-        "GET /v2/spot/bids": 1,
-        "GET /v2/instances": 1,
-    }
+
+    def look() -> ClusterSnapshot | None:
+        return client.observe_while_waiting(id_, base.current().clock.now())
+
+    assert requests_of(cloud, look) == {"GET /v2/spot/bids": 1, "GET /v2/instances": 1}
     cloud.preempt(id_)
-    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
-        "GET /v2/spot/bids": 2
-    }
+    assert requests_of(cloud, look) == {"GET /v2/spot/bids": 1}
     cloud.terminate(id_)
-    assert requests_of(cloud, lambda: client.observe_while_waiting(id_, base.current().clock.now())) == {
-        "GET /v2/spot/bids": 2,
-        "GET /v2/spot/bids/ID": 1,
-    }
+    assert requests_of(cloud, look) == {"GET /v2/spot/bids": 1}
 
 
 def test_a_name_is_looked_up_once_whatever_is_placed_in_between(stack: Stack, cloud: FakeMithril) -> None:
@@ -255,7 +255,92 @@ def test_a_stack_that_tells_nothing_of_the_market_asks_no_prices(stack: Stack, c
     assert not [one for one in requests_of(cloud, lambda: stack.up(MANY)) if "pricing" in one]
 
 
-def test_a_create_sends_three_requests_per_cluster(stack: Stack, cloud: FakeMithril) -> None:
-    """Whether its name is free, the bid, and whether the service shows it under the id of its answer."""
-    found = requests_of(cloud, lambda: stack.up(MANY))
-    assert found["POST /v2/spot/bids"] == found["GET /v2/spot/bids/ID"] == 12
+@pytest.mark.parametrize(("clusters", "at_once"), [(1, 1), (12, 1), (30, 8), (30, 30)])
+@pytest.mark.parametrize("others", [0, 120])
+def test_a_create_sends_three_requests_per_cluster(
+    stack: Stack, cloud: FakeMithril, clusters: int, at_once: int, others: int
+) -> None:
+    """Whether its name is free, the bid, and whether the service shows it under the id of its answer.
+
+    Beside them the pages of live bids, once, and readings that are shared: what was placed since, and the instances.
+    """
+    cloud.set_capacity("8xa100", "us-central5-a", clusters + others)
+    for number in range(others):
+        cloud.add_bid(f"other-{number}")
+    cloud.clock.advance(60)
+    stack.operation()
+    stack.clock = RealClock()
+    cloud.clear_requests()
+    create_together(stack, [f"c{number}" for number in range(clusters)], at_once)
+    asked = Counter(kind_of(request) for request in cloud.requests)
+    assert len(cloud.live_bids) == clusters + others
+    assert asked.pop("name") == asked.pop("POST bid") == asked.pop("bid") == clusters
+    assert asked.pop("live bids") == 4 + others // 100
+    assert 1 <= asked.pop("newest bids") <= clusters
+    assert 1 <= asked.pop("instances of bids") <= clusters
+    assert sum(asked.values()) <= 14, asked
+
+
+def kind_of(request: Request) -> str:
+    """Return what a request is for."""
+    if request.path == "/v2/spot/bids" and request.method == "GET":
+        kinds = {"name": "name", "status": "live bids", "sort_by": "newest bids"}
+        return next(kind for key, kind in kinds.items() if key in request.query)
+    if request.path == "/v2/instances" and request.query.get("bid_fid_in"):
+        return "instances of bids"
+    if request.path.startswith("/v2/spot/bids/"):
+        return "bid"
+    return "POST bid" if request.path == "/v2/spot/bids" else f"{request.method} {request.path}"
+
+
+def create_together(stack: Stack, names: Iterable[str], at_once: int) -> None:
+    """Check and create clusters, so many at once."""
+
+    def create(name: str) -> None:
+        news = stack.check(name, cluster(), None)
+        request = SimpleNamespace(urn=stack.urn(name, "GpuCluster"), timeout=0)
+        Create(PROVIDERS["GpuCluster"](), lambda provider: provider.create(wire(news)), request, Context())
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(create, names))
+
+
+def test_an_update_of_a_price_sends_one_request_per_cluster(stack: Stack, cloud: FakeMithril) -> None:
+    """The answer to it tells what the bid is now; what was there before is listed for all."""
+    stack.up(MANY)
+    found = requests_of(cloud, lambda: stack.up({name: cluster(max_price_per_hour=51.0) for name in MANY}))
+    assert found["PATCH /v2/spot/bids/ID"] == 12
+    assert sum(found.values()) <= 12 + 12
+    assert {saved.outputs["max_price_per_hour"] for saved in stack.state.values()} == {51.0}
+    assert {len(saved.outputs["instances"]) for saved in stack.state.values()} == {1}
+
+
+@pytest.mark.parametrize("answer", [{}, {"fid": "bid_999999", "limit_price": "$51.00"}, {"limit_price": "$50.00"}])
+def test_an_answer_that_does_not_tell_the_new_price_is_not_believed(
+    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch, answer: dict[str, str]
+) -> None:
+    """Of another bid, or of another price: the bid is read."""
+    stack.up({"trainer": cluster()})
+    row = {**cloud.bids[0], **answer} if answer else {}
+    monkeypatch.setattr("flow.sdk.clients.bids.BidsClient.update_limit_price", lambda *_: row)
+    client = client_of(stack)
+    assert client.set_price(stack.state["trainer"].id, Decimal(51)) is None
+
+
+@pytest.mark.parametrize("before", ["ended", "live", "strangers"])
+def test_what_a_create_judges_is_as_it_is_now(stack: Stack, cloud: FakeMithril, before: str) -> None:
+    """What matters to it and was read before is read again; what does not is not."""
+    stack.operation()
+    id_ = cloud.add_bid("it")["fid"]
+    cloud.clock.advance(60)
+    client = operation().cloud
+    asked_at = base.current().clock.now
+    assert [bid.id for bid in client.live_bids_before_create(lambda _: True, asked_at())] == [id_]
+    if before == "ended":
+        cloud.terminate(id_)
+
+    def judge() -> None:
+        found = client.live_bids_before_create(lambda bid: before != "strangers" and bid.name == "it", asked_at())
+        assert [bid.id for bid in found] == ([id_] if before == "live" else [])
+
+    assert requests_of(cloud, judge)["GET /v2/spot/bids/ID"] == (before != "strangers")

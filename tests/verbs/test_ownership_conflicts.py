@@ -77,6 +77,7 @@ def test_an_orphan_that_a_listing_missed_is_found_by_its_name(
     (orphan,) = cloud.live_bids
     with monkeypatch.context() as patch:
         patch.setattr(Cloud, "live_bids", lambda *_: {})
+        patch.setattr(Cloud, "live_bids_before_create", lambda *_: [])
         with pytest.raises(VerbError, match=orphan["fid"]):
             stack.up({"trainer": cluster()})
     assert [bid["fid"] for bid in cloud.live_bids] == [orphan["fid"]]

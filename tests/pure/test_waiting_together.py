@@ -1,0 +1,67 @@
+"""However many wait, for however long: a few requests for all of them, and everybody hears of it in time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from support.listed_cloud import BUDGET, NOW, Cloud
+from support.stack import Reports
+from support.virtual_clock import VirtualClock
+
+from flow_resources.lifecycle.waiting import Deadline
+
+BOOT = 600.0
+
+
+class Waiting:
+    """Bids whose machines take ten minutes to boot, and who waits for them, each in a thread of its own."""
+
+    def __init__(self, waiters: int, others: int = 0) -> None:
+        self.clock = VirtualClock(self.advance)
+        self.cloud = Cloud(self.clock.now)
+        self.begun = self.clock.now()
+        for number in range(others):
+            self.cloud.place(f"other_{number}", "Allocated", NOW - timedelta(hours=1))
+        self.ids = [self.cloud.place(f"bid_{number}", "Open") for number in range(waiters)]
+        self.is_booted = False
+        self.sent: list[tuple[float, int]] = []
+        """How many requests had been sent at which moment."""
+
+    def advance(self, _seconds: float) -> None:
+        """Let time pass in the cloud."""
+        self.sent.append((self.clock.now() - self.begun, len(self.cloud.requests)))
+        if self.clock.now() >= self.begun + BOOT and not self.is_booted:
+            self.is_booted = True
+            for id_ in self.ids:
+                self.cloud.place(id_, "Allocated")
+
+    def wait(self, id_: str) -> float:
+        """Wait for a bid; return how long that took."""
+        listings = self.cloud.listings
+        deadline = Deadline(self.clock, self.clock.now(), 1800.0, 300.0, Reports())
+
+        def poll(moment: float) -> bool:
+            return bool(listings.waited([id_], moment, BUDGET).instances.get(id_))
+
+        with listings.waiting_for([id_]):
+            for is_there in deadline.watch(poll, lambda: listings.last_waited):
+                if is_there:
+                    break
+        return self.clock.now() - self.begun
+
+    def requests_between(self, begin: float, end: float) -> int:
+        """Return how many requests were sent between two moments of the wait."""
+        counts = [count for moment, count in self.sent if begin <= moment <= end]
+        return counts[-1] - counts[0]
+
+
+@pytest.mark.parametrize(("waiters", "others"), [(1, 0), (10, 0), (45, 5000), (128, 0)])
+def test_who_waits_together_sends_two_requests_per_five_seconds(waiters: int, others: int) -> None:
+    """After half a minute, in which it is some 25 readings. Everybody hears of it in one of the next readings."""
+    waiting = Waiting(waiters, others)
+    took = waiting.clock.run(waiting.wait, waiting.ids)
+    pages = 1 + waiters // 100
+    assert waiting.requests_between(0.0, 36.0) <= 2 * pages * 25
+    assert waiting.requests_between(36.0, BOOT) <= 2 * (BOOT - 36.0) / 5.0
+    assert BOOT <= min(took) <= max(took) <= BOOT + 2 * 1.15 * 6.0 * pages
