@@ -20,7 +20,8 @@ from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from flow_resources.core.answer import Answer
-from flow_resources.core.models import Named, is_older, latest
+from flow_resources.core.models import Named
+from flow_resources.core.moments import is_older, latest
 from flow_resources.core.naming import Mark, MarkedName, take_apart
 
 T = TypeVar("T", bound=Named)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -18,7 +19,6 @@ from pulumi.dynamic import (
     CreateResult,
     DiffResult,
     ReadResult,
-    ResourceProvider,
     UpdateResult,
 )
 
@@ -48,11 +48,11 @@ def current() -> Deployment:
     return _deployment
 
 
-class FlowProvider(ResourceProvider):
-    """The verbs of a kind of resource. A subclass names its kind and adds nothing."""
+@dataclass(frozen=True)
+class Verbs:
+    """The verbs of a kind of resource, as the host calls them."""
 
-    resource: ClassVar[Resource[Any, Any, Any]]
-    serialize_as_secret_always = False
+    resource: Resource[Any, Any, Any]
 
     def configure(self, req: ConfigureRequest) -> None:
         """Take the stack's config; called once per class and process."""
