@@ -20,6 +20,7 @@ The user's program runs in another process; its side is in `program`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import socket
@@ -213,9 +214,23 @@ def widen_pool(workers: int = VERBS_AT_ONCE) -> bool:
     for argument in getattr(threading.current_thread(), "_args", ()):
         executor = argument() if callable(argument) else None
         if isinstance(executor, ThreadPoolExecutor) and isinstance(getattr(executor, "_max_workers", None), int):
-            executor._max_workers = max(executor._max_workers, workers)  # noqa: SLF001
+            _widen(executor, workers)
             return True
     return False
+
+
+def _widen(executor: Any, workers: int) -> None:
+    """Let a pool grow, and start a thread for each call that has come before: only a new call starts one by itself.
+
+    Without these threads the pool stays as it was. A worker that ends a call counts as idle although it takes the next
+    one from the queue, and the call that the engine sends next finds it idle.
+    """
+    with getattr(executor, "_shutdown_lock", None) or contextlib.nullcontext():
+        executor._max_workers = max(executor._max_workers, workers)  # noqa: SLF001
+        queue, start = (getattr(executor, name, None) for name in ("_work_queue", "_adjust_thread_count"))
+        if queue is not None and start is not None:
+            for _ in range(queue.qsize()):
+                start()
 
 
 # -- secret values -----------------------------------------------------------------------------------------------------

@@ -254,6 +254,20 @@ def test_the_thread_pool_of_the_host_is_widened() -> None:
         assert sorted(future.result() for future in futures) == list(range(16))
 
 
+def test_calls_that_came_before_the_pool_was_widened_run_at_once() -> None:
+    """And those that follow them, as many as before: the engine sends the next call when one has ended."""
+    with ThreadPoolExecutor(4) as pool:
+        has_come = threading.Event()
+        first = pool.submit(lambda: has_come.wait(60) and engine.widen_pool(64))
+        for turn in range(3):
+            barrier = threading.Barrier(16, timeout=60)
+            futures = [pool.submit(barrier.wait) for _ in range(16)]
+            has_come.set()
+            assert sorted(future.result() for future in futures) == list(range(16)), turn
+        assert first.result()
+        assert len(pool._threads) <= 18  # and no more threads than that
+
+
 def test_outside_of_a_pool_thread_nothing_is_widened() -> None:
     """As in plain Pulumi: four at a time."""
     results: list[bool] = []
