@@ -24,7 +24,6 @@ from pulumi.dynamic import (
 
 from flow_resources import backend, engine
 from flow_resources.clock import Clock
-from flow_resources.cloud.footprint import share_one_heap
 from flow_resources.core.hidden import TOKEN
 from flow_resources.errors import FlowResourcesError, one_line
 from flow_resources.lifecycle import verbs
@@ -58,7 +57,6 @@ class Verbs:
         """Take the stack's config; called once per class and process."""
         current().config = req.config.get
         engine.widen_pool()
-        share_one_heap()
         engine.end_with_the_engine()
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:

@@ -19,6 +19,8 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from flow_resources.heap import share_one_heap
+
 if TYPE_CHECKING:
     from flow_resources.lifecycle.resource import Resource
     from flow_resources.providers.base import Verbs
@@ -42,6 +44,7 @@ class FlowProvider(ResourceProvider, abc.ABC):
 
     def configure(self, req: ConfigureRequest) -> None:
         """Take the stack's config; called once per class and process."""
+        share_one_heap()  # before the imports, while the host has few threads
         self._verbs.configure(req)
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
