@@ -21,21 +21,19 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import struct_pb2
+from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grpc
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import programs  # noqa: E402
-from support.engine import environment  # noqa: E402
-from support.stack import settings_of  # noqa: E402
+from support.engine import environment
+from support.stack import settings_of
 
-from flow_resources.core.hidden import write_recorded  # noqa: E402
-from flow_resources.program import token  # noqa: E402
-from flow_resources.providers.cluster import GpuClusterProvider  # noqa: E402
-from flow_resources.testing import FakeMithril  # noqa: E402
+from flow_resources.core.hidden import write_recorded
+from flow_resources.program import token
+from flow_resources.providers.cluster import GpuClusterProvider
+from flow_resources.testing import FakeMithril
 
 AT_ONCE = 64
 OWNER, TYPE = "acme/soak/dev", "pulumi-python:dynamic/flow:GpuCluster"
@@ -69,8 +67,6 @@ class Engine(engine_pb2_grpc.EngineServicer):
     """The part of the engine that a plugin talks to: it takes the rows, and shows none."""
 
     def Log(self, request: Any, context: Any) -> Any:  # noqa: ARG002, D102, N802
-        from google.protobuf import empty_pb2
-
         return empty_pb2.Empty()
 
 
@@ -175,11 +171,9 @@ def plugin(env: Mapping[str, str], config: Mapping[str, str], code: str = "") ->
 
 @contextmanager
 def user(cloud: FakeMithril) -> Iterator[dict[str, str]]:
-    """Return the environment of a user with an own machine, and of the floor's program."""
+    """Return the environment of a user with an own machine."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "noop.py").write_text(programs.NOOP)
-        env = environment(Path(folder), cloud)
-        yield {**env, "PYTHONPATH": os.pathsep.join([folder, env["PYTHONPATH"]])}
+        yield environment(Path(folder), cloud)
 
 
 def config_of(cloud: FakeMithril) -> dict[str, str]:
@@ -200,22 +194,6 @@ def clusters(size: int) -> list[Resource]:
         }  # fmt: skip
         resources.append(Resource(urn, struct(inputs)))
     return resources
-
-
-def floor(size: int) -> list[Resource]:
-    """Declare so many no-op resources with about as many properties."""
-    space: dict[str, Any] = {}
-    exec(programs.NOOP.replace("class NoOp", "class Unused"), space)  # noqa: S102 - the benchmark's own text
-    import base64
-
-    import dill
-
-    space["Provider"].__module__ = "noop"
-    sys.modules["noop"] = type(sys)("noop")
-    vars(sys.modules["noop"]).update(space)
-    provider = base64.b64encode(dill.dumps(space["Provider"](), protocol=2)).decode()
-    inputs = struct({**space["PROPS"], "__provider": provider})
-    return [Resource(f"urn:pulumi:dev::soak::bench:NoOp::c{number}", inputs) for number in range(size)]
 
 
 def struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
