@@ -23,6 +23,8 @@ from flow_resources.testing import FakeMithril
 
 FLAT_MB = 2.0
 """How much more memory at the end is still flat: a page of bids is 1 MB."""
+PAUSE = 2.5
+"""Seconds between two refreshes: listings of the last two seconds would serve the next one."""
 _PARTS = 10
 
 
@@ -39,6 +41,7 @@ def run(minutes: float, clusters: int) -> list[dict[str, Any]]:
                 cloud.clear_requests()
                 refreshing.refresh(stack)
                 rounds += 1
+                time.sleep(PAUSE)
                 if time.monotonic() - began >= (len(rows) + 1) * minutes * 60 / _PARTS:
                     rows.append(row(refreshing.cost(), rounds, len(cloud.requests)))
                     print(", ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
