@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flow_resources.errors import UnavailableError
+from flow_resources.heap import return_free_memory
 
 PAGE = 100  # rows; the most that the service puts on a page (openapi.json of flow-compute: limit, maximum)
 
@@ -51,6 +52,7 @@ def rows_of_all_pages(list_page: Callable[..., Any], params: Mapping[str, Any]) 
         cursor = page.next_cursor
         del page
         if not cursor:
+            return_free_memory()
             return
         if cursor in cursors:
             raise UnavailableError(
