@@ -56,7 +56,7 @@ class Verbs:
     def configure(self, req: ConfigureRequest) -> None:
         """Take the stack's config; called once per class and process."""
         current().config = req.config.get
-        engine.widen_pool()
+        engine.widen_pool(engine.READERS_AT_ONCE)
         engine.end_with_the_engine()
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
@@ -75,6 +75,7 @@ class Verbs:
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make it, or take over what an earlier create left; see `verbs.create`."""
+        engine.widen_pool_for_changes()
         with _operation("create") as (op, call):
             result = verbs.create(op, self.resource, props)
             _record_if_not_ready(op, call, result, props)
@@ -88,6 +89,7 @@ class Verbs:
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Change it in place; see `verbs.update`."""
+        engine.widen_pool_for_changes()
         with _operation("update") as (op, call):
             result = verbs.update(op, self.resource, _id, _olds, _news)
             _record_if_not_ready(op, call, result, _news)
@@ -95,6 +97,7 @@ class Verbs:
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """End it and see it gone; see `verbs.delete`."""
+        engine.widen_pool_for_changes()
         with _operation("delete") as (op, _):
             verbs.delete(op, self.resource, _id, _props)
 
