@@ -13,7 +13,7 @@ from flow_resources import program
 from flow_resources.arguments import carried_properties
 from flow_resources.bid_policy import Bid, bid_arguments
 from flow_resources.core.cluster_fields import FIELDS
-from flow_resources.core.preemption import minutes_since
+from flow_resources.core.moments import minutes_since
 from flow_resources.mounts import VolumeMount, VolumeMountDict, mount_props
 from flow_resources.placement import Choose, Placement, PlacementDict, placement_props
 from flow_resources.providers.cluster import GpuClusterProvider

@@ -20,6 +20,7 @@ The user's program runs in another process; its side is in `program`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import socket
@@ -41,6 +42,8 @@ from flow_resources.core.inputs import UNKNOWN, Unknown
 from flow_resources.errors import one_line
 
 VERBS_AT_ONCE = 1024  # the engine's own `--parallel` is the limit; an idle thread costs nothing before it is used
+READERS_AT_ONCE = 16
+"""How many run while none of them changes anything: they share their requests, and a thread costs 100 KB."""
 _RPC_METHODS = {"Check", "Diff", "Create", "Read", "Update", "Delete"}
 _DISCONNECTED = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 _STATUS_DETAILS = "grpc-status-details-bin"
@@ -208,14 +211,38 @@ def _struct(properties: Mapping[str, Any]) -> Any:
 # -- how many verbs run at once ----------------------------------------------------------------------------------------
 
 
+@functools.cache
+def widen_pool_for_changes() -> None:
+    """Let the host run as many verbs as the engine asks for, from the first one on that changes something."""
+    widen_pool()
+
+
 def widen_pool(workers: int = VERBS_AT_ONCE) -> bool:
     """Let the host run more than its 4 verbs at once; called from one of its worker threads."""
     for argument in getattr(threading.current_thread(), "_args", ()):
         executor = argument() if callable(argument) else None
         if isinstance(executor, ThreadPoolExecutor) and isinstance(getattr(executor, "_max_workers", None), int):
-            executor._max_workers = max(executor._max_workers, workers)  # noqa: SLF001
+            _widen(executor, workers)
             return True
     return False
+
+
+def _widen(executor: Any, workers: int) -> None:
+    """Let a pool grow, and start a thread for each call that has come before: only a new call starts one by itself.
+
+    Without these threads the pool stays as it was. A worker that ends a call counts as idle although it takes the next
+    one from the queue, and the call that the engine sends next finds it idle. So none counts as idle any more.
+    """
+    inside = ("_shutdown_lock", "_work_queue", "_idle_semaphore", "_adjust_thread_count")
+    lock, queue, idle, start = (getattr(executor, name, None) for name in inside)
+    with lock or contextlib.nullcontext():
+        executor._max_workers = max(executor._max_workers, workers)  # noqa: SLF001
+        if not (queue and idle and start):
+            return
+        while idle.acquire(blocking=False):
+            pass
+        for _ in range(queue.qsize()):
+            start()
 
 
 # -- secret values -----------------------------------------------------------------------------------------------------

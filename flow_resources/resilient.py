@@ -14,8 +14,7 @@ from flow_resources import program
 from flow_resources.arguments import carried_properties, is_list
 from flow_resources.bid_policy import Bid
 from flow_resources.cluster import GpuCluster, OnPreemption, Restart, RunOn
-from flow_resources.core.fleet import member_indices
-from flow_resources.core.fleet_fields import FIELDS, MAX_MEMBERS, RECORDED_VOLUMES, write_ids
+from flow_resources.core.fleet_fields import FIELDS, MAX_MEMBERS, RECORDED_VOLUMES, member_indices, write_ids
 from flow_resources.core.hidden import DELETED_WITH_REFUSED
 from flow_resources.core.inputs import show
 from flow_resources.mounts import VolumeMount, VolumeMountDict

@@ -47,9 +47,7 @@ from flow_resources.core.models import (
     LIVE_STATUSES,
     Bid,
     BidEvent,
-    InstanceType,
     JobKey,
-    Offer,
     Quota,
     StoredKey,
     StoredVolume,
@@ -144,11 +142,9 @@ class Cloud:
     def market(self, *, volumes: bool = False) -> Market:
         """Read the catalogue and what is on offer, and the project's volumes where they matter."""
         with self._sdk("read the market") as sdk:
-            types = [InstanceType.read(row) for row in sdk.api.list_instance_types({}).rows]
-            offers = [Offer.read(row) for row in sdk.api.list_spot_availability({}).rows]
-            regions = sorted({offer.region for offer in offers} | set(sdk.regions))
+            catalogue = self._connection.catalogue = self._connection.catalogue.as_of(sdk)
         stored = self.volumes(begun_after=self._connection.clock.now() - 5) if volumes else []
-        return Market(types, offers, regions, {volume.id: volume for volume in stored})
+        return Market(catalogue.types, catalogue.offers, catalogue.regions, {volume.id: volume for volume in stored})
 
     def current_prices(self, instance_type: str, region: str, machines: int = 1) -> CurrentPrices:
         """Read what a number of machines of a type (its id, `it_...`) cost in a region now."""

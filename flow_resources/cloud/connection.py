@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flow_resources.clock import Clock
+from flow_resources.cloud.catalogue import Catalogue
 from flow_resources.cloud.errors import translating_errors
 from flow_resources.cloud.footprint import PAGE, rows_of_all_pages
 from flow_resources.cloud.listings import Listings
@@ -49,6 +50,8 @@ class Connection:
         self.service_clock = ServiceClock(clock.now)
         self.known_project: Project | None = None
         """The project, once it has been proven."""
+        self.catalogue = Catalogue()
+        """What was read last, parsed."""
         self._lock = threading.Lock()
         self._sdk: Sdk | None = None
 

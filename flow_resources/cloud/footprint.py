@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flow_resources.errors import UnavailableError
+from flow_resources.heap import return_free_memory
 
-_ARENAS, _LARGE = -8, -3  # M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's malloc.h
 PAGE = 100  # rows; the most that the service puts on a page (openapi.json of flow-compute: limit, maximum)
 
 
@@ -55,6 +54,7 @@ def rows_of_all_pages(
         cursor = page.next_cursor
         del page
         if not cursor:
+            return_free_memory()
             return
         if cursor in cursors:
             raise UnavailableError(
@@ -62,16 +62,3 @@ def rows_of_all_pages(
             )
         cursors.add(cursor)
         query["next_cursor"] = cursor
-
-
-def share_one_heap() -> bool:
-    """Let all threads share one heap. Saves 20 MB: glibc gives the threads up to 8 heaps per core.
-
-    Large blocks, such as a page of bids, get pages of their own, which go back to the system at once. Returns whether
-    it worked: another C library, or another system, has no such setting.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return False
-    return all([mallopt(_ARENAS, 1), mallopt(_LARGE, 64 * 1024)])

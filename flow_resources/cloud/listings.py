@@ -26,7 +26,8 @@ from typing import Any, NamedTuple, Protocol
 from flow_resources.cloud.footprint import PAGE
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.single_flight import SingleFlight
-from flow_resources.core.models import LIVE_STATUSES, TIME_GRAIN, Bid, Instance, moment_of
+from flow_resources.core.models import LIVE_STATUSES, Bid, Instance
+from flow_resources.core.moments import TIME_GRAIN, moment_of
 from flow_resources.errors import FlowResourcesError, UnavailableError
 
 _STATUSES_WHILE_WAITING = ("Allocated", "Open")  # of a bid that waits for its instances, the likelier one first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+INSTANCE_TYPES = "/v2/instance-types"
+AVAILABILITY = "/v2/spot/availability"
 BIDS = "/v2/spot/bids"
 VOLUMES = "/v2/volumes"
 SSH_KEYS = "/v2/ssh-keys"

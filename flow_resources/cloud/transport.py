@@ -25,7 +25,7 @@ from flow_resources.clock import Clock
 from flow_resources.cloud.creation import KINDS, NamedKind, create_once, require_key
 from flow_resources.cloud.errors import HELD, NOT_FOUND
 from flow_resources.cloud.footprint import release_response
-from flow_resources.cloud.paths import BIDS, SSH_KEYS, VOLUMES
+from flow_resources.cloud.paths import AVAILABILITY, BIDS, INSTANCE_TYPES, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.service_clock import ServiceClock
@@ -37,8 +37,8 @@ from flow_resources.errors import ApprovalPendingError
 _MAX_AGE = {
     "/v2/projects": 60.0,
     "/v2/me": 60.0,
-    "/v2/instance-types": 60.0,
-    "/v2/spot/availability": 10.0,
+    INSTANCE_TYPES: 60.0,
+    AVAILABILITY: 10.0,
     "/v2/pricing/current": 10.0,
     "/v2/reservation": 60.0,  # only their names, among which none has a mark
     "/v2/kubernetes/clusters": 5.0,

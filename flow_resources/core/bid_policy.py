@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_resources.core import money
 from flow_resources.core.inputs import Invalid, InvalidParts, Unknown, integer, show
-from flow_resources.core.prices import PriceHistory
-from flow_resources.core.reference_prices import Reference
+
+if TYPE_CHECKING:
+    from flow_resources.core.prices import PriceHistory
+    from flow_resources.core.reference_prices import Reference
 
 BID_POLICY = "bid_policy"
 """The input of a policy."""

@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple, TypeVar
 
 from flow_resources.core import money
-from flow_resources.core.models import moment_of
+from flow_resources.core.moments import moment_of
 from flow_resources.core.prices import hours_of, of_cents
 
 _MICROSECOND, _HOUR = timedelta(microseconds=1), timedelta(hours=1)

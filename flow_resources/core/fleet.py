@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +12,6 @@ from flow_resources.core.status import ClusterSnapshot
 MEMBER_STATUSES = ("waiting", "starting", "running", "preempting", "paused", "failed", "unknown")
 """`waiting`: in the auction, for the first time or after a preemption; the listings do not tell which."""
 _IN_AUCTION = ("pending", "preempted")
-
-
-def member_indices(size: int, skip: Collection[int] = ()) -> tuple[int, ...]:
-    """Return the first `size` indices from 0 on that are not skipped: they follow from the program alone."""
-    return tuple([index for index in range(size + len(skip)) if index not in skip][:size])
 
 
 @dataclass(frozen=True)

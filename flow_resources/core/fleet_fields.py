@@ -5,7 +5,7 @@ A shrink is judged here from the recorded inputs: which members and which volume
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flow_resources.core.answer import Answer
@@ -23,6 +23,11 @@ from flow_resources.core.inputs import (
 
 MAX_MEMBERS = 1000
 RECORDED_VOLUMES = "recorded_volumes"
+
+
+def member_indices(size: int, skip: Collection[int] = ()) -> tuple[int, ...]:
+    """Return the first `size` indices from 0 on that are not skipped: they follow from the program alone."""
+    return tuple([index for index in range(size + len(skip)) if index not in skip][:size])
 
 
 def ids_by_index(prefix: str, what: str) -> Any:

@@ -272,6 +272,8 @@ def one_of(*allowed: str) -> Callable[[Any], str]:
 
 def has_unknown(value: Any) -> bool:
     """Whether a value is unknown, or any part of it."""
+    if value is None or isinstance(value, (str, int, float)):  # almost every input
+        return False
     if isinstance(value, Unknown):
         return True
     if isinstance(value, Mapping):

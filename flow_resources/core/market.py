@@ -5,14 +5,15 @@ The checks read inputs by name and know no table of fields, so that the tables o
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.inputs import UNKNOWN, Checked, Unknown
-from flow_resources.core.models import InstanceType, Offer, StoredVolume
+
+if TYPE_CHECKING:
+    from flow_resources.core.models import InstanceType, Offer, StoredVolume
 
 NO_INTERFACE = "is a volume of which the service does not say now whether it is a file or a block volume"
 
@@ -81,6 +82,8 @@ def near(spelling: str, known: Sequence[str]) -> str:
     """Return a phrase with the known names that are similar to a spelling, or with all where none is similar."""
     if not known:
         return "the service lists none"
+    import difflib  # for a misspelt name alone: a program that declares resources needs none of it
+
     close = difflib.get_close_matches(spelling, known, n=5, cutoff=0.5)
     return f"there {'is' if len(close or known) == 1 else 'are'} {', '.join(close or sorted(known))}"
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NoReturn, Protocol
 
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
+from flow_resources.core.moments import moment_of
 from flow_resources.core.public_keys import content_of
 
-TIME_GRAIN = timedelta(seconds=2)  # of the service's time, which its answers tell in whole seconds
 ENDED, WAITING, ALLOCATED = "Terminated", "Open", "Allocated"
 LIVE_STATUSES = ("Open", "Allocated", "Preempting", "Paused")
 KNOWN_STATUSES = {*LIVE_STATUSES, ENDED, "Relocating"}
@@ -363,37 +363,6 @@ def _hourly_price(value: Any) -> Decimal | None:
 def _ids(value: Any) -> tuple[str, ...] | None:
     """Return a list of ids; None for what is none."""
     return tuple(map(str, value)) if isinstance(value, list) else None
-
-
-def age_of(created_at: str | None, now: datetime | None) -> timedelta | None:
-    """Return the age of something, by its `created_at`; None where that cannot be read, or the time is not known."""
-    moment = moment_of(created_at)
-    return None if moment is None or now is None else now - moment
-
-
-def is_older(created_at: str | None, other: str | None) -> Answer:
-    """Whether a `created_at` is earlier than another one; not known where either cannot be read."""
-    moment, other_moment = moment_of(created_at), moment_of(other)
-    return Answer.of(None if moment is None or other_moment is None else moment < other_moment)
-
-
-def latest(times: Iterable[str | None]) -> str | None:
-    """Return the latest of several `created_at`: empty for none at all, None where one of them cannot be read."""
-    known = {time: moment_of(time) for time in times}
-    if any(moment is None for moment in known.values()):
-        return None
-    return max(known, key=lambda time: known[time], default="")  # type: ignore[arg-type,return-value]
-
-
-def moment_of(created_at: str | None) -> datetime | None:
-    """Parse a time of the service. As text, times do not compare: the fraction of a second is optional."""
-    if not created_at:
-        return None
-    try:
-        moment = datetime.fromisoformat(created_at.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def _split_host(destination: object) -> tuple[str | None, int | None]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from flow_resources.core.models import TIME_GRAIN, Named, age_of
+from flow_resources.core.models import Named
+from flow_resources.core.moments import TIME_GRAIN, age_of
 from flow_resources.core.naming import Mark, MarkedName, take_apart
 from flow_resources.core.stack_state import StackState, recorded_by
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_resources.core import bid_policy, money
 from flow_resources.core.answer import Answer
@@ -28,8 +28,10 @@ from flow_resources.core.inputs import (
     string,
 )
 from flow_resources.core.market import Market, is_same_type, named, near, regions_offering
-from flow_resources.core.models import Offer
 from flow_resources.core.placement_fields import bid, each_and_all, instance_type
+
+if TYPE_CHECKING:
+    from flow_resources.core.models import Offer
 
 PLACEMENTS, CHOOSE, MAX_WAIT = "placements", "choose", "max_wait_minutes"
 TYPE, REGION, PRICE = "instance_type", "region", "max_price_per_hour"

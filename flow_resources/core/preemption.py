@@ -20,11 +20,10 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.cluster_fields import FIELDS
 from flow_resources.core.hidden import MARK, PREEMPTION
 from flow_resources.core.inputs import changed, has_unknown
-from flow_resources.core.models import age_of, is_older, moment_of
+from flow_resources.core.moments import is_older, minutes_since, moment_of
 
 PRICE, LIMIT, POLICY = "max_price_per_hour", "raise_up_to_per_hour", "on_preemption"
 _ABOVE_MARKET = Decimal("1.05")
-_CLOCK_TOLERANCE = -5 * 60.0
 """By how many seconds a preemption may lie in the future, by the service's clock, before its age is not known."""
 
 
@@ -313,14 +312,6 @@ def _describe_time(seen: Sighting, now: datetime | None) -> str:
     if minutes == 0:
         return "preempted less than a minute ago"
     return f"preempted {minutes} minute{'' if minutes == 1 else 's'} ago"
-
-
-def minutes_since(at: str | None, now: datetime | None) -> int | None:
-    """Return for how many whole minutes something lasts; None where a time is not known, or is in the future."""
-    age = age_of(at, now)
-    if age is None or age.total_seconds() < _CLOCK_TOLERANCE:
-        return None
-    return max(0, int(age.total_seconds() // 60))
 
 
 # -- after check -------------------------------------------------------------------------------------------------------

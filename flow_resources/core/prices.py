@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 from flow_resources.core import money
-from flow_resources.core.models import moment_of
+from flow_resources.core.moments import moment_of
 
 
 @dataclass(frozen=True)

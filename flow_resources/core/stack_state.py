@@ -19,7 +19,8 @@ from typing import Any
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import IS_OURS, MARK, SERVICE
 from flow_resources.core.job_status import is_finished
-from flow_resources.core.models import Named, moment_of
+from flow_resources.core.models import Named
+from flow_resources.core.moments import moment_of
 from flow_resources.core.naming import Mark, take_apart
 
 _FLEET_STATUS = "FleetStatus"

@@ -14,7 +14,8 @@ from datetime import datetime
 
 from flow_resources.cloud import Cloud
 from flow_resources.core.costs import NO_COMPARISON, NOT_KNOWN, Comparison, PaidPeriod, Spending, spending_of
-from flow_resources.core.models import ALLOCATED, Bid, BidEvent, InstanceType, moment_of
+from flow_resources.core.models import ALLOCATED, Bid, BidEvent, InstanceType
+from flow_resources.core.moments import moment_of
 from flow_resources.core.prices import CurrentPrices
 from flow_resources.core.reference_prices import reference_of
 from flow_resources.core.status import ClusterSnapshot

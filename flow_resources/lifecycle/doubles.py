@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from flow_resources.core.answer import Answer
-from flow_resources.core.models import TIME_GRAIN, age_of
+from flow_resources.core.moments import TIME_GRAIN, age_of
 from flow_resources.core.naming import take_apart
 from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.operation import Operation

@@ -17,7 +17,8 @@ from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, lowest_price, nearest_prices, told
 from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, is_told, recorded, with_events
 from flow_resources.core.models import ENDED as BID_STATUS_ENDED
-from flow_resources.core.models import Bid, moment_of
+from flow_resources.core.models import Bid
+from flow_resources.core.moments import moment_of
 from flow_resources.core.naming import take_apart
 from flow_resources.core.placement_fields import is_unchanged
 from flow_resources.core.spec import JobSpec

@@ -12,7 +12,8 @@ from datetime import timedelta
 from flow_resources.cloud import JobEnd, Placed
 from flow_resources.core import naming
 from flow_resources.core.answer import Answer
-from flow_resources.core.models import TIME_GRAIN, Bid, JobKey, age_of
+from flow_resources.core.models import Bid, JobKey
+from flow_resources.core.moments import TIME_GRAIN, age_of
 from flow_resources.core.naming import MarkedName
 from flow_resources.core.spec import JobSpec
 from flow_resources.errors import ApprovalPendingError, FlowResourcesError, UnavailableError

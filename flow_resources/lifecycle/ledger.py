@@ -20,7 +20,8 @@ from typing import Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import HiddenInputs, Identity, RecordedId
-from flow_resources.core.models import Named, latest
+from flow_resources.core.models import Named
+from flow_resources.core.moments import latest
 from flow_resources.core.naming import Mark
 from flow_resources.core.preemption import NOTHING, PolicyRecord
 from flow_resources.core.stack_state import StackState, is_deleted_since

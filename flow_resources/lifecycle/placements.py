@@ -17,10 +17,11 @@ from flow_resources.core.bid_policy import BID_POLICY
 from flow_resources.core.inputs import UNKNOWN, Checked, changed
 from flow_resources.core.market import Market, has_unknown_volume, region_of_mount
 from flow_resources.core.models import WAITING
+from flow_resources.core.moments import minutes_since
 from flow_resources.core.naming import Mark
 from flow_resources.core.placement_fields import SETUP, is_unchanged
 from flow_resources.core.placements import CHOOSE, MAX_WAIT, PLACEMENTS, PRICE, REGION, TYPE, Candidate, Choice
-from flow_resources.core.preemption import minutes_since, read_record, write_record
+from flow_resources.core.preemption import read_record, write_record
 from flow_resources.lifecycle.bid_price import AnyBidKind, settle_bid
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.spelling import live_bid

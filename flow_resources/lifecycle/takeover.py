@@ -7,7 +7,8 @@ from typing import Any
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Identity
-from flow_resources.core.models import Named, age_of
+from flow_resources.core.models import Named
+from flow_resources.core.moments import age_of
 from flow_resources.core.naming import Mark, take_apart
 from flow_resources.core.spec import Spec
 from flow_resources.core.takeover import Decision, Finding, Reason, decide, marked_with

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 from pulumi.dynamic import (
     CheckFailure,
@@ -18,13 +19,11 @@ from pulumi.dynamic import (
     CreateResult,
     DiffResult,
     ReadResult,
-    ResourceProvider,
     UpdateResult,
 )
 
 from flow_resources import backend, engine
 from flow_resources.clock import Clock
-from flow_resources.cloud.footprint import share_one_heap
 from flow_resources.core.hidden import TOKEN
 from flow_resources.errors import FlowResourcesError, one_line
 from flow_resources.lifecycle import verbs
@@ -48,17 +47,16 @@ def current() -> Deployment:
     return _deployment
 
 
-class FlowProvider(ResourceProvider):
-    """The verbs of a kind of resource. A subclass names its kind and adds nothing."""
+@dataclass(frozen=True)
+class Verbs:
+    """The verbs of a kind of resource, as the host calls them."""
 
-    resource: ClassVar[Resource[Any, Any, Any]]
-    serialize_as_secret_always = False
+    resource: Resource[Any, Any, Any]
 
     def configure(self, req: ConfigureRequest) -> None:
         """Take the stack's config; called once per class and process."""
         current().config = req.config.get
-        engine.widen_pool()
-        share_one_heap()
+        engine.widen_pool(engine.READERS_AT_ONCE)
         engine.end_with_the_engine()
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
@@ -77,6 +75,7 @@ class FlowProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make it, or take over what an earlier create left; see `verbs.create`."""
+        engine.widen_pool_for_changes()
         with _operation("create") as (op, call):
             result = verbs.create(op, self.resource, props)
             _record_if_not_ready(op, call, result, props)
@@ -90,6 +89,7 @@ class FlowProvider(ResourceProvider):
 
     def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
         """Change it in place; see `verbs.update`."""
+        engine.widen_pool_for_changes()
         with _operation("update") as (op, call):
             result = verbs.update(op, self.resource, _id, _olds, _news)
             _record_if_not_ready(op, call, result, _news)
@@ -97,6 +97,7 @@ class FlowProvider(ResourceProvider):
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """End it and see it gone; see `verbs.delete`."""
+        engine.widen_pool_for_changes()
         with _operation("delete") as (op, _):
             verbs.delete(op, self.resource, _id, _props)
 

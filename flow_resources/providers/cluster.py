@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from flow_resources.lifecycle.cluster import CLUSTER
-from flow_resources.providers.base import FlowProvider
+from typing import TYPE_CHECKING
+
+from flow_resources.providers.provider import FlowProvider
+
+if TYPE_CHECKING:
+    from flow_resources.lifecycle.cluster import GpuCluster
 
 
 class GpuClusterProvider(FlowProvider):
     """GpuCluster's verbs."""
 
-    resource = CLUSTER
+    @staticmethod
+    def resource() -> GpuCluster:
+        """Return the kind."""
+        from flow_resources.lifecycle.cluster import CLUSTER
+
+        return CLUSTER

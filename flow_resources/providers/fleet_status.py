@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from flow_resources.lifecycle.fleet_status import FLEET_STATUS
-from flow_resources.providers.base import FlowProvider
+from typing import TYPE_CHECKING
+
+from flow_resources.providers.provider import FlowProvider
+
+if TYPE_CHECKING:
+    from flow_resources.lifecycle.fleet_status import FleetStatus
 
 
 class FleetStatusProvider(FlowProvider):
     """FleetStatus's verbs."""
 
-    resource = FLEET_STATUS
+    @staticmethod
+    def resource() -> FleetStatus:
+        """Return the kind."""
+        from flow_resources.lifecycle.fleet_status import FLEET_STATUS
+
+        return FLEET_STATUS

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from flow_resources.lifecycle.job import JOB
-from flow_resources.providers.base import FlowProvider
+from typing import TYPE_CHECKING
+
+from flow_resources.providers.provider import FlowProvider
+
+if TYPE_CHECKING:
+    from flow_resources.lifecycle.job import Job
 
 
 class JobProvider(FlowProvider):
     """Job's verbs."""
 
-    resource = JOB
+    @staticmethod
+    def resource() -> Job:
+        """Return the kind."""
+        from flow_resources.lifecycle.job import JOB
+
+        return JOB

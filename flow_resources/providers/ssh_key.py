@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from flow_resources.lifecycle.ssh_key import SSH_KEY
-from flow_resources.providers.base import FlowProvider
+from typing import TYPE_CHECKING
+
+from flow_resources.providers.provider import FlowProvider
+
+if TYPE_CHECKING:
+    from flow_resources.lifecycle.ssh_key import SshKey
 
 
 class SshKeyProvider(FlowProvider):
     """SshKey's verbs."""
 
-    resource = SSH_KEY
+    @staticmethod
+    def resource() -> SshKey:
+        """Return the kind."""
+        from flow_resources.lifecycle.ssh_key import SSH_KEY
+
+        return SSH_KEY

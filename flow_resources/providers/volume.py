@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from flow_resources.lifecycle.volume import VOLUME
-from flow_resources.providers.base import FlowProvider
+from typing import TYPE_CHECKING
+
+from flow_resources.providers.provider import FlowProvider
+
+if TYPE_CHECKING:
+    from flow_resources.lifecycle.volume import Volume
 
 
 class VolumeProvider(FlowProvider):
     """Volume's verbs."""
 
-    resource = VOLUME
+    @staticmethod
+    def resource() -> Volume:
+        """Return the kind."""
+        from flow_resources.lifecycle.volume import VOLUME
+
+        return VOLUME

@@ -14,7 +14,7 @@ from support.job_machine import JobMachine
 from support.jobs import live_keys
 
 from flow_resources.cloud.machine.wire import unpack
-from flow_resources.core.models import moment_of
+from flow_resources.core.moments import moment_of
 from flow_resources.lifecycle.ledger import HISTORY_GRAIN
 from flow_resources.testing import FakeMithril
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flow_resources.core.answer import Answer
-from flow_resources.core.fleet import MEMBER_STATUSES, Fleet, Member, member_indices, read_members, unlucky_shrink
-from flow_resources.core.fleet_fields import FIELDS, guard_data, left_out
+from flow_resources.core.fleet import MEMBER_STATUSES, Fleet, Member, read_members, unlucky_shrink
+from flow_resources.core.fleet_fields import FIELDS, guard_data, left_out, member_indices
 from flow_resources.core.inputs import UNKNOWN, Checked, check
 from flow_resources.core.models import Bid, Instance
 from flow_resources.core.status import ClusterSnapshot

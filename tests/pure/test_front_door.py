@@ -41,6 +41,30 @@ program()
 heavy = {"flow", "httpx", "pydantic", "tenacity", "aiohttp"} & {name.partition(".")[0] for name in sys.modules}
 assert not heavy, heavy
 """
+RESOURCES = """
+import sys
+import pulumi
+before = set(sys.modules)
+from flow_resources import Bid, GpuCluster, Job, Placement, ResilientCluster, SshKey, Volume, VolumeMount
+from flow_resources import ClusterReference, VolumeReference, export_cluster, export_volume
+from flow_resources.program import token
+from flow_resources.providers.cluster import GpuClusterProvider
+token(GpuClusterProvider)  # what a constructor needs of the provider
+print(*sorted(set(sys.modules) - before))
+"""
+NOT_OF_A_PROGRAM = (
+    "lifecycle",
+    "cloud",
+    "engine",
+    "backend",
+    "providers.base",
+    "core.models",
+    "core.prices",
+    "core.spec",
+)
+OURS_AT_MOST = 41  # modules of this package
+STANDARD_AT_MOST = {"_decimal", "decimal", "hmac"}
+"""The modules of the standard library that Pulumi has not loaded already."""
 
 
 def test_all_is_sorted_and_is_what_the_namespace_gives() -> None:
@@ -85,3 +109,23 @@ def test_coming_in_costs_nothing(program: str) -> None:
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_program_loads_nothing_that_only_the_plugin_needs() -> None:
+    """Neither the verbs nor the client, and not the rows of the service; few modules in all."""
+    done = subprocess.run([sys.executable, "-c", RESOURCES], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    ours = [name for name in loaded if name.startswith("flow_resources")]
+    for room in (
+        "lifecycle",
+        "cloud",
+        "engine",
+        "backend",
+        "providers.base",
+        "core.models",
+        "core.prices",
+        "core.spec",
+    ):
+        assert not [name for name in ours if f"{name}.".startswith(f"flow_resources.{room}.")], room
+    assert len(ours) <= OURS_AT_MOST, ours
+    assert set(loaded) - set(ours) <= STANDARD_AT_MOST

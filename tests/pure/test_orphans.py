@@ -11,7 +11,8 @@ import pytest
 from flow_resources.cli.cluster import CLUSTERS
 from flow_resources.cli.kinds import HOLDERS_FIRST
 from flow_resources.cli.sweep_report import Found, Report, format_age, table
-from flow_resources.core.models import Bid, StoredVolume, age_of
+from flow_resources.core.models import Bid, StoredVolume
+from flow_resources.core.moments import age_of
 from flow_resources.core.naming import Mark, compose
 from flow_resources.core.orphans import OTHER_OWNER, Owners, find_marked, find_orphans
 from flow_resources.core.stack_state import StackState, read_state

@@ -15,6 +15,7 @@ from flow_resources.core.answer import Answer
 from flow_resources.core.cluster_fields import POLICIES, check_cluster
 from flow_resources.core.hidden import PREEMPTION
 from flow_resources.core.inputs import UNKNOWN
+from flow_resources.core.moments import minutes_since
 from flow_resources.core.preemption import (
     NOTHING,
     Action,
@@ -24,7 +25,6 @@ from flow_resources.core.preemption import (
     is_pending,
     is_policy_alone,
     is_withdrawn,
-    minutes_since,
     raised_bid,
     read_record,
     sighted,

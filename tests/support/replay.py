@@ -12,7 +12,8 @@ from flow_resources.clock import Clock as OwnClock
 from flow_resources.cloud import Cloud, Connection, RetryBudget
 from flow_resources.cloud.settings import resolve
 from flow_resources.core.advice import advised_bids
-from flow_resources.core.models import BidEvent, moment_of
+from flow_resources.core.models import BidEvent
+from flow_resources.core.moments import moment_of
 from flow_resources.redaction import Redactor
 from flow_resources.testing import Clock, FakeMithril
 from flow_resources.testing.service.auction import price_to_win

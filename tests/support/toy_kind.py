@@ -17,7 +17,7 @@ from flow_resources.core.spec import Spec, declared_inputs, read_identity
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource, Words
-from flow_resources.providers.base import FlowProvider
+from flow_resources.providers.provider import FlowProvider
 
 FIELDS = (
     Field("size_gb", "integer", integer(1, 100), Change.REPLACE, required=True, doc="Size in GB."),
@@ -72,4 +72,4 @@ class Scratch(Resource[ScratchSpec, StoredVolume, StoredVolume]):
 class ScratchProvider(FlowProvider):
     """Its verbs in the dynamic host."""
 
-    resource = Scratch()
+    resource = staticmethod(Scratch)

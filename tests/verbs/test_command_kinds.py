@@ -27,7 +27,7 @@ from flow_resources.testing import FakeMithril
 class ScratchKind(CommandKind[StoredVolume]):
     """The toy kind, for the commands."""
 
-    resource = ScratchProvider.resource
+    resource = ScratchProvider.resource()
     plural = "scratches"
     ending, ended = "dropping", "dropped"
     name_output = "volume_name"

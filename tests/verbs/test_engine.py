@@ -254,6 +254,39 @@ def test_the_thread_pool_of_the_host_is_widened() -> None:
         assert sorted(future.result() for future in futures) == list(range(16))
 
 
+@pytest.mark.parametrize("earlier", [0, 40])
+def test_calls_that_came_before_the_pool_was_widened_run_at_once(earlier: int) -> None:
+    """And those that follow them, as many as before: the engine sends the next call when one has ended.
+
+    Also where more workers count as idle than there are, because earlier calls have waited in the queue.
+    """
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(int) for _ in range(earlier)]:
+            future.result()
+        has_come = threading.Event()
+        first = pool.submit(lambda: has_come.wait(60) and engine.widen_pool(64))
+        for turn in range(3):
+            barrier = threading.Barrier(16, timeout=10)
+            futures = [pool.submit(barrier.wait) for _ in range(16)]
+            has_come.set()
+            assert sorted(future.result() for future in futures) == list(range(16)), turn
+        assert first.result()
+        assert len(pool._threads) <= 21  # few more threads than that
+
+
+def test_the_pool_is_widened_for_what_only_reads_and_further_for_what_changes(stack: Stack, mocker: Any) -> None:
+    """A preview and a refresh share their requests; what changes something waits for the service."""
+    engine.widen_pool_for_changes.cache_clear()
+    widen = mocker.patch.object(engine, "widen_pool")
+    stack.preview({"it": cluster()})
+    stack.refresh()
+    assert not widen.called
+    stack.up({"it": cluster()})
+    stack.up({"it": cluster(max_price_per_hour=60.0)})
+    stack.destroy()
+    widen.assert_called_once_with()
+
+
 def test_outside_of_a_pool_thread_nothing_is_widened() -> None:
     """As in plain Pulumi: four at a time."""
     results: list[bool] = []

@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.stack import PROVIDERS, Context, Create, FakeClock, Stack, cluster, operation, settings_of, wire
 
 from flow_resources.clock import Clock as RealClock
 from flow_resources.cloud import Cloud, Launch
+from flow_resources.core import takeover
+from flow_resources.core.models import Offer
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril, Request
@@ -35,10 +38,50 @@ def client_of(stack: Stack) -> Cloud:
     return operation().cloud
 
 
+def offer_price(client: Cloud) -> Any:
+    """Return what a machine costs."""
+    offer = client.market().offer("8xa100", "us-central5-a")
+    return offer and offer.price
+
+
 def test_a_refresh_sends_no_more_requests_for_many_than_for_one(stack: Stack, cloud: FakeMithril) -> None:
     """One listing per live status, one of the instances, one of the projects; none per cluster."""
     stack.up(MANY)
     assert requests_of(cloud, stack.refresh) == {"GET /v2/projects": 1, "GET /v2/spot/bids": 4, "GET /v2/instances": 1}
+
+
+def test_the_catalogue_is_parsed_once_for_all_checks(
+    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the same answers serve them, and anew when one of them is read again."""
+    stack.up(MANY)
+    parsed: Counter[str] = Counter()
+    read = Offer.read
+
+    def count(row: Any) -> Offer:
+        parsed[f"{row['instance_type']} in {row['region']}"] += 1
+        return read(row)
+
+    monkeypatch.setattr(Offer, "read", count)
+    stack.preview(MANY)
+    assert set(parsed.values()) == {1}
+    clock = stack.clock = FakeClock()
+    cloud.set_price("8xa100", "us-central5-a", 17)
+    client = client_of(stack)
+    assert offer_price(client) == 17
+    cloud.set_price("8xa100", "us-central5-a", 18)
+    clock.sleep(11.0)
+    assert offer_price(client) == 18
+
+
+def test_a_refresh_parses_few_names(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that can carry the mark of the resource, and not those of all bids for each of them."""
+    stack.up(MANY)
+    parsed = list[str]()
+    take_apart = takeover.take_apart
+    monkeypatch.setattr(takeover, "take_apart", lambda name: parsed.append(name) or take_apart(name))
+    stack.refresh()
+    assert 1 <= len(parsed) <= len(MANY)
 
 
 def test_a_refresh_reads_the_history_of_a_cluster_with_other_instances(stack: Stack, cloud: FakeMithril) -> None:

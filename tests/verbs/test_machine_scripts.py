@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from flow.adapters.providers.builtin.mithril.runtime.startup import sections as sdk_sections
+from flow.adapters.providers.builtin.mithril.runtime.startup.builder import MithrilStartupScriptBuilder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.stack import Stack, operation
@@ -31,6 +32,7 @@ VOLUMES = tuple(
     for number, path in enumerate(("/data", "/mnt/models", "/mnt/checkpoints", "/volumes/scratch"))
 )
 LARGEST: dict[str, Any] = {"num_instances": 2, "volumes": VOLUMES, "image": "pytorch/pytorch:2.4.0-cuda12.1-cudnn9"}
+NAMES = [f"case-{number}-3f9a1c5d08b67be02d4d-9c01d2-1" for number in range(5)]
 SIGNAL = Boot("never", "SIGUSR1")
 JOB = JobEnd(
     key="fkey_aB3dE5gH7jK9mN1pQ3rS5tU7vW9xY1z2",
@@ -166,6 +168,36 @@ def test_what_ends_a_job_is_there_before_anything_that_can_fail(write) -> None:
     assert max(text.index(f"cat >{name}") for name in ("job.json", "end_job.py")) < start
     assert start < text.index("Starting Mithril instance initialization")
     assert "[ -s job.json ] ||\ncat >job.json" in text
+
+
+@pytest.mark.parametrize("boot", [Boot(), None])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python train.py",
+        "echo $(case x in x) echo;; esac)",
+        "cat <<E\n  # kept\nE\n  # dropped",
+        f"touch {NAMES[3]}  #",
+    ],
+)
+def test_launches_that_differ_in_their_names_share_the_work(
+    stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch, command: str, boot: Boot | None
+) -> None:
+    """And each gets the script that the SDK writes for it alone."""
+    count, combine = [0], MithrilStartupScriptBuilder._combine_sections
+
+    def counted(builder: Any, parts: Any) -> Any:
+        count[0] += 1
+        return combine(builder, parts)
+
+    monkeypatch.setattr(MithrilStartupScriptBuilder, "_combine_sections", counted)
+    stack.operation()
+    with operation().cloud._sdk("write scripts") as sdk:
+        launches = [launch(name=name, command=command, boot=boot) for name in NAMES]
+        shared = [sdk.write_script(one) for one in launches]
+        assert count[0] <= 1 + (NAMES[3] in command)
+        monkeypatch.setattr(sections.ScriptBuilder, "_combine_sections", combine)
+        assert [sdk.write_script(one) for one in launches] == shared
 
 
 def test_without_boot_the_script_is_the_sdks(write, stack: Stack) -> None:

@@ -12,7 +12,7 @@ import pytest
 from support.stack import Reports, Stack, operation
 
 from flow_resources.cloud import Cloud
-from flow_resources.core.models import moment_of
+from flow_resources.core.moments import moment_of
 from flow_resources.lifecycle import market_prices
 from flow_resources.lifecycle.market_prices import SILENCE_SECONDS, MarketPrices
 from flow_resources.lifecycle.operation import CHECK, Operation

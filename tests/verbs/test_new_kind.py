@@ -104,7 +104,7 @@ def test_the_id_is_recorded_when_the_verb_fails_after_the_create(
 def test_two_kinds_are_independent(stack: Stack) -> None:
     """An operation of one deployment serves both."""
     stack.up({**BASE, "v": model.volume()})
-    assert len(ScratchProvider.resource.list_live(operation(), base.current().clock.now())) == 2
+    assert len(ScratchProvider.resource().list_live(operation(), base.current().clock.now())) == 2
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, *CRASHES])

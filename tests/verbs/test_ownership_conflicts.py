@@ -10,7 +10,7 @@ from support.crashes import crash_after_create
 from support.stack import CheckError, FakeClock, Stack, VerbError, cluster, settings_of, volume
 
 from flow_resources.cloud import Cloud
-from flow_resources.core import models
+from flow_resources.core import moments
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
@@ -153,7 +153,7 @@ def test_a_refused_create_has_cancelled_nothing(
     old = cloud.add_bid(young["name"].removesuffix("1") + "2")
 
     def age(created_at: str, now: datetime) -> timedelta | None:
-        return timedelta(hours=30) if created_at == old["created_at"] else models.age_of(created_at, now)
+        return timedelta(hours=30) if created_at == old["created_at"] else moments.age_of(created_at, now)
 
     monkeypatch.setattr("flow_resources.lifecycle.takeover.age_of", age)
     for spec in ({}, {"command": "sleep 1"}):

@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from flow_resources.cli.watch.costs import StackCosts
     from flow_resources.cli.watch.round import Watch, Wishes
     from flow_resources.cli.watch.stack import PulumiStack
-    from flow_resources.cloud.footprint import share_one_heap
+    from flow_resources.heap import share_one_heap
     from flow_resources.redaction import Redactor
 
     share_one_heap()  # each look has threads of its own, and their heaps would stay

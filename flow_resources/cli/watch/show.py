@@ -20,7 +20,7 @@ from rich.text import Text
 from flow_resources.cli.tables import draw, lines_of
 from flow_resources.cli.watch.look import Cluster
 from flow_resources.core import money
-from flow_resources.core.models import age_of
+from flow_resources.core.moments import age_of
 
 Rows = Sequence[tuple[str, Cluster]]
 """Clusters with the stack that they are of; its name is empty where there is one alone."""
