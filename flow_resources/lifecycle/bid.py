@@ -244,9 +244,10 @@ def _with_change(op: Operation, seen: ClusterSnapshot, changed: Bid | None) -> C
 def _wait(op: Operation, bid: Bid, spec: PlacementSpec, *, is_just_read: bool) -> ClusterSnapshot:
     """Wait as `wait_for` asks. Of a bid that was just read, the first poll asks for the instances alone."""
     seen: ClusterSnapshot | None = None
+    just_read = [bid] if is_just_read else []
 
     def poll(moment: float) -> ClusterSnapshot:
-        return op.cloud.observe_new(bid) if is_just_read and seen is None else _poll(op.cloud, bid, moment)
+        return op.cloud.observe_new(just_read.pop()) if just_read else _poll(op.cloud, bid, moment)
 
     never_preempted, first = op.ledger.is_placed_here(bid.id), list[str]()
     for seen in op.deadline.watch(poll, op.cloud.last_waited):

@@ -99,7 +99,7 @@ class BidKind(Resource[P, Bid, V]):
     def list_before_create(self, op: Operation, spec: P) -> Sequence[Bid]:
         """List the live bids that a create judges: with its mark, or recorded for it, or of a name that is not known.
 
-        One whose name is known is no other's business: of so many as are live, few are read again.
+        The others do not change what is decided, and are not read again.
         """
 
         def matters(bid: Bid) -> bool:

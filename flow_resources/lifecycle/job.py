@@ -372,13 +372,13 @@ class Job(BidKind[JobSpec, JobSnapshot]):
 
     def _wait(self, op: Operation, seen: JobSnapshot, spec: JobSpec, *, is_just_read: bool) -> JobSnapshot:
         """Wait as `wait_for` asks. Of a bid that was just read, the first poll asks for the instances alone."""
-        job = seen
+        job, just_read = seen, [seen.bid] if is_just_read else []
 
         def poll(moment: float) -> JobSnapshot:
             if job.has_ended:
                 return job
-            if is_just_read and job is seen:
-                return self._next(op, job, op.cloud.observe_new(job.bid))
+            if just_read:
+                return self._next(op, job, op.cloud.observe_new(just_read.pop()))
             newest = op.cloud.observe_while_waiting(job.bid.id, moment)
             if newest is None:
                 raise TerminatedError(

@@ -15,7 +15,7 @@ from unittest.mock import call
 
 import pytest
 from pytest_mock import MockerFixture
-from support.stack import CheckError, FakeClock, Reports, Stack, VerbError, cluster, volume
+from support.stack import CheckError, Declared, FakeClock, Reports, Stack, VerbError, cluster, job, volume
 
 from flow_resources.cloud import Cloud, MadeVolume, Placed, Project, Settings
 from flow_resources.core.market import Market
@@ -108,7 +108,7 @@ def test_a_refusal_to_place_leaves_nothing_in_the_state(stack: Stack, client: An
     assert not stack.state
 
 
-@pytest.mark.parametrize("step", ["observe_new", "observe_while_waiting", "events", "set_price", "set_paused"])
+@pytest.mark.parametrize("step", ["observe_while_waiting", "events", "set_price", "set_paused"])
 def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack, client: Any, step: str) -> None:
     """Also where the error is internal."""
     if step == "events":  # it is read where an instance was lost while the create waited
@@ -116,8 +116,7 @@ def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack,
         lost = ClusterSnapshot(replace(BID, instances=("inst_0",)), (replace(MACHINE, id="inst_0", status="starting"),))
         client.observe_while_waiting.side_effect = itertools.cycle([lost, seen])
     getattr(client, step).side_effect = UnavailableError("down")
-    price = Decimal(50 if step == "observe_new" else 49)
-    client.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name, price=price))
+    client.place.side_effect = lambda launch: Placed(replace(BID, name=launch.name, price=Decimal("49.00")))
     with pytest.raises(VerbError, match="down"):
         stack.up({"trainer": cluster(paused=True) if step == "set_paused" else cluster()})
     assert stack.state["trainer"].id == "bid_1"
@@ -126,6 +125,15 @@ def test_whatever_fails_after_the_bid_is_placed_the_id_is_recorded(stack: Stack,
     with pytest.raises(VerbError, match="ours"):
         stack.up({"trainer": cluster(paused=True) if step == "set_paused" else cluster()})
     assert stack.state["trainer"].id == "bid_1"
+
+
+@pytest.mark.parametrize("declared", [cluster(), job(machine_api_key="key")], ids=["cluster", "job"])
+def test_after_a_first_look_that_fails_the_bid_is_read_anew(stack: Stack, client: Any, declared: Declared) -> None:
+    """An outage may have lasted for minutes: what the bid was when it was placed is told to nobody then."""
+    client.observe_new.side_effect = UnavailableError("down")
+    client.placed_price.return_value, client.job_keys.return_value = Decimal(50), []
+    stack.up({"trainer": declared})
+    assert client.observe_new.call_count == client.observe_while_waiting.call_count == 1
 
 
 def test_a_new_platform_key_is_reported_with_the_path_of_its_private_half(
