@@ -23,11 +23,13 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
 
 import advice  # noqa: E402
+import alone  # noqa: E402
 import cloud  # noqa: E402
 import others  # noqa: E402
 import reaches  # noqa: E402
 import scale  # noqa: E402
 import sizes  # noqa: E402
+import soak  # noqa: E402
 import waits  # noqa: E402
 from stacks import THIS, Package  # noqa: E402
 
@@ -83,6 +85,14 @@ SECTIONS = (
         "exponents",
         "How they grow: exponents of our own time (the floor taken off) and of the requests",
         lambda plan: scale.exponents(plan.found.get("growth", [])),
+    ),
+    Section(
+        "plugin alone", "The plugin without the engine, over N", lambda plan: alone.verbs(plan.packages, plan.sizes)
+    ),
+    Section(
+        "exponents of the plugin",
+        "How its CPU seconds grow, beyond those of one cluster",
+        lambda plan: alone.exponents(plan.found.get("plugin alone", [])),
     ),
     Section(
         "bare growth",
@@ -147,11 +157,9 @@ def main() -> None:
     parser.add_argument("--package", type=Path, help="a checkout of the package to measure in turns with this one")
     parser.add_argument("--soak", action="store_true", help="an hour of refreshes and nothing else")
     parser.add_argument("--soak-minutes", type=float, default=60.0)
-    parser.add_argument("--soak-clusters", type=int, default=100)
+    parser.add_argument("--soak-clusters", type=int, default=1000)
     chosen = parser.parse_args()
     if chosen.soak:
-        import soak
-
         soak.run(chosen.soak_minutes, chosen.soak_clusters)
         return
     packages = [THIS] if chosen.package is None else [Package("before", chosen.package.resolve()), THIS]

@@ -59,6 +59,11 @@ def _largest_stack(found: Found) -> float | None:
     return _worst(row["N"] for row in _matching(found, "growth", {"operation": "up"}))
 
 
+def _largest_plugin(found: Found) -> float | None:
+    driven = _of("growth", "plugin_mb", N=1000)(found), _of("plugin alone", "peak_mb", N=1000)(found)
+    return _worst(value for value in driven if value is not None)
+
+
 def _above_allowed(found: Found) -> float | None:
     counted = [row for key in ("requests of an up", "requests of a large up") for row in _matching(found, key, {})]
     return _worst(row["requests"] - row["reach"] for row in counted)
@@ -72,7 +77,8 @@ def _growth_of_declaring(found: Found) -> float | None:
 def _largest_exponent(found: Found) -> float | None:
     return _worst(
         value
-        for row in _matching(found, "exponents", {})
+        for key in ("exponents", "exponents of the plugin")
+        for row in _matching(found, key, {})
         for name, value in row.items()
         if name.startswith(("time", "requests")) and isinstance(value, float)
     )
@@ -89,7 +95,6 @@ REACHES = (
     Reach("", "cold first preview, over the floor's", "x", 1.5, _of("cold previews", "ratio")),
     Reach("P3", "requests for what stands unchanged, any N", "", 4, _of("growth", "requests", operation="up again")),
     Reach("P4", "requests of an `up` beyond 14 + 3 N + 1, any N and -p", "", 0, _above_allowed),
-    Reach("P4", "waiting, first 30 s: requests in 5 s", "", 10, _of("polls", "most_in_5_s_at_first")),
     Reach("P4, P13", "waiting, later: requests in 5 s", "", 2, _of("polls", "most_in_5_s_later")),
     Reach("P4", "update of N = 100: requests", "", 200, _of("updates", "requests", N=100)),
     Reach("P4", "destroy of N = 100: requests", "", 200 + 14, _of("verbs", "requests", N=100, operation="destroy")),
@@ -102,7 +107,7 @@ REACHES = (
     Reach("P7", "64 clusters booting 10 s, over the floor", "s", 13, _of("boots", "over_floor_s", N=64)),
     Reach("P8", "largest `up`", "clusters", 500, _largest_stack, at_least=True),
     Reach("P9", "import with the resources beyond pulumi", "ms", 40, _of("imports", "import_with_resources_ms")),
-    Reach("P10", "plugin at N = 1000, any verb", "MB", 100, _of("growth", "plugin_mb", N=1000)),
+    Reach("P10", "plugin at N = 1000, any verb", "MB", 100, _largest_plugin),
     Reach("P11", "hidden properties per cluster in the state", "bytes", 400, _of("states", "hidden_bytes")),
     Reach("P11", "`__provider`", "characters", 128, _of("states", "provider_characters")),
     Reach("P12", "declaring a cluster", "ms", 1, _of("declarations", "ms_each")),

@@ -119,4 +119,6 @@ def python(package: Package, *arguments: str, **environment: str) -> str:
     """Return what a fresh interpreter prints."""
     env = {**os.environ, "PYTHONPATH": package.python_path, **environment}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    return subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, check=True).stdout
+    # With `python -c` the current folder, which can be another checkout, comes before PYTHONPATH.
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=env, cwd=os.sep, capture_output=True, text=True, check=True).stdout
