@@ -12,7 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullFormatter
 
 HERE = Path(__file__).resolve().parent
 CHART = HERE.parent / "docs" / "images" / "scale.svg"
@@ -39,8 +39,9 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
             for label, column, color, points in lines:
                 axes.plot([row["N"] for row in points], [row[column] for row in points], "o-", color=color, label=label)
             axes.set(title=title, xlabel="N", xscale="log", yscale="log")
+            axes.set_xticks([row["N"] for row in rows])
             for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_formatter(ScalarFormatter())
+                axis.set_major_formatter("{x:g}")
                 axis.set_minor_formatter(NullFormatter())
             axes.grid(color="#dddddd", linewidth=0.6)
             axes.legend(frameon=False)
