@@ -12,7 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 HERE = Path(__file__).resolve().parent
 CHART = HERE.parent / "docs" / "images" / "scale.svg"
@@ -40,6 +40,7 @@ def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
                 axes.plot([row["N"] for row in points], [row[column] for row in points], "o-", color=color, label=label)
             axes.set(title=title, xlabel="N", xscale="log", yscale="log")
             axes.set_xticks([row["N"] for row in rows])
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_formatter("{x:g}")
                 axis.set_minor_formatter(NullFormatter())
