@@ -58,9 +58,9 @@ package: $(STAMP) ## build what is uploaded into dist, and try it on every Pytho
 	@$(PY) -m hatchling build >&2
 	@$(ON_PATH) && $(PY) -m pytest tests/package
 
-bench: $(STAMP) ## measure
+bench: $(STAMP) ## measure, about 15 minutes; BENCH="--full", "--soak", "--package PATH" or "--help" for other runs
 	@test -f benchmarks/bench.py || { echo 'make bench: there is no benchmarks/bench.py yet' >&2; exit 1; }
-	@$(ON_PATH) && exec $(PY) benchmarks/bench.py
+	@$(ON_PATH) && exec $(PY) benchmarks/bench.py $(BENCH)
 
 # mkdocs-material speaks of a mkdocs 2 that nothing here uses; every other warning is an error.
 docs: $(STAMP) ## build the documentation site, with every warning an error

@@ -20,6 +20,26 @@ def pages(client, path, **query):
             return rows
 
 
+def test_a_listed_bid_is_the_one_that_is_there(mithril, client):
+    """After each change the row of a page is what the bid itself is read as: no row is out of date."""
+    bid, volume = client.bid(), client.volume()["fid"]
+    path = f"/v2/spot/bids/{bid['fid']}"
+    changes = [
+        lambda: None,
+        lambda: client.patch(path, json={"limit_price": "$60.00"}),
+        lambda: mithril.preempt(bid["fid"], notice_seconds=0),
+        lambda: mithril.release(bid["fid"]),
+        lambda: client.patch(path, json={"paused": True}),
+        lambda: client.patch(path, json={"volumes": [volume]}),
+        lambda: client.patch(path, json={"volumes": []}),
+        lambda: client.patch(path, json={"paused": False}),
+        lambda: client.delete(path),
+    ]
+    for change in changes:
+        change()
+        assert client.get("/v2/spot/bids").json()["data"] == [client.read(bid)]
+
+
 @pytest.mark.parametrize("query", [{}, {"sort_dir": "asc"}, {"sort_by": "status"}, {"limit": 2}])
 def test_pages_together_are_the_whole_list(mithril, client, query):
     """Each row once, for any sort order and page size."""

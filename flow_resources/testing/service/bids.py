@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from flow_resources.testing.service.accounts import Accounts, User
 from flow_resources.testing.service.body import Body
 from flow_resources.testing.service.errors import BadRequestError
 from flow_resources.testing.service.events import Events
-from flow_resources.testing.service.formats import write_price, write_time
+from flow_resources.testing.service.formats import JsonText, write_price, write_time
 from flow_resources.testing.service.instances import Instances
 from flow_resources.testing.service.lifecycle import Lifecycle
 from flow_resources.testing.service.listing import Listing
@@ -24,6 +25,7 @@ from flow_resources.testing.service.volumes import Volumes
 
 STATUSES = ("Open", "Allocated", "Preempting", "Terminated", "Paused")
 _SORTS = {"created_at": "seq", "status": "status"}
+_ROWS_KEPT = 2048  # with start-up scripts of the largest size about 40 MB
 
 
 class Bids:
@@ -79,9 +81,12 @@ class Bids:
 
     def wire(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Return bids as the API shows them."""
+        return [bid_row(*bid) for bid in self._with_instances_and_volumes(rows)]
+
+    def _with_instances_and_volumes(self, rows: Sequence[Row]) -> list[tuple[Row, list[str], list[str]]]:
         fids = [row["fid"] for row in rows]
         instances, volumes = self._instances.ids_by_order(fids), self._volumes.attached_to(fids)
-        return [bid_row(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
+        return [(row, instances[row["fid"]], volumes[row["fid"]]) for row in rows]
 
     def update(self, user: User, fid: str, raw: object, now: float) -> None:
         """Change the limit price, pausing, the volumes or the memory of a live bid; null means no change."""
@@ -119,7 +124,7 @@ class Bids:
         else:
             self._lifecycle.terminate(bid, now, user)
 
-    def listing(self, user: User, query: Query, now: float) -> dict[str, Any]:
+    def listing(self, user: User, query: Query, now: float) -> JsonText:
         """Return the response of GET /v2/spot/bids."""
         listing = Listing.read("bids", query, _SORTS, self._options.page_limit)
         project = query.text("project")
@@ -135,7 +140,9 @@ class Bids:
             listing.filter_in("status", statuses)
         listing.filter_by_creation(self._options.listed_until(now))
         rows, cursor = listing.page(self._store)
-        return {"data": self.wire(rows), "next_cursor": cursor}
+        bids = self._with_instances_and_volumes(rows)
+        data = ", ".join(_bid_text(row, tuple(instances), tuple(volumes)) for row, instances, volumes in bids)
+        return JsonText(f'{{"data": [{data}], "next_cursor": {json.dumps(cursor)}}}')
 
     def history(self, user: User, fid: str) -> dict[str, Any]:
         """Return the response of GET /v2/spot/bids/{fid}/history."""
@@ -186,6 +193,12 @@ class Bids:
 def bid_row(row: Row, instances: list[str], volumes: list[str]) -> dict[str, Any]:
     """Return a BidModel."""
     return {**order_row(row, instances, volumes), "limit_price": write_price(row["limit_cents"])}
+
+
+@lru_cache(_ROWS_KEPT)
+def _bid_text(row: Row, instances: tuple[str, ...], volumes: tuple[str, ...]) -> str:
+    """Return a BidModel as JSON. It is kept by everything that it is made of, so what is kept is never out of date."""
+    return json.dumps(bid_row(row, list(instances), list(volumes)))
 
 
 def _read_bid(raw: object) -> tuple[dict[str, Any], list[str]]:

@@ -15,6 +15,12 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d
 _DIGITS_MAX = 300
 
 
+class JsonText(str):
+    """A JSON value that is written already; any other text is a value that is still to be written."""
+
+    __slots__ = ()
+
+
 def parse_price(text: str) -> int:
     """Return a price such as "$50.00" in cents. Raises ValueError when it is not one, or not above zero."""
     match = _PRICE.fullmatch(text)

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from flow_resources.testing.service.formats import JsonText
 from flow_resources.testing.web.faults import FaultRule
 from flow_resources.testing.web.routing import Result
 
@@ -39,6 +40,8 @@ def _alter(rule: FaultRule, status: int, body: Any) -> Result:
     """Return a response with the rule's fields in each row of its list, or in the one object that it is."""
     if status >= _CLIENT_ERROR:
         return status, body
+    if isinstance(body, JsonText):
+        body = json.loads(body)
     rows = body.get("data") if isinstance(body, dict) else body
     if isinstance(rows, list):
         rows = [{**row, **rule.body} if isinstance(row, dict) else row for row in rows]

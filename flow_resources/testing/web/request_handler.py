@@ -19,7 +19,7 @@ from aiohttp import web
 from flow_resources.testing.service.accounts import fingerprint
 from flow_resources.testing.service.backend import Backend
 from flow_resources.testing.service.errors import ApiError, InvalidError, TooLargeError, problem
-from flow_resources.testing.service.formats import read_json
+from flow_resources.testing.service.formats import JsonText, read_json
 from flow_resources.testing.service.query import Query
 from flow_resources.testing.web import CONTROL
 from flow_resources.testing.web.control import Perform, respond_to_control
@@ -131,8 +131,8 @@ class RequestHandler:
         headers = self._date()
         if body is None:
             return web.Response(status=status, headers=headers)
-        text = json.dumps(body).encode()
-        return web.Response(status=status, body=text, headers={**headers, "Content-Type": "application/json"})
+        text = body if isinstance(body, JsonText) else json.dumps(body)
+        return web.Response(status=status, body=text.encode(), headers={**headers, "Content-Type": "application/json"})
 
     def _date(self) -> dict[str, str]:
         """Return the Date of a response, from which clients read the service's time: that of the cloud's clock."""

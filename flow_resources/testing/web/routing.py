@@ -13,7 +13,7 @@ from flow_resources.testing.service.errors import MethodNotAllowedError, NotFoun
 from flow_resources.testing.service.query import Query
 
 Result = tuple[int, Any]
-"""The status and the JSON body of a response."""
+"""The status and the body of a response: a JSON value, or one that is written already (`JsonText`)."""
 NO_CONTENT: Result = (204, None)
 
 
