@@ -259,13 +259,14 @@ class Listings:
         """
         newer, before = dict[str, Bid](), None
         for bid in self._service.list_newest_bids(PAGE, budget):
-            created_at = moment_of(bid.created_at)
-            is_first = before is None
+            created_at, is_first = moment_of(bid.created_at), before is None
             if created_at is None or (newest and is_first and created_at < newest) or (before and created_at > before):
                 return None
-            if created_at < moment:
+            if created_at >= moment:
+                newer[bid.id] = bid
+            elif not is_first:  # one alone shows no order
                 return newer
-            newer[bid.id], before = bid, created_at
+            before = created_at
         return newer
 
     def _read_waited(self, budget: RetryBudget) -> Waited:

@@ -124,6 +124,15 @@ def test_what_does_not_tell_what_is_new_makes_everything_be_listed(cloud: Cloud,
     assert cloud.requests[-4:] == ALL
 
 
+def test_the_order_of_the_newest_is_doubted_where_nothing_was_live(cloud: Cloud) -> None:
+    """The oldest of all comes first; nothing that is known is newer."""
+    cloud.end("old")
+    assert not cloud.live_before_create()
+    cloud.newest_first, cloud.time = False, NOW + timedelta(minutes=1)
+    cloud.place("new")
+    assert cloud.live_before_create() == {"new"}
+
+
 # -- waiting ---------------------------------------------------------------------------------------------------------
 
 
