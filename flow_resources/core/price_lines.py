@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_resources.core import money
-from flow_resources.core.prices import CurrentPrices
+
+if TYPE_CHECKING:
+    from flow_resources.core.prices import CurrentPrices
 
 _HIGH = 3
 """A bid above so many times the market is worth a word: machines are kept at any price up to it."""

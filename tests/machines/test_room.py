@@ -54,13 +54,16 @@ def test_a_first_boot_that_is_cut_short_has_been_the_first_boot(room: Room):
 
 
 def test_a_power_off_is_orderly_and_a_pulled_plug_is_not(room: Room):
-    unit = "--unit=work -p KillMode=mixed bash -c 'trap \"echo saved >>/saved; exit\" TERM; sleep 1000 & wait'"
+    command = 'trap "echo saved >>/saved; exit" TERM; echo ready >>/ready; sleep 1000 & wait'
+    unit = f"--unit=work -p KillMode=mixed bash -c '{command}'"
     machine = room.rent(COUNT).boot()
     machine.run(f"systemd-run {unit}")
+    machine.wait_for_text("/ready", "ready\n")
     machine.pull_the_plug()
     assert machine.read("/saved") == ""
     machine.boot()
     machine.run(f"systemd-run {unit}")
+    machine.wait_for_text("/ready", "ready\nready\n")
     machine.power_off()
     assert machine.read("/saved") == "saved\n"
 

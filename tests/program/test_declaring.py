@@ -130,14 +130,20 @@ def test_programs_at_the_same_time_share_nothing() -> None:
     def inline(mocks: FlowMocks) -> None:
         """Run it as the Automation API runs an inline program: in a thread, with a loop and a context of its own."""
         loop = asyncio.new_event_loop()
+        loops = [loop]
+
+        def make_loop() -> None:
+            """Give a thread a loop of its own, which mocks run there; one that runs elsewhere hangs at times."""
+            loops.append(asyncio.new_event_loop())
+            asyncio.set_event_loop(loops[-1])
+
         asyncio.set_event_loop(loop)
-        # Mocks make a loop in each thread that has none, and close none.
-        loop.set_default_executor(ThreadPoolExecutor(4, initializer=asyncio.set_event_loop, initargs=(loop,)))
         settings.SETTINGS.outputs = set()  # mocks leave it to be shared
-        try:
+        with ThreadPoolExecutor(4, initializer=make_loop) as threads:
+            loop.set_default_executor(threads)
             run(program, mocks)
-        finally:
-            loop.close()
+        for one in loops:
+            one.close()
 
     mocks = [Engine(stacks={STACK: exported}) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:

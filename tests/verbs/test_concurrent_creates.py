@@ -110,12 +110,13 @@ def test_of_two_processes_the_older_bid_is_kept_where_the_service_ignores_keys(
     assert [bid["fid"] for bid in cloud.live_bids] == [stack.state["trainer"].id] == [min(ids)]
 
 
-def test_the_first_verbs_of_a_process_share_one_deployment() -> None:
+def test_the_first_verbs_of_a_process_share_one_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that came at once would each begin one, and close the other's: it is there when the module is imported."""
     spec = importlib.util.spec_from_file_location("a_new_process", base.__file__)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # as an import does
     spec.loader.exec_module(module)
     with ThreadPoolExecutor(4) as pool:
         deployments = list(pool.map(lambda _: module.current(), range(4)))

@@ -344,16 +344,16 @@ def test_a_bid_that_goes_back_to_the_auction_as_the_bids_are_listed_is_found(clo
     """Preempting when the open ones are listed, open when those are listed that lose their machines."""
     bid = cloud.add_bid(marked_name())
     cloud.preempt(bid["fid"])
-    list_bids, statuses = Connection._list_bids, []
+    list_bids, statuses = Connection.list_bids, []
 
-    def list_one_status(self: Connection, status: str, budget: RetryBudget) -> dict[str, Bid]:
-        bids = list_bids(self, status, budget)
+    def list_one_status(self: Connection, status: str, budget: RetryBudget) -> list[Bid]:
+        bids = list(list_bids(self, status, budget))
         statuses.append(status)
         if statuses.count("Open") == 1 and status in ("Open", "Preempting"):
-            return {}  # it did not have this status yet, or has it no more
+            return []  # it did not have this status yet, or has it no more
         return bids
 
-    monkeypatch.setattr(Connection, "_list_bids", list_one_status)
+    monkeypatch.setattr(Connection, "list_bids", list_one_status)
     assert main(["sweep"]) == 1
     assert bid["fid"] in capsys.readouterr().out
 
