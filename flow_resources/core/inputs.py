@@ -185,22 +185,33 @@ def _apply_rule(field: Field, value: Any, result: Checked) -> Any:
     return value
 
 
-def _withheld(value: Any, at: str = "") -> Iterator[Invalid]:
-    """Yield why the program has withheld parts of a value."""
-    if isinstance(value, Mapping) and PROBLEM in value:
-        yield Invalid(str(value[PROBLEM]), str(value.get(REMEDY) or ""), at, is_shown=False)
-    elif isinstance(value, Mapping):
+def leaves(value: Any, at: str = "", *, is_leaf: Callable[[Any], bool] = lambda _: False) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a value that have no parts, or count as such, each with its path."""
+    if isinstance(value, Mapping) and not is_leaf(value):
         for key, part in value.items():
-            yield from _withheld(part, f"{at}.{key}")
-    elif isinstance(value, list):
+            yield from leaves(part, f"{at}.{key}", is_leaf=is_leaf)
+    elif isinstance(value, list) and not is_leaf(value):
         for index, part in enumerate(value):
-            yield from _withheld(part, f"{at}[{index}]")
+            yield from leaves(part, f"{at}[{index}]", is_leaf=is_leaf)
+    else:
+        yield at, value
+
+
+def _is_withheld(value: Any) -> bool:
+    return isinstance(value, Mapping) and PROBLEM in value
+
+
+def _withheld(value: Any) -> Iterator[Invalid]:
+    """Yield why the program has withheld parts of a value."""
+    for at, part in leaves(value, is_leaf=_is_withheld):
+        if _is_withheld(part):
+            yield Invalid(str(part[PROBLEM]), str(part.get(REMEDY) or ""), at, is_shown=False)
 
 
 def _without_withheld(value: Any) -> Any:
     """Return a value with UNKNOWN, which passes every rule, in the place of what the program has withheld."""
     if isinstance(value, Mapping):
-        return UNKNOWN if PROBLEM in value else {key: _without_withheld(part) for key, part in value.items()}
+        return UNKNOWN if _is_withheld(value) else {key: _without_withheld(part) for key, part in value.items()}
     return list(map(_without_withheld, value)) if isinstance(value, list) else value
 
 

@@ -20,6 +20,7 @@ from flow_resources.core.inputs import (
     Unknown,
     check,
     each,
+    leaves,
     one_of,
 )
 from flow_resources.core.placement_fields import NAME, NOTICE, PLACE, SETUP
@@ -77,16 +78,11 @@ def triggers(value: Any) -> Any:
     return value
 
 
-def _not_plain(value: Any, at: str = "") -> Iterator[Invalid]:
+def _not_plain(value: Any) -> Iterator[Invalid]:
     """Yield the parts that no name can be made of: files, archives."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _not_plain(item, f"{at}.{key}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _not_plain(item, f"{at}[{index}]")
-    elif value is not None and not isinstance(value, (str, int, float, Unknown)):
-        yield Invalid("must be a string, a number, True, False, or made of these", "pass a hash of a file", at)
+    for at, part in leaves(value):
+        if part is not None and not isinstance(part, (str, int, float, Unknown)):
+            yield Invalid("must be a string, a number, True, False, or made of these", "pass a hash of a file", at)
 
 
 def api_key(value: Any) -> str:

@@ -59,6 +59,15 @@ def waiting(stack: Stack, cloud: FakeMithril, minutes: float = 61.5, **inputs: A
     return program
 
 
+def checked_move(stack: Stack, program: dict[str, Declared]) -> tuple[Any, Any]:
+    """Begin an `up` that moves the cluster; return what the state holds of it, and the inputs of its replacement."""
+    stack.operation()
+    saved = stack.state["it"]
+    news = stack.check("it", program["it"], saved)
+    assert stack._step("it", saved, news, program["it"]) == "replace"
+    return saved, stack.check("it", program["it"], None)
+
+
 def place(stack: Stack) -> tuple[str, float]:
     """Return where it is, as its inputs say: region, bid."""
     inputs = stack.state["it"].inputs
@@ -194,11 +203,7 @@ def test_a_bid_that_wins_meanwhile_is_left_alone(stack: Stack, cloud: FakeMithri
     program["it"].create_first = create_first
     stack.refresh()
     (bid,) = cloud.live_bids
-    stack.operation()
-    saved = stack.state["it"]
-    news = stack.check("it", program["it"], saved)
-    assert stack._step("it", saved, news, program["it"]) == "replace"
-    news = stack.check("it", program["it"], None)
+    saved, news = checked_move(stack, program)
     dear(cloud, HERE, price=5.0)
     end = (
         (lambda: stack._create("it", program["it"], news)) if create_first else lambda: stack._delete_saved("it", saved)
@@ -216,11 +221,7 @@ def test_what_can_no_longer_be_placed_elsewhere_does_not_end_where_it_waits(stac
     program["it"].create_first = True
     stack.refresh()
     (bid,) = cloud.live_bids
-    stack.operation()
-    saved = stack.state["it"]
-    news = stack.check("it", program["it"], saved)
-    assert stack._step("it", saved, news, program["it"]) == "replace"
-    news = stack.check("it", program["it"], None)
+    _, news = checked_move(stack, program)
     news["region"] = "us-west1-b"  # in the place of an offer that is gone since the check
     with pytest.raises(VerbError, match="is not on offer in us-west1-b now"):
         stack._create("it", program["it"], news)
