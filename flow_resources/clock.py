@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
+
+_LOOKS = 8
 
 
 class Clock:
@@ -17,6 +20,12 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
         time.sleep(seconds)
+
+    def pause(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        """Let time pass, at most so many seconds; it is looked eight times whether the pause is over sooner."""
+        end = self.now() + seconds
+        while (left := end - self.now()) > 0 and not is_over():
+            self.sleep(min(left, seconds / _LOOKS))
 
     def utc(self) -> datetime:
         """Return the time of day."""

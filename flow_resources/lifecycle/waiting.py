@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")
 DEFAULT_SECONDS = 30 * 60.0
 _EAGER = 30.0  # for so many seconds polls are quick, then they are a listing per 5 s or less
-_FIRST, _GROWTH, _EAGER_CAP, _CAP = 0.2, 1.6, 2.0, 6.0
+# What takes a second is seen within a third of one, what takes ten within two.
+_FIRST, _GROWTH, _EAGER_CAP, _CAP = 0.2, 1.3, 1.5, 6.0
 _REQUESTS = 2  # of a reading that comes at the intervals above; one that takes more comes less often
 
 
@@ -40,6 +42,11 @@ class Shared(Protocol):
     @property
     def requests(self) -> int:
         """How many requests it took."""
+
+
+def _has_begun_since(shared: Callable[[], Shared | None], moment: float) -> bool:
+    last = shared()
+    return last is not None and last.began >= moment
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,9 @@ class Deadline:
     def polls(self, shared: Callable[[], Shared | None]) -> Iterator[float]:
         """Yield the moment after which the next poll must have begun, at once and then at growing intervals.
 
-        Who waits for what others wait for too asks when it begins to pause: each of the readings that are sent from
-        then on answers it. So all who wait together share one, and pause until the next is due: at most two requests
-        per 5 s, after half a minute, however many they are. Ends when the limit is reached.
+        Who waits for what others wait for too asks when it begins to pause: the first reading that anybody sends from
+        then on answers it, and all pause until the next is due: at most two requests per 5 s, after half a minute,
+        however many they are. Ends when the limit is reached.
         """
         clock, pause, moment = self.clock, _FIRST, self.clock.now()
         while True:
@@ -84,12 +91,13 @@ class Deadline:
             is_eager, last, now = self.spent < _EAGER, shared(), clock.now()
             # A grain later than now: what has just been read may have been sent in the same grain of the clock.
             moment = math.nextafter(now, math.inf)
-            pause = min(pause * _GROWTH, _EAGER_CAP if is_eager else _CAP)
+            pause = min(pause * _GROWTH, _EAGER_CAP) if is_eager else _CAP
             wanted = pause * clock.jitter()
             if last and not is_eager:
                 wanted *= max(last.requests / _REQUESTS, 1)
             age = min(now - last.began, wanted / 2) if last else 0.0
-            clock.sleep(min(wanted - age, max(self.seconds - self.spent, 0.01)))
+            pausing = min(wanted - age, max(self.seconds - self.spent, 0.01))
+            clock.pause(pausing, functools.partial(_has_begun_since, shared, moment))
 
     def watch(self, poll: Callable[[float], T], shared: Callable[[], Shared | None] = lambda: None) -> Iterator[T]:
         """Poll again and again and yield each answer; a bad answer does not end a wait, long silence does.

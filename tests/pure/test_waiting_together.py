@@ -15,9 +15,10 @@ BOOT = 600.0
 
 
 class Waiting:
-    """Bids whose machines take ten minutes to boot, and who waits for them, each in a thread of its own."""
+    """Bids whose machines take a time to boot, and who waits for them, each in a thread of its own."""
 
-    def __init__(self, waiters: int, others: int = 0) -> None:
+    def __init__(self, waiters: int, others: int = 0, boot: float = BOOT) -> None:
+        self.boot = boot
         self.clock = VirtualClock(self.advance)
         self.cloud = Cloud(self.clock.now)
         self.begun = self.clock.now()
@@ -31,13 +32,15 @@ class Waiting:
     def advance(self, _seconds: float) -> None:
         """Let time pass in the cloud."""
         self.sent.append((self.clock.now() - self.begun, len(self.cloud.requests)))
-        if self.clock.now() >= self.begun + BOOT and not self.is_booted:
+        if self.clock.now() >= self.begun + self.boot and not self.is_booted:
             self.is_booted = True
             for id_ in self.ids:
                 self.cloud.place(id_, "Allocated")
 
-    def wait(self, id_: str) -> float:
-        """Wait for a bid; return how long that took."""
+    def wait(self, id_: str, after: float = 0.0) -> float:
+        """Wait for a bid, from some seconds on; return when it is there, in seconds from the beginning of all."""
+        if after:
+            self.clock.sleep(after)
         listings = self.cloud.listings
         deadline = Deadline(self.clock, self.clock.now(), 1800.0, 300.0, Reports())
 
@@ -58,10 +61,25 @@ class Waiting:
 
 @pytest.mark.parametrize(("waiters", "others"), [(1, 0), (10, 0), (45, 5000), (128, 0)])
 def test_who_waits_together_sends_two_requests_per_five_seconds(waiters: int, others: int) -> None:
-    """After half a minute, in which it is some 25 readings. Everybody hears of it in one of the next readings."""
+    """After half a minute, in which it is some 30 readings. Everybody hears of it in one of the next readings."""
     waiting = Waiting(waiters, others)
     took = waiting.clock.run(waiting.wait, waiting.ids)
     pages = 1 + waiters // 100
-    assert waiting.requests_between(0.0, 36.0) <= 2 * pages * 25
+    assert waiting.requests_between(0.0, 36.0) <= 2 * pages * 30
     assert waiting.requests_between(36.0, BOOT) <= 2 * (BOOT - 36.0) / 5.0
     assert BOOT <= min(took) <= max(took) <= BOOT + 2 * 1.15 * 6.0 * pages
+
+
+def test_what_takes_seconds_is_seen_within_one() -> None:
+    """One who has waited for long, and pauses for longer, hears of the readings of those who have just begun."""
+    waiting = Waiting(2, boot=21.5)
+    took = waiting.clock.run(lambda id_: waiting.wait(id_, after=20.0 if id_ == "bid_1" else 0.0), waiting.ids)
+    assert max(took) <= 21.5 + 0.6
+
+
+@pytest.mark.parametrize("boot", [1.0, 3.0, 6.0, 10.0])
+def test_a_boot_is_seen_within_a_third_of_its_time(boot: float) -> None:
+    """At most two seconds late."""
+    waiting = Waiting(32, boot=boot)
+    took = waiting.clock.run(waiting.wait, waiting.ids)
+    assert max(took) <= boot + min(0.33 * boot + 0.3, 2.0)

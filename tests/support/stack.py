@@ -85,6 +85,9 @@ class FakeClock(Clock):
         self.time += seconds
         self.on_sleep()
 
+    def pause(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        self.sleep(seconds)
+
     def jitter(self) -> float:
         return 1.0
 
