@@ -104,6 +104,9 @@ class SkippingClock(Clock):
     def sleep(self, seconds: float) -> None:
         self.skipped += seconds
 
+    def pause(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        self.sleep(seconds)
+
 
 def settings_of(cloud: FakeMithril) -> dict[str, str]:
     """Return the stack config that points at a fake."""
