@@ -220,13 +220,14 @@ class Cloud:
         """Return the live bids that matter to a create, as they are at or after `begun_after`.
 
         All threads share the readings: everything once, and then what was placed since. What matters and was read
-        before is read again by its id; where that is a 404, which proves nothing, everything is listed anew.
+        before is read again by its id. Where that is a 404, which proves nothing, or does not tell whether the bid has
+        ended, everything is listed anew.
         """
         known = self._connection.listings.live_bids_before_create(begun_after, self.budget)
         live = list[Bid]()
         for bid in filter(matters, known.bids.values()):
             newest = bid if bid.id in known.just_read else self.bid(bid.id)
-            if newest is None:
+            if newest is None or not newest.has_known_status:
                 return list(filter(matters, self.live_bids(self._connection.clock.now()).values()))
             if not newest.ended:
                 live.append(newest)

@@ -253,13 +253,15 @@ class Listings:
         return read
 
     def _newer_than(self, moment: datetime, newest: datetime | None, budget: RetryBudget) -> dict[str, Bid] | None:
-        """Return the bids that were placed since a moment; None where the listing does not tell, by its order.
+        """Return the bids that were placed since a moment; None where the listing does not tell.
 
         `newest`: when the newest was placed that is known; the first of the listing is not older.
         """
         newer, before = dict[str, Bid](), None
         for bid in self._service.list_newest_bids(PAGE, budget):
             created_at, is_first = moment_of(bid.created_at), before is None
+            if not bid.has_known_status:  # it can have ended, which the listings of live bids tell
+                return None
             if created_at is None or (newest and is_first and created_at < newest) or (before and created_at > before):
                 return None
             if created_at >= moment:

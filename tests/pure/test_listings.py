@@ -107,15 +107,18 @@ def test_what_was_seen_ended_is_not_live(cloud: Cloud) -> None:
     assert not cloud.live_before_create()
 
 
-@pytest.mark.parametrize("doubt", ["created_at", "order", "service time"])
+@pytest.mark.parametrize("doubt", ["created_at", "status", "order", "service time"])
 def test_what_does_not_tell_what_is_new_makes_everything_be_listed(cloud: Cloud, doubt: str) -> None:
-    """A creation time that cannot be read, a listing in another order, a service whose time is not known."""
+    """A creation time or a status that cannot be read, another order, a service whose time is not known."""
     cloud.live_before_create()
     cloud.requests.clear()
     cloud.time = NOW + timedelta(minutes=1)
     cloud.place("new")
     if doubt == "created_at":
         cloud.bids["new"] = replace(cloud.bids["new"], created_at="")
+    elif doubt == "status":
+        cloud.bids["another"] = replace(cloud.bids["new"], id="another", status="")
+        cloud.placed_at["another"] = cloud.placed_at["new"]
     elif doubt == "order":
         cloud.newest_first = False
     else:
