@@ -584,8 +584,7 @@ class Cloud:
 
 def _snapshot_of(bid: Bid, read: Waited) -> ClusterSnapshot:
     """Return a bid with its instances as a reading tells them."""
-    has_none = bid.ended or bid.instances == ()
-    return ClusterSnapshot(bid, () if has_none else read.instances.get(bid.id, ()))
+    return ClusterSnapshot(bid, () if bid.has_no_instances else read.instances.get(bid.id, ()))
 
 
 def _last(created: list[Created], path: str) -> Created:

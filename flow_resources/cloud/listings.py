@@ -135,7 +135,7 @@ class Listings:
 
     def instances(self, bid: Bid, begun_after: float, budget: RetryBudget) -> tuple[Instance, ...]:
         """Return the instances of a bid."""
-        if bid.instances == () or bid.ended:
+        if bid.has_no_instances:
             return ()
         return self._instances.get(self._since(bid.id, begun_after), budget).get(bid.id, ())
 
@@ -181,7 +181,7 @@ class Listings:
 
     def instances_of_new(self, bid: Bid, budget: RetryBudget) -> tuple[Instance, ...]:
         """Return the instances of a bid that this caller has just read, and waits for from now on."""
-        if bid.instances == () or bid.ended:
+        if bid.has_no_instances:
             return ()
         with self._lock:
             self._just_read.add(bid.id)
@@ -276,7 +276,7 @@ class Listings:
         with self._lock:
             ids, just_read = frozenset(self._waiters), set(self._just_read)
         bids, requests = self._find_waited(ids - just_read, budget)
-        idle = {id_ for id_, bid in bids.items() if bid.ended or bid.instances == ()}
+        idle = {id_ for id_, bid in bids.items() if bid.has_no_instances}
         instances = dict[str, tuple[Instance, ...]]()
         for page in _pages(sorted(ids - idle)):
             rows = list(self._service.list_instances(budget, page))

@@ -82,7 +82,7 @@ class RecordedId:
     has_ended: bool = False
     """Whether it is a job that has ended, as the state records it."""
     terms: Terms | None = None
-    """What it bids; None for what is no bid, and where that is not known."""
+    """Its bid and machines; None for a resource that places no bid, and where they are not known."""
 
     def __str__(self) -> str:
         if not self.is_own:

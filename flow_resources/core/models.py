@@ -82,6 +82,11 @@ class Bid:
         return self.status == ENDED
 
     @property
+    def has_no_instances(self) -> bool:
+        """Whether it is known to have none; false also where the service does not say."""
+        return self.ended or self.instances == ()
+
+    @property
     def has_known_status(self) -> bool:
         """Whether its status is one that the service had when this was written."""
         return self.status in KNOWN_STATUSES

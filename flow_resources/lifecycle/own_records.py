@@ -33,7 +33,7 @@ class OwnRecord:
     has_ended: bool = False
     """Whether it is a job that has ended, as the state records it."""
     terms: Terms | None = None
-    """What it bids; None for what is no bid, and where that is not known."""
+    """Its bid and machines; None for a resource that places no bid, and where they are not known."""
 
 
 class OwnRecords:
