@@ -19,7 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flow_resources.cloud.connection import NEWEST_FIRST, Connection, Project
+from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key
 from flow_resources.cloud.listings import Page, Waited
@@ -29,6 +29,7 @@ from flow_resources.cloud.paths import (
     BIDS,
     CURRENT_PRICES,
     INSTANCE_PRICES,
+    NEWEST_FIRST,
     PRICE_HISTORY,
     QUOTAS,
     SSH_KEYS,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flow_resources.clock import Clock
 from flow_resources.cloud.catalogue import Catalogue
 from flow_resources.cloud.errors import translating_errors
 from flow_resources.cloud.footprint import PAGE, rows_of_all_pages
-from flow_resources.cloud.listings import Listings
+from flow_resources.cloud.listings import Listings, Page
+from flow_resources.cloud.paths import BIDS, NEWEST_FIRST
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, open_sdk
 from flow_resources.cloud.service_clock import ServiceClock
@@ -25,8 +26,6 @@ from flow_resources.redaction import Redactor
 if TYPE_CHECKING:
     from flow_resources.cloud.transport import Created
 
-# What the SDK itself asks before it places a bid: with the same words, both share one answer.
-NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}
 _LIVE_INSTANCES = ",".join(f"STATUS_{status.upper()}" for status in LIVE_INSTANCES)
 
 
@@ -110,11 +109,24 @@ class Connection:
 
     def list_bids(self, status: str, budget: RetryBudget) -> Iterator[Bid]:
         """List the bids of a status."""
-        return self._bids({"status": status}, PAGE, budget)
+        query = {"project": self.project(budget).id, "status": status}
+        with self.calling_sdk("list the bids", budget) as sdk:
+            yield from map(Bid.read, rows_of_all_pages(sdk.api.list_bids, query))
 
     def list_newest_bids(self, limit: int, budget: RetryBudget) -> Iterator[Bid]:
-        """List the bids of every status, newest first, so many on a page: who stops reading asks for no more pages."""
-        return self._bids(NEWEST_FIRST, limit, budget)
+        """List the bids of every status, newest first, so many on a page: who stops reading asks for no more pages.
+
+        A first page of the usual size is shared with all threads, also with those who look for what they just created.
+        """
+        query = {"project": self.project(budget).id, **NEWEST_FIRST}
+        with self.calling_sdk("list the bids", budget) as sdk:
+
+            def list_page(query: dict[str, Any], **_: object) -> Any:
+                if limit == PAGE and "next_cursor" not in query:
+                    return Page.read(sdk.transport.get_together(BIDS, query, budget))
+                return sdk.api.list_bids(query)
+
+            yield from map(Bid.read, rows_of_all_pages(list_page, query, limit))
 
     def list_instances(self, budget: RetryBudget, bid_ids: Collection[str] = ()) -> Iterator[Instance]:
         """List the live instances of some bids, at most a page of them, or of all where none is named."""
@@ -142,11 +154,6 @@ class Connection:
         return self.service_clock.now()
 
     # -- inside ---------------------------------------------------------------------------------------------------
-
-    def _bids(self, query: Mapping[str, str], limit: int, budget: RetryBudget) -> Iterator[Bid]:
-        query = {"project": self.project(budget).id, **query}
-        with self.calling_sdk("list the bids", budget) as sdk:
-            yield from map(Bid.read, rows_of_all_pages(sdk.api.list_bids, query, limit))
 
     def _opened(self) -> Sdk:
         with self._lock:

@@ -19,13 +19,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from flow.errors import APIError, FlowError, InvalidResponseError, RateLimitError
 
 from flow_resources.cloud.errors import NOT_FOUND
+from flow_resources.cloud.footprint import PAGE
 from flow_resources.cloud.listings import Page
-from flow_resources.cloud.paths import API_KEYS, BIDS, SSH_KEYS, VOLUMES
+from flow_resources.cloud.paths import API_KEYS, BIDS, NEWEST_FIRST, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_outcome_unknown, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.errors import UnavailableError
@@ -47,10 +48,22 @@ class NamedKind:
     """Whether every request has a name that was never used before, so that nothing of that name is there yet."""
     has_get: bool = False
     """Whether the service can be asked for one by its id; else only the listing shows it."""
+    newest: Mapping[str, Any] | None = None
+    """The parameters, besides the project, of the page of the newest of all names; None where there is no such page."""
     told_once: str = ""
     """What only the answer to the request tells, and without which the thing is of no use; empty for nothing."""
     is_of_project: bool = True
     """Whether it belongs to a project, which its listing has to name."""
+
+
+class Reader(Protocol):
+    """How what was created is read."""
+
+    def get_once(self, url: str, params: Mapping[str, Any]) -> Any:
+        """Read anew, without retries."""
+
+    def get_together(self, url: str, params: Mapping[str, Any], budget: RetryBudget) -> Any:
+        """Read, or share a reading that another thread begins from now on; rows come without start-up scripts."""
 
 
 class Creation(NamedTuple):
@@ -75,6 +88,7 @@ KINDS = {
             lambda row: row.get("status") != "Terminated",
             is_name_new=True,
             has_get=True,
+            newest={**NEWEST_FIRST, "limit": PAGE},
         ),
         # The deleted ones too: a service that knows the key may answer with one of them.
         NamedKind(VOLUMES, lambda _: {"include_deleted": "true"}, lambda row: not row.get("deleted_at")),
@@ -96,7 +110,7 @@ def create_once(
     kind: NamedKind,
     body: Row,
     send: Callable[[], Any],
-    get: Callable[[str, Mapping[str, Any]], Any],
+    service: Reader,
     budget: RetryBudget,
     discard: Callable[[str], None],
 ) -> Creation:
@@ -107,9 +121,9 @@ def create_once(
     `discard` removes a thing by its id: what only the answer makes of use, where that was lost.
     """
     creator = (
-        _ToldOnceCreator(kind, body, send, get, budget, discard=discard)
+        _ToldOnceCreator(kind, body, send, service, budget, discard=discard)
         if kind.told_once
-        else _Creator(kind, body, send, get, budget)
+        else _Creator(kind, body, send, service, budget)
     )
     creator.note_existing()
     try:
@@ -142,7 +156,7 @@ class _Creator:
     kind: NamedKind
     body: Row
     send: Callable[[], Any]
-    get: Callable[[str, Mapping[str, Any]], Any]
+    service: Reader
     budget: RetryBudget
     lost_at: float | None = None
     """When the last answer was lost to a request that may have taken effect, in monotonic seconds."""
@@ -216,6 +230,10 @@ class _Creator:
     def _name(self) -> str:
         return str(self.body["name"])
 
+    @property
+    def _project(self) -> dict[str, Any]:
+        return {"project": self.body["project"]} if self.kind.is_of_project else {}
+
     def _now(self) -> float:
         return self.budget.clock.now()
 
@@ -266,15 +284,32 @@ class _Creator:
         return answer  # a listing that lags for longer says nothing against it
 
     def _show(self, id_: str) -> Row | None:
+        if shown := self._show_among_newest(id_):
+            return shown
         if not self.kind.has_get:
             return next((row for row in self._list() if row.get("fid") == id_), None)
         try:
-            shown = self.get(f"{self.kind.path}/{id_}", {})
+            shown = self.service.get_once(f"{self.kind.path}/{id_}", {})
         except APIError as error:
             if error.status_code == NOT_FOUND:
                 return None
             raise
         return shown if isinstance(shown, Mapping) else None
+
+    def _show_among_newest(self, id_: str) -> Row | None:
+        """Return what the page of the newest shows under an id; None where it does not, which proves nothing.
+
+        All who have just created something share it, and those who are about to.
+        """
+        if self.kind.newest is None:
+            return None
+        try:
+            with self.budget.suspended():
+                page = self.service.get_together(self.kind.path, {**self._project, **self.kind.newest}, self.budget)
+            rows = Page.read(page).rows
+        except FlowError:
+            return None  # the service is asked for this one next
+        return next((row for row in rows if isinstance(row, Mapping) and row.get("fid") == id_), None)
 
     def _look(self, since: float, *, enough: int = 1, seconds: float = _LAG) -> list[Row]:
         """Return what lost requests created, or what is there by so many seconds after a moment.
@@ -301,9 +336,8 @@ class _Creator:
         return [row for row in named if row.get("fid") and row["fid"] not in self.existing]
 
     def _list(self) -> list[Row]:
-        project = {"project": self.body["project"]} if self.kind.is_of_project else {}
-        query = {**project, **self.kind.query(self._name)}
-        rows = Page.read(self.get(self.kind.path, query)).whole(self.kind.path)
+        query = {**self._project, **self.kind.query(self._name)}
+        rows = Page.read(self.service.get_once(self.kind.path, query)).whole(self.kind.path)
         return [row for row in rows if isinstance(row, Mapping)]
 
 

@@ -12,3 +12,6 @@ CURRENT_PRICES = "/v2/pricing/current"
 PRICE_HISTORY = "/v2/pricing/history"
 INSTANCE_PRICES = "/v2/instances/pricing/history"
 API_KEYS = "/v2/api-keys"
+
+# How bids are listed newest first. The Flow SDK asks with the same words before it places a bid: both share one answer.
+NEWEST_FIRST = {"sort_by": "created_at", "sort_dir": "desc"}

@@ -24,7 +24,7 @@ from flow.errors import APIError
 from flow_resources.clock import Clock
 from flow_resources.cloud.creation import KINDS, NamedKind, create_once, require_key
 from flow_resources.cloud.errors import HELD, NOT_FOUND
-from flow_resources.cloud.footprint import release_response
+from flow_resources.cloud.footprint import release_response, without_scripts
 from flow_resources.cloud.paths import AVAILABILITY, BIDS, INSTANCE_TYPES, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
@@ -48,6 +48,10 @@ _MAX_AGE = {
 # The same for a listing by name: before the SDK places a bid, it looks for its name, as the same verb has just done.
 # Where a hundred verbs run at once, that takes seconds.
 _MAX_AGE_BY_NAME = {BIDS: 10.0}
+
+
+Key = tuple[str, tuple[Any, ...]]
+"""A path and its parameters."""
 
 
 class Created(NamedTuple):
@@ -87,7 +91,8 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
         )
         self._seconds, self._now, self._service_clock = settings.http_seconds, clock.now, service_clock
         self._lock = threading.Lock()
-        self._readings: dict[tuple[str, tuple[Any, ...]], SingleFlight[[RetryBudget], Any]] = {}
+        self._readings: dict[Key, SingleFlight[[RetryBudget], Any]] = {}
+        self._together: dict[Key, SingleFlight[[float], Any]] = {}
 
     @contextlib.contextmanager
     def sdk_call(self, budget: RetryBudget, created: list[Created]) -> Iterator[None]:
@@ -153,12 +158,30 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
 
     def get_shared(self, url: str, params: Mapping[str, Any] | None, begun_after: float, budget: RetryBudget) -> Any:
         """Read, or share a reading of another thread that began at or after a moment."""
-        key = (url, tuple(sorted((params or {}).items())))
         with self._lock:
             reading = self._readings.setdefault(
-                key, SingleFlight(lambda budget: self.get(url, budget, params), self._now)
+                _key(url, params), SingleFlight(lambda budget: self.get(url, budget, params), self._now)
             )
         return reading.get(begun_after, budget)
+
+    def get_together(self, url: str, params: Mapping[str, Any], budget: RetryBudget) -> Any:
+        """Read, or share a reading that another thread begins from now on; rows come without start-up scripts.
+
+        Each caller retries within its own budget: who has none left fails alone.
+        """
+        with self._lock:
+            reading = self._together.setdefault(
+                _key(url, params),
+                SingleFlight(lambda seconds: without_scripts(self._get(url, params, seconds)), self._now),
+            )
+        # A grain later than now: a reading that began in the same grain of the clock may have begun before.
+        return call_with_retries(
+            lambda: reading.get(math.nextafter(self._now(), math.inf), budget.request_seconds), budget, is_transient
+        )
+
+    def get_once(self, url: str, params: Mapping[str, Any]) -> Any:
+        """Read anew, without retries."""
+        return self._get(url, params)
 
     def create(self, url: str, body: Mapping[str, Any], budget: RetryBudget) -> Created:
         """Create a named thing, once."""
@@ -192,7 +215,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
         name = str(body.get("name"))
         try:
             if kind:
-                made = create_once(kind, body, send, self._get, budget, lambda id_: self._discard(f"{url}/{id_}"))
+                made = create_once(kind, body, send, self, budget, lambda id_: self._discard(f"{url}/{id_}"))
                 return Created(url, name, *made)
             row = call_with_retries(send, budget, is_rate_limited)
             if url == SSH_KEYS:
@@ -221,3 +244,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
                 name = dict(params).get("name")
                 if (url == path or url.startswith(f"{path}/")) and (created is None or name in (None, created)):
                     self._readings.pop((path, params)).forget()
+
+
+def _key(url: str, params: Mapping[str, Any] | None) -> Key:
+    return url, tuple(sorted((params or {}).items()))

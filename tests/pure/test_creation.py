@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from flow.errors import APIError, AuthenticationError, NetworkError, RateLimitError
+from flow.errors import APIError, AuthenticationError, InvalidResponseError, NetworkError, RateLimitError
 from support.stack import FakeClock
 
 from flow_resources.cloud import RetryBudget
@@ -33,6 +33,8 @@ class Service:
         """What the next requests answer, in place of the row that they made."""
         self.discarded: list[str] = []
         self.discard_failures: list[Exception] = []
+        self.newest_failure: Exception | None = None
+        self.read = list[str]()
         self.lag = 0.0
         self.rows: list[dict[str, Any]] = []
         self.next_cursor: str | None = None
@@ -66,8 +68,17 @@ class Service:
             raise self.discard_failures.pop(0)
         next(row for row in self.rows if row["fid"] == id_)["deactivated_at"] = "now"
 
-    def get(self, path: str, params: Mapping[str, Any]) -> Any:
+    def get_together(self, path: str, params: Mapping[str, Any], budget: RetryBudget) -> Any:
+        """Answer the page of the newest, which lags."""
+        assert (path, params) == (self.kind.path, {"project": BODY["project"], **(self.kind.newest or {})})
+        assert budget.seconds == 0.0, "what is asked for by its id next is not worth a wait"
+        if self.newest_failure:
+            raise self.newest_failure
+        return {"data": [row for row in self.rows if self.made_at[row["fid"]] + self.lag <= self.clock.now()]}
+
+    def get_once(self, path: str, params: Mapping[str, Any]) -> Any:
         """Answer a listing, which lags, or a read of one, which does not."""
+        self.read.append(path)
         if path != self.kind.path:
             assert self.kind.has_get
             for row in self.rows:
@@ -85,7 +96,7 @@ class Service:
     def create_all(self, time_limit: float = 600.0) -> Creation:
         """Create under the name; return what was made, and what beside it."""
         budget = RetryBudget(60.0, self.clock.now() + time_limit, self.clock)
-        return create_once(self.kind, BODY, self.send, self.get, budget, self.discard)
+        return create_once(self.kind, BODY, self.send, self, budget, self.discard)
 
     def create(self) -> Any:
         """Create under the name; return what was made."""
@@ -227,6 +238,34 @@ def test_an_answer_with_an_id_that_nobody_knows_is_a_lost_answer(kind: NamedKind
     assert service.sent == 1
 
 
+BIDS = KINDS["/v2/spot/bids"]
+
+
+@pytest.mark.parametrize("answer", [{}, {"fid": "id_1"}, {"fid": "id_1", "name": "mine"}])
+def test_what_the_page_of_the_newest_shows_is_not_asked_for_again(answer: dict[str, Any]) -> None:
+    """Those who create at the same time share that page, and no other reading tells more."""
+    service = Service(BIDS)
+    service.answers = [answer] if answer else []
+    assert service.create() == service.rows[0]
+    assert service.read == []
+
+
+@pytest.mark.parametrize("failure", [None, NetworkError("down"), InvalidResponseError("odd")])
+def test_what_the_page_of_the_newest_does_not_show_is_asked_for_by_its_id(failure: Exception | None) -> None:
+    """The page lags, or it cannot be read."""
+    service = Service(BIDS)
+    service.lag, service.newest_failure = (0.0 if failure else 3.0), failure
+    assert service.create() == service.rows[0]
+    assert service.read == ["/v2/spot/bids/id_1"]
+
+
+def test_what_the_page_of_the_newest_shows_under_another_name_is_not_ours() -> None:
+    """The answer had the id of another's; ours is found by its name."""
+    service = Service(BIDS)
+    service.answers = [{"fid": service.add(name="theirs")["fid"], "name": "mine"}]
+    assert service.create() == service.rows[1]
+
+
 def test_an_answer_that_says_too_little_is_completed(kind: NamedKind) -> None:
     """By what the service shows under its id."""
     service = Service(kind)
@@ -239,14 +278,14 @@ UNREADABLE = {"down": NetworkError("down"), "refused": AuthenticationError("no s
 
 def fail_reads_after_a_request(service: Service, error: Exception) -> None:
     """Let every read fail once something was sent."""
-    get = service.get
+    get = service.get_once
 
     def get_before(path: str, params: Mapping[str, Any]) -> Any:
         if service.sent:
             raise error
         return get(path, params)
 
-    service.get = get_before  # type: ignore[method-assign]
+    service.get_once, service.newest_failure = get_before, error  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("error", UNREADABLE.values(), ids=UNREADABLE)
@@ -314,14 +353,14 @@ def test_looking_does_not_spend_the_time_for_retries(kind: NamedKind) -> None:
 def test_a_listing_that_fails_between_two_looks_costs_no_further_request(kind: NamedKind) -> None:
     """The looks go on until the time of a lag is over, with a listing that succeeded after it."""
     service = Service(kind, (False, NetworkError("lost")))
-    get, failures = service.get, iter([False, True, True])
+    get, failures = service.get_once, iter([False, True, True])
 
     def sometimes(path: str, params: Mapping[str, Any]) -> Any:
         if service.sent == 1 and path == kind.path and next(failures, False):
             raise NetworkError("down")
         return get(path, params)
 
-    service.get = sometimes  # type: ignore[method-assign]
+    service.get_once = sometimes  # type: ignore[method-assign]
     assert service.create() == service.rows[0]
     assert service.sent == 2
 
