@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flow_resources.cloud.connection import Connection, Project
 from flow_resources.cloud.footprint import rows_of_all_pages
 from flow_resources.cloud.launch import Launch, idempotency_key
-from flow_resources.cloud.listings import Page, Waited
+from flow_resources.cloud.listings import Page, Waited, Waiting
 from flow_resources.cloud.parallel import read_together
 from flow_resources.cloud.paths import (
     API_KEYS,
@@ -263,13 +263,9 @@ class Cloud:
         """Observe the instances of a bid that the caller has just read, and waits for from now on."""
         return ClusterSnapshot(bid, self._connection.listings.instances_of_new(bid, self.budget))
 
-    def waiting_for(self, bid_ids: Collection[str]) -> AbstractContextManager[None]:
-        """Wait for bids within: who waits together shares each reading."""
-        return self._connection.listings.waiting_for(bid_ids)
-
-    def last_waited(self) -> Waited | None:
-        """Return the last reading for those who wait."""
-        return self._connection.listings.last_waited
+    def waiting_for(self, bid_ids: Collection[str]) -> Waiting:
+        """Return one who waits for bids: who waits together shares each reading."""
+        return Waiting(self._connection.listings, bid_ids)
 
     def observe_all(self, bid_ids: Iterable[str], begun_after: float) -> dict[str, ClusterSnapshot]:
         """Observe bids in the listings that all threads share, however many there are.

@@ -19,6 +19,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -83,6 +84,23 @@ class Waited:
     instances: Mapping[str, tuple[Instance, ...]]
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """One who waits for bids, beside all others who wait."""
+
+    listings: Listings
+    bid_ids: Collection[str]
+
+    @property
+    def last(self) -> Waited | None:
+        """The last reading for anybody who waits."""
+        return self.listings.last_waited
+
+    def pausing(self) -> AbstractContextManager[None]:
+        """Pause within: each reading that begins meanwhile tells of these bids, too."""
+        return self.listings.waiting_for(self.bid_ids)
+
+
 class Listings:
     """What is live in a project. Every moment is in monotonic seconds; each method may send within a retry budget."""
 
@@ -106,7 +124,7 @@ class Listings:
         self._just_read: set[str] = set()
         """The bids that those who have just begun to wait have read themselves: their instances alone are asked for."""
         self._older: set[str] = set()
-        """The bids that are waited for and are not among the newest."""
+        """The bids that were waited for and not among the newest: they never are again."""
         self._last_waited: Waited | None = None
         self._changed_at: dict[str, float] = {}
         """When this process last changed a bid, by id."""
@@ -157,7 +175,10 @@ class Listings:
 
     @contextlib.contextmanager
     def waiting_for(self, bid_ids: Collection[str]) -> Iterator[None]:
-        """Wait for bids within: each reading for one who waits tells of all that are waited for."""
+        """Wait for bids within: each reading for one who waits tells of all that are waited for.
+
+        Who has just been told waits no more, until it pauses or asks again: what is read meanwhile is no answer to it.
+        """
         with self._lock:
             self._waiters.update(bid_ids)
         try:
@@ -165,7 +186,6 @@ class Listings:
         finally:
             with self._lock:
                 self._waiters -= Counter(bid_ids)
-                self._older &= self._waiters.keys()
 
     def waited(self, bid_ids: Collection[str], begun_after: float, budget: RetryBudget) -> Waited:
         """Return what a reading tells of bids that are waited for.
@@ -299,7 +319,7 @@ class Listings:
         requests = math.ceil(read / limit) if read else bool(recent)
         older = set(ids) - found.keys()
         with self._lock:
-            self._older |= older & self._waiters.keys()
+            self._older |= older
         if len(older) <= _FEW:
             for id_ in older:
                 # Who waits for it asks again where this fails: the others must not wait for that.

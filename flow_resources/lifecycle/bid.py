@@ -227,8 +227,7 @@ def converge(
         )
         seen = _poll(op.cloud, bid, op.clock.now())
     else:
-        with op.cloud.waiting_for([bid.id]):
-            seen = _wait(op, bid, spec, is_just_read=is_just_read)
+        seen = _wait(op, bid, spec, is_just_read=is_just_read)
     return with_history(op.cloud, seen, record)
 
 
@@ -250,7 +249,7 @@ def _wait(op: Operation, bid: Bid, spec: PlacementSpec, *, is_just_read: bool) -
         return op.cloud.observe_new(just_read.pop()) if just_read else _poll(op.cloud, bid, moment)
 
     never_preempted, first = op.ledger.is_placed_here(bid.id), list[str]()
-    for seen in op.deadline.watch(poll, op.cloud.last_waited):
+    for seen in op.deadline.watch(poll, op.cloud.waiting_for([bid.id])):
         instances = [instance.id for instance in seen.present]
         first = first or instances
         never_preempted = never_preempted and instances == first and op.deadline.spent < _FIRST_LOSS

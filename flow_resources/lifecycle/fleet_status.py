@@ -104,8 +104,7 @@ class FleetStatus(Resource[FleetSpec, Fleet, Fleet]):
         fleet = Fleet(seen.id, read_members(spec.task_ids))
         if spec.paused or (update and not update.inputs & fleet_fields.AWAITED):
             return self._observe(op, fleet, op.clock.now())
-        with op.cloud.waiting_for(fleet.task_ids):
-            return self._wait(op, fleet, spec)
+        return self._wait(op, fleet, spec)
 
     def _wait(self, op: Operation, placed: Fleet, spec: FleetSpec) -> Fleet:
         ended = set[str]()
@@ -117,7 +116,7 @@ class FleetStatus(Resource[FleetSpec, Fleet, Fleet]):
             return fleet
 
         fleet = placed
-        for fleet in op.deadline.watch(poll, op.cloud.last_waited):
+        for fleet in op.deadline.watch(poll, op.cloud.waiting_for(placed.task_ids)):
             if len(fleet.running) >= spec.min_running:
                 op.report.progress(fleet.message)
                 return fleet

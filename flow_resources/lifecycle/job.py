@@ -336,8 +336,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if update is None or "max_price_per_hour" in update.inputs:
             seen = self._set_price(op, seen, spec)
         if waits:
-            with op.cloud.waiting_for([bid.id]):
-                seen = self._wait(op, seen, spec, is_just_read=update is None and seen.bid is bid)
+            seen = self._wait(op, seen, spec, is_just_read=update is None and seen.bid is bid)
         if not seen.has_ended:
             return seen
         if seen.key is not Answer.NO:
@@ -386,7 +385,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
                 )
             return self._next(op, job, newest)
 
-        for job in op.deadline.watch(poll, op.cloud.last_waited):
+        for job in op.deadline.watch(poll, op.cloud.waiting_for([seen.bid.id])):
             if job.reached(spec.wait_for):
                 op.report.progress(job.message if job.has_ended else f"{job.message}, max {money.usd(spec.max_cost)}/h")
                 return job if job.preemptions is not None else _with_history(op, job)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -44,8 +46,29 @@ class Shared(Protocol):
         """How many requests it took."""
 
 
-def _has_begun_since(shared: Callable[[], Shared | None], moment: float) -> bool:
-    last = shared()
+class Together(Protocol):
+    """One who waits, beside others who wait for the same kind of thing."""
+
+    @property
+    def last(self) -> Shared | None:
+        """The last reading that answered all who waited then."""
+
+    def pausing(self) -> AbstractContextManager[None]:
+        """Pause within: what is read meanwhile answers this one, too."""
+
+
+class Alone:
+    """One who waits for what nobody else waits for."""
+
+    last = None
+
+    def pausing(self) -> AbstractContextManager[None]:
+        """Pause."""
+        return contextlib.nullcontext()
+
+
+def _has_begun_since(together: Together, moment: float) -> bool:
+    last = together.last
     return last is not None and last.began >= moment
 
 
@@ -76,7 +99,7 @@ class Deadline:
         """Whether the limit is reached."""
         return self.spent >= self.seconds
 
-    def polls(self, shared: Callable[[], Shared | None]) -> Iterator[float]:
+    def polls(self, together: Together) -> Iterator[float]:
         """Yield the moment after which the next poll must have begun, at once and then at growing intervals.
 
         Who waits for what others wait for too asks when it begins to pause: the first reading that anybody sends from
@@ -88,7 +111,7 @@ class Deadline:
             yield moment
             if self.is_reached:
                 return
-            is_eager, last, now = self.spent < _EAGER, shared(), clock.now()
+            is_eager, last, now = self.spent < _EAGER, together.last, clock.now()
             # A grain later than now: what has just been read may have been sent in the same grain of the clock.
             moment = math.nextafter(now, math.inf)
             pause = min(pause * _GROWTH, _EAGER_CAP) if is_eager else _CAP
@@ -97,17 +120,17 @@ class Deadline:
                 wanted *= max(last.requests / _REQUESTS, 1)
             age = min(now - last.began, wanted / 2) if last else 0.0
             pausing = min(wanted - age, max(self.seconds - self.spent, 0.01))
-            clock.pause(pausing, functools.partial(_has_begun_since, shared, moment))
+            with together.pausing():
+                clock.pause(pausing, functools.partial(_has_begun_since, together, moment))
 
-    def watch(self, poll: Callable[[float], T], shared: Callable[[], Shared | None] = lambda: None) -> Iterator[T]:
+    def watch(self, poll: Callable[[float], T], together: Together | None = None) -> Iterator[T]:
         """Poll again and again and yield each answer; a bad answer does not end a wait, long silence does.
 
-        `shared` tells of the last reading that answered all who wait for the same kind of thing. Raises the last
-        UnavailableError where silence lasted too long, or the limit was reached in the middle of it.
+        Raises the last UnavailableError where silence lasted too long, or the limit was reached in the middle of it.
         """
         silence: UnavailableError | None = None
         heard = self.clock.now()
-        for moment in self.polls(shared):
+        for moment in self.polls(together or Alone()):
             try:
                 answer, silence, heard = poll(moment), None, self.clock.now()
             except UnavailableError as error:

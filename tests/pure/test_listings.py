@@ -10,7 +10,7 @@ import pytest
 from support.listed_cloud import BID, BUDGET, NOW, Cloud
 
 from flow_resources.cloud import RetryBudget
-from flow_resources.cloud.listings import Listings
+from flow_resources.cloud.listings import Listings, Waiting
 from flow_resources.core.models import Bid
 
 
@@ -179,16 +179,29 @@ def test_a_bid_that_was_just_read_is_asked_for_its_instances_alone(cloud: Cloud)
     assert cloud.waited("new") == {"new"}
 
 
+def test_who_has_just_been_told_is_not_asked_for_before_it_pauses(cloud: Cloud) -> None:
+    """Whatever is read meanwhile would be no answer to it; what is read while it pauses is one."""
+    one, other = (cloud.bids[cloud.place(name, "Allocated")] for name in ("one", "other"))
+    cloud.listings.instances_of_new(one, BUDGET)
+    cloud.requests.clear()
+    cloud.listings.instances_of_new(other, BUDGET)
+    assert cloud.requests == ["instances"]
+    with Waiting(cloud.listings, ["one"]).pausing():
+        cloud.listings.instances_of_new(other, BUDGET)
+    assert cloud.requests == ["instances", "newest", "instances"]
+    assert cloud.listings.last_waited
+    assert cloud.listings.last_waited.bids.keys() == {"one"}
+
+
 @pytest.mark.parametrize(("count", "status"), [(1, "Paused"), (2, "Open"), (3, "Open"), (3, "Allocated")])
 def test_a_bid_among_many_newer_ones_is_found(cloud: Cloud, count: int, status: str) -> None:
     """A few by their ids, more by the listings of their statuses; the newest are not listed for them again."""
     ids = [cloud.place(f"sunk_{number}", status, NOW - timedelta(minutes=1)) for number in range(count)]
     for number in range(300):
         cloud.end(cloud.place(f"other_{number}"))
-    with cloud.listings.waiting_for(ids):
-        assert cloud.waited(*ids) == set(ids)
-        cloud.requests.clear()
-        assert cloud.waited(*ids) == set(ids)
+    assert cloud.waited(*ids) == set(ids)
+    cloud.requests.clear()
+    assert cloud.waited(*ids) == set(ids)
     assert "newest" not in cloud.requests
     assert len(cloud.requests) <= 3
 

@@ -9,12 +9,13 @@ from support.listed_cloud import BUDGET, NOW, Cloud
 from support.stack import Reports
 from support.virtual_clock import VirtualClock
 
+from flow_resources.cloud.listings import Waiting
 from flow_resources.lifecycle.waiting import Deadline
 
 BOOT = 600.0
 
 
-class Waiting:
+class Boots:
     """Bids whose machines take a time to boot, and who waits for them, each in a thread of its own."""
 
     def __init__(self, waiters: int, others: int = 0, boot: float = BOOT) -> None:
@@ -47,10 +48,9 @@ class Waiting:
         def poll(moment: float) -> bool:
             return bool(listings.waited([id_], moment, BUDGET).instances.get(id_))
 
-        with listings.waiting_for([id_]):
-            for is_there in deadline.watch(poll, lambda: listings.last_waited):
-                if is_there:
-                    break
+        for is_there in deadline.watch(poll, Waiting(listings, [id_])):
+            if is_there:
+                break
         return self.clock.now() - self.begun
 
     def requests_between(self, begin: float, end: float) -> int:
@@ -62,7 +62,7 @@ class Waiting:
 @pytest.mark.parametrize(("waiters", "others"), [(1, 0), (10, 0), (45, 5000), (128, 0)])
 def test_who_waits_together_sends_two_requests_per_five_seconds(waiters: int, others: int) -> None:
     """After half a minute, in which it is some 30 readings. Everybody hears of it in one of the next readings."""
-    waiting = Waiting(waiters, others)
+    waiting = Boots(waiters, others)
     took = waiting.clock.run(waiting.wait, waiting.ids)
     pages = 1 + waiters // 100
     assert waiting.requests_between(0.0, 36.0) <= 2 * pages * 30
@@ -72,7 +72,7 @@ def test_who_waits_together_sends_two_requests_per_five_seconds(waiters: int, ot
 
 def test_what_takes_seconds_is_seen_within_one() -> None:
     """One who has waited for long, and pauses for longer, hears of the readings of those who have just begun."""
-    waiting = Waiting(2, boot=21.5)
+    waiting = Boots(2, boot=21.5)
     took = waiting.clock.run(lambda id_: waiting.wait(id_, after=20.0 if id_ == "bid_1" else 0.0), waiting.ids)
     assert max(took) <= 21.5 + 0.6
 
@@ -80,6 +80,6 @@ def test_what_takes_seconds_is_seen_within_one() -> None:
 @pytest.mark.parametrize("boot", [1.0, 3.0, 6.0, 10.0])
 def test_a_boot_is_seen_within_a_third_of_its_time(boot: float) -> None:
     """At most two seconds late."""
-    waiting = Waiting(32, boot=boot)
+    waiting = Boots(32, boot=boot)
     took = waiting.clock.run(waiting.wait, waiting.ids)
     assert max(took) <= boot + min(0.33 * boot + 0.3, 2.0)

@@ -24,6 +24,7 @@ from flow_resources.core.prices import CurrentPrices
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.errors import ConfigError, RejectedError, UnavailableError
 from flow_resources.lifecycle.operation import Deployment
+from flow_resources.lifecycle.waiting import Alone
 
 BID = Bid(
     "bid_1", "", "proj_1", "Allocated", Decimal("50.00"), 1, "it_a", "us-central5-a", ("inst_1",), (), "2026-01-01"
@@ -60,7 +61,7 @@ def client(mocker: MockerFixture) -> Any:
     for observe in (double.observe, double.observe_while_waiting, double.observe_before_update):
         observe.side_effect = lambda *_: ClusterSnapshot(replace(BID, name="trainer"), (MACHINE,))
     double.observe_new.side_effect = lambda bid: ClusterSnapshot(bid, (MACHINE,))
-    double.last_waited.return_value = double.set_price.return_value = None
+    double.waiting_for.return_value, double.set_price.return_value = Alone(), None
     double.create_volume.side_effect = lambda name, *_: MadeVolume(replace(VOLUME, name=name))
     return double
 
