@@ -101,7 +101,7 @@ SECTIONS = (
     Section(
         "requests of an up",
         "Requests of an `up` of N new clusters, by -p",
-        repeated(scale.requests_of_up, ((1, 10, 100), (None, 128))),
+        repeated(scale.requests_of_up, ((1, 10, 100), (None, 128)), ((100,), (None, 64), 0.05)),
     ),
     Section(
         "requests of a large up",

@@ -17,6 +17,7 @@ import programs
 from engine import test_storm
 from stacks import HERE, OPERATIONS, SAVED_ONCE, Package, Run, cloud, stack
 
+from flow_resources.cloud.footprint import PAGE
 from flow_resources.testing import FakeMithril, Request
 from flow_resources.testing.service.accounts import Accounts
 
@@ -108,23 +109,39 @@ def exponents(measured: Rows) -> Rows:
     return rows
 
 
-def requests_of_up(packages: Sequence[Package], sizes: Sequence[int], parallels: Sequence[int | None]) -> Rows:
-    """Count what an `up` of new clusters asks with each `-p`, and the same over what the scorecard allows (P4)."""
+def requests_of_up(
+    packages: Sequence[Package], sizes: Sequence[int], parallels: Sequence[int | None], latency: float = 0.0
+) -> Rows:
+    """Count what an `up` of new clusters asks with each `-p`, beside what the scorecard allows for creating (P4)."""
     rows = []
     for size in sizes:
         for parallel in parallels:
             for package in packages:
                 with stack(programs.OURS, size, package, **SAVED_ONCE) as one:
+                    one.cloud.set_latency(latency)
                     asked = one.run("up", parallel).requests
+                    waiting = sum(map(_is_for_who_waits, one.cloud.requests))
                 rows.append({
                     "N": size,
                     "p": parallel or "default",
+                    "ms": round(1000 * latency),
                     "package": package.label,
                     "requests": asked,
+                    "waiting": waiting,
+                    "creating": asked - waiting,
                     "reach": requests_allowed(size),
                     "per_cluster": round(asked / size, 2),
                 })  # fmt: skip
     return rows
+
+
+def _is_for_who_waits(request: Request) -> bool:
+    """Whether a request is for those who wait: the instances of their bids, or as many of the newest bids as they are.
+
+    Who creates reads a whole page of the newest.
+    """
+    lists_newest = request.path == "/v2/spot/bids" and "sort_by" in request.query and "name" not in request.query
+    return "bid_fid_in" in request.query or (lists_newest and request.query["limit"] != str(PAGE))
 
 
 def requests_allowed(size: int) -> int:
