@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.stack import FakeClock, Reports, SkippingClock, Stack, settings_of
 
-from flow_resources import engine
+from flow_resources import host
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
@@ -89,7 +89,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> Reports:
     """What the verbs report on rows and in diagnostics; warnings go to standard error as ever."""
     heard = Reports()
     monkeypatch.setattr(
-        engine.EngineReport, "progress", lambda _, message, *, keep=False: heard.progress(message, keep=keep)
+        host.EngineReport, "progress", lambda _, message, *, keep=False: heard.progress(message, keep=keep)
     )
     return heard
 

@@ -7,7 +7,6 @@ operation share is therefore kept here, once per plugin process: the engine star
 from __future__ import annotations
 
 import contextlib
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from pulumi.dynamic import (
 from flow_resources import backend, engine
 from flow_resources.clock import Clock
 from flow_resources.core.hidden import TOKEN
-from flow_resources.errors import FlowResourcesError, one_line
+from flow_resources.host import EngineReport, error_line
 from flow_resources.lifecycle import verbs
 from flow_resources.lifecycle.operation import Deployment, Operation
 from flow_resources.lifecycle.resource import Resource
@@ -109,21 +108,13 @@ class Verbs:
 def _operation(verb: str) -> Iterator[tuple[Operation, engine.Call]]:
     """Make the operation of a verb; its errors reach the user as one line with a remedy."""
     call = engine.find_call()
-    report, deployment = engine.EngineReport(call), current()
+    report, deployment = EngineReport(call.urn, engine.link()), current()
     try:
         yield Operation(deployment, report, verb, call.urn, call.timeout, call.ignore_changes), call
-    except FlowResourcesError as error:
-        engine.set_error_line(call, str(error))
-        raise
     except engine.InitialisationFailed:
         raise
     except Exception as error:
-        redact = deployment.redactor.redact
-        report.debug(redact(traceback.format_exc()))
-        reason = one_line(redact(repr(error)))
-        engine.set_error_line(
-            call, f"internal error of flow_resources, please report it with what `--debug` prints: {reason}"
-        )
+        engine.set_error_line(call, error_line(error, deployment.redactor, report))
         raise
 
 

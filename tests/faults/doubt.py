@@ -272,7 +272,8 @@ def losing_answers(stack: LostStack) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Transport, "_parse_json", parse)
         patch.setattr(
-            "flow_resources.engine._log", lambda _, message, *__, **___: bool(stack.said.append(message)) or True
+            "flow_resources.host.EngineLink.log",
+            lambda _, __, message, *___, **____: bool(stack.said.append(message)) or True,
         )
         yield
 
