@@ -32,6 +32,8 @@ PROBLEM, FILE, REMEDY = "__problem", "__file", "__remedy"
 what to do."""
 _MOST_PARTS = 100
 """How many parts of one input are reported: a range of ports that begins too low has thousands."""
+_FEW = 4
+"""Up to how many strings a message quotes and joins by "or"; more are listed."""
 _NO_VALUE: Final = object()  # there is no value to show; None is a value inside a list
 
 
@@ -96,6 +98,11 @@ class Field:
     """Its value is a list whose order has no meaning."""
     resolved: bool = False
     """Where the program leaves it out, check finds a value for it."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The strings that it can be, where only these are allowed; else none."""
+        return self.rule.allowed if isinstance(self.rule, OneOf) else ()
 
     @property
     def unset(self) -> Any:
@@ -267,15 +274,26 @@ def boolean(value: Any) -> bool:
     return value
 
 
-def one_of(*allowed: str) -> Callable[[Any], str]:
-    """One of several strings."""
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """The rule of one of several strings, which the schema reads, too."""
 
-    def rule(value: Any) -> str:
-        if value not in allowed:
-            raise Invalid(f"must be {' or '.join(map(repr, allowed))}")
+    allowed: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
+        """Return the string; raise Invalid where it is another one."""
+        if value not in self.allowed:
+            few = len(self.allowed) <= _FEW
+            raise Invalid(f"must be {' or '.join(map(repr, self.allowed)) if few else f'one of {self._listed()}'}")
         return str(value)
 
-    return rule
+    def _listed(self) -> str:
+        return ", ".join(self.allowed)
+
+
+def one_of(*allowed: str) -> OneOf:
+    """One of several strings."""
+    return OneOf(allowed)
 
 
 # -- comparison --------------------------------------------------------------------------------------------------------
