@@ -81,7 +81,7 @@ def of(language: str) -> pytest.MarkDecorator:
 
 def test_every_block_says_what_it_is() -> None:
     """And no fence is left open."""
-    assert {one.language for one in BLOCKS} <= {"python", "sh", "console", "yaml", "text"}
+    assert {one.language for one in BLOCKS} <= {"python", "sh", "console", "yaml", "typescript", "go", "text"}
     for page in DOCS.rglob("*.md"):
         assert len(re.findall(r"^```", page.read_text(), re.MULTILINE)) == 2 * sum(one.page == page for one in BLOCKS)
 

@@ -141,7 +141,7 @@ class Project:
 
 def copy_example(example: Path, folder: Path) -> Path:
     """Copy an example, without the settings of stacks that somebody has made there; with those that are part of it."""
-    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "Pulumi.*.yaml"))
     for name in STACK_CONFIGS.get(example.name, ()):
         lines = (example / name).read_text().splitlines(keepends=True)
         # Who has used it since has a salt there, and secrets that only that passphrase opens.
