@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -12,6 +13,11 @@ _LOOKS = 8
 
 class Clock:
     """The time of this machine."""
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a person has asked to end: nothing is waited for any more."""
+        return False
 
     def now(self) -> float:
         """Return monotonic seconds."""
@@ -34,3 +40,27 @@ class Clock:
     def jitter(self) -> float:
         """Return a factor around 1, so that many processes do not ask in step."""
         return random.uniform(0.85, 1.15)  # noqa: S311 - no secret is made of it
+
+
+class InterruptibleClock(Clock):
+    """The time of this machine, until a person asks to end: from then on no time passes by waiting."""
+
+    def __init__(self) -> None:
+        self._interruption = threading.Event()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a person has asked to end."""
+        return self._interruption.is_set()
+
+    def interrupt(self) -> None:
+        """Wake all who wait, and let nobody wait again."""
+        self._interruption.set()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self._interruption.wait(seconds)
+
+    def pause(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        """Let time pass, as a clock does, or until a person asks to end."""
+        super().pause(seconds, lambda: self.is_interrupted or is_over())

@@ -58,6 +58,11 @@ class Ledger:
     """By URN, what a policy replaces: the id, and its recorded outputs."""
     _records_before: dict[str, PolicyRecord] = field(default_factory=dict)
     """By URN, what was recorded of the preemptions of a cluster that the program replaces."""
+    _told_by_engine: set[str] = field(default_factory=set)
+    """Ids that the engine told this process of what its own state holds."""
+    is_preview: bool = False
+    """Whether this operation is known to be a preview, which changes nothing: a state of the stack's name is then taken
+    for the stack's."""
     _is_own_certain: bool = False
     """Whether the stored state that was read is certainly that of this operation."""
 
@@ -97,6 +102,11 @@ class Ledger:
         """Remember that a resource which the program declares records the id, under the id of this create."""
         with self._lock:
             self._declared[id_] = create_id
+
+    def add_told_by_engine(self, id_: str) -> None:
+        """Remember an id that the engine told of what its own state holds, or will hold before this is asked."""
+        with self._lock:
+            self._told_by_engine.add(id_)
 
     def add_placed(self, id_: str) -> None:
         """Remember that this process placed it."""
@@ -233,6 +243,11 @@ class Ledger:
         state = self._state_for(urn, report, is_preview=is_preview)
         return Answer.of(id_ in state.ids if state else None)
 
+    def own_stack(self, urn: str | None, report: Report) -> str | None:
+        """Return the whole name of this operation's stack, organization/project/stack; None where it is not known."""
+        state = self._state_for(urn, report, is_preview=self.is_preview)
+        return self.stored.own_name(urn, report) if state else None
+
     def is_made_by_own_stack(self, id_: str, urn: str | None, report: Report) -> Answer:
         """Whether the stored state records an SSH key as made by the stack; no where it does not hold it at all."""
         state = self._state_for(urn, report, is_preview=False)
@@ -293,8 +308,8 @@ class Ledger:
 
     def _is_certain(self, state: StackState, urn: str | None) -> bool:
         with self._lock:
-            read_ids = {id_ for recorded in self._recorded.values() for id_ in recorded or ()}
-            if self._is_own_certain or is_of_this_operation(state, urn, read_ids):
+            read_ids = {id_ for recorded in self._recorded.values() for id_ in recorded or ()} | self._told_by_engine
+            if self.is_preview or self._is_own_certain or is_of_this_operation(state, urn, read_ids):
                 self._is_own_certain = True
             return self._is_own_certain
 

@@ -30,14 +30,18 @@ from flow_resources.lifecycle.operation import Deployment, Operation
 from flow_resources.lifecycle.resource import Resource
 from flow_resources.lifecycle.stored_states import Backend
 
-_deployment = Deployment(lambda _key: None, backend)
+_OWNER_NOT_KNOWN = (
+    "whose resource this is is not known, because what the program passes along did not arrive: let transformations "
+    "keep the inputs whose names begin with two underscores"
+)
+_deployment = Deployment(lambda _key: None, backend, owner_not_known=_OWNER_NOT_KNOWN)
 
 
 def begin(config: Callable[[str], Any], clock: Clock | None = None, states: Backend = backend) -> Deployment:
     """Begin a Pulumi operation: forget the one before, as a new plugin process does."""
     global _deployment  # noqa: PLW0603 - a process serves one operation, and the host keeps no object of ours
     _deployment.close()
-    _deployment = Deployment(config, states, clock)
+    _deployment = Deployment(config, states, clock, _OWNER_NOT_KNOWN)
     return _deployment
 
 
