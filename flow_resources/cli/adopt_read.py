@@ -54,7 +54,7 @@ def _absence(op: Operation, id_: str) -> FlowResourcesError:
     """Return why there is nothing live of an id."""
     for kind in KINDS:
         if id_.startswith(kind.resource.id_prefix):
-            return kind.absence(op, id_)
+            return kind.resource.absence(op, id_)
     kinds = " and of no ".join(kind.resource.words.managed for kind in HOLDERS_FIRST)
     examples = " and ".join(f"{kind.resource.id_prefix}..." for kind in HOLDERS_FIRST)
     return RejectedError(f"{id_} is the id of no {kinds}", f"they are like {examples}")

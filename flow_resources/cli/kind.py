@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from flow_resources.cli.program_text import Item
 from flow_resources.core.models import Named
-from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle import verbs
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.verbs import AnyResource
@@ -144,10 +143,6 @@ class CommandKind(SweptKind[T]):
     """Comments at the top of a program that declares any."""
     note: ClassVar[str] = ""
     """What the person is told about a program that declares any."""
-
-    @abstractmethod
-    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
-        """Return why an id that the person named is not among what is live."""
 
     @abstractmethod
     def drafts(self, op: Operation, things: Sequence[T], live: Collection[str], begun_after: float) -> Sequence[Draft]:

@@ -37,7 +37,7 @@ class Imported:
 def keep_not_recorded(found: Checked, olds: Mapping[str, Any], news: Mapping[str, Any], *, is_pinned: bool) -> None:
     """Leave as it is what is not recorded and the program does not say: no default takes its place.
 
-    `is_pinned`: whether the new inputs are the recorded ones (`ignore_changes=["*"]`), so that the program says nothing.
+    `is_pinned`: whether the new inputs are the recorded ones (`ignore_changes=["*"]`): the program says nothing then.
     """
     unsaid = {name: known for name, known in read_not_recorded(olds).items() if is_pinned or news.get(name) is None}
     for name in unsaid:
@@ -48,17 +48,16 @@ def keep_not_recorded(found: Checked, olds: Mapping[str, Any], news: Mapping[str
     found.hidden |= write_not_recorded(unsaid)
 
 
-def with_said(olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """Return the recorded inputs with the program's in the place of those that are not recorded, and which these are.
+def said_first(olds: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the new inputs that are not recorded: the program says them for the first time.
 
-    Not one that contradicts what is known of it.
+    Not one that contradicts what is known of it, which is a change.
     """
-    said = tuple(
-        name
+    return {
+        name: news[name]
         for name, known in read_not_recorded(olds).items()
         if olds.get(name) is None and news.get(name) is not None and not _contradicts(name, known, news[name])
-    )
-    return ({**olds, **{name: news[name] for name in said}} if said else olds), said
+    }
 
 
 def said_since(outputs: Mapping[str, Any], old_inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from support.run_printed_program import declarations
 
 from flow_resources.cli.adopt_program import LeftOut, adoption
-from flow_resources.cli.cluster import CLUSTERS, FILL_IN, Account, Task, draft_cluster, spelling
+from flow_resources.cli.cluster import CLUSTERS, FILL_IN, Task, draft_cluster
 from flow_resources.cli.program_text import WIDTH, Names
 from flow_resources.cli.volume import VOLUMES, draft_volume
 from flow_resources.core.cluster_fields import check_cluster
+from flow_resources.core.imports import Account, spelling
 from flow_resources.core.models import Bid, InstanceType, StoredVolume
 from flow_resources.core.volume_fields import check_volume
 
