@@ -1,6 +1,11 @@
 """What runs in the user's program: how a resource is declared, and what the program passes along about it.
 
-The plugin, which runs in another process, cannot know some facts, so they travel as hidden inputs (see `core.hidden`).
+A resource has one of two hosts, in which its verbs run: Pulumi's dynamic provider, or the provider plugin, as those of
+programs in other languages. The classes are the same, and so are their outputs; `declare` registers what the host
+expects.
+
+The dynamic host, which runs in another process, cannot know some facts, so they travel as hidden inputs (see
+`core.hidden`).
 The owner and the URN make the mark in the service's names. The ids that the stack's state already holds under that mark
 go along too, so that a create never takes over, or cancels, what the state records: neither what a replacement is about
 to delete nor what another resource of the stack became by a rename. Their creation times go along too: what is older
@@ -19,13 +24,16 @@ import inspect
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar, get_type_hints
 
 import pulumi
 from pulumi.dynamic import ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 
+from flow_resources.core.config_keys import DYNAMIC, HOSTS, NAMESPACE, PLUGIN
 from flow_resources.core.hidden import (
     DELETED_WITH,
     DELETED_WITH_REFUSED,
@@ -52,6 +60,50 @@ Index = dict[str, list[RecordedId]]
 """What the stack's state holds, by URN and by mark."""
 
 
+# -- which host a resource has -----------------------------------------------------------------------------------------
+
+_OF_THE_PLUGIN = ContextVar("_OF_THE_PLUGIN", default=False)
+
+
+@contextmanager
+def inside_the_plugin() -> Iterator[None]:
+    """Let all resources that are declared here be the plugin's: the plugin itself constructs a component."""
+    token = _OF_THE_PLUGIN.set(True)
+    try:
+        yield
+    finally:
+        _OF_THE_PLUGIN.reset(token)
+
+
+def is_of_the_plugin(opts: pulumi.ResourceOptions) -> bool:
+    """Whether a resource with these options is the plugin's: it has a `Provider` of its own, or the whole stack is.
+
+    Raises pulumi.RunError where `flow:host` is none of the hosts.
+    """
+    config = pulumi.Config(NAMESPACE)
+    host = config.get("host") or DYNAMIC
+    if host not in HOSTS:
+        raise pulumi.RunError(
+            f"flow:host is {host!r}: it is {' or '.join(map(repr, HOSTS))}; "
+            f"`pulumi config set flow:host {PLUGIN}`, or `pulumi config rm flow:host` for {DYNAMIC!r}"
+        )
+    return host == PLUGIN or _OF_THE_PLUGIN.get() or _provider_of(opts) is not None
+
+
+def _provider_of(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource | None:
+    """Return the provider of this package that a resource has by its options, or has from its parent."""
+    listed = opts.providers.values() if isinstance(opts.providers, Mapping) else opts.providers or ()
+    candidates: list[pulumi.ProviderResource | None] = [opts.provider, *listed]
+    if opts.parent:
+        candidates.append(opts.parent.get_provider(plugin_type("")))
+    return next((one for one in candidates if one is not None and one.package == NAMESPACE), None)
+
+
+def plugin_type(type_token: str) -> str:
+    """Return the type that a kind of resource has in the plugin, from the one that it has in the dynamic host."""
+    return f"{NAMESPACE}:index:{type_token.rpartition(':')[2]}"
+
+
 # -- whose a resource is -----------------------------------------------------------------------------------------------
 
 
@@ -66,15 +118,23 @@ def owner_of(configured: str | None, stack: str) -> str:
 
 
 def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> dict[str, Any]:
-    """Return the hidden inputs of a resource."""
+    """Return the hidden inputs of a resource.
+
+    The plugin is told the rest by the engine, or finds it out by itself.
+    """
+    options = {
+        **({REPLACED_WITH: True} if opts.replace_with else {}),
+        **({RETAINED: True} if opts.retain_on_delete else {}),
+    }
+    if is_of_the_plugin(opts):
+        return options
     urn: Any = pulumi.create_urn(name, type_token, opts.parent)
     owner = owner_of(pulumi.Config("flow").get("owner"), stack_name())
     # Not the URN's Output itself: it depends on the parent, and a child's input must not.
     return {
-        **({REPLACED_WITH: True} if opts.replace_with else {}),
+        **options,
         **({TIMEOUT: opts.custom_timeouts.create} if opts.custom_timeouts and opts.custom_timeouts.create else {}),
         **({IGNORED: list(opts.ignore_changes)} if opts.ignore_changes else {}),
-        **({RETAINED: True} if opts.retain_on_delete else {}),
         **({PREVIEW: True} if pulumi.runtime.is_dry_run() else {}),
         OWNER: owner,
         URN: pulumi.Output.from_input(urn.future()),
@@ -112,8 +172,11 @@ def recorded_siblings(
 ) -> pulumi.Output[dict[str, str] | None]:
     """Return the ids of what this stack's state holds beside a resource, under the same parent.
 
-    That is what has a type and a name that matches, by the first group of the pattern. None: not known.
+    That is what has a type, in either host, and a name that matches, by the first group of the pattern. None: not
+    known.
     """
+    if is_of_the_plugin(opts):
+        type_token = plugin_type(type_token)
     urn: Any = pulumi.create_urn(name, type_token, opts.parent)
     return pulumi.Output.from_input(_siblings(urn, _aliases_of(type_token, name, opts), sibling_type, sibling))
 
@@ -130,7 +193,8 @@ async def _siblings(
 
 def find_siblings(index: Index, urns: Iterable[str], sibling_type: str, sibling: re.Pattern[str]) -> dict[str, str]:
     """Look up in the index what stands beside one of these URNs, by the first group of the pattern of its name."""
-    places = {f"{urn.rpartition('::')[0].rpartition('$')[0]}${sibling_type}" for urn in urns}
+    parents = {urn.rpartition("::")[0].rpartition("$")[0] for urn in urns}
+    places = {f"{parent}${type_}" for parent in parents for type_ in (sibling_type, plugin_type(sibling_type))}
     found = {}
     for urn, entries in index.items():
         place, _, name = urn.rpartition("::")
@@ -196,14 +260,17 @@ def declare(
     props: dict[str, Any],
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Do what the constructor of a dynamic resource does, with the frozen type and its provider serialised once.
+    """Register a resource: the plugin's, or a dynamic one, with the frozen type and its provider serialised once.
 
     Not the type that Pulumi makes from the class: the class may be a subclass of the program's, and the type is part of
     the URN. No constructor in between: Pulumi takes the third one for the resource's own, and records the line that
     called it.
     """
-    props[TOKEN] = token(provider)
     vars(resource)[_ADDITIONAL] = frozenset(opts.additional_secret_outputs or ())
+    if is_of_the_plugin(opts):
+        type_token = plugin_type(type_token)
+    else:
+        props[TOKEN] = token(provider)
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
 
 

@@ -35,6 +35,16 @@ class Setting:
     """Whether the program reads it, from the configuration of its stack alone, and no provider has it."""
 
     @property
+    def sensitive(self) -> bool:
+        """Whether no message shows its values."""
+        return self.secret
+
+    @property
+    def public(self) -> bool:
+        """Whether it must hold no secret: none must."""
+        return False
+
+    @property
     def spelling(self) -> str:
         """How the configuration of a stack spells it, without the namespace: `apiKey`."""
         first, *others = self.name.split("_")

@@ -126,6 +126,7 @@ _BY_WORD: Mapping[str, ValueType] = {
     "integer": INTEGER,
     "boolean": BOOLEAN,
     "string | list of strings": Either((STRING, STRINGS)),
+    "list of strings": STRINGS,
     "list of integers": ListOf(INTEGER),
     "list of SshKey | string": STRINGS,  # a program in Python passes the key itself, others its id
     "list of VolumeMount": ListOf(VOLUME_MOUNT),
