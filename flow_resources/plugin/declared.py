@@ -39,7 +39,13 @@ def with_facts(op: Operation, urn: str, olds: Mapping[str, Any], news: Mapping[s
     """
     if MARK in news:
         return dict(news)
+    owner = owner_of(op, urn, olds)
+    return {**visible(news), URN: urn, **({OWNER: owner} if owner else {})}
+
+
+def owner_of(op: Operation, urn: str, olds: Mapping[str, Any]) -> str | None:
+    """Return the owner of a resource, which the backend is asked for only where no state has it; None: not known."""
     owner = op.deployment.config("flow:owner")
     if not owner and read_identity(olds) is None:
         owner = op.ledger.own_stack(urn, op.report)
-    return {**visible(news), URN: urn, **({OWNER: str(owner)} if owner else {})}
+    return str(owner) if owner else None

@@ -28,7 +28,7 @@ from flow_resources.lifecycle.operation import CHECK, Deployment, Operation
 from flow_resources.lifecycle.resource import Resource
 from flow_resources.lifecycle.stored_states import Backend
 from flow_resources.plugin import settings, wire
-from flow_resources.plugin.declared import OWNER_NOT_KNOWN, with_facts
+from flow_resources.plugin.declared import OWNER_NOT_KNOWN, owner_of, with_facts
 from flow_resources.plugin.details import detailed_diff
 
 AnyResource = Resource[Any, Any, Any]
@@ -125,7 +125,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         with self._operation("diff", request, context) as op:
             resource, olds, news = _kind(request), self._read(request.olds).values, self._read(request.news).values
             self._deployment.ledger.add_told_by_engine(request.id)
-            diff = verbs.diff(op, resource, request.id, olds, news)
+            diff = verbs.diff(op, resource, request.id, olds, news, self._read(request.old_inputs).values)
             details = detailed_diff(resource.fields, olds, news, diff)
             return provider_pb2.DiffResponse(
                 changes=provider_pb2.DiffResponse.DIFF_SOME if diff.changes else provider_pb2.DiffResponse.DIFF_NONE,
@@ -154,7 +154,10 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         """Tell what is true now; see `verbs.read`."""
         with self._operation("read", request, context) as op:
             resource, recorded, inputs = _kind(request), self._read(request.properties), self._read(request.inputs)
-            result = verbs.read(op, resource, request.id, recorded.values or inputs.values)
+            if request.HasField("inputs"):  # an import alone has none
+                result = verbs.read(op, resource, request.id, recorded.values or inputs.values, inputs.values)
+            else:
+                result = verbs.read_import(op, resource, request.id, owner_of(op, request.urn, {}))
             if result is None:
                 return provider_pb2.ReadResponse()
             secrets = recorded.secrets | inputs.secrets
