@@ -106,7 +106,7 @@ def schema() -> Spec:
     return {
         "name": PACKAGE,
         "displayName": "Flow on Mithril",
-        "version": flow_resources.__version__,
+        "version": plugin_version(),
         "description": "Spot GPU clusters, jobs and volumes on Mithril.",
         "keywords": ["pulumi", "gpu", "spot", "mithril", "flow", "category/cloud", "kind/native"],
         "license": "Apache-2.0",
@@ -127,6 +127,14 @@ def schema() -> Spec:
             "go": {"respectSchemaVersion": True, "generateResourceContainerTypes": False},
         },
     }
+
+
+def plugin_version() -> str:
+    """Return the version of this package as Pulumi writes versions: three numbers, and `-` before a pre-release."""
+    numbers, rest = re.fullmatch(r"(\d+(?:\.\d+)*)(.*)", flow_resources.__version__).groups()  # type: ignore[union-attr]
+    release = ".".join([*numbers.split("."), "0", "0"][:3])
+    before, plus, local = rest.lstrip(".").partition("+")
+    return f"{release}{f'-{before}' if before else ''}{plus}{local}"
 
 
 def token(name: str) -> str:
