@@ -14,10 +14,12 @@ _LOOKS = 8
 class Clock:
     """The time of this machine."""
 
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether a person has asked to end: nothing is waited for any more."""
-        return False
+    is_interrupted = False
+    """Whether a person has asked to end: nothing is waited for any more."""
+
+    def interrupt(self) -> None:
+        """Let nobody wait again."""
+        self.is_interrupted = True
 
     def now(self) -> float:
         """Return monotonic seconds."""
@@ -43,18 +45,14 @@ class Clock:
 
 
 class InterruptibleClock(Clock):
-    """The time of this machine, until a person asks to end: from then on no time passes by waiting."""
+    """The time of this machine, which wakes all who wait when a person asks to end."""
 
     def __init__(self) -> None:
         self._interruption = threading.Event()
 
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether a person has asked to end."""
-        return self._interruption.is_set()
-
     def interrupt(self) -> None:
         """Wake all who wait, and let nobody wait again."""
+        super().interrupt()
         self._interruption.set()
 
     def sleep(self, seconds: float) -> None:

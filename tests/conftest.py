@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.stack import FakeClock, Reports, SkippingClock, Stack, settings_of
+from support.stack import HOSTS, FakeClock, Reports, SkippingClock, Stack, settings_of
 
 from flow_resources import host
 from flow_resources.providers import base
@@ -46,6 +46,20 @@ def fixed_costs() -> Iterator[None]:
         # Children read bytecode and write none: its age counts in seconds, and tests edit faster.
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         yield
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked `both_hosts` in each of them."""
+    if metafunc.definition.get_closest_marker("both_hosts"):
+        metafunc.parametrize("host_of_verbs", HOSTS, indirect=True)
+
+
+@pytest.fixture
+def host_of_verbs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The host in which the verbs of every model stack run."""
+    monkeypatch.setattr(Stack, "host", request.param)
+    host_name: str = request.param
+    return host_name
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ as "made, but not ready". A preview of a create or update changes nothing: it an
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
@@ -16,7 +17,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from flow_resources import backend
-from flow_resources.clock import InterruptibleClock
+from flow_resources.clock import Clock, InterruptibleClock
 from flow_resources.core.hidden import INPUTS, TOKEN
 from flow_resources.core.inputs import UNKNOWN, Failure
 from flow_resources.errors import RejectedError
@@ -41,11 +42,10 @@ _STABLE = ("task_id", "task_name", "volume_id", "ssh_key_id", "project", "create
 class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
     """One provider resource of one operation: the engine starts a process for each."""
 
-    def __init__(
-        self, link: EngineLink, states: Backend = backend, clock: InterruptibleClock | None = None
-    ) -> None:
+    def __init__(self, link: EngineLink, states: Backend = backend, clock: Clock | None = None) -> None:
         self._link, self._clock = link, clock or InterruptibleClock()
-        self._deployment = Deployment(lambda _key: None, states, self._clock, OWNER_NOT_KNOWN)
+        self.deployment = Deployment(lambda _key: None, states, self._clock, OWNER_NOT_KNOWN)
+        """What the verbs of this provider share."""
 
     # -- the plugin ---------------------------------------------------------------------------------------------------
 
@@ -65,9 +65,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         """Return the schema of the package."""
-        from flow_resources.plugin.schema import schema
-
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema()))
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(_schema()))
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         """Let every verb that waits end at once: what was made is recorded, and nothing is ended."""
@@ -100,12 +98,12 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         with self._operation(None, request, context):
             settings.require_readable(inputs.values)
         for name in inputs.secrets:
-            self._deployment.redactor.register(inputs.values.get(name))
-        self._deployment.config = settings.config_of(inputs.values)
+            self.deployment.redactor.register(inputs.values.get(name))
+        self.deployment.config = settings.config_of(inputs.values)
         if wire.is_unknown(request.id):  # an `up` knows it by now
-            self._deployment.ledger.is_preview = True
+            self.deployment.ledger.is_preview = True
         elif request.id:
-            self._deployment.ledger.add_told_by_engine(request.id)
+            self.deployment.ledger.add_told_by_engine(request.id)
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     # -- the verbs ----------------------------------------------------------------------------------------------------
@@ -114,9 +112,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         """Report every bad input at once; see `verbs.check`."""
         with self._operation(CHECK, request, context) as op:
             resource, olds, news = _kind(request), self._read(request.olds), self._read(request.news)
-            result = verbs.check(
-                op, resource, olds.values, with_facts(op, request.urn, olds.values, news.values)
-            )
+            result = verbs.check(op, resource, olds.values, with_facts(op, request.urn, olds.values, news.values))
             inputs = _write(resource, result.inputs, news.secrets)
             return provider_pb2.CheckResponse(inputs=inputs, failures=_failures(result.failures))
 
@@ -124,7 +120,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         """Say what a change does, part by part; see `verbs.diff`."""
         with self._operation("diff", request, context) as op:
             resource, olds, news = _kind(request), self._read(request.olds).values, self._read(request.news).values
-            self._deployment.ledger.add_told_by_engine(request.id)
+            self.deployment.ledger.add_told_by_engine(request.id)
             diff = verbs.diff(op, resource, request.id, olds, news, self._read(request.old_inputs).values)
             details = detailed_diff(resource.fields, olds, news, diff)
             return provider_pb2.DiffResponse(
@@ -198,16 +194,16 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         timeout = getattr(request, "timeout", 0) or None
         ignored = tuple(getattr(request, "ignoreChanges", ()))
         try:
-            yield Operation(self._deployment, report, verb, request.urn or None, timeout, ignored)
+            yield Operation(self.deployment, report, verb, request.urn or None, timeout, ignored)
         except Exception as error:  # noqa: BLE001 - whatever it is, the user reads one line
-            context.abort(grpc.StatusCode.UNKNOWN, error_line(error, self._deployment.redactor, report))
+            context.abort(grpc.StatusCode.UNKNOWN, error_line(error, self.deployment.redactor, report))
 
     def _read(self, struct: Any) -> wire.Properties:
         """Read properties; what is secret in them is repeated nowhere."""
         properties = wire.read(struct)
         properties.values.pop(TOKEN, None)  # of a stack that was in the dynamic host
         for name in properties.secrets:
-            self._deployment.redactor.register(properties.values.get(name))
+            self.deployment.redactor.register(properties.values.get(name))
         return properties
 
     def _require_time(self) -> None:
@@ -244,6 +240,11 @@ def _failures(failures: list[Failure]) -> list[Any]:
 
 def _unknown_outputs(resource: AnyResource) -> dict[str, Any]:
     """Return the outputs of a kind, all of them not known yet."""
-    from flow_resources.plugin.schema import schema
+    return dict.fromkeys(_schema()["resources"][TYPE.format(resource.name)]["properties"], UNKNOWN)
 
-    return dict.fromkeys(schema()["resources"][TYPE.format(resource.name)]["properties"], UNKNOWN)
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    from flow_resources.plugin.schema import schema  # takes a third of a second, and a refresh needs none
+
+    return schema()

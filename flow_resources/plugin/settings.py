@@ -34,9 +34,7 @@ def config_of(inputs: Mapping[str, Any]) -> Callable[[str], Any]:
     return values.get
 
 
-def check(
-    urn: str, olds: Mapping[str, Any], news: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[Failure]]:
+def check(urn: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[dict[str, Any], list[Failure]]:
     """Return the inputs of a provider as they go into the state, and what is wrong with them.
 
     The engine hands all of `flow:*` to the default provider, which takes no offence: a project can be called flow.
