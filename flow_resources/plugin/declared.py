@@ -9,8 +9,8 @@ what the state records     the stored state, by the ledger, as for a program tha
 `ignore_changes`           the engine, for diff and update; in a check it is not known
 the time limit             the engine, for create, update and delete; in a check it is not known
 that it is a preview       the engine, for create and update; in a check where the provider itself is new
-`retain_on_delete`,        not known: Pulumi tells them neither to a plugin nor in a state that it has stored before
-`deleted_with`,
+`retain_on_delete`,        a program in Python, which passes them along; else not known: Pulumi tells them neither to a
+`deleted_with`,            plugin nor in a state that it has stored before
 `replace_with`
 =========================  ============================================================================================
 
@@ -23,7 +23,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flow_resources.core.hidden import MARK, OWNER, URN, read_identity, visible
+from flow_resources.core.hidden import (
+    DELETED_WITH,
+    MARK,
+    OWNER,
+    REPLACED_WITH,
+    RETAINED,
+    URN,
+    read_identity,
+    visible,
+)
 from flow_resources.lifecycle.operation import Operation
 
 OWNER_NOT_KNOWN = (
@@ -40,7 +49,8 @@ def with_facts(op: Operation, urn: str, olds: Mapping[str, Any], news: Mapping[s
     if MARK in news:
         return dict(news)
     owner = owner_of(op, urn, olds)
-    return {**visible(news), URN: urn, **({OWNER: owner} if owner else {})}
+    options = {name: news[name] for name in (DELETED_WITH, REPLACED_WITH, RETAINED) if name in news}
+    return {**visible(news), **options, URN: urn, **({OWNER: owner} if owner else {})}
 
 
 def owner_of(op: Operation, urn: str, olds: Mapping[str, Any]) -> str | None:
