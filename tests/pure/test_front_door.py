@@ -11,7 +11,7 @@ import flow_resources
 NAMES = [
     "Bid", "ClusterReference", "CostsResult", "FleetMember", "FlowResourcesError", "GpuCluster", "Instance",
     "InstanceTypeInfo", "Job", "MarketResult", "MemberVolume", "MemberVolumeDict", "Placement", "PlacementDict",
-    "ResilientCluster", "SshKey", "Volume", "VolumeMount", "VolumeMountDict", "VolumeReference", "export_cluster",
+    "Provider", "ResilientCluster", "SshKey", "Volume", "VolumeMount", "VolumeMountDict", "VolumeReference", "export_cluster",
     "export_volume", "get_costs", "get_costs_output", "get_instance_types", "get_instance_types_output", "get_market",
     "get_market_output", "get_regions", "get_regions_output",
 ]  # fmt: skip
