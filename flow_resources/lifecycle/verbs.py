@@ -140,7 +140,8 @@ def diff(
     change = diff_inputs(resource.fields, olds, resource.comparable(op, olds, compared))
     if said:  # where no recorded input can learn it, an output has to
         learns = change.changes or old_inputs is None
-        change = replace(change, changes=learns, not_recorded=(*change.not_recorded, *said))
+        names = tuple(one.name for one in resource.fields if one.name in said)
+        change = replace(change, changes=learns, not_recorded=(*change.not_recorded, *names))
     change = _with_policy(op, resource, id_, olds, news, change)
     if change.not_recorded:
         op.warn_once(
