@@ -32,6 +32,7 @@ class EngineLink:
     """The connection to the engine that started this process; without an address there is none."""
 
     def __init__(self, address: str = "") -> None:
+        self.address = address
         host, _, port = address.rpartition(":")
         self._place = (host, int(port)) if host and port.isdigit() else None
         self._channel = grpc.insecure_channel(address) if self._place else None

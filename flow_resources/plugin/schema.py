@@ -93,8 +93,6 @@ OF_FLEETS: Mapping[str, ValueType] = {
     "allow_data_loss": BOOLEAN,
 }
 """The inputs of a ResilientCluster that no GpuCluster has."""
-_PLAIN = ("size", "min_running", "skip")
-"""Those of which the program must know the values: they say which members there are."""
 _DESCRIBED_ANEW = ("max_price_per_hour", "region", "volumes", "paused")
 """The inputs of each member of which a fleet says more."""
 _SCALARS: Mapping[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -187,7 +185,10 @@ def _component() -> Spec:
     inputs: Spec = {}
     for name in [*parameters, "bid_policy"]:  # in Python that is a `Bid`, in the place of the number
         if name in OF_FLEETS:
-            inputs[name] = {**_type(OF_FLEETS[name]), **({"plain": True} if name in _PLAIN else {})}
+            inputs[name] = {
+                **_type(OF_FLEETS[name]),
+                **({"plain": True} if name in fleet_fields.SAID_BY_PROGRAM else {}),
+            }
             if (default := parameters[name].default) not in (None, inspect.Parameter.empty):
                 inputs[name]["default"] = default
         elif name in fields:

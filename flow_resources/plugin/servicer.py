@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 import grpc
+import pulumi
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
@@ -20,7 +21,7 @@ from flow_resources import backend
 from flow_resources.clock import Clock, InterruptibleClock
 from flow_resources.core.hidden import INPUTS, TOKEN
 from flow_resources.core.inputs import UNKNOWN, Failure
-from flow_resources.errors import RejectedError
+from flow_resources.errors import RejectedError, one_line
 from flow_resources.host import STATUS_DETAILS, EngineLink, EngineReport, error_line, not_ready_status
 from flow_resources.lifecycle import verbs
 from flow_resources.lifecycle.fleet_status import FLEET_STATUS
@@ -185,16 +186,41 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
             verbs.delete(op, _kind(request), request.id, self._read(request.properties).values)
             return empty_pb2.Empty()
 
+    # -- functions and components -------------------------------------------------------------------------------------
+
+    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Read what a data function returns."""
+        from flow_resources.plugin.functions import invoke
+
+        with self._operation(None, request, context) as op:
+            response = provider_pb2.InvokeResponse()
+            result = wire.write(invoke(op, request.tok, self._read(request.args).values))
+            getattr(response, "return").CopyFrom(result)  # a word of Python
+            return response
+
+    async def Construct(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Construct a ResilientCluster; its children are registered with the engine, which calls their verbs."""
+        from flow_resources.plugin.component import construct  # the SDK's server of components takes a while
+
+        try:
+            return await construct(request, self._link.address)
+        except pulumi.RunError as error:
+            line = one_line(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user reads one line
+            line = error_line(error, self.deployment.redactor, EngineReport("", self._link))
+        return await context.abort(grpc.StatusCode.UNKNOWN, line)
+
     # -- what they share ----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _operation(self, verb: str | None, request: Any, context: Any) -> Iterator[Operation]:
         """Make the operation of a verb; its errors reach the user as one line with a remedy."""
-        report = EngineReport(request.urn, self._link)
+        urn = getattr(request, "urn", "")  # a function has none
+        report = EngineReport(urn, self._link)
         timeout = getattr(request, "timeout", 0) or None
         ignored = tuple(getattr(request, "ignoreChanges", ()))
         try:
-            yield Operation(self.deployment, report, verb, request.urn or None, timeout, ignored)
+            yield Operation(self.deployment, report, verb, urn or None, timeout, ignored)
         except Exception as error:  # noqa: BLE001 - whatever it is, the user reads one line
             context.abort(grpc.StatusCode.UNKNOWN, error_line(error, self.deployment.redactor, report))
 
