@@ -132,6 +132,7 @@ def test_every_program_declares_something_under_mocks(tmp_path: Path) -> None:
             "@pulumi.runtime.test\n"
             "def test_program():\n"
             "    pulumi.runtime.set_mocks(mocks)\n"
+            "    pulumi.runtime.set_all_config({'project:westKey': 'a-key'})\n"
             f"    import {one.module}\n"
             "def test_it_declares_something():\n"
             "    assert mocks.resources\n"

@@ -37,6 +37,10 @@ REGION = "us-central5-a"
     ("row", "names"),
     [
         ("type tokens", FROZEN["type tokens"].values()),
+        (
+            "of the plugin",
+            [*FROZEN["type tokens in the plugin"].values(), *FROZEN["functions in the plugin"], "Provider"],
+        ),
         ("paths of the provider classes", FROZEN["provider classes"].values()),
         ("config keys", FROZEN["config keys"]),
         ("environment variables", [name for name in FROZEN["environment variables"] if name.startswith("FLOW_RES")]),
