@@ -9,11 +9,11 @@ from typing import Any
 
 from flow_resources.costs import read_costs
 from flow_resources.data import Readings, brief
-from flow_resources.errors import RejectedError
+from flow_resources.errors import FlowResourcesError, RejectedError
 from flow_resources.lifecycle.operation import Operation
 
 _PREFIX = "flow:index:"
-_FUNCTIONS: Mapping[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
+FUNCTIONS: Mapping[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
     "getMarket": (
         ("instance_type", "region"),
         lambda op, instance_type, region: _readings(op).prices(instance_type, region),
@@ -34,9 +34,9 @@ def invoke(op: Operation, token: str, arguments: Mapping[str, Any]) -> dict[str,
     Raises an error, in one line that begins with the name of the function, for arguments that it does not take.
     """
     name = token.removeprefix(_PREFIX)
-    if not token.startswith(_PREFIX) or name not in _FUNCTIONS:
-        raise RejectedError(f"there is no function {token}", f"there are {', '.join(map(_PREFIX.__add__, _FUNCTIONS))}")
-    names, function = _FUNCTIONS[name]
+    if not token.startswith(_PREFIX) or name not in FUNCTIONS:
+        raise RejectedError(f"there is no function {token}", f"there are {', '.join(map(_PREFIX.__add__, FUNCTIONS))}")
+    names, function = FUNCTIONS[name]
     for one, value in arguments.items():
         if one not in names:
             close = difflib.get_close_matches(one, names, 1)
@@ -46,7 +46,10 @@ def invoke(op: Operation, token: str, arguments: Mapping[str, Any]) -> dict[str,
             raise RejectedError(f"{name}: {one} must be a string", f"got {value!r}")
     if missing := [one for one in names if not arguments.get(one)]:
         raise RejectedError(f"{name}: {' and '.join(missing)} is required", f"it takes {' and '.join(names)}")
-    result: dict[str, Any] = _plain(function(op, **arguments))
+    try:
+        result: dict[str, Any] = _plain(function(op, **arguments))
+    except FlowResourcesError as error:
+        raise FlowResourcesError(f"{name}: {error.message}", error.remedy) from error
     return result
 
 
