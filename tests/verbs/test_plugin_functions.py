@@ -16,9 +16,16 @@ from flow_resources.plugin import wire
 from flow_resources.plugin.functions import FUNCTIONS
 from flow_resources.plugin.schema import schema
 from flow_resources.plugin.servicer import FlowServicer
-from flow_resources.testing import FakeMithril
+from flow_resources.testing import Clock, FakeMithril
 
 REGION = "us-central5-a"
+
+
+@pytest.fixture
+def cloud(clean_environment: None) -> Iterator[FakeMithril]:
+    """A cloud whose time passes only by `advance`."""
+    with FakeMithril(clock=Clock(1_800_000_000.0, speed=0)) as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -68,7 +75,7 @@ def test_types_and_regions_are_lists_with_a_name(plugin: FlowServicer) -> None:
 def test_costs_are_those_of_a_bid(cloud: FakeMithril, plugin: FlowServicer) -> None:
     """Whoever placed it."""
     bid = cloud.add_bid("theirs")
-    cloud.advance(3600)
+    cloud.clock.advance(hours=3)
     paid = call(plugin, "getCosts", task_id=bid["fid"])
     assert paid["task_id"] == bid["fid"]
     assert paid["spent"] > 0
