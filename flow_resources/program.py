@@ -19,7 +19,6 @@ makes once is kept with it.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import inspect
 import re
 import sys
@@ -37,9 +36,7 @@ from flow_resources.core.config_keys import DYNAMIC, HOSTS, NAMESPACE, PLUGIN
 from flow_resources.core.hidden import (
     DELETED_WITH,
     DELETED_WITH_REFUSED,
-    ENDED,
     IGNORED,
-    MARK,
     OWNER,
     PREVIEW,
     RECORDED,
@@ -48,16 +45,12 @@ from flow_resources.core.hidden import (
     TIMEOUT,
     TOKEN,
     URN,
-    RecordedId,
-    recorded_inputs,
     write_recorded,
 )
-from flow_resources.core.naming import Mark, take_apart
-from flow_resources.core.price_lines import Terms
+from flow_resources.core.naming import Mark
+from flow_resources.core.recorded import Index, find_in, index_of
 
 R = TypeVar("R")
-Index = dict[str, list[RecordedId]]
-"""What the stack's state holds, by URN and by mark."""
 
 
 # -- which host a resource has -----------------------------------------------------------------------------------------
@@ -157,14 +150,7 @@ async def _recorded(owner: str, urn: Any, aliases: Sequence[Any]) -> str:
     if index is None:
         return write_recorded(None)
     known_urn, *other_urns = [await pulumi.Output.from_input(one).future() for one in (urn, *aliases)]
-    return write_recorded(find_in(index, owner, str(known_urn), map(str, other_urns)))
-
-
-def find_in(index: Index, owner: str, urn: str, aliases: Iterable[str] = ()) -> list[RecordedId]:
-    """Look a resource up in the index."""
-    entries = [entry for one in dict.fromkeys((urn, *aliases)) for entry in index.get(one, [])]
-    own = [dataclasses.replace(entry, is_own=True) for entry in entries]
-    return [*own, *index.get(str(Mark.of(owner, urn)), [])]
+    return write_recorded(find_in(index, Mark.of(owner, str(known_urn)), str(known_urn), map(str, other_urns)))
 
 
 def recorded_siblings(
@@ -201,24 +187,6 @@ def find_siblings(index: Index, urns: Iterable[str], sibling_type: str, sibling:
         if place in places and (match := sibling.fullmatch(name)):
             found[match[1]] = entries[0].id
     return found
-
-
-def index_of(state: Mapping[str, Any]) -> Index:
-    """Index the outputs of a state's resources, as the engine gives them."""
-    index: Index = {}
-    for urn, resource in state.items():
-        outputs = resource.get("outputs") or {}
-        id_ = outputs.get("task_id") or outputs.get("volume_id") or outputs.get("ssh_key_id")
-        if id_:
-            created_at, region = (str(outputs.get(name) or "") for name in ("created_at", "region"))
-            terms = Terms.recorded(recorded_inputs(outputs))
-            entry = RecordedId(id_, created_at, region=region, has_ended=bool(outputs.get(ENDED)), terms=terms)
-            if MARK in outputs:  # what is only read (`get`) is not Pulumi's to replace
-                index.setdefault(urn, []).append(entry)
-            name = outputs.get("task_name") or outputs.get("volume_name") or outputs.get("key_name")
-            if parts := take_apart(str(name or "")):
-                index.setdefault(str(parts.mark), []).append(entry)
-    return index
 
 
 async def _index() -> Index | None:
@@ -272,6 +240,11 @@ def declare(
     else:
         props[TOKEN] = token(provider)
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
+    if TOKEN in props and resource.get_provider(plugin_type("")):
+        raise pulumi.RunError(
+            f"{type_token.rpartition(':')[2]} {name!r}: a transformation sets its provider, which comes too late, because "
+            "its host is chosen before: set the provider in its options, or in those of its parent"
+        )
 
 
 _ADDITIONAL = "_additional_secret_outputs"

@@ -22,8 +22,11 @@ from flow_resources.core.job_status import is_finished
 from flow_resources.core.models import Named
 from flow_resources.core.moments import moment_of
 from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.recorded import Index, index_of
 
 _FLEET_STATUS = "FleetStatus"
+_SEALED = "4dabf18193072939515e22adb298388d"
+"""What marks a secret value in a stored state."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class StackState:
     """By URN, the most that each of its bids can cost, in USD per hour; None where it does not say so of each."""
     interrupted: frozenset[str] = frozenset()
     """The URNs that an `up` is creating, and an earlier one was creating when it died: Pulumi keeps both."""
+    index: Index = field(default_factory=dict)
+    """What it holds, by URN and by mark, but for what is still to be deleted."""
     made: frozenset[str] = frozenset()
     """The ids of the SSH keys that it records as made by the stack."""
 
@@ -93,8 +98,28 @@ def read_state(export: Any) -> StackState:
     making = Counter(str(resource["urn"]) for resource, operation in interrupted if operation == "creating")
     twice = frozenset(urn for urn, count in making.items() if count > 1)
     return StackState(
-        frozenset(ids), created_at, frozenset(making), frozenset(places), owned, max_costs, twice, frozenset(made)
+        frozenset(ids),
+        created_at,
+        frozenset(making),
+        frozenset(places),
+        owned,
+        max_costs,
+        twice,
+        index_of(
+            {str(row["urn"]): row for row in map(_in_clear, _rows(deployment, "resources")) if not row.get("delete")}
+        ),
+        frozenset(made),
     )
+
+
+def _in_clear(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resource without the outputs that are secret, which are sealed: nothing is known of them."""
+    outputs = {
+        name: value
+        for name, value in (row.get("outputs") or {}).items()
+        if not (isinstance(value, dict) and _SEALED in value)
+    }
+    return {**row, "outputs": outputs}
 
 
 _TYPES_OF_BIDS = ("flow:GpuCluster", "flow:Job")

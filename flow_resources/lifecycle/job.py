@@ -90,7 +90,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
                 found.fail("machine_api_key", _CONSENT, remedy="`pulumi config set flow:allowJobKeys true`, or set it")
         limit, hours = op.create_timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
         waits = found.known("wait_for") == "ended" and self.may_cost(op, found, olds)
-        if waits and hours and limit < hours * 3600:
+        if waits and hours and limit < hours * 3600 and op.deployment.tells_options:
             op.warn_once(
                 f"wait_for='ended' waits for {limit / 60:g} minutes, and the job may run for {hours:g} hours: an `up` "
                 "that ends before leaves it running, and the next one goes on waiting (custom_timeouts sets the limit)"

@@ -24,6 +24,7 @@ from flow_resources.core.models import Named
 from flow_resources.core.moments import latest
 from flow_resources.core.naming import Mark
 from flow_resources.core.preemption import NOTHING, PolicyRecord
+from flow_resources.core.recorded import find_in
 from flow_resources.core.stack_state import StackState, is_deleted_since
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.stored_states import StoredStates, is_of_this_operation
@@ -247,6 +248,11 @@ class Ledger:
         """Return the whole name of this operation's stack, organization/project/stack; None where it is not known."""
         state = self._state_for(urn, report, is_preview=self.is_preview)
         return self.stored.own_name(urn, report) if state else None
+
+    def recorded_for(self, mark: Mark, urn: str, report: Report) -> list[RecordedId] | None:
+        """Return what the stored state holds for a resource, as a program reads it; None where it is not known."""
+        state = self._state_for(urn, report, is_preview=self.is_preview)
+        return find_in(state.index, mark, urn) if state else None
 
     def is_made_by_own_stack(self, id_: str, urn: str | None, report: Report) -> Answer:
         """Whether the stored state records an SSH key as made by the stack; no where it does not hold it at all."""

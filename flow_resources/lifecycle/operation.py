@@ -70,6 +70,8 @@ class Deployment:
     ) -> None:
         self.config, self.clock, self.owner_not_known = config, clock or Clock(), owner_not_known
         """`owner_not_known`: what a check says where it is not known whose a resource is, and what to do."""
+        self.tells_options = True
+        """Whether the host tells a check the resource's options, such as its time limits."""
         self.ledger = Ledger(StoredStates(backend, self.clock))
         self.own_records = OwnRecords(self.ledger)
         self.spending = Spending()

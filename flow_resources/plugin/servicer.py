@@ -47,6 +47,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         self._link, self._clock = link, clock or InterruptibleClock()
         self.deployment = Deployment(lambda _key: None, states, self._clock, OWNER_NOT_KNOWN)
         """What the verbs of this provider share."""
+        self.deployment.tells_options = False
 
     # -- the plugin ---------------------------------------------------------------------------------------------------
 
@@ -113,7 +114,9 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         """Report every bad input at once; see `verbs.check`."""
         with self._operation(CHECK, request, context) as op:
             resource, olds, news = _kind(request), self._read(request.olds), self._read(request.news)
-            result = verbs.check(op, resource, olds.values, with_facts(op, request.urn, olds.values, news.values))
+            result = verbs.check(
+                op, resource, olds.values, with_facts(op, resource, request.urn, olds.values, news.values)
+            )
             inputs = _write(resource, result.inputs, news.secrets)
             return provider_pb2.CheckResponse(inputs=inputs, failures=_failures(result.failures))
 

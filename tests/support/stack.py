@@ -19,8 +19,10 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 from flow_resources.clock import Clock
 from flow_resources.core.hidden import write_recorded
 from flow_resources.core.inputs import UNKNOWN, Unknown
+from flow_resources.core.naming import Mark
+from flow_resources.core.recorded import Index, find_in, index_of
 from flow_resources.lifecycle.operation import Operation
-from flow_resources.program import Index, find_in, index_of, token
+from flow_resources.program import token
 from flow_resources.providers import base
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.fleet_status import FleetStatusProvider
@@ -300,7 +302,7 @@ class Stack:
         news = {**declared.inputs, "__owner": self.owner, "__urn": urn, "__provider": token(PROVIDERS[declared.type])}
         if self.index is None:
             self.index = self._read_index()
-        news["__recorded"] = write_recorded(find_in(self.index, self.owner, urn))
+        news["__recorded"] = write_recorded(find_in(self.index, Mark.of(self.owner, urn), urn))
         olds = dict(saved.inputs) if saved else {}
         if saved:
             news = ignoring(declared.ignore_changes, olds, news)
