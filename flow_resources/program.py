@@ -97,6 +97,11 @@ def plugin_type(type_token: str) -> str:
     return f"{NAMESPACE}:index:{type_token.rpartition(':')[2]}"
 
 
+def dynamic_type(kind: str) -> str:
+    """Return the type that a kind of resource has in the dynamic host."""
+    return f"pulumi-python:dynamic/{NAMESPACE}:{kind}"
+
+
 # -- whose a resource is -----------------------------------------------------------------------------------------------
 
 
@@ -279,6 +284,9 @@ def guarded_options(kind: str, name: str, opts: pulumi.ResourceOptions) -> pulum
     """
     if opts.deleted_with is not None:
         raise pulumi.RunError(f"{kind} {name!r}: {DELETED_WITH_REFUSED}")
+    # What the state holds under the type of the other host is this resource: it moves, and nothing is made anew.
+    other = dynamic_type(kind) if is_of_the_plugin(opts) else plugin_type(kind)
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(type_=other)]))
     root = pulumi.runtime.settings.get_root_resource()
     others = opts.parent or opts.transforms or opts.transformations or getattr(root, "_transformations", None)
     if not others or is_mocked():

@@ -74,7 +74,9 @@ class Verbs:
         """Say what a change does; see `verbs.diff`."""
         with _operation("diff") as (op, _):
             result = verbs.diff(op, self.resource, _id, engine.unknowns_in(_olds), engine.unknowns_in(_news))
-            return DiffResult(changes=result.changes, replaces=list(result.replaces))
+            # A stack that comes from the plugin has no provider in its outputs, by which this host finds its verbs.
+            is_moved = TOKEN in _news and TOKEN not in _olds
+            return DiffResult(changes=result.changes or is_moved, replaces=list(result.replaces))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make it, or take over what an earlier create left; see `verbs.create`."""
