@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.engine import Project
 from support.stack import HOSTS, FakeClock, Reports, SkippingClock, Stack, settings_of
 
 from flow_resources import host
@@ -49,16 +50,19 @@ def fixed_costs() -> Iterator[None]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what is marked `both_hosts` in each of them."""
-    if metafunc.definition.get_closest_marker("both_hosts"):
-        metafunc.parametrize("host_of_verbs", HOSTS, indirect=True)
+    """Run what is marked `both_hosts` in each of them; `plugin="MARKER"` marks what runs in the plugin."""
+    if marker := metafunc.definition.get_closest_marker("both_hosts"):
+        marks = [getattr(pytest.mark, name) for name in marker.kwargs.values()]
+        hosts = [pytest.param(host, marks=marks if host == "plugin" else []) for host in HOSTS]
+        metafunc.parametrize("host_of_verbs", hosts, indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def host_of_verbs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The host in which the verbs of every model stack run."""
-    monkeypatch.setattr(Stack, "host", request.param)
-    host_name: str = request.param
+    """The host in which the verbs of every model stack and of every project run."""
+    host_name: str = getattr(request, "param", HOSTS[0])
+    monkeypatch.setattr(Stack, "host", host_name)
+    monkeypatch.setattr(Project, "host", host_name)
     return host_name
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from support.engine import Project
+from support.engine import Project, make_plugin
 
 from flow_resources.testing import FakeMithril
 
@@ -26,15 +25,6 @@ class YamlProject(Project):
     def edit(self, old: str, new: str) -> None:
         """Change the program in one place."""
         edit(self.folder / "Pulumi.yaml", old, new)
-
-
-def make_plugin(folder: Path) -> Path:
-    """Make a folder with a `pulumi-resource-flow` that runs the plugin of this checkout with this Python."""
-    folder.mkdir(exist_ok=True)
-    program = folder / "pulumi-resource-flow"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m flow_resources.plugin "$@"\n')
-    program.chmod(0o755)
-    return folder
 
 
 def edit(file: Path, old: str, new: str) -> None:
