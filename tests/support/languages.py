@@ -8,9 +8,8 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from support.engine import Project, make_plugin
-
 from flow_resources.testing import FakeMithril
+from support.engine import Project, make_plugin
 
 
 class YamlProject(Project):
