@@ -122,7 +122,8 @@ def _in_clear(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "outputs": outputs}
 
 
-_TYPES_OF_BIDS = ("flow:GpuCluster", "flow:Job")
+_TYPES_OF_BIDS = tuple(f"{namespace}:{name}" for namespace in ("flow", "flow:index") for name in ("GpuCluster", "Job"))
+"""The ends of their types, in the dynamic host and in the plugin."""
 
 
 def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | None:
@@ -263,7 +264,9 @@ def with_service(export: Any, url: str) -> Any:
 def _is_ours(row: Mapping[str, Any]) -> bool:
     if not row.get("id"):
         return False  # a component
-    return str(row.get("type", "")).startswith("pulumi-python:dynamic/flow:") or SERVICE in (row.get("outputs") or {})
+    return str(row.get("type", "")).startswith(("pulumi-python:dynamic/flow:", "flow:index:")) or SERVICE in (
+        row.get("outputs") or {}
+    )
 
 
 def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:

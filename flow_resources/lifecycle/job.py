@@ -103,6 +103,10 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         if problem := _problem_of_price(op.cloud.placed_price(id_), bid := money.price(price)):
             found.fail("max_price_per_hour", problem[0], float(bid), problem[1])
 
+    def needs_whole_record(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether it does, always: a job that has ended costs nothing, and does not run again."""
+        return True
+
     def allowed_price(
         self, op: Operation, found: Checked, olds: Mapping[str, Any], price: Decimal, cap: Decimal | None
     ) -> Decimal:

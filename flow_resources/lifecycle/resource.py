@@ -94,6 +94,10 @@ class Resource(ABC, Generic[S, T, V]):
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check what the fields' own rules cannot: against the account, the market, the recorded inputs."""
 
+    def needs_whole_record(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether a check depends on more of the state than the recorded inputs; it does of what may be made."""
+        return not olds
+
     def check_replaced_with(self, found: Checked) -> None:
         """Check a resource that is replaced whenever another one is (`replace_with`)."""
 

@@ -69,6 +69,10 @@ class SshKey(Resource[SshKeySpec, StoredKey, StoredKey]):
                 if taken := _namesake(listed, name, key, besides=op.own_record.id):
                     found.fail("key_name", _TAKEN.format(id=taken.id), name, "choose another one, or leave it out")
 
+    def needs_whole_record(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+        """Whether it is to be another key, which may take the name of the old one."""
+        return not olds or olds.get("public_key") != news.get("public_key")
+
     def is_deleted_first(self, news: Mapping[str, Any]) -> bool:
         """Whether its name is the program's, which two cannot have."""
         return "key_name" in news

@@ -37,7 +37,6 @@ from flow_resources.core.hidden import (
     write_recorded,
 )
 from flow_resources.core.naming import Mark
-from flow_resources.lifecycle.job import JOB
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource
 
@@ -61,8 +60,8 @@ def with_facts(
         return dict(news)
     owner, pinned = owner_of(op, urn, olds), read_identity(olds)
     mark = pinned.mark if pinned else Mark.of(owner, urn) if owner else None
-    # It takes a second, once per operation: of what is recorded, only a job's end decides anything.
-    recorded = op.ledger.recorded_for(mark, urn, op.report) if mark and (not olds or resource is JOB) else None
+    is_asked = mark is not None and resource.needs_whole_record(olds, news)  # it takes a second, once per operation
+    recorded = op.ledger.recorded_for(mark, urn, op.report) if mark and is_asked else None
     ignored = _ignored(olds, news)
     return {
         **visible(news),

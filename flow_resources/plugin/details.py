@@ -49,8 +49,8 @@ def _parts(before: Any, after: Any, path: str) -> Iterator[tuple[str, str]]:
                 yield from _parts(before.get(key), after.get(key), f"{path}{_step(str(key))}")
     elif isinstance(before, list) and isinstance(after, list):
         for index in range(max(len(before), len(after))):
-            pair = (parts[index] if index < len(parts) else None for parts in (before, after))
-            yield from _parts(*pair, f"{path}[{index}]")
+            old, new = (parts[index] if index < len(parts) else None for parts in (before, after))
+            yield from _parts(old, new, f"{path}[{index}]")
     elif before != after:
         yield path, _kind(before, after)
 

@@ -19,6 +19,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from flow_resources import backend
 from flow_resources.clock import Clock, InterruptibleClock
+from flow_resources.core.config_keys import setting_of
 from flow_resources.core.hidden import INPUTS, TOKEN
 from flow_resources.core.inputs import UNKNOWN, Failure
 from flow_resources.errors import RejectedError, one_line
@@ -80,7 +81,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         """Report every bad setting."""
         news = wire.read(request.news)
         inputs, failures = settings.check(request.urn, wire.read(request.olds).values, news.values)
-        secrets = settings.SECRETS | {one.name for name in news.secrets if (one := settings.setting_of(name))}
+        secrets = settings.SECRETS | {one.name for name in news.secrets if (one := setting_of(name))}
         return provider_pb2.CheckResponse(inputs=wire.write(inputs, secrets), failures=_failures(failures))
 
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
@@ -123,7 +124,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Say what a change does, part by part; see `verbs.diff`."""
         with self._operation("diff", request, context) as op:
-            resource, olds, news = _kind(request), self._read(request.olds).values, self._read(request.news).values
+            resource, olds, news = _kind(request), self._read(request.olds).values, self._read_new(request).values
             self.deployment.ledger.add_told_by_engine(request.id)
             diff = verbs.diff(op, resource, request.id, olds, news, self._read(request.old_inputs).values)
             details = detailed_diff(resource.fields, olds, news, diff)
@@ -170,7 +171,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Change it in place; see `verbs.update`."""
         with self._operation("update", request, context) as op:
-            resource, olds, news = _kind(request), self._read(request.olds), self._read(request.news)
+            resource, olds, news = _kind(request), self._read(request.olds), self._read_new(request)
             if request.preview:
                 stable = {name: olds.values[name] for name in _STABLE if name in olds.values}
                 known = _unknown_outputs(resource) | stable | news.values
@@ -234,6 +235,16 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         for name in properties.secrets:
             self.deployment.redactor.register(properties.values.get(name))
         return properties
+
+    def _read_new(self, request: Any) -> wire.Properties:
+        """Read the new inputs of a diff or update; what the program ignores is as it is recorded, whatever check said.
+
+        The engine has put the recorded values in the place of the program's before the check, which it does not tell of
+        it.
+        """
+        news, recorded = self._read(request.news), self._read(request.old_inputs).values
+        kept = [name for name in request.ignoreChanges if name in recorded and name in news.values]
+        return wire.Properties({**news.values, **{name: recorded[name] for name in kept}}, news.secrets)
 
     def _require_time(self) -> None:
         """Raise RejectedError where a person has asked to end before a verb began."""

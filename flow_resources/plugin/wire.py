@@ -62,12 +62,6 @@ def is_unknown(text: str) -> bool:
 def _read(value: struct_pb2.Value) -> tuple[Any, bool]:
     """Return a value, and whether it, or a part of it, is secret."""
     kind = value.WhichOneof("kind")
-    if kind == "string_value":
-        return (UNKNOWN if value.string_value in _UNKNOWNS else value.string_value), False
-    if kind == "number_value":
-        return value.number_value, False
-    if kind == "bool_value":
-        return value.bool_value, False
     if kind == "list_value":
         parts = [_read(part) for part in value.list_value.values]
         return [part for part, _ in parts], any(is_secret for _, is_secret in parts)
@@ -76,11 +70,12 @@ def _read(value: struct_pb2.Value) -> tuple[Any, bool]:
         if SIGNATURE in fields and fields[SIGNATURE].string_value == SECRET:
             return _read(fields["value"])[0], True
         named = {name: _read(part) for name, part in fields.items()}
-        return (
-            {name: part for name, (part, _) in named.items() if part is not None},
-            any(is_secret for _, is_secret in named.values()),
-        )
-    return None, False
+        known = {name: part for name, (part, _) in named.items() if part is not None}
+        return known, any(is_secret for _, is_secret in named.values())
+    if kind is None or kind == "null_value":
+        return None, False
+    plain = getattr(value, kind)
+    return (UNKNOWN if kind == "string_value" and plain in _UNKNOWNS else plain), False
 
 
 def write(values: Mapping[str, Any], secrets: Collection[str] = ()) -> struct_pb2.Struct:

@@ -319,7 +319,11 @@ class Stack:
             return "create"
         urn = self.urn(name, declared.type)
         result = self._call(
-            declared.type, "Diff", urn, lambda provider: provider.diff(saved.id, wire(saved.outputs), wire(news))
+            declared.type,
+            "Diff",
+            urn,
+            lambda provider: provider.diff(saved.id, wire(saved.outputs), wire(news)),
+            ignore_changes=declared.ignore_changes,
         )
         if result.replaces or saved.replacing:
             return "replace"
@@ -391,7 +395,7 @@ class Stack:
             if not result.id:
                 del self.state[name]
                 continue
-            provider = {"__provider": saved.outputs["__provider"]}
+            provider = {"__provider": saved.inputs["__provider"]}
             saved.outputs = wire({**result.outs, **provider})
             if result.inputs is not None:
                 saved.inputs = wire({**result.inputs, **provider})
