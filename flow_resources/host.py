@@ -22,7 +22,6 @@ from flow_resources.redaction import Redactor
 STATUS_DETAILS = "grpc-status-details-bin"
 """The trailing metadata of an RPC that carry a Status."""
 _UNKNOWN: int = grpc.StatusCode.UNKNOWN.value[0]
-_DISCONNECTED = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 
 
 # -- the engine --------------------------------------------------------------------------------------------------------
@@ -57,6 +56,7 @@ class EngineLink:
         """End this process when the engine is gone: killed, it ends no plugin, and a plugin goes on by itself.
 
         Nothing would record what it still does. It exits as if it were killed: the next `up` takes over what it left.
+        An engine that has gone before the first connection is gone, too.
         """
         channel, place = self._channel, self._place
         if channel is None or place is None:
@@ -65,7 +65,8 @@ class EngineLink:
 
         def look(state: grpc.ChannelConnectivity) -> None:
             seen.add(state)
-            if state not in _DISCONNECTED or grpc.ChannelConnectivity.READY not in seen:
+            is_lost = state is grpc.ChannelConnectivity.IDLE and grpc.ChannelConnectivity.READY in seen
+            if not is_lost and state is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
                 return
             try:
                 socket.create_connection(place).close()
