@@ -100,6 +100,11 @@ def what_is() -> dict[str, Any]:
         "type tokens in the plugin": {token.rpartition(":")[2]: token for token in SCHEMA["resources"]},
         "functions in the plugin": sorted(SCHEMA["functions"]),
         "types of values in the plugin": sorted(SCHEMA["types"]),
+        "words of inputs": {
+            token.rpartition(":")[2]: sorted(word["value"] for word in one["enum"])
+            for token, one in SCHEMA["types"].items()
+            if "enum" in one
+        },
         "settings of a provider": sorted(SCHEMA["provider"]["inputProperties"]),
         "provider classes": {name: class_path(provider) for name, provider in PROVIDERS.items()},
         "inputs": {
