@@ -99,9 +99,7 @@ def text_of(source: str) -> str:
         return f"# {path.name}\n\n{fenced(path, source)}"
     if path.parent.parent != ROOT / "examples":
         return text
-    found = {
-        file: None for name in SHOWN for file in sorted(path.parent.rglob(name)) if INSTALLED not in file.parts
-    }
+    found = {file: None for name in SHOWN for file in sorted(path.parent.rglob(name)) if INSTALLED not in file.parts}
     listed = "\n".join(fenced(file, os.path.relpath(file, path.parent)) for file in found)
     return f"{text}\n## The files\n\n{listed}"
 

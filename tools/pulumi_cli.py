@@ -53,9 +53,7 @@ YAML_HOST = Program(
     "pulumi-language-yaml", "language-yaml", "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml", 1, 1
 )
 CLI = Program("pulumi", "cli", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", 5.5, 3)
-NODE_HOST = Program(
-    "pulumi-language-nodejs", "languages", f"{SDK}/nodejs/cmd/pulumi-language-nodejs", 1, 0.5
-)
+NODE_HOST = Program("pulumi-language-nodejs", "languages", f"{SDK}/nodejs/cmd/pulumi-language-nodejs", 1, 0.5)
 GO_HOST = Program("pulumi-language-go", "languages", f"{SDK}/go/pulumi-language-go", 0.5, 0.5)
 PROGRAMS = (PYTHON_HOST, YAML_HOST, CLI)
 LANGUAGES = (NODE_HOST, GO_HOST)
@@ -101,7 +99,7 @@ def folder(*, languages: bool = False) -> Path | None:
 
 
 def find(hosts: list[str], own: Path) -> Path | None:
-    """Return the folder of a `pulumi` on PATH that has these language hosts. `own`, which is built here, does not count."""
+    """Return the folder of a `pulumi` on PATH with these language hosts; not `own`, which is built here."""
     found = shutil.which("pulumi")
     if not found:
         return None
