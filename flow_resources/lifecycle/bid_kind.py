@@ -14,6 +14,7 @@ from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.price_lines import Terms
 from flow_resources.core.spec import PlacementSpec
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.core.takeover import Wanted
@@ -43,6 +44,11 @@ class BidKind(Resource[P, Bid, V]):
     """How messages call one: "cluster"."""
     has_long_script: ClassVar[bool] = False
     """Whether its start-up script is long also where the program's part in it is short."""
+
+    def known_outputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the most that it will cost, where its price and its machines are known."""
+        terms = Terms.recorded(inputs)
+        return {} if terms is None else {"max_cost_per_hour": float(terms.price * terms.machines)}
 
     def pin_inputs(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
         """Put recorded inputs in the place of the program's, where they mean what stands already."""

@@ -264,6 +264,10 @@ class Resource(ABC, Generic[S, T, V]):
         """Whether something is left that the next `up` has to do, though the program has not changed."""
         return False
 
+    def known_outputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Return the outputs that are known before anything is made, besides the inputs."""
+        return {}
+
     @abstractmethod
     def outputs(self, seen: V, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the outputs that the service decides."""

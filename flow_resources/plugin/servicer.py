@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NoReturn
 
 import grpc
@@ -21,6 +22,7 @@ from flow_resources import backend
 from flow_resources.clock import Clock, InterruptibleClock
 from flow_resources.core.config_keys import setting_of
 from flow_resources.core.hidden import INPUTS, TOKEN
+from flow_resources.core.imports import said_since
 from flow_resources.core.inputs import UNKNOWN, Failure
 from flow_resources.errors import RejectedError, one_line
 from flow_resources.host import STATUS_DETAILS, EngineLink, EngineReport, error_line, not_ready_status
@@ -119,15 +121,17 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
                 op, resource, olds.values, with_facts(op, resource, request.urn, olds.values, news.values)
             )
             inputs = _write(resource, result.inputs, news.secrets)
-            return provider_pb2.CheckResponse(inputs=inputs, failures=_failures(result.failures))
+            failures = [self._without_secret(failure, news.secrets) for failure in result.failures]
+            return provider_pb2.CheckResponse(inputs=inputs, failures=_failures(failures))
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Say what a change does, part by part; see `verbs.diff`."""
         with self._operation("diff", request, context) as op:
             resource, olds, news = _kind(request), self._read(request.olds).values, self._read_new(request).values
             self.deployment.ledger.add_told_by_engine(request.id)
-            diff = verbs.diff(op, resource, request.id, olds, news, self._read(request.old_inputs).values)
-            details = detailed_diff(resource.fields, olds, news, diff)
+            old_inputs = self._read(request.old_inputs).values
+            diff = verbs.diff(op, resource, request.id, olds, news, old_inputs)
+            details = detailed_diff(resource.fields, {**olds, **said_since(olds, old_inputs)}, news, diff)
             return provider_pb2.DiffResponse(
                 changes=provider_pb2.DiffResponse.DIFF_SOME if diff.changes else provider_pb2.DiffResponse.DIFF_NONE,
                 replaces=diff.replaces,
@@ -142,7 +146,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         with self._operation("create", request, context) as op:
             resource, props = _kind(request), self._read(request.properties)
             if request.preview:
-                known = _unknown_outputs(resource) | props.values
+                known = _unknown_outputs(resource) | resource.known_outputs(props.values) | props.values
                 return provider_pb2.CreateResponse(properties=_write(resource, known, props.secrets))
             self._require_time()
             result = verbs.create(op, resource, props.values)
@@ -175,7 +179,8 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
             if request.preview:
                 stable = {name: olds.values[name] for name in _STABLE if name in olds.values}
                 known = _unknown_outputs(resource) | stable | news.values
-                return provider_pb2.UpdateResponse(properties=_write(resource, known, news.secrets))
+                secrets = news.secrets | (olds.secrets & set(stable))
+                return provider_pb2.UpdateResponse(properties=_write(resource, known, secrets))
             self._require_time()
             result = verbs.update(op, resource, request.id, olds.values, news.values)
         outputs = _write(resource, result.outputs, news.secrets)
@@ -235,6 +240,12 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         for name in properties.secrets:
             self.deployment.redactor.register(properties.values.get(name))
         return properties
+
+    def _without_secret(self, failure: Failure, secrets: Collection[str]) -> Failure:
+        """Return a failure that shows no value of a property that came in secret; the engine shows that of a path."""
+        if re.split(r"[.\[]", failure.path)[0] not in secrets:
+            return failure
+        return Failure("", self.deployment.redactor.redact(failure.text))
 
     def _read_new(self, request: Any) -> wire.Properties:
         """Read the new inputs of a diff or update; what the program ignores is as it is recorded, whatever check said.
