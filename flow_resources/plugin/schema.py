@@ -48,6 +48,7 @@ from flow_resources.core.value_types import (
     ValueType,
     type_of,
 )
+from flow_resources.plugin.settings import plugin_version
 
 PACKAGE = config_keys.NAMESPACE
 REPLACING = (Change.REPLACE, Change.GUARDED)
@@ -125,14 +126,6 @@ def schema() -> Spec:
             "go": {"respectSchemaVersion": True, "generateResourceContainerTypes": False},
         },
     }
-
-
-def plugin_version() -> str:
-    """Return the version of this package as Pulumi writes versions: three numbers, and `-` before a pre-release."""
-    numbers, rest = re.fullmatch(r"(\d+(?:\.\d+)*)(.*)", flow_resources.__version__).groups()  # type: ignore[union-attr]
-    release = ".".join([*numbers.split("."), "0", "0"][:3])
-    before, plus, local = rest.lstrip(".").partition("+")
-    return f"{release}{f'-{before}' if before else ''}{plus}{local}"
 
 
 def token(name: str) -> str:

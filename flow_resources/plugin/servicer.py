@@ -66,7 +66,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         """Tell the version."""
-        return plugin_pb2.PluginInfo(version=settings.own_version())
+        return plugin_pb2.PluginInfo(version=settings.plugin_version())
 
     def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         """Return the schema of the package."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Any
 
+import flow_resources
 from flow_resources.cloud.settings import resolve
 from flow_resources.core.config_keys import OF_PROVIDERS, setting_of
 from flow_resources.core.inputs import Failure, has_unknown
@@ -25,7 +25,16 @@ _OF_ENGINE = frozenset({"version", "pluginDownloadURL", "pluginChecksums", "para
 
 def own_version() -> str:
     """Return the version of this package."""
-    return version("flow-resources")
+    version: str = flow_resources.__version__
+    return version
+
+
+def plugin_version() -> str:
+    """Return the version of this package as Pulumi writes versions: three numbers, and `-` before a pre-release."""
+    numbers, rest = re.fullmatch(r"(\d+(?:\.\d+)*)(.*)", own_version()).groups()  # type: ignore[union-attr]
+    release = ".".join([*numbers.split("."), "0", "0"][:3])
+    before, plus, local = rest.lstrip(".").partition("+")
+    return f"{release}{f'-{before}' if before else ''}{plus}{local}"
 
 
 def config_of(inputs: Mapping[str, Any]) -> Callable[[str], Any]:

@@ -100,7 +100,10 @@ def test_what_is_not_known_yet_is_not_judged(servicer: FlowServicer) -> None:
 def test_no_setting_replaces_the_provider(servicer: FlowServicer, old: str | None, new: str | None) -> None:
     """Which would replace all that it has made; the change is shown."""
     request = provider_pb2.DiffRequest(
-        urn=EXPLICIT, id="x", olds=wire.write({"api_key": KEY, "api_url": old}), news=wire.write({"api_url": new, "api_key": KEY})
+        urn=EXPLICIT,
+        id="x",
+        olds=wire.write({"api_key": KEY, "api_url": old}),
+        news=wire.write({"api_url": new, "api_key": KEY}),
     )  # fmt: skip
     diff = servicer.DiffConfig(request, Context())
     assert diff.changes == provider_pb2.DiffResponse.DIFF_SOME
