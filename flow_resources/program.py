@@ -20,12 +20,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import pulumi
@@ -100,6 +103,26 @@ def plugin_type(type_token: str) -> str:
 def dynamic_type(kind: str) -> str:
     """Return the type that a kind of resource has in the dynamic host."""
     return f"pulumi-python:dynamic/{NAMESPACE}:{kind}"
+
+
+def is_plugin_installed(folder: Path) -> bool:
+    """Whether Pulumi finds the plugin: on PATH, among the plugins that it has installed, or by a project's settings."""
+    name = f"pulumi-resource-{NAMESPACE}"
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    projects = [one for parent in (folder, *folder.parents) for one in parent.glob("Pulumi.y*ml")]
+    return (
+        bool(shutil.which(name))
+        or any(home.glob(f"plugins/resource-{NAMESPACE}-v*/{name}*"))
+        or any("plugins:" in one.read_text(encoding="utf-8") for one in projects[:1])
+    )
+
+
+def _warn_without_plugin() -> None:
+    """Say how to install the plugin: what the engine says where it finds none is about a download."""
+    if not is_plugin_installed(Path.cwd()):
+        pulumi.log.warn(
+            "the provider plugin of flow_resources is neither installed nor on PATH: `flow-resources plugin install`"
+        )
 
 
 # -- whose a resource is -----------------------------------------------------------------------------------------------
@@ -242,13 +265,15 @@ def declare(
     vars(resource)[_ADDITIONAL] = frozenset(opts.additional_secret_outputs or ())
     if is_of_the_plugin(opts):
         type_token = plugin_type(type_token)
+        if not is_mocked() and not _OF_THE_PLUGIN.get():
+            once_per_program("plugin", _warn_without_plugin)
     else:
         props[TOKEN] = token(provider)
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
     if TOKEN in props and resource.get_provider(plugin_type("")):
         raise pulumi.RunError(
-            f"{type_token.rpartition(':')[2]} {name!r}: a transformation sets its provider, which comes too late, because "
-            "its host is chosen before: set the provider in its options, or in those of its parent"
+            f"{type_token.rpartition(':')[2]} {name!r}: a transformation sets its provider, which comes too late, "
+            "because its host is chosen before: set the provider in its options, or in those of its parent"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -216,6 +217,31 @@ def test_all_of_a_fleet_has_one_host(is_plugin: bool) -> None:
         **{f"fleet-{index}-data": f"{prefix}:Volume" for index in range(2)},
         "fleet-status": f"{prefix}:FleetStatus",
     }
+
+
+@pytest.mark.parametrize(
+    "where", ["nowhere", "on PATH", "installed", "in the project", "another plugin", "another project"]
+)
+def test_a_plugin_is_found_where_pulumi_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Else the program warns, with the command that installs it: what Pulumi says then is about a download."""
+    executable = {
+        "on PATH": tmp_path / "bin" / "pulumi-resource-flow",
+        "installed": tmp_path / "home" / "plugins" / "resource-flow-v0.1.0" / "pulumi-resource-flow",
+        "another plugin": tmp_path / "home" / "plugins" / "resource-aws-v0.1.0" / "pulumi-resource-aws",
+    }.get(where)
+    if executable:
+        executable.parent.mkdir(parents=True)
+        executable.write_text("#!/bin/sh\n")
+        executable.chmod(0o755)
+    project = tmp_path / "project" / "below"
+    project.mkdir(parents=True)
+    settings = "plugins:\n  providers:\n    - name: flow\n      path: bin\n" if where == "in the project" else ""
+    (tmp_path / "project" / "Pulumi.yaml").write_text(f"name: training\nruntime: python\n{settings}")
+    if where == "another project":
+        (tmp_path / "Pulumi.yaml").write_text("name: other\nplugins:\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    assert program.is_plugin_installed(project) == (where in ("on PATH", "installed", "in the project"))
 
 
 # -- the same classes --------------------------------------------------------------------------------------------------
