@@ -59,7 +59,7 @@ class Instance(dict[str, Any]):
     @property
     @pulumi.getter(name="public_ip")
     def public_ip(self) -> str | None:
-        """The address to reach it at; None until it has one."""
+        """The address to reach it at; absent until it has one."""
         return pulumi.get(self, "public_ip")  # type: ignore[no-any-return]
 
     @property

@@ -36,7 +36,7 @@ class CostsResult:
     """What was paid for one bid up to now.
 
     Amounts are floats in USD, rounded to the cent: they are made for messages and exports, not for sums. Hours have two
-    decimals. None: not known.
+    decimals. What is absent (None) is not known.
     """
 
     task_id: str
@@ -51,7 +51,7 @@ class CostsResult:
     preemptions: int | None
     """How often it lost its machines."""
     per_gpu_hour: float | None
-    """What an hour of one GPU cost on average; None also where nothing ran."""
+    """What an hour of one GPU cost on average; absent also where nothing ran."""
     on_demand: float | None
     """What the same hours would have cost at the on-demand price of today."""
 

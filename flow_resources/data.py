@@ -54,7 +54,7 @@ class InstanceTypeInfo:
     gpu: str
     """The GPU, such as `A100`; empty where the service does not say."""
     hourly_price: float | None
-    """The on-demand price in USD per instance-hour; None where the service does not say one, or says 0."""
+    """The on-demand price in USD per instance-hour; absent where the service does not say one, or says 0."""
     regions: Sequence[str]
     """Where it is on offer now, sorted."""
 
@@ -64,7 +64,7 @@ class MarketResult:
     """What an instance type costs in a region now.
 
     Prices are floats in USD per instance-hour, rounded to the cent: they are made for exports and messages, not for
-    sums. None: the service does not say.
+    sums. What is absent (None), the service does not say.
     """
 
     instance_type: str
@@ -73,7 +73,7 @@ class MarketResult:
     price: float | None
     """What machines cost now."""
     price_per_gpu: float | None
-    """`price` divided by the GPUs of a machine, in USD per GPU-hour; None also where their number is not known."""
+    """`price` divided by the GPUs of a machine, in USD per GPU-hour; absent also where their number is not known."""
     floor: float | None
     """Under it no bid ever wins."""
     lowest_to_win: float | None

@@ -76,7 +76,7 @@ class FleetMember(dict[str, Any]):
     @property
     @pulumi.getter(name="public_ip")
     def public_ip(self) -> str | None:
-        """The address to reach its machine at; None until it has one."""
+        """The address to reach its machine at; absent until it has one."""
         return pulumi.get(self, "public_ip")  # type: ignore[no-any-return]
 
     @property

@@ -288,3 +288,13 @@ def test_a_version_is_written_as_pulumi_writes_them(monkeypatch: Any, python: st
     """Three numbers, and a hyphen before a pre-release."""
     monkeypatch.setattr("flow_resources.__version__", python, raising=False)
     assert made.plugin_version() == pulumi
+
+
+def test_no_text_about_an_output_speaks_of_python_alone() -> None:
+    """What is absent has a name of its own in each language."""
+    outputs = [one["properties"] for one in SCHEMA["resources"].values()]
+    outputs += [one["properties"] for one in SCHEMA["types"].values() if "properties" in one]
+    outputs += [one["outputs"]["properties"] for one in SCHEMA["functions"].values()]
+    for properties in outputs:
+        for name, spec in properties.items():
+            assert not re.search(r"\bNone\b", spec.get("description", "")), name
