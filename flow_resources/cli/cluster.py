@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.cli.kind import CommandKind, Draft
-from flow_resources.cli.program_text import Group, Item, Text, cut
+from flow_resources.cli.program_text import Group, Item, Reference, Text, cut
 from flow_resources.core import money
 from flow_resources.core.imports import Account, inputs_of_bid, missing_facts, names_of_keys
 from flow_resources.core.models import Bid
@@ -62,6 +62,19 @@ class ClusterKind(CommandKind[Bid]):
         "command, image, ports and env cannot be read back and stand in comments: fill them in before the first "
         "`pulumi up`, because a later change of them replaces the cluster"
     )
+
+    not_read_back_in_yaml = (
+        "# command: ...",
+        "# image: ...",
+        "# ports: [...]",
+        "# env: {NAME: ${NAME}}  # NAME is a secret of the stack's configuration",
+    )
+
+    def in_yaml(self, value: Any, variables: Mapping[str, str]) -> Any:
+        """Return an input, with references to volumes in its mounts."""
+        if not isinstance(value, list):
+            return value
+        return [_mount_in_yaml(item, variables) if isinstance(item, Mapping) else item for item in value]
 
     def max_cost(self, thing: Bid) -> Decimal | None:
         """Return the price times the machines."""
@@ -176,6 +189,11 @@ def _mounts(mounts: Sequence[Mapping[str, str]], variables: Mapping[str, str]) -
             yield f"# FILL IN where {cut(mount['volume_id'], 40)} is mounted. The service does not say it."
         variable = variables.get(mount["volume_id"])
         yield Group("VolumeMount(", [variable or Text(mount["volume_id"]), Text(mount["mount_path"])], ")")
+
+
+def _mount_in_yaml(mount: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Any]:
+    variable = variables.get(mount["volume_id"])
+    return {**mount, "volume_id": Reference(f"{variable}.id") if variable else mount["volume_id"]}
 
 
 CLUSTERS = ClusterKind()

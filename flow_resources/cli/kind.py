@@ -144,6 +144,13 @@ class CommandKind(SweptKind[T]):
     note: ClassVar[str] = ""
     """What the person is told about a program that declares any."""
 
+    not_read_back_in_yaml: ClassVar[tuple[str, ...]] = ()
+    """Comments in place of the inputs that the service does not give back, in a program in YAML."""
+
+    def in_yaml(self, value: Any, variables: Mapping[str, str]) -> Any:  # noqa: ARG002
+        """Return an input as a program in YAML has it, with references to its other resources."""
+        return value
+
     @abstractmethod
     def drafts(self, op: Operation, things: Sequence[T], live: Collection[str], begun_after: float) -> Sequence[Draft]:
         """Read what a program needs to know of live things. `live` are the ids of all that is live in the project."""
