@@ -75,10 +75,8 @@ class LostStack(Stack):
 
         return super()._call(type_, method, urn if self.has_urn else "", with_losses, *more)
 
-    def operation(self) -> None:
-        super().operation()
-        if self.backend:
-            base.begin(self.config.get, self.clock, _LosingBackend(self))
+    def stored_states(self) -> ModelBackend:
+        return _LosingBackend(self) if self.backend else super().stored_states()
 
 
 @dataclass

@@ -68,13 +68,14 @@ class Project:
         *,
         name: str = "proj",
         config: Mapping[str, str] | None = None,
+        host: str | None = None,
         **extra: str,
     ) -> Project:
         """Make a project whose program is given, and the configuration of its stack; the rest is environment."""
         folder = root / name
         folder.mkdir()
         head, settings = f"name: {name}\nruntime: python\n", dict(config or {})
-        if cls.host == "plugin":
+        if (host or cls.host) == "plugin":
             head += f"plugins:\n  providers:\n    - name: flow\n      path: {make_plugin(root / 'plugin')}\n"
             settings["flow:host"] = "plugin"
         (folder / "Pulumi.yaml").write_text(head)

@@ -234,11 +234,16 @@ class Stack:
 
     def operation(self) -> None:
         """Start a plugin process."""
-        base.begin(self.config.get, self.clock, ModelBackend(self))
+        states = self.stored_states()
+        base.begin(self.config.get, self.clock, states)
         if self.host == "plugin":
-            self.plugin.begin(self.config, ModelBackend(self), self.clock)
+            self.plugin.begin(self.config, states, self.clock)
             base._deployment = self.plugin.servicer.deployment
         self.init_errors, self.index = {}, None
+
+    def stored_states(self) -> ModelBackend:
+        """Return the backend that the plugin process asks."""
+        return ModelBackend(self)
 
     def export(self) -> dict[str, Any]:
         """Return what `pulumi stack export` would print, including the resources pending deletion."""
