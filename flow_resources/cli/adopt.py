@@ -36,9 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as",
         dest="form",
+        metavar="FORM",
         choices=("python", "yaml", "import"),
         default="python",
-        help="print the program in Python (default) or in YAML, or the `pulumi import` commands that do the same",
+        help="how: python (default), yaml, or import: the `pulumi import` commands that do the same",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the program")
 
