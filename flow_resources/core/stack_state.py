@@ -23,6 +23,7 @@ from flow_resources.core.models import Named
 from flow_resources.core.moments import moment_of
 from flow_resources.core.naming import Mark, take_apart
 from flow_resources.core.recorded import Index, index_of
+from flow_resources.core.type_tokens import kind_of
 
 _FLEET_STATUS = "FleetStatus"
 _SEALED = "4dabf18193072939515e22adb298388d"
@@ -122,8 +123,7 @@ def _in_clear(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "outputs": outputs}
 
 
-_TYPES_OF_BIDS = tuple(f"{namespace}:{name}" for namespace in ("flow", "flow:index") for name in ("GpuCluster", "Job"))
-"""The ends of their types, in the dynamic host and in the plugin."""
+_BIDS = ("GpuCluster", "Job")
 
 
 def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | None:
@@ -132,7 +132,7 @@ def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | N
     for resource in resources:
         outputs = resource.get("outputs") or {}
         type_ = "".join(str(resource["urn"]).split("::")[2:3])  # what follows is the name, which can have "::" too
-        is_bid = type_.endswith(_TYPES_OF_BIDS) and not resource.get("external")
+        is_bid = kind_of(type_.rpartition("$")[2]) in _BIDS and not resource.get("external")
         if not is_bid or resource.get("delete") or is_finished(outputs):
             continue
         cost = 0 if outputs.get("paused") is True else outputs.get("max_cost_per_hour")
@@ -264,7 +264,7 @@ def with_service(export: Any, url: str) -> Any:
 def _is_ours(row: Mapping[str, Any]) -> bool:
     if not row.get("id"):
         return False  # a component
-    return str(row.get("type", "")).startswith(("pulumi-python:dynamic/flow:", "flow:index:")) or SERVICE in (
+    return bool(kind_of(str(row.get("type", "")))) or SERVICE in (
         row.get("outputs") or {}
     )
 

@@ -24,6 +24,7 @@ from flow_resources.core.config_keys import setting_of
 from flow_resources.core.hidden import INPUTS, TOKEN
 from flow_resources.core.imports import said_since
 from flow_resources.core.inputs import UNKNOWN, Failure
+from flow_resources.core.type_tokens import plugin_type
 from flow_resources.errors import RejectedError, one_line
 from flow_resources.host import STATUS_DETAILS, EngineLink, EngineReport, error_line, not_ready_status
 from flow_resources.lifecycle import verbs
@@ -37,8 +38,7 @@ from flow_resources.plugin.declared import OWNER_NOT_KNOWN, owner_of, with_facts
 from flow_resources.plugin.details import detailed_diff
 
 AnyResource = Resource[Any, Any, Any]
-TYPE = "flow:index:{}"
-_KINDS: dict[str, AnyResource] = {TYPE.format(kind.name): kind for kind in (*KINDS, FLEET_STATUS)}
+_KINDS: dict[str, AnyResource] = {plugin_type(kind.name): kind for kind in (*KINDS, FLEET_STATUS)}
 _STABLE = ("task_id", "task_name", "volume_id", "ssh_key_id", "project", "created_at")
 """The outputs that no update changes."""
 
@@ -291,7 +291,7 @@ def _failures(failures: list[Failure]) -> list[Any]:
 
 def _unknown_outputs(resource: AnyResource) -> dict[str, Any]:
     """Return the outputs of a kind, all of them not known yet."""
-    return dict.fromkeys(_schema()["resources"][TYPE.format(resource.name)]["properties"], UNKNOWN)
+    return dict.fromkeys(_schema()["resources"][plugin_type(resource.name)]["properties"], UNKNOWN)
 
 
 @functools.cache

@@ -10,11 +10,12 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, 
 from pulumi.runtime.proto import provider_pb2
 
 from flow_resources.clock import Clock
+from flow_resources.core.type_tokens import plugin_type
 from flow_resources.engine import unknowns_in, unknowns_out
 from flow_resources.host import EngineLink
 from flow_resources.lifecycle.stored_states import Backend
 from flow_resources.plugin import wire
-from flow_resources.plugin.servicer import TYPE, FlowServicer
+from flow_resources.plugin.servicer import FlowServicer
 
 
 def configured(
@@ -51,7 +52,7 @@ class PluginHost:
 
     def call(self, type_: str, verb: Callable[[Any], Any], request: Any, context: Any) -> Any:
         """Call a verb as on a provider of the dynamic host."""
-        return verb(Provider(self, TYPE.format(type_), request, context))
+        return verb(Provider(self, plugin_type(type_), request, context))
 
 
 class Provider:

@@ -225,6 +225,18 @@ def test_a_plugin_exits_when_its_engine_is_gone(listener: Listener) -> None:
         assert plugin.wait(60) == 1
 
 
+def test_a_plugin_exits_when_its_engine_was_gone_before_it_connected(listener: Listener) -> None:
+    """As one that was started for its schema alone."""
+    listener.stop()
+    script = (
+        "import sys, threading\n"
+        "from flow_resources.host import EngineLink\n"
+        "EngineLink(sys.argv[1]).end_with_the_engine()\n"
+        "threading.Event().wait()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, sys.argv[1]], timeout=60, check=False).returncode == 1
+
+
 def test_a_plugin_reconnects_while_its_engine_listens(listener: Listener, mocker: Any) -> None:
     """An idle connection is closed by gRPC itself."""
     exit_process, channel = mocker.patch("os._exit"), mocker.Mock()
