@@ -69,11 +69,11 @@ class LostStack(Stack):
         self.said: list[str] = []
         """What the verbs have told the engine."""
 
-    def _call(self, type_: str, method: str, urn: str, verb: Any, *more: Any) -> Any:
+    def _call(self, type_: str, method: str, urn: str, verb: Any, *more: Any, **options: Any) -> Any:
         def with_losses(provider: Any) -> Any:
             return verb(_Losing(provider, self.lost_inputs))
 
-        return super()._call(type_, method, urn if self.has_urn else "", with_losses, *more)
+        return super()._call(type_, method, urn if self.has_urn else "", with_losses, *more, **options)
 
     def stored_states(self) -> ModelBackend:
         return _LosingBackend(self) if self.backend else super().stored_states()
