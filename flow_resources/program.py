@@ -109,11 +109,12 @@ def is_plugin_installed(folder: Path) -> bool:
     """Whether Pulumi finds the plugin: on PATH, among the plugins that it has installed, or by a project's settings."""
     name = f"pulumi-resource-{NAMESPACE}"
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    projects = [one for parent in (folder, *folder.parents) for one in parent.glob("Pulumi.y*ml")]
+    above = (folder, *folder.parents)
+    projects = [one for parent in above for one in parent.glob("Pulumi.y*ml") if one.is_file()]
     return (
         bool(shutil.which(name))
         or any(home.glob(f"plugins/resource-{NAMESPACE}-v*/{name}*"))
-        or any("plugins:" in one.read_text(encoding="utf-8") for one in projects[:1])
+        or any("plugins:" in one.read_text("utf-8", "replace") for one in projects[:1])
     )
 
 
