@@ -9,7 +9,8 @@ rule and a remedy. A value that only the coming `up` will know (the id of a volu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -148,13 +149,20 @@ class Checked:
         return any(failure.path.partition("[")[0].partition(".")[0] == name for failure in self.failures)
 
 
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a question that ends with a space, where one of the names is like a misspelt one; else nothing."""
+    close = difflib.get_close_matches(name, sorted(names), 1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
 def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
     """Check every input by its own rule, in the order of the table."""
     result = Checked()
     names = {field.name for field in fields}
     for name in news:
         if name not in names and not name.startswith("__"):
-            result.fail(name, "is not an input of this resource", remedy=f"it has {', '.join(sorted(names))}")
+            remedy = f"{did_you_mean(name, names)}it has {', '.join(sorted(names))}"
+            result.fail(name, "is not an input of this resource", remedy=remedy)
     for field in fields:
         value = news.get(field.name)
         if value is None:

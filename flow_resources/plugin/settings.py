@@ -6,7 +6,6 @@ properties, `api_key`, and the version of the plugin that wrote it.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import flow_resources
 from flow_resources.cloud.settings import resolve
 from flow_resources.core.config_keys import OF_PROVIDERS, setting_of
-from flow_resources.core.inputs import Failure, has_unknown
+from flow_resources.core.inputs import Failure, did_you_mean, has_unknown
 from flow_resources.errors import ConfigError
 
 WRITTEN_BY = "__written_by"
@@ -58,9 +57,8 @@ def check(urn: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[d
         if setting is not None and not setting.of_program:
             inputs[setting.name] = value
         elif not (_is_default(urn) or name in _OF_ENGINE or name.startswith("__")):
-            close = difflib.get_close_matches(name, names, 1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            failures.append(Failure(name, f"{name} is not a setting of a provider: {hint}it has {', '.join(names)}"))
+            hint = f"{did_you_mean(name, names)}it has {', '.join(names)}"
+            failures.append(Failure(name, f"{name} is not a setting of a provider: {hint}"))
     if not any(map(has_unknown, inputs.values())):
         failures += _check_values(inputs)
     return inputs, failures

@@ -41,7 +41,11 @@ def test_a_misspelt_input_is_named_by_the_compiler(tmp_path: Path, cloud: FakeMi
     install_plugin(project)
     program = project.folder / "index.ts"
     edit(program, "  num_instances: 2,", "  num_instancs: 2,")
-    assert "Did you mean to write 'num_instances'?" in project.preview().failed().text
+    printed = project.preview().failed().text
+    assert "does not exist in type 'GpuClusterArgs'. Did you mean to write 'num_instances'?" in printed
     edit(program, "  num_instancs: 2,", "  ...({ num_instancs: 2 } as object),")
-    assert "num_instancs is not an input of this resource" in project.preview().failed().text
+    assert (
+        "num_instancs is not an input of this resource: did you mean num_instances? it has"
+        in project.preview().failed().text
+    )
     assert not cloud.mutations
