@@ -26,7 +26,6 @@ ONE = """
 """
 
 
-HOUR = 3600.0
 PLUGIN = pytest.mark.parametrize("host_of_verbs", ["plugin"], indirect=True)
 
 
@@ -98,7 +97,7 @@ def test_a_ctrl_c_waits_for_the_machines_and_records_them(booting, cloud: FakeMi
 
 @PLUGIN
 def test_in_the_plugin_a_ctrl_c_ends_the_wait_and_records_the_bid(booting, cloud: FakeMithril) -> None:
-    """A boot of an hour, and two seconds; the next `up` waits on for the same bid."""
+    """In less than two seconds, whenever the machines would boot; the next `up` goes on with the same bid."""
     project, process = booting
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
