@@ -1,4 +1,4 @@
-"""A ResilientCluster and the data functions from YAML: the plugin constructs the fleet, and answers for the functions."""
+"""A ResilientCluster and the data functions from YAML: the plugin constructs the fleet, and answers the functions."""
 
 from __future__ import annotations
 
