@@ -114,7 +114,9 @@ def is_plugin_installed(folder: Path) -> bool:
     return (
         bool(shutil.which(name))
         or any(home.glob(f"plugins/resource-{NAMESPACE}-v*/{name}*"))
-        or any("plugins:" in one.read_text("utf-8", "replace") for one in projects[:1])
+        or any(
+            re.search(r"^(plugins|packages):", one.read_text("utf-8", "replace"), re.MULTILINE) for one in projects[:1]
+        )
     )
 
 

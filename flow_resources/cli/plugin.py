@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _install() -> None:
     """Install an executable that starts this Python. Raises an error where another plugin would be started."""
     from flow_resources.cli.stacks import translating_errors
-    from flow_resources.plugin.schema import plugin_version
+    from flow_resources.plugin.settings import plugin_version
     from flow_resources.pulumi_command import PulumiCommand
 
     if os.name == "nt":

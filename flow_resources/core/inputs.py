@@ -9,7 +9,6 @@ rule and a remedy. A value that only the coming `up` will know (the id of a volu
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
@@ -151,6 +150,8 @@ class Checked:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return a question that ends with a space, where one of the names is like a misspelt one; else nothing."""
+    import difflib  # for a misspelt name alone: a program that declares resources needs none of it
+
     close = difflib.get_close_matches(name, sorted(names), 1)
     return f"did you mean {close[0]}? " if close else ""
 
