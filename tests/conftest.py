@@ -51,7 +51,8 @@ def fixed_costs() -> Iterator[None]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what is marked `both_hosts` in each of them; `plugin="MARKER"` marks what runs in the plugin."""
-    if marker := metafunc.definition.get_closest_marker("both_hosts"):
+    marker = metafunc.definition.get_closest_marker("both_hosts")
+    if marker and not metafunc.definition.get_closest_marker("dynamic_host"):
         marks = [getattr(pytest.mark, name) for name in marker.kwargs.values()]
         hosts = [pytest.param(host, marks=marks if host == "plugin" else []) for host in HOSTS]
         metafunc.parametrize("host_of_verbs", hosts, indirect=True)

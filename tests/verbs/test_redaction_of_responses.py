@@ -15,6 +15,8 @@ from flow_resources.host import EngineLink
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts
+
 KEY = "canary-key-4f1d"
 LONG = "canary-line\nwith 'single' and \"double\" quotes=canary-inside"
 ENV = {"TOKEN": "canary-env-93aa", "LONG": LONG}
