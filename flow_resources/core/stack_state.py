@@ -9,7 +9,7 @@ or delete depends on it.
 from __future__ import annotations
 
 import copy
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -52,6 +52,8 @@ class StackState:
     """What it holds, by URN and by mark, but for what is still to be deleted."""
     made: frozenset[str] = frozenset()
     """The ids of the SSH keys that it records as made by the stack."""
+    providers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By id, the ids of the provider resources that record it, or are to adopt it in a create that has not ended."""
 
     @property
     def marks(self) -> frozenset[str]:
@@ -82,6 +84,7 @@ def read_state(export: Any) -> StackState:
     ids, made, places = set[str](), set[str](), set[tuple[str, str]]()
     created_at: dict[str, tuple[str | None, ...]] = {}
     owned: dict[str, tuple[str, str | None]] = {}
+    providers = defaultdict[str, set[str]](set)
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         known = (_text(resource, "id"), _text(outputs, "task_id"), _text(outputs, "volume_id"))
@@ -95,6 +98,9 @@ def read_state(export: Any) -> StackState:
             places.add((service, _text(outputs, "project") or ""))
         if mark and not (resource.get("delete") or resource.get("pendingReplacement")):
             owned[str(resource["urn"])] = (_text(resource, "id") or "", _text(outputs, "region"))
+        if provider := (_text(resource, "provider") or "").rpartition("::")[2]:
+            for id_ in {*known, *_adopted_by(resource)} - {None, ""}:
+                providers[str(id_)].add(provider)
     max_costs = _max_costs(map(_resource, _rows(deployment, "resources")))
     making = Counter(str(resource["urn"]) for resource, operation in interrupted if operation == "creating")
     twice = frozenset(urn for urn, count in making.items() if count > 1)
@@ -110,7 +116,14 @@ def read_state(export: Any) -> StackState:
             {str(row["urn"]): row for row in map(_in_clear, _rows(deployment, "resources")) if not row.get("delete")}
         ),
         frozenset(made),
+        {id_: frozenset(of_id) for id_, of_id in providers.items()},
     )
+
+
+def _adopted_by(resource: Mapping[str, Any]) -> set[str | None]:
+    """Return what a create that has not finished is to adopt: the engine records its inputs before it begins."""
+    inputs = {} if resource.get("id") else _mapping(resource.get("inputs") or {}, f"the inputs of {resource['urn']}")
+    return {_text(inputs, "adopt_task_id"), _text(inputs, "adopt_volume_id")}
 
 
 def _in_clear(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,9 +277,7 @@ def with_service(export: Any, url: str) -> Any:
 def _is_ours(row: Mapping[str, Any]) -> bool:
     if not row.get("id"):
         return False  # a component
-    return bool(kind_of(str(row.get("type", "")))) or SERVICE in (
-        row.get("outputs") or {}
-    )
+    return bool(kind_of(str(row.get("type", "")))) or SERVICE in (row.get("outputs") or {})
 
 
 def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:

@@ -157,6 +157,17 @@ class Ledger:
         answer = self.is_in_own_state(id_, urn, report, is_preview=is_preview)
         return answer if answer is Answer.NOT_KNOWN else Answer.of(answer is Answer.NO)
 
+    def is_of_another_provider(self, id_: str, urn: str | None, report: Report, *, is_preview: bool) -> bool:
+        """Whether the stored state has it under another provider resource of the stack, which is another process.
+
+        An adopting create reads the state anew, because a create of another process may have begun meanwhile. What the
+        engine has told of its state is the own provider; in the dynamic host, which has one process, it tells nothing.
+        """
+        with self._lock:
+            own = frozenset(self._told_by_engine)
+        state = (self.stored.own if is_preview else self.stored.read_own_anew)(urn, report) if own else None
+        return bool(state and state.providers.get(id_, own) - own)
+
     def turn(self, mark: Mark) -> threading.Lock:
         """Return the lock of a resource: whoever creates it twice at once finds what the first create made."""
         with self._lock:
