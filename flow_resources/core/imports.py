@@ -27,8 +27,6 @@ class Imported:
     inputs: Mapping[str, Any]
     not_recorded: Mapping[str, Any] = field(default_factory=dict)
     """The inputs that are not known, with what is known of each."""
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    """What else the state records of it."""
 
 
 # -- in check and diff -------------------------------------------------------------------------------------------------

@@ -37,10 +37,15 @@ def find_importable(op: Operation, resource: Resource[Any, T, Any], id_: str) ->
             f"{id_} is not imported: {where} records it already, and either resource could end it",
             "remove it there first, with `pulumi state delete`, which ends nothing",
         )
-    if Answer.NOT_KNOWN in (own, other):
+    if own is Answer.NOT_KNOWN:
+        raise OwnershipError(
+            f"{id_} is not imported: whether this stack's state records it already could not be found out",
+            "let `pulumi stack export` work where `pulumi` runs",
+        )
+    if other is Answer.NOT_KNOWN:
         op.warn_once(
-            f"whether a stack of this backend records {id_} already could not be found out: while two resources record "
-            f"it, either can end it (`pulumi stack export` has to work where `pulumi` runs)"
+            f"whether the state of another stack records {id_} could not be found out: while two stacks record it, "
+            "either can end it (`pulumi stack export` has to work for every stack of the backend)"
         )
     return thing
 

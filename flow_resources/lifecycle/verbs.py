@@ -49,8 +49,6 @@ from flow_resources.lifecycle.resource import Resource, Update
 from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
 from flow_resources.lifecycle.waiting import seconds_of
 
-_OWNER_NOT_KNOWN_TO_IMPORT = "the stack's whole name, which says whose it becomes, could not be found out"
-
 AnyResource = Resource[Any, Any, Any]
 Props = Mapping[str, Any]
 
@@ -259,16 +257,15 @@ def read_import(op: Operation, resource: AnyResource, id_: str, owner: str | Non
     error where there is no such thing, it has ended, it is of another project, or a state records it already.
     """
     if owner is None or not op.urn:
-        raise RejectedError(f"{id_} is not imported: {_OWNER_NOT_KNOWN_TO_IMPORT}", "set flow:owner")
+        raise RejectedError(f"{id_} is not imported: {op.deployment.owner_not_known}")
     thing = find_importable(op, resource, id_)
     imported = resource.describe_import(op, thing)
-    outputs = {**imported.outputs, "project": op.cloud.project().id}
     identity = Identity(Mark.of(owner, op.urn), owner)
     record = Record(
-        identity=identity,
+        identity,
         create_id=secrets.token_hex(4),
         not_recorded=imported.not_recorded,
-        outputs=outputs,
+        outputs={"project": op.cloud.project().id},
     )
     seen = resource.observe(op, id_, record)
     if seen is None:  # it has ended since

@@ -427,6 +427,20 @@ def test_what_a_state_records_already(cloud: FakeMithril, stack: Stack, imports:
     assert "the state of the stack acme/research/dev records it already" in refusal(imports, id_)
 
 
+def test_a_state_that_cannot_be_read_stops_an_import(
+    cloud: FakeMithril, stack: Stack, imports: Imports, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this stack: two resources could end one bid. Of another one it is a warning: an id is a person's word."""
+    id_ = a_task(cloud)
+    stack.other_states["acme/research/dev"] = None
+    assert imports.take(id_)
+    assert [text for text in warnings if text.startswith(f"whether the state of another stack records {id_} could")]
+    monkeypatch.setattr(ModelBackend, "stack_names", lambda *_: None)
+    imports.begin()
+    line = refusal(imports, id_)
+    assert line.startswith(f"{id_} is not imported: whether this stack's state records it already could not be found")
+
+
 def test_a_task_is_no_job_and_a_job_no_cluster(cloud: FakeMithril, stack: Stack, imports: Imports) -> None:
     """Each line names the other type."""
     stack.up({"training": job()})
@@ -444,4 +458,4 @@ def test_a_stack_whose_owner_is_not_known_imports_nothing(cloud: FakeMithril, im
     imports.settings = _by_name(settings_of(cloud))
     imports.states = ModelBackend(Stack({}, owner="acme/other/dev"))
     imports.begin()
-    assert refusal(imports, a_task(cloud)).endswith("set flow:owner")
+    assert "is not imported: whose resource this is is not known" in refusal(imports, a_task(cloud))
