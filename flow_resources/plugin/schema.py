@@ -151,7 +151,9 @@ def _resource(name: str, kind: Kind) -> Spec:
 def _field(owner: str, field: Field) -> Spec:
     """Return an input of a table."""
     spec = {**_named(owner, field.name, type_of(field.type), field.choices), "description": field.doc}
-    if field.default is not None:
+    if field.default is not None and "oneOf" in spec:  # Pulumi's generator of Go fails at a default of several types
+        spec["description"] += f" Default: `{field.default}`."
+    elif field.default is not None:
         spec["default"] = field.default
     if field.secret:
         spec["secret"] = True

@@ -69,8 +69,12 @@ def every_spec(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]
 def test_an_input_is_described_as_in_its_table(kind: str, field: Field) -> None:
     """Text, default, secrecy, and whether a change replaces."""
     spec = resource(kind)["inputProperties"][field.name]
-    assert spec["description"] == field.doc
-    assert spec.get("default") == field.default
+    if "oneOf" in spec:  # Pulumi's generator of an SDK in Go fails at a default of several types
+        assert "default" not in spec
+        assert spec["description"] == field.doc + (f" Default: `{field.default}`." if field.default else "")
+    else:
+        assert spec["description"] == field.doc
+        assert spec.get("default") == field.default
     assert spec.get("secret", False) == field.secret
     assert spec.get("willReplaceOnChanges", False) == (field.change in (Change.REPLACE, Change.GUARDED))
     assert (field.name in resource(kind)["requiredInputs"]) == (field.required and not field.unless)
