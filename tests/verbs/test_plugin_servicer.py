@@ -309,7 +309,7 @@ def test_an_interrupted_wait_ends_at_once_and_what_was_made_is_recorded(cloud: F
     cloud.set_options(boot_seconds=MANUAL)
     inputs = plugin.inputs(CLUSTER, WANTED)
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(plugin.create, CLUSTER, inputs, context)
+        waiting = pool.submit(plugin.create, CLUSTER, inputs, context, timeout=60.0)
         wait_until(lambda: any(one.path.endswith("/v2/instances") for one in cloud.requests))
         plugin.servicer.Cancel(empty_pb2.Empty(), Context())
         with pytest.raises(Aborted, match="interrupted: 0/1 machines running"):
@@ -324,7 +324,7 @@ def test_an_interrupted_delete_ends_at_once_and_the_state_keeps_it(cloud: FakeMi
     id_, _, outputs = plugin.made(VOLUME, volume().inputs)
     cloud.add_bid("somebody-else", volumes=[id_])
     with ThreadPoolExecutor() as pool:
-        request = provider_pb2.DeleteRequest(urn=VOLUME, id=id_, properties=outputs)
+        request = provider_pb2.DeleteRequest(urn=VOLUME, id=id_, properties=outputs, timeout=60.0)
         waiting = pool.submit(plugin.servicer.Delete, request, Context())
         wait_until(lambda: sum(one.path.endswith("/v2/volumes") for one in cloud.requests) > 3)
         plugin.servicer.Cancel(empty_pb2.Empty(), Context())
@@ -339,7 +339,7 @@ def test_an_interrupted_retry_is_the_last(cloud: FakeMithril) -> None:
     inputs = plugin.inputs(CLUSTER, WANTED)
     cloud.faults.add(status=503, times=None)
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(plugin.create, CLUSTER, inputs)
+        waiting = pool.submit(plugin.create, CLUSTER, inputs, timeout=60.0)
         wait_until(lambda: len(cloud.requests) > 8)
         plugin.servicer.Cancel(empty_pb2.Empty(), Context())
         with pytest.raises(Aborted):
