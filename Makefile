@@ -15,7 +15,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.t
 # The environment of a recipe line: the venv and a working `pulumi` on PATH, as `make env` prints it.
 ON_PATH := lines="$$($(PY) tools/env.py)" && eval "$$lines"
 
-.PHONY: help setup env demo check test faults machines sweep package bench docs clean FORCE
+.PHONY: help setup env demo check test languages faults machines sweep package bench docs clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## list what there is
@@ -40,8 +40,12 @@ check: $(STAMP) ## lint, format, types, layering
 
 # The fast floors first, and the engine only when they hold: the last line that pytest prints is the verdict.
 test: $(STAMP) ## all tests: first without, then with the Pulumi engine
-	@$(PY) -m pytest -n $(TEST_JOBS) --dist worksteal -m 'not engine and not faults and not machines and not package'
-	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) --dist loadgroup -m 'engine and not faults and not machines and not package'
+	@$(PY) -m pytest -n $(TEST_JOBS) --dist worksteal -m 'not engine and not faults and not machines and not package and not languages'
+	@$(ON_PATH) && $(PY) -m pytest -n $(ENGINE_JOBS) --dist loadgroup -m 'engine and not faults and not machines and not package and not languages'
+
+languages: $(STAMP) ## the plugin's tests in YAML, TypeScript and Go, with node, npm and go (builds two language hosts once)
+	@lines="$$($(PY) tools/env.py --languages)" && eval "$$lines" && \
+	  $(PY) -m pytest -n $(TEST_JOBS) --dist loadgroup -m languages
 
 faults: $(STAMP) ## the whole fault matrix: every call of every verb, every fault, also through the engine (many minutes)
 	@$(PY) -m pytest -n $(TEST_JOBS) -p no:logging tests/faults

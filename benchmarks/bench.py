@@ -25,6 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
 import advice  # noqa: E402
 import alone  # noqa: E402
 import cloud  # noqa: E402
+import hosts  # noqa: E402
 import others  # noqa: E402
 import reaches  # noqa: E402
 import scale  # noqa: E402
@@ -108,6 +109,11 @@ SECTIONS = (
         "The same of large stacks",
         repeated(scale.requests_of_up, ((300, 1000), (None, 128))),
         is_full=True,
+    ),
+    Section(
+        "plugin host",
+        f"The verbs in the provider plugin, beside those in the dynamic provider (-p {scale.AT_ONCE}, medians)",
+        repeated(hosts.verbs, (1, 3), (100, 1)),
     ),
     Section("updates", "A new price for N clusters", repeated(scale.updates, (1,), (100,))),
     Section("boots", "Booting together", repeated(waits.boots, (32, 3.0, 64), (64, 10.0, 128))),

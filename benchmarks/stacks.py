@@ -104,11 +104,13 @@ def cloud(size: int) -> Iterator[FakeMithril]:
 
 
 @contextmanager
-def stack(program: str, size: int, package: Package = THIS, **environment: str) -> Iterator[Stack]:
+def stack(
+    program: str, size: int, package: Package = THIS, *, host: str = "dynamic", **environment: str
+) -> Iterator[Stack]:
     """Make a stack of a program of so many resources, on a cloud with room for all of them."""
     with tempfile.TemporaryDirectory() as folder, cloud(size) as mithril:
         extra = {"PYTHONPATH": package.python_path, **environment}
-        project = Project.make(Path(folder), mithril, program.format(n=size), **extra)
+        project = Project.make(Path(folder), mithril, program.format(n=size), host=host, **extra)
         # Some containers set it; without bytecode each command compiles all that it imports.
         project.env.pop("PYTHONDONTWRITEBYTECODE", None)
         (project.folder / "noop.py").write_text(programs.NOOP)

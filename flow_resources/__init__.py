@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flow_resources.job import Job
     from flow_resources.mounts import VolumeMount, VolumeMountDict
     from flow_resources.placement import Placement, PlacementDict
+    from flow_resources.provider import Provider
     from flow_resources.references import ClusterReference, VolumeReference
     from flow_resources.resilient import FleetMember, MemberVolume, MemberVolumeDict, ResilientCluster
     from flow_resources.ssh_key import SshKey
@@ -49,6 +50,7 @@ __all__ = [
     "MemberVolumeDict",
     "Placement",
     "PlacementDict",
+    "Provider",
     "ResilientCluster",
     "SshKey",
     "Volume",
@@ -82,6 +84,7 @@ _HOMES = {
     "MemberVolumeDict": "resilient",
     "Placement": "placement",
     "PlacementDict": "placement",
+    "Provider": "provider",
     "ResilientCluster": "resilient",
     "SshKey": "ssh_key",
     "Volume": "volume",

@@ -16,17 +16,28 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 
 import pulumi
 
 from flow_resources.bid_policy import Bid
-from flow_resources.core.inputs import PROBLEM, REMEDY, Field, show
+from flow_resources.core.inputs import PROBLEM, REMEDY, show
 
 _TEXTS = (str, bytes, bytearray, memoryview)  # sequences, but not of values
 
 
-def carried_properties(resource: str, fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, Any]:
+class Described(Protocol):
+    """What is known of an argument: an input of a resource, or a setting of a provider."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def sensitive(self) -> bool: ...  # noqa: D102
+    @property
+    def public(self) -> bool: ...  # noqa: D102
+
+
+def carried_properties(resource: str, fields: Sequence[Described], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a resource as Pulumi carries them; `resource` says which one it is.
 
     Raises pulumi.RunError, which is printed as one line, with all that cannot be carried. What is known only later

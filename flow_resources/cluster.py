@@ -59,7 +59,7 @@ class Instance(dict[str, Any]):
     @property
     @pulumi.getter(name="public_ip")
     def public_ip(self) -> str | None:
-        """The address to reach it at; None until it has one."""
+        """The address to reach it at; absent until it has one."""
         return pulumi.get(self, "public_ip")  # type: ignore[no-any-return]
 
     @property
@@ -245,7 +245,7 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         props = carried_properties(f"GpuCluster {name!r}", FIELDS, arguments)
         if env is not None:
             props["env"] = pulumi.Output.secret(props["env"])
-        props |= dict.fromkeys(_COMPUTED)
+        props |= dict.fromkeys(COMPUTED)
         props |= program.hidden_inputs(TYPE, name, options)
         program.declare(self, TYPE, GpuClusterProvider, name, props, options)
 
@@ -255,11 +255,11 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         cluster = GpuCluster.__new__(GpuCluster)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         known = ("region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
-        program.declare(cluster, TYPE, GpuClusterProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
+        program.declare(cluster, TYPE, GpuClusterProvider, name, dict.fromkeys((*COMPUTED, *known)), options)
         return cluster
 
 
-_COMPUTED = (
+COMPUTED = (
     "task_id",
     "task_name",
     "project",
@@ -275,6 +275,7 @@ _COMPUTED = (
     "last_preempted_at",
     "created_at",
 )
+"""The outputs that are no inputs."""
 
 
 def _minutes_since_preemption(known: Sequence[Any]) -> int | None:

@@ -13,13 +13,13 @@ import pulumi
 
 from flow_resources import program
 from flow_resources.data import (
+    Readings,
     ask_mocks,
     asking,
     check_options,
     count_in,
     inputs_after,
     number_in,
-    read_service,
     readings,
     to_float,
 )
@@ -36,7 +36,7 @@ class CostsResult:
     """What was paid for one bid up to now.
 
     Amounts are floats in USD, rounded to the cent: they are made for messages and exports, not for sums. Hours have two
-    decimals. None: not known.
+    decimals. What is absent (None) is not known.
     """
 
     task_id: str
@@ -51,7 +51,7 @@ class CostsResult:
     preemptions: int | None
     """How often it lost its machines."""
     per_gpu_hour: float | None
-    """What an hour of one GPU cost on average; None also where nothing ran."""
+    """What an hour of one GPU cost on average; absent also where nothing ran."""
     on_demand: float | None
     """What the same hours would have cost at the on-demand price of today."""
 
@@ -84,7 +84,9 @@ def get_costs(task_id: str, opts: pulumi.InvokeOptions | None = None) -> CostsRe
             per_gpu_hour=number_in(answer, "per_gpu_hour"),
             on_demand=number_in(answer, "on_demand"),
         )
-    return asking("get_costs", lambda: program.once_per_program(f"costs of {task_id}", lambda: _read(task_id)))
+    return asking(
+        "get_costs", lambda: program.once_per_program(f"costs of {task_id}", lambda: read_costs(readings(), task_id))
+    )
 
 
 def get_costs_output(
@@ -97,11 +99,12 @@ def get_costs_output(
     return inputs_after("get_costs_output", opts, task_id).apply(lambda known: get_costs(*known))
 
 
-def _read(task_id: str) -> CostsResult:
+def read_costs(known: Readings, task_id: str) -> CostsResult:
+    """Read what was paid for a bid. Raises NotFoundError where the project has none of this id."""
     from flow_resources.lifecycle.costs import read_costs_of
 
-    types = _instance_types()
-    costs = read_service(lambda cloud: read_costs_of(cloud, task_id, types))
+    types = _instance_types(known)
+    costs = known.read(lambda cloud: read_costs_of(cloud, task_id, types))
     if costs is None:
         raise NotFoundError(f"there is no bid {task_id!r}", "pass the output `task_id` of a cluster or job")
     spending = costs.spending
@@ -117,9 +120,9 @@ def _read(task_id: str) -> CostsResult:
     )
 
 
-def _instance_types() -> Sequence[InstanceType]:
+def _instance_types(known: Readings) -> Sequence[InstanceType]:
     """Return the catalogue, as the other data functions read it; none where it cannot be read."""
     try:
-        return readings().market().types
+        return known.market().types
     except FlowResourcesError:
         return ()

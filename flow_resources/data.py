@@ -4,9 +4,10 @@ They take the options of functions as far as these mean something: `depends_on` 
 `parent` has no effect, because it only passes a provider on. There is no provider that would answer, so `provider`,
 `version` and `plugin_download_url` are refused.
 
-They are the one part of a program that sends requests: those of the other process, the plugin, answer the engine, and
-no program can call them. The Flow SDK is imported with the first call. A program reads each thing once, and nothing
-stays open afterwards. Under mocks the functions `flow:index:getMarket`, `flow:index:getInstanceTypes` and
+They are the one part of a Python program that sends requests: those of the other process answer the engine, and no
+program can call them in the dynamic host. (The provider plugin has the same functions for programs in other languages;
+what they read is `Readings`, too.) The Flow SDK is imported with the first call. A program reads each thing once, and
+nothing stays open afterwards. Under mocks the functions `flow:index:getMarket`, `flow:index:getInstanceTypes` and
 `flow:index:getRegions` of the mocks answer, as for functions of any provider.
 """
 
@@ -31,7 +32,7 @@ from flow_resources.core.prices import CurrentPrices
 from flow_resources.errors import FlowResourcesError, RejectedError
 
 if TYPE_CHECKING:
-    from flow_resources.cloud import Cloud
+    from flow_resources.cloud import Cloud, Connection
 
 R = TypeVar("R")
 _SECONDS = 5.0
@@ -53,7 +54,7 @@ class InstanceTypeInfo:
     gpu: str
     """The GPU, such as `A100`; empty where the service does not say."""
     hourly_price: float | None
-    """The on-demand price in USD per instance-hour; None where the service does not say one, or says 0."""
+    """The on-demand price in USD per instance-hour; absent where the service does not say one, or says 0."""
     regions: Sequence[str]
     """Where it is on offer now, sorted."""
 
@@ -63,7 +64,7 @@ class MarketResult:
     """What an instance type costs in a region now.
 
     Prices are floats in USD per instance-hour, rounded to the cent: they are made for exports and messages, not for
-    sums. None: the service does not say.
+    sums. What is absent (None), the service does not say.
     """
 
     instance_type: str
@@ -72,7 +73,7 @@ class MarketResult:
     price: float | None
     """What machines cost now."""
     price_per_gpu: float | None
-    """`price` divided by the GPUs of a machine, in USD per GPU-hour; None also where their number is not known."""
+    """`price` divided by the GPUs of a machine, in USD per GPU-hour; absent also where their number is not known."""
     floor: float | None
     """Under it no bid ever wins."""
     lowest_to_win: float | None
@@ -155,8 +156,7 @@ def get_instance_types(opts: pulumi.InvokeOptions | None = None) -> list[Instanc
             )
             for row in rows or ()
         ]
-    market = asking("get_instance_types", lambda: readings().market())
-    return sorted((_described(type_, market) for type_ in market.types), key=lambda one: (one.spelling, one.id))
+    return list(asking("get_instance_types", lambda: readings().instance_types()))
 
 
 def get_instance_types_output(opts: pulumi.InvokeOptions | None = None) -> pulumi.Output[list[InstanceTypeInfo]]:
@@ -226,39 +226,51 @@ def _existence(resource: pulumi.Resource) -> pulumi.Output[Any]:
 # -- how they are answered ---------------------------------------------------------------------------------------------
 
 
-class _Readings:
-    """What a program has read of the service: each thing once."""
+Read = Callable[["Callable[[Cloud], Any]"], Any]
+"""Reads from the service by a function of it."""
 
-    def __init__(self) -> None:
+
+class Readings:
+    """What was read of the service: each thing once."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
         self._lock = threading.Lock()
         self._market: Market | None = None
         self._prices: dict[tuple[str, str], CurrentPrices] = {}
 
     def market(self) -> Market:
+        """Return the catalogue."""
         with self._lock:
             if self._market is None:
-                self._market = read_service(lambda cloud: cloud.market())
+                self._market = self.read(lambda cloud: cloud.market())
             return self._market
 
+    def instance_types(self) -> list[InstanceTypeInfo]:
+        """Return the instance types, by their spelling."""
+        market = self.market()
+        return sorted((_described(type_, market) for type_ in market.types), key=lambda one: (one.spelling, one.id))
+
     def prices(self, spelling: str, region: str) -> MarketResult:
+        """Return what a type costs in a region. Raises RejectedError where it is not on offer there."""
         market = self.market()
         type_ = _type_on_offer(spelling, region, market)
         with self._lock:
             key = (type_.id, region)
             if key not in self._prices:
-                self._prices[key] = read_service(lambda cloud: cloud.current_prices(*key))
+                self._prices[key] = self.read(lambda cloud: cloud.current_prices(*key))
             return _priced(type_, region, self._prices[key])
 
 
-def readings() -> _Readings:
+def readings() -> Readings:
     """Return what the program has read so far."""
-    return program.once_per_program("data functions", _Readings)
+    return program.once_per_program("data functions", lambda: Readings(read_service))
 
 
 def read_service(read: Callable[[Cloud], R]) -> R:
     """Read from the service by the settings of the stack, as the plugin resolves them; close the connection."""
     from flow_resources.clock import Clock
-    from flow_resources.cloud import Cloud, Connection, RetryBudget
+    from flow_resources.cloud import Connection
     from flow_resources.cloud.settings import resolve
     from flow_resources.redaction import Redactor
 
@@ -267,10 +279,17 @@ def read_service(read: Callable[[Cloud], R]) -> R:
     redactor.register(settings.api_key)
     connection = Connection(settings, clock, redactor)
     try:
-        seconds = min(settings.retry_seconds, _SECONDS)
-        return read(Cloud(connection, RetryBudget(seconds, clock=clock, request_seconds=_SECONDS)))
+        return read(brief(connection))
     finally:
         connection.close()
+
+
+def brief(connection: Connection) -> Cloud:
+    """Return the service for a function, whose caller waits for it: it does not retry for long."""
+    from flow_resources.cloud import Cloud, RetryBudget
+
+    seconds = min(connection.settings.retry_seconds, _SECONDS)
+    return Cloud(connection, RetryBudget(seconds, clock=connection.clock, request_seconds=_SECONDS))
 
 
 def asking(name: str, read: Callable[[], R]) -> R:

@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import socket
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -32,21 +30,16 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-import grpc
-from google.protobuf import any_pb2
 from pulumi.output import Unknown as PulumiUnknown
 from pulumi.runtime import rpc
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, status_pb2
 
 from flow_resources.core.inputs import UNKNOWN, Unknown
-from flow_resources.errors import one_line
+from flow_resources.host import STATUS_DETAILS, EngineLink, error_status, not_ready_status
 
 VERBS_AT_ONCE = 1024  # the engine's own `--parallel` is the limit; an idle thread costs nothing before it is used
 READERS_AT_ONCE = 16
 """How many run while none of them changes anything: they share their requests, and a thread costs 100 KB."""
 _RPC_METHODS = {"Check", "Diff", "Create", "Read", "Update", "Delete"}
-_DISCONNECTED = (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
-_STATUS_DETAILS = "grpc-status-details-bin"
 
 
 @dataclass(frozen=True)
@@ -76,87 +69,19 @@ def find_call() -> Call:
     return Call()
 
 
-# -- what the user sees while a verb runs ------------------------------------------------------------------------------
-
-
-class EngineReport:
-    """Reports on the resource's own row, for the verb that answers one call."""
-
-    def __init__(self, call: Call) -> None:
-        self._urn = call.urn or ""
-        self._row: str | None = None
-
-    def progress(self, message: str, *, keep: bool = False) -> None:
-        """Show a message on the row while the verb runs, or keep it in the diagnostics."""
-        if keep:
-            _log(engine_pb2.INFO, message, self._urn, ephemeral=False)
-        elif message != self._row:  # a poll that saw nothing new is not shown again
-            self._row = message
-            _log(engine_pb2.INFO, message, self._urn, ephemeral=True)
-
-    def warn(self, message: str) -> None:
-        """Warn; it stays in the diagnostics."""
-        if not _log(engine_pb2.WARNING, message, self._urn, ephemeral=False):
-            print(f"warning: {message}", file=sys.stderr)  # noqa: T201 - the host passes it on; never standard output
-
-    def debug(self, message: str) -> None:
-        """Tell those who run Pulumi with `--debug`."""
-        _log(engine_pb2.DEBUG, message, self._urn, ephemeral=False)
-
-
-def _log(severity: Any, message: str, urn: str, *, ephemeral: bool) -> bool:
-    stub = _engine()
-    if stub is None:
-        return False
-    try:
-        stub.Log(engine_pb2.LogRequest(severity=severity, message=message, urn=urn, ephemeral=ephemeral))
-    except grpc.RpcError:
-        return False  # an engine that does not listen any more must not fail the verb
-    return True
+# -- the engine --------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
-def _engine() -> Any:
-    """Return a stub of the engine; None where there is none."""
-    channel = _channel()
-    return None if channel is None else engine_pb2_grpc.EngineStub(channel)
-
-
-@functools.cache
-def _channel() -> grpc.Channel | None:
-    """Return the channel to the engine whose address the host was started with; None where there is none."""
-    address = sys.argv[1] if len(sys.argv) > 1 else ""
-    host, _, port = address.rpartition(":")
-    return grpc.insecure_channel(address) if host and port.isdigit() else None
-
-
-# -- when the engine is gone -------------------------------------------------------------------------------------------
+def link() -> EngineLink:
+    """Return the connection to the engine whose address the host was started with."""
+    return EngineLink(sys.argv[1] if len(sys.argv) > 1 else "")
 
 
 @functools.cache
 def end_with_the_engine() -> None:
-    """End this process, once, when the engine is gone: killed, it ends no plugin, and a plugin goes on by itself.
-
-    Nothing would record what it still does. It exits as if it were killed: the next `up` takes over what it left.
-    """
-    channel = _channel()
-    if channel is None:
-        return
-    host, _, port = sys.argv[1].rpartition(":")
-    seen: set[grpc.ChannelConnectivity] = set()
-
-    def look(state: grpc.ChannelConnectivity) -> None:
-        seen.add(state)
-        if state not in _DISCONNECTED or grpc.ChannelConnectivity.READY not in seen:
-            return
-        try:
-            socket.create_connection((host, int(port))).close()
-        except ConnectionRefusedError:
-            os._exit(1)  # the connection is lost, and the engine does not listen any more
-        else:
-            grpc.channel_ready_future(channel)  # it was idle for long: connected anew, it tells again
-
-    channel.subscribe(look, try_to_connect=True)
+    """End this process, once, when the engine is gone."""
+    link().end_with_the_engine()
 
 
 # -- how a verb fails --------------------------------------------------------------------------------------------------
@@ -164,25 +89,18 @@ def end_with_the_engine() -> None:
 
 def set_error_line(call: Call, message: str) -> None:
     """Let the error that is about to be raised reach the user as this line instead of a traceback."""
-    _send_details(call.context, status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message))
+    _send_details(call.context, error_status(message))
 
 
 def fail_initialisation(
     call: Call, id_: str, outputs: Mapping[str, Any], inputs: Mapping[str, Any], reason: str
 ) -> None:
-    """End the verb as "made, but not ready": the engine records the id, and the next `up` calls update for it.
+    """End the verb as "made, but not ready".
 
     Does not return where the host can say it. Where it cannot, the caller ends the verb as a success with a warning, so
     that the id is kept all the same.
     """
-    detail = any_pb2.Any()
-    detail.Pack(
-        provider_pb2.ErrorResourceInitFailed(
-            id=id_, properties=_struct(outputs), inputs=_struct(inputs), reasons=[one_line(reason)]
-        )
-    )
-    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=one_line(reason), details=[detail])
-    if _send_details(call.context, status):
+    if _send_details(call.context, not_ready_status(id_, _struct(outputs), _struct(inputs), reason)):
         raise InitialisationFailed(reason)
 
 
@@ -194,7 +112,7 @@ def _send_details(context: Any, status: Any) -> bool:
     """Attach a Status to the RPC's answer: the one thing that the host's own error handling does not overwrite."""
     if not hasattr(context, "set_trailing_metadata"):
         return False
-    context.set_trailing_metadata(((_STATUS_DETAILS, status.SerializeToString()),))
+    context.set_trailing_metadata(((STATUS_DETAILS, status.SerializeToString()),))
     return True
 
 

@@ -177,7 +177,7 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         for secret in _SECRET:
             if arguments[secret] is not None:
                 props[secret] = pulumi.Output.secret(props[secret])
-        props |= dict.fromkeys(_COMPUTED)
+        props |= dict.fromkeys(COMPUTED)
         props |= program.hidden_inputs(TYPE, name, options)
         program.declare(self, TYPE, JobProvider, name, props, options)
 
@@ -187,12 +187,12 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         job = Job.__new__(Job)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
         known = ("region", "max_price_per_hour", "instance_type", "num_instances", "wait_for")
-        program.declare(job, TYPE, JobProvider, name, dict.fromkeys((*_COMPUTED, *known)), options)
+        program.declare(job, TYPE, JobProvider, name, dict.fromkeys((*COMPUTED, *known)), options)
         return job
 
 
 _SECRET = ("env", "machine_api_key")
-_COMPUTED = (
+COMPUTED = (
     "task_id",
     "task_name",
     "project",
@@ -209,3 +209,4 @@ _COMPUTED = (
     "started_at",
     "ended_at",
 )
+"""The outputs that are no inputs."""

@@ -1,6 +1,11 @@
 """What runs in the user's program: how a resource is declared, and what the program passes along about it.
 
-The plugin, which runs in another process, cannot know some facts, so they travel as hidden inputs (see `core.hidden`).
+A resource has one of two hosts, in which its verbs run: Pulumi's dynamic provider, or the provider plugin, as those of
+programs in other languages. The classes are the same, and so are their outputs; `declare` registers what the host
+expects.
+
+The dynamic host, which runs in another process, cannot know some facts, so they travel as hidden inputs (see
+`core.hidden`).
 The owner and the URN make the mark in the service's names. The ids that the stack's state already holds under that mark
 go along too, so that a create never takes over, or cancels, what the state records: neither what a replacement is about
 to delete nor what another resource of the stack became by a rename. Their creation times go along too: what is older
@@ -14,24 +19,27 @@ makes once is kept with it.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import inspect
+import os
 import re
+import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import pulumi
 from pulumi.dynamic import ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 
+from flow_resources.core.config_keys import DYNAMIC, HOSTS, NAMESPACE, PLUGIN
 from flow_resources.core.hidden import (
     DELETED_WITH,
     DELETED_WITH_REFUSED,
-    ENDED,
     IGNORED,
-    MARK,
     OWNER,
     PREVIEW,
     RECORDED,
@@ -40,16 +48,84 @@ from flow_resources.core.hidden import (
     TIMEOUT,
     TOKEN,
     URN,
-    RecordedId,
-    recorded_inputs,
     write_recorded,
 )
-from flow_resources.core.naming import Mark, take_apart
-from flow_resources.core.price_lines import Terms
+from flow_resources.core.naming import Mark
+from flow_resources.core.recorded import Index, find_in, index_of
 
 R = TypeVar("R")
-Index = dict[str, list[RecordedId]]
-"""What the stack's state holds, by URN and by mark."""
+
+
+# -- which host a resource has -----------------------------------------------------------------------------------------
+
+_OF_THE_PLUGIN = ContextVar("_OF_THE_PLUGIN", default=False)
+
+
+@contextmanager
+def inside_the_plugin() -> Iterator[None]:
+    """Let all resources that are declared here be the plugin's: the plugin itself constructs a component."""
+    token = _OF_THE_PLUGIN.set(True)
+    try:
+        yield
+    finally:
+        _OF_THE_PLUGIN.reset(token)
+
+
+def is_of_the_plugin(opts: pulumi.ResourceOptions) -> bool:
+    """Whether a resource with these options is the plugin's: it has a `Provider` of its own, or the whole stack is.
+
+    Raises pulumi.RunError where `flow:host` is none of the hosts.
+    """
+    config = pulumi.Config(NAMESPACE)
+    host = config.get("host") or DYNAMIC
+    if host not in HOSTS:
+        raise pulumi.RunError(
+            f"flow:host is {host!r}: it is {' or '.join(map(repr, HOSTS))}; "
+            f"`pulumi config set flow:host {PLUGIN}`, or `pulumi config rm flow:host` for {DYNAMIC!r}"
+        )
+    return host == PLUGIN or _OF_THE_PLUGIN.get() or _provider_of(opts) is not None
+
+
+def _provider_of(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource | None:
+    """Return the provider of this package that a resource has by its options, or has from its parent."""
+    listed = opts.providers.values() if isinstance(opts.providers, Mapping) else opts.providers or ()
+    candidates: list[pulumi.ProviderResource | None] = [opts.provider, *listed]
+    if opts.parent:
+        candidates.append(opts.parent.get_provider(plugin_type("")))
+    return next((one for one in candidates if one is not None and one.package == NAMESPACE), None)
+
+
+def plugin_type(type_token: str) -> str:
+    """Return the type that a kind of resource has in the plugin, from the one that it has in the dynamic host."""
+    return f"{NAMESPACE}:index:{type_token.rpartition(':')[2]}"
+
+
+def dynamic_type(kind: str) -> str:
+    """Return the type that a kind of resource has in the dynamic host."""
+    return f"pulumi-python:dynamic/{NAMESPACE}:{kind}"
+
+
+def is_plugin_installed(folder: Path) -> bool:
+    """Whether Pulumi finds the plugin: on PATH, among the plugins that it has installed, or by a project's settings."""
+    name = f"pulumi-resource-{NAMESPACE}"
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    above = (folder, *folder.parents)
+    projects = [one for parent in above for one in parent.glob("Pulumi.y*ml") if one.is_file()]
+    return (
+        bool(shutil.which(name))
+        or any(home.glob(f"plugins/resource-{NAMESPACE}-v*/{name}*"))
+        or any(
+            re.search(r"^(plugins|packages):", one.read_text("utf-8", "replace"), re.MULTILINE) for one in projects[:1]
+        )
+    )
+
+
+def _warn_without_plugin() -> None:
+    """Say how to install the plugin: what the engine says where it finds none is about a download."""
+    if not is_plugin_installed(Path.cwd()):
+        pulumi.log.warn(
+            "the provider plugin of flow_resources is neither installed nor on PATH: `flow-resources plugin install`"
+        )
 
 
 # -- whose a resource is -----------------------------------------------------------------------------------------------
@@ -66,15 +142,23 @@ def owner_of(configured: str | None, stack: str) -> str:
 
 
 def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> dict[str, Any]:
-    """Return the hidden inputs of a resource."""
+    """Return the hidden inputs of a resource.
+
+    The plugin is told the rest by the engine, or finds it out by itself.
+    """
+    options = {
+        **({REPLACED_WITH: True} if opts.replace_with else {}),
+        **({RETAINED: True} if opts.retain_on_delete else {}),
+    }
+    if is_of_the_plugin(opts):
+        return options
     urn: Any = pulumi.create_urn(name, type_token, opts.parent)
     owner = owner_of(pulumi.Config("flow").get("owner"), stack_name())
     # Not the URN's Output itself: it depends on the parent, and a child's input must not.
     return {
-        **({REPLACED_WITH: True} if opts.replace_with else {}),
+        **options,
         **({TIMEOUT: opts.custom_timeouts.create} if opts.custom_timeouts and opts.custom_timeouts.create else {}),
         **({IGNORED: list(opts.ignore_changes)} if opts.ignore_changes else {}),
-        **({RETAINED: True} if opts.retain_on_delete else {}),
         **({PREVIEW: True} if pulumi.runtime.is_dry_run() else {}),
         OWNER: owner,
         URN: pulumi.Output.from_input(urn.future()),
@@ -97,14 +181,7 @@ async def _recorded(owner: str, urn: Any, aliases: Sequence[Any]) -> str:
     if index is None:
         return write_recorded(None)
     known_urn, *other_urns = [await pulumi.Output.from_input(one).future() for one in (urn, *aliases)]
-    return write_recorded(find_in(index, owner, str(known_urn), map(str, other_urns)))
-
-
-def find_in(index: Index, owner: str, urn: str, aliases: Iterable[str] = ()) -> list[RecordedId]:
-    """Look a resource up in the index."""
-    entries = [entry for one in dict.fromkeys((urn, *aliases)) for entry in index.get(one, [])]
-    own = [dataclasses.replace(entry, is_own=True) for entry in entries]
-    return [*own, *index.get(str(Mark.of(owner, urn)), [])]
+    return write_recorded(find_in(index, Mark.of(owner, str(known_urn)), str(known_urn), map(str, other_urns)))
 
 
 def recorded_siblings(
@@ -112,8 +189,11 @@ def recorded_siblings(
 ) -> pulumi.Output[dict[str, str] | None]:
     """Return the ids of what this stack's state holds beside a resource, under the same parent.
 
-    That is what has a type and a name that matches, by the first group of the pattern. None: not known.
+    That is what has a type, in either host, and a name that matches, by the first group of the pattern. None: not
+    known.
     """
+    if is_of_the_plugin(opts):
+        type_token = plugin_type(type_token)
     urn: Any = pulumi.create_urn(name, type_token, opts.parent)
     return pulumi.Output.from_input(_siblings(urn, _aliases_of(type_token, name, opts), sibling_type, sibling))
 
@@ -130,31 +210,14 @@ async def _siblings(
 
 def find_siblings(index: Index, urns: Iterable[str], sibling_type: str, sibling: re.Pattern[str]) -> dict[str, str]:
     """Look up in the index what stands beside one of these URNs, by the first group of the pattern of its name."""
-    places = {f"{urn.rpartition('::')[0].rpartition('$')[0]}${sibling_type}" for urn in urns}
+    parents = {urn.rpartition("::")[0].rpartition("$")[0] for urn in urns}
+    places = {f"{parent}${type_}" for parent in parents for type_ in (sibling_type, plugin_type(sibling_type))}
     found = {}
     for urn, entries in index.items():
         place, _, name = urn.rpartition("::")
         if place in places and (match := sibling.fullmatch(name)):
             found[match[1]] = entries[0].id
     return found
-
-
-def index_of(state: Mapping[str, Any]) -> Index:
-    """Index the outputs of a state's resources, as the engine gives them."""
-    index: Index = {}
-    for urn, resource in state.items():
-        outputs = resource.get("outputs") or {}
-        id_ = outputs.get("task_id") or outputs.get("volume_id") or outputs.get("ssh_key_id")
-        if id_:
-            created_at, region = (str(outputs.get(name) or "") for name in ("created_at", "region"))
-            terms = Terms.recorded(recorded_inputs(outputs))
-            entry = RecordedId(id_, created_at, region=region, has_ended=bool(outputs.get(ENDED)), terms=terms)
-            if MARK in outputs:  # what is only read (`get`) is not Pulumi's to replace
-                index.setdefault(urn, []).append(entry)
-            name = outputs.get("task_name") or outputs.get("volume_name") or outputs.get("key_name")
-            if parts := take_apart(str(name or "")):
-                index.setdefault(str(parts.mark), []).append(entry)
-    return index
 
 
 async def _index() -> Index | None:
@@ -196,15 +259,25 @@ def declare(
     props: dict[str, Any],
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Do what the constructor of a dynamic resource does, with the frozen type and its provider serialised once.
+    """Register a resource: the plugin's, or a dynamic one, with the frozen type and its provider serialised once.
 
     Not the type that Pulumi makes from the class: the class may be a subclass of the program's, and the type is part of
     the URN. No constructor in between: Pulumi takes the third one for the resource's own, and records the line that
     called it.
     """
-    props[TOKEN] = token(provider)
     vars(resource)[_ADDITIONAL] = frozenset(opts.additional_secret_outputs or ())
+    if is_of_the_plugin(opts):
+        type_token = plugin_type(type_token)
+        if not is_mocked() and not _OF_THE_PLUGIN.get():
+            once_per_program("plugin", _warn_without_plugin)
+    else:
+        props[TOKEN] = token(provider)
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
+    if TOKEN in props and resource.get_provider(plugin_type("")):
+        raise pulumi.RunError(
+            f"{type_token.rpartition(':')[2]} {name!r}: a transformation sets its provider, which comes too late, "
+            "because its host is chosen before: set the provider in its options, or in those of its parent"
+        )
 
 
 _ADDITIONAL = "_additional_secret_outputs"
@@ -239,6 +312,9 @@ def guarded_options(kind: str, name: str, opts: pulumi.ResourceOptions) -> pulum
     """
     if opts.deleted_with is not None:
         raise pulumi.RunError(f"{kind} {name!r}: {DELETED_WITH_REFUSED}")
+    # What the state holds under the type of the other host is this resource: it moves, and nothing is made anew.
+    other = dynamic_type(kind) if is_of_the_plugin(opts) else plugin_type(kind)
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(type_=other)]))
     root = pulumi.runtime.settings.get_root_resource()
     others = opts.parent or opts.transforms or opts.transformations or getattr(root, "_transformations", None)
     if not others or is_mocked():

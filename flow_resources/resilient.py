@@ -29,6 +29,8 @@ MemberStatus = Literal["waiting", "starting", "running", "preempting", "paused",
 TYPE = "flow:index:ResilientCluster"
 """The type of the class and of every subclass: it is part of the URN."""
 STATUS_TYPE = "pulumi-python:dynamic/flow:FleetStatus"
+COMPUTED = ("members", "running", "public_ips", "project")
+"""The outputs of FleetStatus that are no inputs."""
 _READ_A_NUMBER = "pass a number: `config.require_int` reads one from the stack's configuration"
 
 
@@ -74,7 +76,7 @@ class FleetMember(dict[str, Any]):
     @property
     @pulumi.getter(name="public_ip")
     def public_ip(self) -> str | None:
-        """The address to reach its machine at; None until it has one."""
+        """The address to reach its machine at; absent until it has one."""
         return pulumi.get(self, "public_ip")  # type: ignore[no-any-return]
 
     @property
@@ -140,7 +142,7 @@ class FleetStatus(pulumi.dynamic.Resource, module="flow", name="FleetStatus"):
         """Declare it; a ResilientCluster does."""
         options = program.guarded_options("FleetStatus", name, opts)
         props = carried_properties(f"FleetStatus {name!r}", FIELDS, inputs)
-        props |= dict.fromkeys(("members", "running", "public_ips", "project"))
+        props |= dict.fromkeys(COMPUTED)
         props |= program.hidden_inputs(STATUS_TYPE, name, options)
         program.declare(self, STATUS_TYPE, FleetStatusProvider, name, props, options)
 

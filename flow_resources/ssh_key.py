@@ -71,7 +71,7 @@ class SshKey(pulumi.dynamic.Resource, module="flow", name="SshKey"):
         options = program.guarded_options("SshKey", name, opts or pulumi.ResourceOptions())
         arguments = {"public_key": key_text(public_key, public_key_file), "key_name": name_text(key_name)}
         props = carried_properties(f"SshKey {name!r}", FIELDS, arguments)
-        props |= dict.fromkeys(_COMPUTED)
+        props |= dict.fromkeys(COMPUTED)
         if key_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
         props |= program.hidden_inputs(TYPE, name, options)
@@ -82,7 +82,7 @@ class SshKey(pulumi.dynamic.Resource, module="flow", name="SshKey"):
         """Read a key that Pulumi does not own; `id` is the service's, `sshkey_...`."""
         key = SshKey.__new__(SshKey)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        program.declare(key, TYPE, SshKeyProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
+        program.declare(key, TYPE, SshKeyProvider, name, dict.fromkeys((*COMPUTED, *_SETTLED)), options)
         return key
 
 
@@ -98,5 +98,6 @@ def key_ids(ssh_keys: Any) -> Any:
     return ssh_keys.ssh_key_id if isinstance(ssh_keys, SshKey) else name_text(ssh_keys)
 
 
-_COMPUTED = ("ssh_key_id", "project", "fingerprint", "created_at")
+COMPUTED = ("ssh_key_id", "project", "fingerprint", "created_at")
+"""The outputs that are no inputs."""
 _SETTLED = ("key_name", "public_key")  # inputs that a declared key has as outputs, too

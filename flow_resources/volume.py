@@ -96,7 +96,7 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
             "allow_replace": allow_replace,
         }
         props = carried_properties(f"Volume {name!r}", FIELDS, arguments)
-        props |= dict.fromkeys(_COMPUTED)
+        props |= dict.fromkeys(COMPUTED)
         if volume_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
         props |= program.hidden_inputs(TYPE, name, options)
@@ -107,9 +107,10 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
         """Read a volume that Pulumi does not own; `id` is the service's, `vol_...`."""
         volume = Volume.__new__(Volume)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        program.declare(volume, TYPE, VolumeProvider, name, dict.fromkeys((*_COMPUTED, *_SETTLED)), options)
+        program.declare(volume, TYPE, VolumeProvider, name, dict.fromkeys((*COMPUTED, *_SETTLED)), options)
         return volume
 
 
-_COMPUTED = ("volume_id", "project", "attached_to", "created_at")
+COMPUTED = ("volume_id", "project", "attached_to", "created_at")
+"""The outputs that are no inputs."""
 _SETTLED = ("volume_name", "size_gb", "interface", "region")  # inputs that a declared volume has as outputs, too

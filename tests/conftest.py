@@ -13,9 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.stack import FakeClock, Reports, SkippingClock, Stack, settings_of
+from support.engine import Project
+from support.stack import HOSTS, FakeClock, Reports, SkippingClock, Stack, settings_of
 
-from flow_resources import engine
+from flow_resources import host
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
@@ -46,6 +47,24 @@ def fixed_costs() -> Iterator[None]:
         # Children read bytecode and write none: its age counts in seconds, and tests edit faster.
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         yield
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked `both_hosts` in each of them; `plugin="MARKER"` marks what runs in the plugin."""
+    marker = metafunc.definition.get_closest_marker("both_hosts")
+    if marker and not metafunc.definition.get_closest_marker("dynamic_host"):
+        marks = [getattr(pytest.mark, name) for name in marker.kwargs.values()]
+        hosts = [pytest.param(host, marks=marks if host == "plugin" else []) for host in HOSTS]
+        metafunc.parametrize("host_of_verbs", hosts, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def host_of_verbs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The host in which the verbs of every model stack and of every project run."""
+    host_name: str = getattr(request, "param", HOSTS[0])
+    monkeypatch.setattr(Stack, "host", host_name)
+    monkeypatch.setattr(Project, "host", host_name)
+    return host_name
 
 
 @pytest.fixture
@@ -89,7 +108,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> Reports:
     """What the verbs report on rows and in diagnostics; warnings go to standard error as ever."""
     heard = Reports()
     monkeypatch.setattr(
-        engine.EngineReport, "progress", lambda _, message, *, keep=False: heard.progress(message, keep=keep)
+        host.EngineReport, "progress", lambda _, message, *, keep=False: heard.progress(message, keep=keep)
     )
     return heard
 

@@ -32,8 +32,13 @@ PAGES = {
     **{f"examples/{name}/README.md": f"examples/{name}.md" for name in EXAMPLES},
 }
 UNLISTED = ("README.md", "LICENSE", "tests/frozen.json")  # reached by links, not by the menu
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".json": "json"}
-SHOWN = ("Pulumi.yaml", "*.py", "Dockerfile", "[a-z]*.yaml", "requirements.txt")  # of an example, in this order
+LANGUAGES = {".py": "python", ".yaml": "yaml", ".json": "json", ".ts": "typescript", ".go": "go"}
+# Of an example, in this order.
+SHOWN = (
+    *("Pulumi.yaml", "*.py", "index.ts", "main.go", "*.ts", "*.go"),
+    *("Dockerfile", "[a-z]*.yaml", "requirements.txt", "package.json", "tsconfig.json", "go.mod"),
+)
+INSTALLED = "node_modules"  # not of the repository, where somebody has run an example
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 CODE = re.compile(r"^(```.*?^```)$", re.MULTILINE | re.DOTALL)
 
@@ -94,7 +99,7 @@ def text_of(source: str) -> str:
         return f"# {path.name}\n\n{fenced(path, source)}"
     if path.parent.parent != ROOT / "examples":
         return text
-    found = {file: None for name in SHOWN for file in sorted(path.parent.rglob(name))}
+    found = {file: None for name in SHOWN for file in sorted(path.parent.rglob(name)) if INSTALLED not in file.parts}
     listed = "\n".join(fenced(file, os.path.relpath(file, path.parent)) for file in found)
     return f"{text}\n## The files\n\n{listed}"
 

@@ -1,12 +1,13 @@
 """Print the folder that holds a working `pulumi`; build one where there is none.
 
-A `pulumi` on PATH is used as it is. Where there is none, the CLI, the Python language host and the two
-launch scripts are built from their Go modules, once per machine, into a cache outside the checkout:
-`$FLOW_RESOURCES_CACHE`, else `$XDG_CACHE_HOME/flow-resources`, else `~/.cache/flow-resources`.
+A `pulumi` on PATH is used as it is. Where there is none, the CLI, the language hosts for Python and YAML, and the
+two launch scripts are built from their Go modules, once per machine, into a cache outside the checkout:
+`$FLOW_RESOURCES_CACHE`, else `$XDG_CACHE_HOME/flow-resources`, else `~/.cache/flow-resources`. With `--languages` the
+folder also has the language hosts for Node and Go.
 
 Why from source: no package registry holds the binary, and the vendor's installer is not reachable from
-every build machine. The two `go.mod` files beside this script pin every module by checksum. The language
-host comes from an older release because later ones are not published as a module of their own; it speaks
+every build machine. The `go.mod` files beside this script pin every module by checksum. The language hosts for
+Python, Node and Go come from older releases because later ones are not published as modules of their own; they speak
 to CLI 3.259 and to every SDK since.
 
 Only the folder goes to standard output; progress and errors go to standard error.
@@ -14,8 +15,10 @@ Only the folder goes to standard output; progress and errors go to standard erro
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
+import json
 import os
 import platform
 import re
@@ -26,20 +29,41 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 VERSION = "3.259.0"
-LANGUAGE_HOST = "pulumi-language-python"
+SDK = "github.com/pulumi/pulumi/sdk/v3"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that is built: the folder of its go.mod, its package, and what the build takes on 2 cores."""
+
+    name: str
+    recipe: str
+    package: str
+    minutes: float
+    gigabytes: float
+
+
+PYTHON_HOST = Program("pulumi-language-python", "language-python", f"{SDK}/python/cmd/pulumi-language-python", 0.5, 0.5)
+YAML_HOST = Program(
+    "pulumi-language-yaml", "language-yaml", "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml", 1, 1
+)
+CLI = Program("pulumi", "cli", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", 5.5, 3)
+NODE_HOST = Program("pulumi-language-nodejs", "languages", f"{SDK}/nodejs/cmd/pulumi-language-nodejs", 1, 0.5)
+GO_HOST = Program("pulumi-language-go", "languages", f"{SDK}/go/pulumi-language-go", 0.5, 0.5)
+PROGRAMS = (PYTHON_HOST, YAML_HOST, CLI)
+LANGUAGES = (NODE_HOST, GO_HOST)
 SCRIPTS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
-FILES = ("pulumi", LANGUAGE_HOST, *(Path(script).name for script in SCRIPTS))
 RECIPE = Path(__file__).resolve().parent / "pulumi-cli"
 INSTALL_HINT = (
     "Install Pulumi (https://www.pulumi.com/docs/install/) so that `pulumi` is on PATH, "
     "or install Go 1.25 or newer (https://go.dev/doc/install) and run this again."
 )
 SELF_UPDATING_GO = (1, 21)  # from here on `go` fetches the version that go.mod asks for
-NEEDED_GB = 4
 PROGRESS_SECONDS = 10.0
 
 
@@ -50,18 +74,22 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Find or build, print the folder, return the exit code."""
-    found = folder()
+    parser = argparse.ArgumentParser(description="Print the folder that holds a working `pulumi`; build one if needed.")
+    parser.add_argument("--languages", action="store_true", help="with the language hosts for Node and Go")
+    found = folder(languages=parser.parse_args().languages)
     if found is None:
         return 1
     print(found)
     return 0
 
 
-def folder() -> Path | None:
+def folder(*, languages: bool = False) -> Path | None:
     """Find or build; where that fails say why and return None. Ends the process when it is told to stop."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds: the compiler is stopped, too
     try:
-        return find() or build(cache_root())
+        target = cache_root() / f"pulumi-{VERSION}-{platform.system().lower()}-{platform.machine()}"
+        more = LANGUAGES if languages else ()
+        return find([PYTHON_HOST.name, *(host.name for host in more)], target) or build(target, (*PROGRAMS, *more))
     except KeyboardInterrupt:
         say("interrupted; the next run goes on where this one was")
         sys.exit(128 + signal.SIGINT)
@@ -70,19 +98,21 @@ def folder() -> Path | None:
     return None
 
 
-def find() -> Path | None:
-    """Return the folder of a `pulumi` on PATH that can run Python programs."""
+def find(hosts: list[str], own: Path) -> Path | None:
+    """Return the folder of a `pulumi` on PATH with these language hosts; not `own`, which is built here."""
     found = shutil.which("pulumi")
     if not found:
         return None
     beside = Path(found).parent
-    if (beside / LANGUAGE_HOST).exists() or shutil.which(LANGUAGE_HOST):
+    real = Path(found).resolve().parent  # some packagers leave a link in bin/ and the hosts beside the real file
+    if real == own.resolve():
+        return None  # it may lack what another version of this script did not build
+    missing = [host for host in hosts if not (beside / host).exists() and not shutil.which(host)]
+    if not missing:
         return beside
-    # Some packagers leave a link in bin/ and the language hosts beside the real file.
-    real = Path(found).resolve().parent
-    if (real / LANGUAGE_HOST).exists():
+    if all((real / host).exists() for host in hosts):
         return real
-    say(f"{found} has no {LANGUAGE_HOST} beside it, so it cannot run Python programs; not used")
+    say(f"{found} has no {' and no '.join(missing)} beside it; not used")
     return None
 
 
@@ -94,30 +124,49 @@ def cache_root() -> Path:
     return (Path(base).absolute() if base else Path.home() / ".cache") / "flow-resources"
 
 
-def build(root: Path) -> Path:
-    """Return `root`'s build of the CLI, making it first if nobody has.
+def build(target: Path, programs: tuple[Program, ...]) -> Path:
+    """Return the folder of our own build, making first what it lacks.
 
-    Two of these at once: the second waits for the first, then finds its work done. The finished folder
+    Two of these at once: the second waits for the first, then finds its work done. Each finished file
     appears by one rename, so a build that was killed is never mistaken for a whole one.
     """
-    target = root / f"pulumi-{VERSION}-{platform.system().lower()}-{platform.machine()}"
+    root = target.parent
     half, work = target.with_name(f"{target.name}.half"), root / "go"
     with only_one(root / "build.lock", target) as lock:
-        if all((target / name).exists() for name in FILES):
+        missing = [program for program in programs if not (target / program.name).exists()]
+        scripts = [script for script in SCRIPTS if not (target / Path(script).name).exists()]
+        if not missing and not scripts:
             return target
         go = find_go()
         work.mkdir(exist_ok=True)  # kept until the build succeeds: an interrupted one goes on where it was
-        enough_space(root)
-        say(f"no usable `pulumi` on PATH: building CLI {VERSION}, about 6 minutes on 2 cores, once per machine")
-        say(f"needs about 3 GB in {work} while it builds and leaves 250 MB in {target}")
-        for leftover in (half, target):
-            shutil.rmtree(leftover, ignore_errors=True)
+        enough_space(root, sum(program.gigabytes for program in missing))
+        announce(missing, work, target)
+        shutil.rmtree(half, ignore_errors=True)
         half.mkdir()
-        compile_into(half, go, work, lock)
-        half.rename(target)
+        target.mkdir(exist_ok=True)
+        env = go_environment(work)
+        for program in missing:
+            compile_program(program, half, go, env, lock)
+            (half / program.name).rename(target / program.name)
+        if scripts:
+            copy_scripts(scripts, half, go, env)
+            for script in scripts:
+                (half / Path(script).name).rename(target / Path(script).name)
+        half.rmdir()
         shutil.rmtree(work, ignore_errors=True)
         say(f"built: {target}")
     return target
+
+
+def announce(missing: list[Program], work: Path, target: Path) -> None:
+    """Say what is going to be built, and what that takes."""
+    if CLI in missing:
+        say(f"no usable `pulumi` on PATH: building CLI {VERSION} and its language hosts")
+    names = ", ".join(program.name for program in missing) or "the launch scripts"
+    minutes = max(1, round(sum(program.minutes for program in missing)))
+    space = sum(program.gigabytes for program in missing)
+    say(f"{names}: about {minutes} minute{'s' * (minutes > 1)} on 2 cores, once per machine")
+    say(f"needs about {space:.1f} GB in {work} while it builds; what is built stays in {target}")
 
 
 def find_go() -> str:
@@ -132,10 +181,10 @@ def find_go() -> str:
     return go
 
 
-def enough_space(root: Path) -> None:
+def enough_space(root: Path, gigabytes: float) -> None:
     """Refuse to start what would end minutes later with a full disk."""
     done = sum(file.stat().st_size for file in (root / "go").rglob("*") if file.is_file())
-    free, needed = shutil.disk_usage(root).free / 1e9, NEEDED_GB - done / 1e9
+    free, needed = shutil.disk_usage(root).free / 1e9, gigabytes - done / 1e9
     if free < needed:
         raise RuntimeError(
             f"building needs {needed:.1f} GB in {root}, which has {free:.1f} GB free. "
@@ -156,9 +205,9 @@ def only_one(lock: Path, target: Path) -> Iterator[IO[str]]:
         yield handle
 
 
-def compile_into(place: Path, go: str, work: Path, lock: IO[str]) -> None:
-    """Compile both programs and copy both scripts into `place`."""
-    env = {
+def go_environment(work: Path) -> dict[str, str]:
+    """Return the environment in which Go builds without a trace outside `work`."""
+    return {
         **os.environ,
         "GOMODCACHE": str(work / "mod"),
         "GOCACHE": str(work / "build"),
@@ -166,18 +215,22 @@ def compile_into(place: Path, go: str, work: Path, lock: IO[str]) -> None:
         "GOWORK": "off",
         "CGO_ENABLED": "0",
     }
-    version = f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"
-    for name, module, package in (
-        (LANGUAGE_HOST, "language-python", "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"),
-        ("pulumi", "cli", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"),
-    ):
-        command = [go, "build", "-v", "-trimpath", "-ldflags", f"-s -w -X {version}", "-o", str(place / name), package]
-        run_with_progress(command, cwd=RECIPE / module, env=env, label=name, lock=lock)
-    listing = [go, "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"]
-    sdk = output(listing, cwd=RECIPE / "cli", env=env)
-    for script in SCRIPTS:
+
+
+def compile_program(program: Program, place: Path, go: str, env: dict[str, str], lock: IO[str]) -> None:
+    """Compile one program into `place`."""
+    version = f"{SDK}/go/common/version.Version=v{VERSION}"
+    command = [go, "build", "-v", "-trimpath", "-ldflags", f"-s -w -X {version}"]
+    command += ["-o", str(place / program.name), program.package]
+    run_with_progress(command, cwd=RECIPE / program.recipe, env=env, label=program.name, lock=lock)
+
+
+def copy_scripts(scripts: list[str], place: Path, go: str, env: dict[str, str]) -> None:
+    """Copy launch scripts of the Python SDK into `place`."""
+    fetched = output([go, "mod", "download", "-json", SDK], cwd=RECIPE / "cli", env=env)
+    for script in scripts:
         copy = place / Path(script).name
-        shutil.copyfile(Path(sdk) / script, copy)
+        shutil.copyfile(Path(json.loads(fetched)["Dir"]) / script, copy)
         copy.chmod(0o755)  # files in the module cache have no run bit
 
 

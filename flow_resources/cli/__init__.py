@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import flow_resources
-from flow_resources.cli import adopt, change_api_url, costs, market, sweep, watch
+from flow_resources.cli import adopt, change_api_url, costs, market, plugin, sweep, watch
 from flow_resources.command_line import LineParser, fail
 from flow_resources.errors import FlowResourcesError
 from flow_resources.testing import command as fake
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("watch", watch, "see preemptions, and heal what their policies heal"),
         ("costs", costs, "print what was really paid"),
         ("change-api-url", change_api_url, "let a state follow the service to another address"),
+        ("plugin", plugin, "let Pulumi find the provider plugin, or print its schema"),
         ("fake", fake, "serve a fake Mithril"),
     ):
         subparser = subparsers.add_parser(name, help=summary, description=command.DESCRIPTION, epilog=command.EPILOG)

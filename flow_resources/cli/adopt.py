@@ -33,17 +33,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="also what carries a mark of this package and is in no state that is known"
     )
+    parser.add_argument(
+        "--as",
+        dest="form",
+        metavar="FORM",
+        choices=("python", "yaml", "import"),
+        default="python",
+        help="how: python (default), yaml, or import: the `pulumi import` commands that do the same",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the program")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, print, and return the exit code."""
+    from flow_resources.cli.adopt_program import Form
     from flow_resources.cli.adopt_read import read
     from flow_resources.cli.stacks import SelectedStack
 
     stack = SelectedStack.open_if_any(arguments.cwd, arguments.stack)
     with target.operation(stack.config() if stack else {}) as op:
-        adoption = read(op, stack, arguments.ids, everything=arguments.all)
+        adoption = read(op, stack, arguments.ids, everything=arguments.all, form=Form(arguments.form))
         project = op.cloud.project().name
     if arguments.json:
         sys.stdout.write(json.dumps(_document(adoption, project, stack), indent=2) + "\n")

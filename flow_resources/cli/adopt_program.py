@@ -1,5 +1,8 @@
 """The program that adopts what runs: drafts of live things in, the text of a program out, with what it cannot say.
 
+It is written in Python, for either host of the verbs; in YAML, for the plugin; or as the commands that import the same
+into the plugin, which are followed by a program that `pulumi` prints itself.
+
 The text adopts and no more: its inputs are what the service says, so that the `up` finds nothing to change. What the
 service does not say is either a comment, where any value will do for now, or something that a preview refuses, where a
 guess would be taken for the truth. The entry of a kind in `kinds` writes its arguments.
@@ -7,15 +10,25 @@ guess would be taken for the truth. The entry of a kind in `kinds` writes its ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from flow_resources.cli.kind import CommandKind, Draft
 from flow_resources.cli.kinds import BY_NAME, KINDS
-from flow_resources.cli.program_text import Group, Names, Text, cut, statement
+from flow_resources.cli.program_text import Group, Names, Text, cut, statement, yaml_lines, yaml_text
 from flow_resources.core import naming
+from flow_resources.core.config_keys import NAMESPACE
 from flow_resources.core.inputs import check
+
+
+class Form(Enum):
+    """How the program is written."""
+
+    PYTHON = "python"
+    YAML = "yaml"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True)
@@ -49,12 +62,17 @@ class Adoption:
     resources: tuple[AdoptedResource, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+    form: Form = Form.PYTHON
 
     @property
     def program(self) -> str:
         """Return the text; empty where there is nothing to adopt."""
         if not self.resources:
             return ""
+        if self.form is Form.IMPORT:
+            return "".join(f"pulumi import {_type(one)} {one.logical_name} {one.id}\n" for one in self.resources)
+        if self.form is Form.YAML:
+            return "\n".join(["resources:", *self._yaml()]) + "\n"
         classes = {name for resource in self.resources for name in BY_NAME[resource.kind].classes(resource.inputs)}
         lines = [f"from flow_resources import {', '.join(sorted(classes))}", ""]
         for kind in _kinds(self.resources):
@@ -66,8 +84,30 @@ class Adoption:
             lines += [*statement(resource.variable, _call(resource, variables)), ""]
         return "\n".join(lines[:-1]) + "\n"
 
+    def _yaml(self) -> Iterator[str]:
+        """Yield the lines of the resources of a program in YAML."""
+        variables = {resource.id: resource.variable for resource in self.resources}
+        for kind in _kinds(self.resources):
+            yield from (f"  {line}" for line in kind.heading)
+        for resource in self.resources:
+            if resource.name != resource.logical_name:
+                yield f'  # In the service: "{cut(resource.name)}"'
+            yield f"  {yaml_text(resource.variable)}:"
+            yield f"    type: {_type(resource)}"
+            if resource.logical_name != resource.variable:
+                yield f"    name: {yaml_text(resource.logical_name)}"
+            yield "    properties:"
+            kind = BY_NAME[resource.kind]
+            for name, value in resource.inputs.items():
+                yield from yaml_lines(name, kind.in_yaml(value, variables), 6)
+            yield from (f"      {line}" for line in kind.not_read_back_in_yaml)
+            for path in resource.fill_in:
+                yield f"      # FILL IN {path}. The service does not say it."
 
-def adoption(drafts: Mapping[CommandKind[Any], Sequence[Draft]], left_out: Sequence[LeftOut] = ()) -> Adoption:
+
+def adoption(
+    drafts: Mapping[CommandKind[Any], Sequence[Draft]], left_out: Sequence[LeftOut] = (), form: Form = Form.PYTHON
+) -> Adoption:
     """Order and name what is adopted, kind after kind and each oldest first; leave out what no program can declare."""
     names, resources, refused, notes = Names(), list[AdoptedResource](), list(left_out), list[str]()
     for kind in KINDS:
@@ -84,12 +124,16 @@ def adoption(drafts: Mapping[CommandKind[Any], Sequence[Draft]], left_out: Seque
             )
             notes += draft.notes
     notes += [kind.note for kind in _kinds(resources) if kind.note]
+    if form is Form.IMPORT:  # what cannot be read back is recorded as not known, and may be said later
+        notes = []
+    if resources and form is not Form.PYTHON:
+        notes.append("it needs the provider plugin: `flow-resources plugin install`")
     notes += [
         f"{resource.id}: its name carries a mark of this package: see to it that no other stack has it"
         for resource in resources
         if naming.take_apart(resource.name)
     ]
-    return Adoption(tuple(resources), tuple(refused), tuple(notes))
+    return Adoption(tuple(resources), tuple(refused), tuple(notes), form)
 
 
 def _kinds(resources: Sequence[AdoptedResource]) -> list[CommandKind[Any]]:
@@ -105,6 +149,11 @@ def _problem(kind: CommandKind[Any], draft: Draft) -> str:
     """
     failures = check(kind.resource.fields, draft.inputs).failures
     return "; ".join(failure.text for failure in failures if failure.path not in draft.fill_in) or draft.problem
+
+
+def _type(resource: AdoptedResource) -> str:
+    """Return the type of a resource in the plugin."""
+    return f"{NAMESPACE}:index:{resource.kind}"
 
 
 def _call(resource: AdoptedResource, variables: Mapping[str, str]) -> Group:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flow_resources.cli.adopt_program import Adoption, LeftOut, adoption
+from flow_resources.cli.adopt_program import Adoption, Form, LeftOut, adoption
 from flow_resources.cli.kind import CommandKind
 from flow_resources.cli.kinds import HOLDERS_FIRST, KINDS
 from flow_resources.cli.stacks import SelectedStack, guard_recorded_account
@@ -22,7 +22,14 @@ from flow_resources.lifecycle.operation import Operation
 MARKED = "its name carries a mark of this package: another stack has it, or a crash left it; --all prints it"
 
 
-def read(op: Operation, stack: SelectedStack | None, ids: Sequence[str], *, everything: bool) -> Adoption:
+def read(
+    op: Operation,
+    stack: SelectedStack | None,
+    ids: Sequence[str],
+    *,
+    everything: bool,
+    form: Form = Form.PYTHON,
+) -> Adoption:
     """Return the program for what is live, or for the given ids alone.
 
     Raises an error that names the first of these ids that cannot be adopted, and AccountMismatchError where the stack's
@@ -47,14 +54,15 @@ def read(op: Operation, stack: SelectedStack | None, ids: Sequence[str], *, ever
         raise OwnershipError(
             f"{left_out[0].id} is not printed: {left_out[0].why}", "`pulumi state delete` it there first"
         )
-    return adoption({kind: kind.drafts(op, things, live_ids, moment) for kind, things in chosen.items()}, left_out)
+    drafts = {kind: kind.drafts(op, things, live_ids, moment) for kind, things in chosen.items()}
+    return adoption(drafts, left_out, form)
 
 
 def _absence(op: Operation, id_: str) -> FlowResourcesError:
     """Return why there is nothing live of an id."""
     for kind in KINDS:
         if id_.startswith(kind.resource.id_prefix):
-            return kind.absence(op, id_)
+            return kind.resource.absence(op, id_)
     kinds = " and of no ".join(kind.resource.words.managed for kind in HOLDERS_FIRST)
     examples = " and ".join(f"{kind.resource.id_prefix}..." for kind in HOLDERS_FIRST)
     return RejectedError(f"{id_} is the id of no {kinds}", f"they are like {examples}")

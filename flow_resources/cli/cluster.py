@@ -12,20 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.cli.kind import CommandKind, Draft
-from flow_resources.cli.program_text import Group, Item, Text, cut
-from flow_resources.cloud import Cloud
+from flow_resources.cli.program_text import Group, Item, Reference, Text, cut
 from flow_resources.core import money
-from flow_resources.core.market import named
-from flow_resources.core.models import Bid, InstanceType
+from flow_resources.core.imports import Account, inputs_of_bid, missing_facts, names_of_keys
+from flow_resources.core.models import Bid
 from flow_resources.core.naming import take_apart
-from flow_resources.core.placement_fields import instance_type
-from flow_resources.errors import (
-    AccountMismatchError,
-    FlowResourcesError,
-    NotFoundError,
-    RejectedError,
-    TerminatedError,
-)
 from flow_resources.lifecycle.cluster import CLUSTER
 from flow_resources.lifecycle.operation import Operation
 
@@ -51,17 +42,6 @@ class Task:
     is_of_job: bool = False
 
 
-@dataclass(frozen=True)
-class Account:
-    """What the inputs of a cluster are written with."""
-
-    types: Sequence[InstanceType] = ()
-    keys: Mapping[str, str] = field(default_factory=dict)
-    """What the project's platform keys are called in a program, by id."""
-    live: Collection[str] = frozenset()
-    """The ids of all that is live in the project, the volumes among them."""
-
-
 class ClusterKind(CommandKind[Bid]):
     """The kind; `CLUSTERS` is its one instance."""
 
@@ -82,6 +62,19 @@ class ClusterKind(CommandKind[Bid]):
         "command, image, ports and env cannot be read back and stand in comments: fill them in before the first "
         "`pulumi up`, because a later change of them replaces the cluster"
     )
+
+    not_read_back_in_yaml = (
+        "# command: ...",
+        "# image: ...",
+        "# ports: [...]",
+        "# env: {NAME: ${NAME}}  # NAME is a secret of the stack's configuration",
+    )
+
+    def in_yaml(self, value: Any, variables: Mapping[str, str]) -> Any:
+        """Return an input, with references to volumes in its mounts."""
+        if not isinstance(value, list):
+            return value
+        return [_mount_in_yaml(item, variables) if isinstance(item, Mapping) else item for item in value]
 
     def max_cost(self, thing: Bid) -> Decimal | None:
         """Return the price times the machines."""
@@ -110,20 +103,6 @@ class ClusterKind(CommandKind[Bid]):
             "status": status,
         }
 
-    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
-        """Return why a task is not among the live ones: the service still tells of one that has ended."""
-        bid, project = op.cloud.bid(id_), op.cloud.project()
-        if bid is None:
-            return NotFoundError(f"there is no task {id_} in project {project.name}", "`flow status` shows them")
-        if bid.ended:
-            return TerminatedError(f"the bid {id_} has ended", "there is nothing left to adopt: remove the id")
-        if bid.project != project.id:
-            return AccountMismatchError(
-                f"the bid {id_} is in project {bid.project}, but the settings point at {project.name} ({project.id})",
-                "set flow:project or MITHRIL_PROJECT to its project",
-            )
-        return RejectedError(f"the service calls the bid {id_} {bid.status!r} and does not list it", "run it again")
-
     def drafts(
         self, op: Operation, things: Sequence[Bid], live: Collection[str], begun_after: float
     ) -> Sequence[Draft]:
@@ -135,7 +114,7 @@ class ClusterKind(CommandKind[Bid]):
                 mounts = op.cloud.mount_paths(bid.id) if bid.volumes else {}
                 tasks.append(Task(seen.bid, seen.status, mounts, _is_of_job(op, bid)))
         types = op.cloud.market().types if things else ()
-        keys = _key_names(op.cloud) if any(bid.ssh_keys for bid in things) else {}
+        keys = names_of_keys(op.cloud.ssh_keys()) if any(bid.ssh_keys for bid in things) else {}
         return [draft_cluster(task, Account(types, keys, live)) for task in tasks]
 
     def classes(self, inputs: Mapping[str, Any]) -> set[str]:
@@ -168,8 +147,8 @@ class ClusterKind(CommandKind[Bid]):
 def draft_cluster(task: Task, account: Account) -> Draft:
     """Return the inputs that adopt a task."""
     bid, fill_in, notes = task.bid, list[str](), list[str]()
-    price = _price(bid.price)
-    if price is None:
+    told = inputs_of_bid(bid, account)
+    if told["max_price_per_hour"] is None:
         fill_in.append("max_price_per_hour")
         notes.append(f"{bid.id}: its price cannot be read: fill in max_price_per_hour, or the preview refuses it")
     mounts: list[dict[str, str]] = []
@@ -185,56 +164,23 @@ def draft_cluster(task: Task, account: Account) -> Draft:
                 "refuses until then"
             )
         mounts.append({"volume_id": id_, "mount_path": FILL_IN if path is None else path})
-    keys = [account.keys[id_] for id_ in dict.fromkeys(bid.ssh_keys or ()) if id_ in account.keys]
     waits = {"wait_for": "placed"} if task.status in _WITHOUT_MACHINES else {}
     inputs: dict[str, Any] = {
-        "instance_type": spelling(bid.instance_type, account.types),
-        "num_instances": bid.quantity,
-        "max_price_per_hour": price,
-        "region": bid.region,
+        **told,
         "volumes": mounts or None,
-        "ssh_keys": keys or None,
         **({"paused": True} if bid.status == "Paused" else waits),
         "adopt_task_id": bid.id,
     }
     known = {name: value for name, value in inputs.items() if value is not None}
-    facts = {"region": bid.region, "number of machines": bid.quantity, "volumes": bid.volumes}
-    missing = [what for what, fact in facts.items() if fact is None]
-    problem = f"the service does not say its {' and '.join(missing)}" if missing else ""
+    missing = missing_facts(bid)
+    problem = f"the service does not say its {missing}" if missing else ""
     problem = _OF_A_JOB if task.is_of_job else problem
     return Draft(bid, known, tuple(fill_in), tuple(notes), problem)
-
-
-def spelling(id_: str, types: Sequence[InstanceType]) -> str:
-    """Return what a program calls a type: `8xa100` where that means no other, else the whole name, else the id."""
-    type_ = next((type_ for type_ in types if type_.id == id_), None)
-    for word in (type_.spelling, type_.name.lower()) if type_ else ():
-        try:
-            matching = named(instance_type(word), types)
-        except ValueError:
-            continue
-        if type_ in matching and len({match.name for match in matching}) == 1:
-            return word
-    return id_
 
 
 def _is_of_job(op: Operation, bid: Bid) -> bool:
     """Whether a bid's start-up script is a job's. It is read only where the name carries a mark, as a job's does."""
     return take_apart(bid.name) is not None and op.cloud.placed_price(bid.id) is not None
-
-
-def _price(price: Decimal | None) -> float | None:
-    try:
-        return None if price is None else float(money.price(price))
-    except ValueError:
-        return None
-
-
-def _key_names(cloud: Cloud) -> dict[str, str]:
-    """Return what a program calls each key, by id: its name, where it has one and no other key has it."""
-    keys = cloud.ssh_keys()
-    names = {id_: name for name, id_ in keys.items() if name != id_ and name.strip()}
-    return {id_: names.get(id_, id_) for id_ in keys.values()}
 
 
 def _mounts(mounts: Sequence[Mapping[str, str]], variables: Mapping[str, str]) -> Iterator[Item]:
@@ -243,6 +189,11 @@ def _mounts(mounts: Sequence[Mapping[str, str]], variables: Mapping[str, str]) -
             yield f"# FILL IN where {cut(mount['volume_id'], 40)} is mounted. The service does not say it."
         variable = variables.get(mount["volume_id"])
         yield Group("VolumeMount(", [variable or Text(mount["volume_id"]), Text(mount["mount_path"])], ")")
+
+
+def _mount_in_yaml(mount: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Any]:
+    variable = variables.get(mount["volume_id"])
+    return {**mount, "volume_id": Reference(f"{variable}.id") if variable else mount["volume_id"]}
 
 
 CLUSTERS = ClusterKind()

@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from flow_resources.cli.program_text import Item
 from flow_resources.core.models import Named
-from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle import verbs
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.verbs import AnyResource
@@ -145,9 +144,12 @@ class CommandKind(SweptKind[T]):
     note: ClassVar[str] = ""
     """What the person is told about a program that declares any."""
 
-    @abstractmethod
-    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
-        """Return why an id that the person named is not among what is live."""
+    not_read_back_in_yaml: ClassVar[tuple[str, ...]] = ()
+    """Comments in place of the inputs that the service does not give back, in a program in YAML."""
+
+    def in_yaml(self, value: Any, variables: Mapping[str, str]) -> Any:  # noqa: ARG002
+        """Return an input as a program in YAML has it, with references to its other resources."""
+        return value
 
     @abstractmethod
     def drafts(self, op: Operation, things: Sequence[T], live: Collection[str], begun_after: float) -> Sequence[Draft]:

@@ -6,13 +6,17 @@ What the service says is data here: it is quoted, escaped and cut, and never bec
 from __future__ import annotations
 
 import builtins
+import json
 import keyword
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 WIDTH = 120
 _NAME_LENGTH = 48
+_PLAIN_IN_YAML = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
+_WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _PIECE = 80  # characters of a literal that needs several lines
 _TAKEN = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "pulumi", "flow_resources"}
 
@@ -59,6 +63,38 @@ def cut(text: str, limit: int = 80) -> str:
     """Return a text of the service's for a comment or a message."""
     plain = escape(text)
     return plain if len(plain) <= limit else f"{plain[: limit - 3]}..."
+
+
+def yaml_text(text: str) -> str:
+    """Write a string for a program in YAML, whose `${...}` would be a reference; JSON's literals are YAML's too."""
+    is_plain = _PLAIN_IN_YAML.fullmatch(text) and text.lower() not in _WORDS_OF_YAML
+    return text if is_plain else json.dumps(text.replace("${", "$${"))
+
+
+def yaml_lines(name: str, value: Any, indent: int) -> Iterator[str]:
+    """Yield a property of a program in YAML."""
+    margin = " " * indent
+    if not isinstance(value, list):
+        yield f"{margin}{name}: {_yaml(value)}"
+        return
+    yield f"{margin}{name}:"
+    for item in value:
+        yield f"{margin}  - {_yaml(item)}"
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, Reference):
+        return f'"${{{value.target}}}"'  # quoted: it would begin a mapping
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_yaml(part)}" for name, part in value.items()) + "}"
+    return yaml_text(value) if isinstance(value, str) else json.dumps(value)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The id of another resource of a program in YAML."""
+
+    target: str
 
 
 @dataclass

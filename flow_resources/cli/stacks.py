@@ -50,11 +50,11 @@ class SelectedStack:
                 f"there is no Pulumi project in {folder.resolve()} or above",
                 "go into the folder of its Pulumi.yaml, or name it with --cwd",
             )
-        with _translating_errors("start `pulumi`"):
+        with translating_errors("start `pulumi`"):
             workspace = automation.LocalWorkspace(
                 work_dir=str(project), pulumi_command=PulumiCommand(), env_vars=WHOLE_NAMES
             )
-        with _translating_errors("list the stacks of the project", f"{_UNTOUCHED}; {_BACKEND}"):
+        with translating_errors("list the stacks of the project", f"{_UNTOUCHED}; {_BACKEND}"):
             stacks = workspace.list_stacks()
         if name is None:
             names = [stack.name for stack in stacks if stack.current]
@@ -83,12 +83,12 @@ class SelectedStack:
 
     def config(self) -> dict[str, str]:
         """Return the stack's configuration, secrets in clear."""
-        with _translating_errors(f"read the configuration of {self.name}"):
+        with translating_errors(f"read the configuration of {self.name}"):
             return {key: str(entry.value) for key, entry in self.workspace.get_all_config(self.name).items()}
 
     def secrets(self) -> list[str]:
         """Return the secret values of the stack's configuration, in clear."""
-        with _translating_errors(f"read the configuration of {self.name}"):
+        with translating_errors(f"read the configuration of {self.name}"):
             entries = self.workspace.get_all_config(self.name).values()
             return [str(entry.value) for entry in entries if entry.secret]
 
@@ -98,12 +98,12 @@ class SelectedStack:
 
     def export(self) -> Any:
         """Return the stack's state as `pulumi stack export` prints it, with its secrets sealed."""
-        with _translating_errors(f"read the state of {self.name}"):
+        with translating_errors(f"read the state of {self.name}"):
             return stored_state(self.workspace, self.name)
 
     def store(self, export: Any) -> None:
         """Replace the stack's state. Raises StackError where Pulumi does not take it."""
-        with _translating_errors(f"write the state of {self.name}"):
+        with translating_errors(f"write the state of {self.name}"):
             store_state(self.workspace, self.name, export)
 
     def other_states(self) -> dict[str, StackState]:
@@ -111,7 +111,7 @@ class SelectedStack:
 
         Raises StackError where one cannot be read, and where the list of stacks is not whole: it must contain this one.
         """
-        with _translating_errors("list all stacks of the backend"):
+        with translating_errors("list all stacks of the backend"):
             names = [stack.name for stack in self.workspace.list_stacks(include_all=True)]
         if self.name not in names:
             raise StackError(
@@ -126,7 +126,7 @@ class SelectedStack:
         Pulumi Cloud tells. A self-managed backend tells only who wants the lock: creating a stack that exists takes it
         for a moment, and then fails, either way.
         """
-        with _translating_errors(f"find out whether an update of {self.name} is under way"):
+        with translating_errors(f"find out whether an update of {self.name} is under way"):
             listed = [stack for stack in self.workspace.list_stacks() if stack.name == self.name]
             if any(stack.update_in_progress is not None for stack in listed):
                 return any(stack.update_in_progress for stack in listed)
@@ -139,7 +139,7 @@ class SelectedStack:
         raise StackError(f"the stack {self.name} was removed meanwhile", "`pulumi stack ls` lists those that are there")
 
     def _read_state(self, name: str) -> StackState:
-        with _translating_errors(f"read the state of {name}"):
+        with translating_errors(f"read the state of {name}"):
             return read_state(stored_state(self.workspace, name))
 
 
@@ -153,7 +153,7 @@ def guard_recorded_account(cloud: Cloud, state: StackState) -> None:
 
 
 @contextmanager
-def _translating_errors(what: str, remedy: str = _UNTOUCHED) -> Iterator[None]:
+def translating_errors(what: str, remedy: str = _UNTOUCHED) -> Iterator[None]:
     """Raise one StackError for whatever goes wrong with `pulumi`, with what the command tried to do."""
     try:
         yield

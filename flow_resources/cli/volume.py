@@ -8,7 +8,6 @@ from typing import Any
 from flow_resources.cli.kind import CommandKind, Draft
 from flow_resources.cli.program_text import Item, Text
 from flow_resources.core.models import StoredVolume
-from flow_resources.errors import FlowResourcesError, NotFoundError
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.volume import VOLUME
 
@@ -37,12 +36,6 @@ class VolumeKind(CommandKind[StoredVolume]):
     def document(self, thing: StoredVolume, status: str) -> dict[str, Any]:  # noqa: ARG002
         """Return the same for a script."""
         return {"size_gb": thing.size_gb, "attached_to": None if thing.bids is None else list(thing.bids)}
-
-    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
-        """Return that it is not in the listing, which has all volumes."""
-        return NotFoundError(
-            f"there is no volume {id_} in project {op.cloud.project().name}", "`flow volume list` shows them"
-        )
 
     def drafts(
         self,

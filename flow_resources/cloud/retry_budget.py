@@ -27,11 +27,13 @@ class RetryBudget:
     def may_retry(self, began: float, pause: float) -> bool:
         """Whether a request whose first attempt began then may be sent again after a pause."""
         now = self.clock.now()
+        if self.clock.is_interrupted:
+            return False
         return self.spent + (now - began) + pause <= self.seconds and now + pause < self.until
 
     def wait(self, pause: float) -> bool:
         """Wait for what the service shows later, which is no retry and spends nothing; False where no time is left."""
-        if self.clock.now() + pause >= self.until or self.seconds <= 0:
+        if self.clock.is_interrupted or self.clock.now() + pause >= self.until or self.seconds <= 0:
             return False
         self.clock.sleep(pause)
         self.seconds += pause

@@ -18,7 +18,8 @@ from flow_resources.core import money
 from flow_resources.errors import ConfigError
 
 KEY_PLACES = (
-    "`pulumi config set --secret flow:apiKey ...`, or set MITHRIL_API_KEY, or put api_key into ~/.flow/config.yaml"
+    "`pulumi config set --secret flow:apiKey ...` (or `api_key` of a provider), or set MITHRIL_API_KEY, or put api_key "
+    "into ~/.flow/config.yaml"
 )
 HTTP_SECONDS_VARIABLE = "FLOW_RESOURCES_HTTP_SECONDS"
 _HTTP_SECONDS = 30.0  # what the SDK waits for an answer (flow.adapters.http.client._DEFAULT_READ_SECONDS)

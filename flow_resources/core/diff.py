@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flow_resources.core.hidden import recorded_inputs
@@ -20,6 +20,8 @@ class Diff:
     replaces: tuple[str, ...] = ()
     not_recorded: tuple[str, ...] = ()
     """The inputs that would force one, but are missing in the state, which learns them from the program."""
+    changed: tuple[str, ...] = field(default=(), compare=False)
+    """The inputs that change, for a host that shows them; nothing is decided by it."""
 
 
 def diff_inputs(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> Diff:
@@ -30,7 +32,8 @@ def diff_inputs(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[
     effective = [field for field in changed(fields, recorded_inputs(olds), news) if _has_effect(field, news)]
     replacing = [field for field in changed(effective, olds, news) if field.change in _REPLACING]
     missing = tuple(field.name for field in replacing if not is_recorded(field, olds))
-    return Diff(bool(effective), tuple(field.name for field in replacing if field.name not in missing), missing)
+    replaces = tuple(field.name for field in replacing if field.name not in missing)
+    return Diff(bool(effective), replaces, missing, tuple(field.name for field in effective))
 
 
 def fields_to_update(fields: Sequence[Field], olds: Mapping[str, Any], news: Mapping[str, Any]) -> set[str]:

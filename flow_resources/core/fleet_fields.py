@@ -23,6 +23,8 @@ from flow_resources.core.inputs import (
 
 MAX_MEMBERS = 1000
 RECORDED_VOLUMES = "recorded_volumes"
+SAID_BY_PROGRAM = ("size", "min_running", "skip")
+"""The inputs of a fleet that say which members there are: the program has to know their values."""
 
 
 def member_indices(size: int, skip: Collection[int] = ()) -> tuple[int, ...]:

@@ -40,6 +40,8 @@ PREEMPTION = "__preemption"
 RESOLVED_BID = "__resolved_bid"
 # Of an SSH key: whether this stack made it; absent where that is not known.
 IS_OURS = "__is_ours"
+# Of what was imported: the inputs that nobody tells, with what is known of each (see `core.imports`).
+NOT_RECORDED = "__not_recorded"
 TOKEN = "__provider"  # noqa: S105 - Pulumi's name for the serialised provider
 NOT_KNOWN = "?"
 """Stands in RECORDED where the program could not read its stack's state."""
@@ -132,6 +134,8 @@ class Record:
     is_named: bool = False
     resolved_bid: Decimal | None = None
     """The number that the policy of a bid was resolved to; None where it has no policy, or that is not known."""
+    not_recorded: Mapping[str, Any] = field(default_factory=dict)
+    """Of what was imported: the inputs that nobody tells, with what is known of each."""
     outputs: Mapping[str, Any] | None = field(default=None, repr=False)
     """All properties as they are recorded; None where nothing is."""
 
@@ -223,6 +227,7 @@ def read_record(props: Mapping[str, Any]) -> Record:
         bool(props.get(UNREADY)),
         bool(props.get(NAMED)),
         read_resolved_bid(props),
+        read_not_recorded(props),
         props,
     )
 
@@ -235,6 +240,17 @@ def read_resolved_bid(props: Mapping[str, Any]) -> Decimal | None:
 def write_resolved_bid(price: Decimal | None) -> dict[str, Any]:
     """Write the number that a policy was resolved to, where there is one."""
     return {} if price is None else {RESOLVED_BID: float(price)}
+
+
+def read_not_recorded(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Read which inputs an import has not recorded, with what is known of each; none for what was not imported."""
+    names = props.get(NOT_RECORDED)
+    return dict(names) if isinstance(names, Mapping) else {}
+
+
+def write_not_recorded(names: Mapping[str, Any]) -> dict[str, Any]:
+    """Write which inputs an import has not recorded, where there are any."""
+    return {NOT_RECORDED: dict(names)} if names else {}
 
 
 def write_inputs(inputs: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ rule and a remedy. A value that only the coming `up` will know (the id of a volu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -32,6 +32,8 @@ PROBLEM, FILE, REMEDY = "__problem", "__file", "__remedy"
 what to do."""
 _MOST_PARTS = 100
 """How many parts of one input are reported: a range of ports that begins too low has thousands."""
+_FEW = 4
+"""Up to how many strings a message quotes and joins by "or"; more are listed."""
 _NO_VALUE: Final = object()  # there is no value to show; None is a value inside a list
 
 
@@ -98,6 +100,11 @@ class Field:
     """Where the program leaves it out, check finds a value for it."""
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The strings that it can be, where only these are allowed; else none."""
+        return self.rule.allowed if isinstance(self.rule, OneOf) else ()
+
+    @property
     def unset(self) -> Any:
         """What it is where it is not recorded."""
         return self.default if isinstance(self.absent, AsDefault) else self.absent
@@ -141,13 +148,22 @@ class Checked:
         return any(failure.path.partition("[")[0].partition(".")[0] == name for failure in self.failures)
 
 
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a question that ends with a space, where one of the names is like a misspelt one; else nothing."""
+    import difflib  # for a misspelt name alone: a program that declares resources needs none of it
+
+    close = difflib.get_close_matches(name, sorted(names), 1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
 def check(fields: Sequence[Field], news: Mapping[str, Any]) -> Checked:
     """Check every input by its own rule, in the order of the table."""
     result = Checked()
     names = {field.name for field in fields}
     for name in news:
         if name not in names and not name.startswith("__"):
-            result.fail(name, "is not an input of this resource", remedy=f"it has {', '.join(sorted(names))}")
+            remedy = f"{did_you_mean(name, names)}it has {', '.join(sorted(names))}"
+            result.fail(name, "is not an input of this resource", remedy=remedy)
     for field in fields:
         value = news.get(field.name)
         if value is None:
@@ -267,15 +283,26 @@ def boolean(value: Any) -> bool:
     return value
 
 
-def one_of(*allowed: str) -> Callable[[Any], str]:
-    """One of several strings."""
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """The rule of one of several strings, which the schema reads, too."""
 
-    def rule(value: Any) -> str:
-        if value not in allowed:
-            raise Invalid(f"must be {' or '.join(map(repr, allowed))}")
+    allowed: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
+        """Return the string; raise Invalid where it is another one."""
+        if value not in self.allowed:
+            few = len(self.allowed) <= _FEW
+            raise Invalid(f"must be {' or '.join(map(repr, self.allowed)) if few else f'one of {self._listed()}'}")
         return str(value)
 
-    return rule
+    def _listed(self) -> str:
+        return ", ".join(self.allowed)
+
+
+def one_of(*allowed: str) -> OneOf:
+    """One of several strings."""
+    return OneOf(allowed)
 
 
 # -- comparison --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from flow_resources.core import placements
@@ -151,10 +151,14 @@ def check_job(news: Mapping[str, Any]) -> Checked:
     return found
 
 
-def check_together(found: Checked) -> None:
-    """Check the inputs that depend on each other."""
+def check_together(found: Checked, not_recorded: Collection[str] = ()) -> None:
+    """Check the inputs that depend on each other. What is not recorded of an imported job need not be said."""
     inputs = found.inputs
-    if not {"command", "script"} & set(inputs) and not found.has_failed("command") and not found.has_failed("script"):
+    if (
+        not {"command", "script"} & {*inputs, *not_recorded}
+        and not found.has_failed("command")
+        and not found.has_failed("script")
+    ):
         found.fail("command", "is required, or script", remedy="a job needs one of the two")
     if "command" in inputs and "script" in inputs:
         found.fail("script", "cannot be set beside command", remedy="remove one of the two")

@@ -23,11 +23,13 @@ from flow_resources.core.inputs import (
     changed,
     each,
     integer,
+    one_of,
     string,
 )
 from flow_resources.core.public_keys import is_private
 
 MAX_INSTANCES = 100  # flow.sdk.models.task_config.TaskConfig.num_instances
+# Signals that a program can catch, and that mean nothing else to it or to the machine.
 SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGALRM", "SIGWINCH", "SIGURG")
 # Where the service mounts (flow.utils.mounts.targets.validate_volume_mount_target).
 _MOUNT = re.compile(r"^/(volumes/|mnt/|data[0-9]*(/|$)|opt/|var/)")
@@ -129,13 +131,6 @@ def volumes(value: Any) -> list[dict[str, Any]]:
     return each_and_all(value, _mount, "VolumeMount", _collisions)
 
 
-def preemption_signal(value: Any) -> str:
-    """The name of a signal that a program can catch, and that means nothing else to it or to the machine."""
-    if value not in SIGNALS:
-        raise Invalid(f"must be one of {', '.join(SIGNALS)}")
-    return str(value)
-
-
 def name_prefix(value: Any) -> str:
     """The start of a task's name."""
     if not isinstance(value, str) or not _PREFIX.fullmatch(value):
@@ -161,7 +156,7 @@ PLACE: tuple[Field, ...] = (
         "of the `placements` has one of its own.",
     ),
     Field(
-        "bid_policy", "mapping", bid_policy, Change.UPDATE, public=True,
+        "bid_policy", "BidPolicy", bid_policy, Change.UPDATE, public=True,
         doc="A policy that decides `max_price_per_hour`, in Python a `Bid`: `{kind: per_gpu, usd}`, "
         "`{kind: infrastructure, cap, reference}`, `{kind: workload, margin, cap}`, `{kind: market, multiplier, cap}` "
         "or `{kind: uptime, target, days, cap}`. It is resolved once, and again by a change of it or a replacement: a "
@@ -198,7 +193,7 @@ SETUP: tuple[Field, ...] = (
 )  # fmt: skip
 NOTICE: tuple[Field, ...] = (
     Field(
-        "preemption_signal", "string", preemption_signal, Change.REPLACE, absent=None,
+        "preemption_signal", "string", one_of(*SIGNALS), Change.REPLACE, absent=None,
         doc="The signal by which the command learns that its machines will be preempted or moved, so that it can save "
         "its work: `SIGUSR1`, `SIGUSR2`, `SIGTERM`, `SIGINT`, ... It is sent once per notice of the service, which "
         "comes five minutes before, as the vendor's documentation says; to the topmost processes of the command that "

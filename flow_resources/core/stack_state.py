@@ -9,7 +9,7 @@ or delete depends on it.
 from __future__ import annotations
 
 import copy
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,8 +22,12 @@ from flow_resources.core.job_status import is_finished
 from flow_resources.core.models import Named
 from flow_resources.core.moments import moment_of
 from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.recorded import Index, index_of
+from flow_resources.core.type_tokens import kind_of
 
 _FLEET_STATUS = "FleetStatus"
+_SEALED = "4dabf18193072939515e22adb298388d"
+"""What marks a secret value in a stored state."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,12 @@ class StackState:
     """By URN, the most that each of its bids can cost, in USD per hour; None where it does not say so of each."""
     interrupted: frozenset[str] = frozenset()
     """The URNs that an `up` is creating, and an earlier one was creating when it died: Pulumi keeps both."""
+    index: Index = field(default_factory=dict)
+    """What it holds, by URN and by mark, but for what is still to be deleted."""
     made: frozenset[str] = frozenset()
     """The ids of the SSH keys that it records as made by the stack."""
+    providers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By id, the ids of the provider resources that record it, or are to adopt it in a create that has not ended."""
 
     @property
     def marks(self) -> frozenset[str]:
@@ -76,6 +84,7 @@ def read_state(export: Any) -> StackState:
     ids, made, places = set[str](), set[str](), set[tuple[str, str]]()
     created_at: dict[str, tuple[str | None, ...]] = {}
     owned: dict[str, tuple[str, str | None]] = {}
+    providers = defaultdict[str, set[str]](set)
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         known = (_text(resource, "id"), _text(outputs, "task_id"), _text(outputs, "volume_id"))
@@ -89,15 +98,45 @@ def read_state(export: Any) -> StackState:
             places.add((service, _text(outputs, "project") or ""))
         if mark and not (resource.get("delete") or resource.get("pendingReplacement")):
             owned[str(resource["urn"])] = (_text(resource, "id") or "", _text(outputs, "region"))
+        if provider := (_text(resource, "provider") or "").rpartition("::")[2]:
+            for id_ in {*known, *_adopted_by(resource)} - {None, ""}:
+                providers[str(id_)].add(provider)
     max_costs = _max_costs(map(_resource, _rows(deployment, "resources")))
     making = Counter(str(resource["urn"]) for resource, operation in interrupted if operation == "creating")
     twice = frozenset(urn for urn, count in making.items() if count > 1)
     return StackState(
-        frozenset(ids), created_at, frozenset(making), frozenset(places), owned, max_costs, twice, frozenset(made)
+        frozenset(ids),
+        created_at,
+        frozenset(making),
+        frozenset(places),
+        owned,
+        max_costs,
+        twice,
+        index_of(
+            {str(row["urn"]): row for row in map(_in_clear, _rows(deployment, "resources")) if not row.get("delete")}
+        ),
+        frozenset(made),
+        {id_: frozenset(of_id) for id_, of_id in providers.items()},
     )
 
 
-_TYPES_OF_BIDS = ("flow:GpuCluster", "flow:Job")
+def _adopted_by(resource: Mapping[str, Any]) -> set[str | None]:
+    """Return what a create that has not finished is to adopt: the engine records its inputs before it begins."""
+    inputs = {} if resource.get("id") else _mapping(resource.get("inputs") or {}, f"the inputs of {resource['urn']}")
+    return {_text(inputs, "adopt_task_id"), _text(inputs, "adopt_volume_id")}
+
+
+def _in_clear(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resource without the outputs that are secret, which are sealed: nothing is known of them."""
+    outputs = {
+        name: value
+        for name, value in (row.get("outputs") or {}).items()
+        if not (isinstance(value, dict) and _SEALED in value)
+    }
+    return {**row, "outputs": outputs}
+
+
+_BIDS = ("GpuCluster", "Job")
 
 
 def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | None:
@@ -106,7 +145,7 @@ def _max_costs(resources: Iterable[Mapping[str, Any]]) -> dict[str, Decimal] | N
     for resource in resources:
         outputs = resource.get("outputs") or {}
         type_ = "".join(str(resource["urn"]).split("::")[2:3])  # what follows is the name, which can have "::" too
-        is_bid = type_.endswith(_TYPES_OF_BIDS) and not resource.get("external")
+        is_bid = kind_of(type_.rpartition("$")[2]) in _BIDS and not resource.get("external")
         if not is_bid or resource.get("delete") or is_finished(outputs):
             continue
         cost = 0 if outputs.get("paused") is True else outputs.get("max_cost_per_hour")
@@ -238,7 +277,7 @@ def with_service(export: Any, url: str) -> Any:
 def _is_ours(row: Mapping[str, Any]) -> bool:
     if not row.get("id"):
         return False  # a component
-    return str(row.get("type", "")).startswith("pulumi-python:dynamic/flow:") or SERVICE in (row.get("outputs") or {})
+    return bool(kind_of(str(row.get("type", "")))) or SERVICE in (row.get("outputs") or {})
 
 
 def _recorded_thing(row: Mapping[str, Any]) -> RecordedThing:

@@ -31,9 +31,14 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{1,62}[a-z0-9]")
 
 def volume_name(value: Any) -> str:
     """A name that both the SDK and the service accept."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not is_name(value):
         raise Invalid("must have 3 to 64 of a-z, 0-9 and -, start with a letter and not end with -")
     return value
+
+
+def is_name(text: str) -> bool:
+    """Whether a program can choose a name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def volume_id(value: Any) -> str:

@@ -14,10 +14,18 @@ from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.price_lines import Terms
 from flow_resources.core.spec import PlacementSpec
 from flow_resources.core.status import ClusterSnapshot
 from flow_resources.core.takeover import Wanted
-from flow_resources.errors import OwnershipError, RejectedError
+from flow_resources.errors import (
+    AccountMismatchError,
+    FlowResourcesError,
+    NotFoundError,
+    OwnershipError,
+    RejectedError,
+    TerminatedError,
+)
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle.doubles import end_doubles
 from flow_resources.lifecycle.operation import Operation
@@ -36,6 +44,11 @@ class BidKind(Resource[P, Bid, V]):
     """How messages call one: "cluster"."""
     has_long_script: ClassVar[bool] = False
     """Whether its start-up script is long also where the program's part in it is short."""
+
+    def known_outputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the most that it will cost, where its price and its machines are known."""
+        terms = Terms.recorded(inputs)
+        return {} if terms is None else {"max_cost_per_hour": float(terms.price * terms.machines)}
 
     def pin_inputs(self, op: Operation, found: Checked, olds: Mapping[str, Any]) -> None:
         """Put recorded inputs in the place of the program's, where they mean what stands already."""
@@ -164,6 +177,22 @@ class BidKind(Resource[P, Bid, V]):
     def find(self, op: Operation, id_: str) -> Bid | None:
         """Return the bid, also one that has ended."""
         return op.cloud.bid(id_)
+
+    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
+        """Return why a task is not among the live ones: the service still tells of one that has ended."""
+        bid, project = op.cloud.bid(id_), op.cloud.project()
+        if bid is None:
+            return NotFoundError(
+                f"there is no {self.words.managed} {id_} in project {project.name}", "`flow status` shows them"
+            )
+        if bid.ended:
+            return TerminatedError(f"the bid {id_} has ended", "there is nothing left to adopt: remove the id")
+        if bid.project != project.id:
+            return AccountMismatchError(
+                f"the bid {id_} is in project {bid.project}, but the settings point at {project.name} ({project.id})",
+                "set flow:project or MITHRIL_PROJECT to its project",
+            )
+        return RejectedError(f"the service calls the bid {id_} {bid.status!r} and does not list it", "run it again")
 
     def outputs_of_get(self, seen: V) -> dict[str, Any]:
         """Return what a declared cluster has as inputs."""

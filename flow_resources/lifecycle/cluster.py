@@ -7,9 +7,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from flow_resources.cloud import has_command_unit
 from flow_resources.core import cluster_fields
 from flow_resources.core.boots import describe_change, what_runs_again
 from flow_resources.core.hidden import Identity, Record
+from flow_resources.core.imports import Imported
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
 from flow_resources.core.models import Bid
@@ -18,11 +20,12 @@ from flow_resources.core.placements import MAX_WAIT
 from flow_resources.core.preemption import POLICY, read_record, write_record
 from flow_resources.core.spec import ClusterSpec
 from flow_resources.core.status import ClusterSnapshot, outputs
-from flow_resources.errors import TerminatedError
+from flow_resources.errors import RejectedError, TerminatedError
 from flow_resources.lifecycle import bid as bids
 from flow_resources.lifecycle import policy
 from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.cluster_check import check_adoption, find_adoptable, pin_run_on
+from flow_resources.lifecycle.imports import import_bid
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.placement_check import check_placement
 from flow_resources.lifecycle.resource import Update, Words
@@ -42,6 +45,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
         adopt_input="adopt_task_id",
         conflict_remedy="`flow cancel {id}` ends it; adopt_task_id='{id}' takes it over",
         lost_by_replacement="what is on the machines' own disks is lost",
+        list_command="flow status",
     )
 
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
@@ -110,6 +114,17 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
     def find_adoptable(self, op: Operation, spec: ClusterSpec, id_: str) -> Bid:
         """Return the task to adopt."""
         return find_adoptable(op, spec, id_)
+
+    def describe_import(self, op: Operation, thing: Bid) -> Imported:
+        """Return what a task tells. Its command, image, env and ports are not known; `run_on` is, by its script."""
+        if op.cloud.placed_price(thing.id) is not None:
+            raise RejectedError(
+                f"{thing.id} is not imported: it is the bid of a Job, which ends itself", "import it as a Job"
+            )
+        imported = import_bid(op, thing, self.fields)
+        run_on = {"run_on": "every_boot"} if has_command_unit(op.cloud.startup_script(thing.id)) else {}
+        paused = {"paused": True} if thing.status == "Paused" else {}
+        return replace(imported, inputs={**imported.inputs, **run_on, **paused})
 
     def snapshot(self, thing: Bid) -> ClusterSnapshot:
         """Return the bid without its instances."""

@@ -16,7 +16,7 @@ from flow_resources.core.fleet import Fleet, Member, read_members, unlucky_shrin
 from flow_resources.core.hidden import Identity, Record, recorded_inputs
 from flow_resources.core.inputs import Checked, has_unknown
 from flow_resources.core.spec import FleetSpec
-from flow_resources.errors import NotReadyError, TerminatedError
+from flow_resources.errors import FlowResourcesError, NotReadyError, RejectedError, TerminatedError
 from flow_resources.lifecycle.operation import LISTING_SECONDS, Operation
 from flow_resources.lifecycle.resource import Resource, Update, Words
 
@@ -69,6 +69,13 @@ class FleetStatus(Resource[FleetSpec, Fleet, Fleet]):
     def place(self, op: Operation, spec: FleetSpec, generation: int, listed: Sequence[Fleet]) -> Fleet:  # noqa: ARG002
         """Return one with an id of its own; no request is sent."""
         return Fleet(f"{self.id_prefix}{secrets.token_hex(8)}", read_members(spec.task_ids))
+
+    def absence(self, op: Operation, id_: str) -> FlowResourcesError:  # noqa: ARG002
+        """Return that it cannot be imported."""
+        return RejectedError(
+            f"{id_} is not imported: a FleetStatus stands for nothing in the service",
+            "import the members, which are GpuClusters",
+        )
 
     def describe_cost(self, thing: Fleet) -> str:  # noqa: ARG002
         """Return that it costs nothing."""

@@ -12,7 +12,8 @@ from flow_resources.cloud import JobEnd, Launch
 from flow_resources.core import job_fields, job_status, money
 from flow_resources.core.answer import Answer
 from flow_resources.core.boots import describe_change
-from flow_resources.core.hidden import ENDED, JOB_KEY, Identity, Record
+from flow_resources.core.hidden import ENDED, JOB_KEY, Identity, Record, read_not_recorded
+from flow_resources.core.imports import Imported
 from flow_resources.core.inputs import Checked
 from flow_resources.core.job_outcome import Outcome, is_mark, lowest_price, nearest_prices, told
 from flow_resources.core.job_status import FINISHED, JobSnapshot, is_finished, is_told, recorded, with_events
@@ -36,6 +37,7 @@ from flow_resources.lifecycle import job_keys
 from flow_resources.lifecycle.account import require_account
 from flow_resources.lifecycle.bid_kind import BidKind
 from flow_resources.lifecycle.doubles import end_doubles
+from flow_resources.lifecycle.imports import import_bid
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.placement_check import check_placement
 from flow_resources.lifecycle.resource import Update, Words
@@ -70,13 +72,14 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         adopt_input="",
         conflict_remedy="`flow cancel {id}` ends it",
         lost_by_replacement="the job runs anew, and what is on the machines' own disks is lost",
+        list_command="flow status",
     )
 
     # -- check and diff -----------------------------------------------------------------------------------------------
 
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check also that the machines may have a key, and that a new price tells no outcome."""
-        job_fields.check_together(found)
+        job_fields.check_together(found, read_not_recorded(olds))
         check_placement(op, self, found, olds, identity)
         if not is_unchanged(self.fields, found, olds):
             _check_lowest_price(found)
@@ -87,7 +90,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
                 found.fail("machine_api_key", _CONSENT, remedy="`pulumi config set flow:allowJobKeys true`, or set it")
         limit, hours = op.create_timeout or DEFAULT_SECONDS, found.known("max_run_time_hours")
         waits = found.known("wait_for") == "ended" and self.may_cost(op, found, olds)
-        if waits and hours and limit < hours * 3600:
+        if waits and hours and limit < hours * 3600 and op.deployment.tells_options:
             op.warn_once(
                 f"wait_for='ended' waits for {limit / 60:g} minutes, and the job may run for {hours:g} hours: an `up` "
                 "that ends before leaves it running, and the next one goes on waiting (custom_timeouts sets the limit)"
@@ -99,6 +102,10 @@ class Job(BidKind[JobSpec, JobSnapshot]):
             return
         if problem := _problem_of_price(op.cloud.placed_price(id_), bid := money.price(price)):
             found.fail("max_price_per_hour", problem[0], float(bid), problem[1])
+
+    def needs_whole_record(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether it does, always: a job that has ended costs nothing, and does not run again."""
+        return True
 
     def allowed_price(
         self, op: Operation, found: Checked, olds: Mapping[str, Any], price: Decimal, cap: Decimal | None
@@ -234,6 +241,15 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         return answer if is_own else Answer.NOT_KNOWN
 
     # -- what is there ------------------------------------------------------------------------------------------------
+
+    def describe_import(self, op: Operation, thing: Bid) -> Imported:
+        """Return what the bid of a job tells. What it runs is not known."""
+        if op.cloud.placed_price(thing.id) is None:
+            raise RejectedError(
+                f"{thing.id} is not imported: it is not the bid of a Job, because its machines do not end it",
+                "import it as a GpuCluster",
+            )
+        return import_bid(op, thing, self.fields)
 
     def snapshot(self, thing: Bid) -> JobSnapshot:
         """Return the bid without its instances."""

@@ -24,6 +24,7 @@ from flow_resources.core.models import Named
 from flow_resources.core.moments import latest
 from flow_resources.core.naming import Mark
 from flow_resources.core.preemption import NOTHING, PolicyRecord
+from flow_resources.core.recorded import find_in
 from flow_resources.core.stack_state import StackState, is_deleted_since
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.stored_states import StoredStates, is_of_this_operation
@@ -58,6 +59,11 @@ class Ledger:
     """By URN, what a policy replaces: the id, and its recorded outputs."""
     _records_before: dict[str, PolicyRecord] = field(default_factory=dict)
     """By URN, what was recorded of the preemptions of a cluster that the program replaces."""
+    _told_by_engine: set[str] = field(default_factory=set)
+    """Ids that the engine told this process of what its own state holds."""
+    is_preview: bool = False
+    """Whether this operation is known to be a preview, which changes nothing: a state of the stack's name is then taken
+    for the stack's."""
     _is_own_certain: bool = False
     """Whether the stored state that was read is certainly that of this operation."""
 
@@ -97,6 +103,11 @@ class Ledger:
         """Remember that a resource which the program declares records the id, under the id of this create."""
         with self._lock:
             self._declared[id_] = create_id
+
+    def add_told_by_engine(self, id_: str) -> None:
+        """Remember an id that the engine told of what its own state holds, or will hold before this is asked."""
+        with self._lock:
+            self._told_by_engine.add(id_)
 
     def add_placed(self, id_: str) -> None:
         """Remember that this process placed it."""
@@ -145,6 +156,17 @@ class Ledger:
             return Answer.of(id_ not in recorded)
         answer = self.is_in_own_state(id_, urn, report, is_preview=is_preview)
         return answer if answer is Answer.NOT_KNOWN else Answer.of(answer is Answer.NO)
+
+    def is_of_another_provider(self, id_: str, urn: str | None, report: Report, *, is_preview: bool) -> bool:
+        """Whether the stored state has it under another provider resource of the stack, which is another process.
+
+        An adopting create reads the state anew, because a create of another process may have begun meanwhile. What the
+        engine has told of its state is the own provider; in the dynamic host, which has one process, it tells nothing.
+        """
+        with self._lock:
+            own = frozenset(self._told_by_engine)
+        state = (self.stored.own if is_preview else self.stored.read_own_anew)(urn, report) if own else None
+        return bool(state and state.providers.get(id_, own) - own)
 
     def turn(self, mark: Mark) -> threading.Lock:
         """Return the lock of a resource: whoever creates it twice at once finds what the first create made."""
@@ -233,6 +255,16 @@ class Ledger:
         state = self._state_for(urn, report, is_preview=is_preview)
         return Answer.of(id_ in state.ids if state else None)
 
+    def own_stack(self, urn: str | None, report: Report) -> str | None:
+        """Return the whole name of this operation's stack, organization/project/stack; None where it is not known."""
+        state = self._state_for(urn, report, is_preview=self.is_preview)
+        return self.stored.own_name(urn, report) if state else None
+
+    def recorded_for(self, mark: Mark, urn: str, report: Report) -> list[RecordedId] | None:
+        """Return what the stored state holds for a resource, as a program reads it; None where it is not known."""
+        state = self._state_for(urn, report, is_preview=self.is_preview)
+        return find_in(state.index, mark, urn) if state else None
+
     def is_made_by_own_stack(self, id_: str, urn: str | None, report: Report) -> Answer:
         """Whether the stored state records an SSH key as made by the stack; no where it does not hold it at all."""
         state = self._state_for(urn, report, is_preview=False)
@@ -293,8 +325,8 @@ class Ledger:
 
     def _is_certain(self, state: StackState, urn: str | None) -> bool:
         with self._lock:
-            read_ids = {id_ for recorded in self._recorded.values() for id_ in recorded or ()}
-            if self._is_own_certain or is_of_this_operation(state, urn, read_ids):
+            read_ids = {id_ for recorded in self._recorded.values() for id_ in recorded or ()} | self._told_by_engine
+            if self.is_preview or self._is_own_certain or is_of_this_operation(state, urn, read_ids):
                 self._is_own_certain = True
             return self._is_own_certain
 

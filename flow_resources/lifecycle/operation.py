@@ -61,8 +61,17 @@ class CircuitBreaker:
 class Deployment:
     """What the verbs of one plugin process share. Its lock guards what happens once."""
 
-    def __init__(self, config: Callable[[str], Any], backend: Backend, clock: Clock | None = None) -> None:
-        self.config, self.clock = config, clock or Clock()
+    def __init__(
+        self,
+        config: Callable[[str], Any],
+        backend: Backend,
+        clock: Clock | None = None,
+        owner_not_known: str = "whose resource this is is not known: set flow:owner",
+    ) -> None:
+        self.config, self.clock, self.owner_not_known = config, clock or Clock(), owner_not_known
+        """`owner_not_known`: what a check says where it is not known whose a resource is, and what to do."""
+        self.tells_options = True
+        """Whether the host tells a check the resource's options, such as its time limits."""
         self.ledger = Ledger(StoredStates(backend, self.clock))
         self.own_records = OwnRecords(self.ledger)
         self.spending = Spending()

@@ -13,11 +13,18 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import Identity, Record
+from flow_resources.core.imports import Imported
 from flow_resources.core.inputs import Checked, Field
 from flow_resources.core.models import Named
 from flow_resources.core.spec import Spec
 from flow_resources.core.takeover import Wanted
-from flow_resources.errors import OwnershipError, TerminatedError
+from flow_resources.errors import (
+    FlowResourcesError,
+    NotFoundError,
+    OwnershipError,
+    RejectedError,
+    TerminatedError,
+)
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.quota import Claim
 
@@ -44,6 +51,8 @@ class Words:
     """What to do about one whose owner is in doubt, the safer way first; `{id}` is its id."""
     lost_by_replacement: str
     """What a replacement loses."""
+    list_command: str = ""
+    """The Flow command that lists them."""
 
     def way_to_adopt(self, separator: str) -> str:
         """Return how one is taken over, as the end of a sentence; empty where nothing does that."""
@@ -85,6 +94,10 @@ class Resource(ABC, Generic[S, T, V]):
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
         """Check what the fields' own rules cannot: against the account, the market, the recorded inputs."""
 
+    def needs_whole_record(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether a check depends on more of the state than the recorded inputs; it does of what may be made."""
+        return not olds
+
     def check_replaced_with(self, found: Checked) -> None:
         """Check a resource that is replaced whenever another one is (`replace_with`)."""
 
@@ -112,6 +125,10 @@ class Resource(ABC, Generic[S, T, V]):
     def lost_by_replacement(self, record: Record) -> str:  # noqa: ARG002
         """Return what a replacement of what the state records loses."""
         return self.words.lost_by_replacement
+
+    def is_deleted_first(self, news: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Whether a replacement deletes before it creates, where the program does not say."""
+        return True
 
     def warn_of_record(self, op: Operation, record: Record) -> None:
         """Warn of what the state records, where nothing changes it."""
@@ -197,6 +214,17 @@ class Resource(ABC, Generic[S, T, V]):
         """Return one as it is now, also one that has ended where the service still tells; None where there is none."""
         return next((thing for thing in self.list_live(op, op.clock.now()) if thing.id == id_), None)
 
+    def absence(self, op: Operation, id_: str) -> FlowResourcesError:
+        """Return why an id that a person named is not among what is live."""
+        return NotFoundError(
+            f"there is no {self.words.managed} {id_} in project {op.cloud.project().name}",
+            f"`{self.words.list_command}` shows them",
+        )
+
+    def describe_import(self, op: Operation, thing: T) -> Imported:  # noqa: ARG002
+        """Return what an import records of one that is live. Raises RejectedError where it cannot be imported."""
+        raise RejectedError(f"a {self.words.managed} cannot be imported", "declare it in the program")
+
     def holders(self, thing: T) -> Sequence[str]:  # noqa: ARG002
         """Return the ids of what holds it, and keeps it from being deleted."""
         return ()
@@ -235,6 +263,10 @@ class Resource(ABC, Generic[S, T, V]):
     def is_unfinished(self, seen: V) -> bool:  # noqa: ARG002
         """Whether something is left that the next `up` has to do, though the program has not changed."""
         return False
+
+    def known_outputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Return the outputs that are known before anything is made, besides the inputs."""
+        return {}
 
     @abstractmethod
     def outputs(self, seen: V, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from flow_resources.core import naming, ssh_key_fields
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import IS_OURS, NAMED, Identity, Record, recorded_inputs
+from flow_resources.core.imports import Imported
 from flow_resources.core.inputs import Checked
 from flow_resources.core.models import Bid, StoredKey
 from flow_resources.core.naming import logical_name
@@ -46,6 +47,7 @@ class SshKey(Resource[SshKeySpec, StoredKey, StoredKey]):
         adopt_input="",
         conflict_remedy="`flow ssh-key delete {id}` deletes it",
         lost_by_replacement="clusters and jobs whose ssh_keys have it are replaced too",
+        list_command="flow ssh-key list",
     )
 
     # -- check --------------------------------------------------------------------------------------------------------
@@ -66,6 +68,14 @@ class SshKey(Resource[SshKeySpec, StoredKey, StoredKey]):
                 listed = op.cloud.stored_ssh_keys(op.begun - LISTING_SECONDS)
                 if taken := _namesake(listed, name, key, besides=op.own_record.id):
                     found.fail("key_name", _TAKEN.format(id=taken.id), name, "choose another one, or leave it out")
+
+    def needs_whole_record(self, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+        """Whether it is to be another key, which may take the name of the old one."""
+        return not olds or olds.get("public_key") != news.get("public_key")
+
+    def is_deleted_first(self, news: Mapping[str, Any]) -> bool:
+        """Whether its name is the program's, which two cannot have."""
+        return "key_name" in news
 
     def parse(self, props: Mapping[str, Any]) -> SshKeySpec:
         """Parse the inputs."""
@@ -130,6 +140,14 @@ class SshKey(Resource[SshKeySpec, StoredKey, StoredKey]):
     def holders(self, thing: StoredKey) -> Sequence[str]:
         """Return the live bids that use it, where somebody has looked."""
         return thing.bids
+
+    def describe_import(self, op: Operation, thing: StoredKey) -> Imported:  # noqa: ARG002
+        """Return what a key tells. Whether this stack made it is not known, so that a destroy leaves it there."""
+        if thing.content is None:
+            raise RejectedError(
+                f"{thing.id} is not imported: the service does not say its public key", "run the same command again"
+            )
+        return Imported({"public_key": thing.content})
 
     def snapshot(self, thing: StoredKey) -> StoredKey:
         """Return it as it is."""

@@ -72,6 +72,17 @@ class StoredStates:
         with self._reading:
             return self._read_own(urn, report)
 
+    def own_name(self, urn: str | None, report: Report) -> str | None:
+        """Return organization/project/stack for the stack of a URN; None where the backend knows none or several.
+
+        The old layout of a backend, which has neither, is of self-managed backends alone.
+        """
+        with self._reading:
+            names = _names_of(urn, self._list(report) or ()) if urn else []
+        if urn is None or len(names) != 1:
+            return None
+        return names[0] if "/" in names[0] else "/".join(["organization", *_project_and_stack(urn)])
+
     def read_own_anew(self, urn: str | None, report: Report) -> StackState | None:
         """Read the stored state of the stack of a URN anew, once for each URN; return it as `own` does from now on."""
         with self._reading:
@@ -150,7 +161,8 @@ class StoredStates:
 def is_of_this_operation(state: StackState, urn: str | None, read_ids: Collection[str]) -> bool:
     """Whether a stored state is certainly that of this operation, which is creating the resource of a URN.
 
-    `read_ids`: what the program read of its own state, which Pulumi answers from the operation's own backend.
+    `read_ids`: what the program read of its own state, which Pulumi answers from the operation's own backend, and what
+    the engine told a plugin of it.
     """
     return urn in state.making or not state.ids.isdisjoint(read_ids)
 

@@ -48,6 +48,11 @@ def may_adopt(op: Operation, id_: str, mark: Mark) -> bool:
         )
     if is_first is Answer.YES and not op.ledger.adopt(id_, mark):
         raise RejectedError(f"two resources adopt {id_}", "remove it from one of them")
+    if is_first is Answer.YES and op.ledger.is_of_another_provider(id_, op.urn, op.report, is_preview=op.verb == CHECK):
+        raise RejectedError(
+            f"{id_} is not adopted: a resource of another provider of this stack has it, and either could end it",
+            "remove it from one of them",
+        )
     return is_first is Answer.YES
 
 

@@ -19,33 +19,35 @@ from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.hidden import (
     CREATE_ID,
     DELETED_WITH_REFUSED,
+    MARK,
     SERVICE,
     UNREADY,
+    Identity,
     Record,
     read_hidden_inputs,
     read_identity,
+    read_not_recorded,
     read_record,
     recorded_inputs,
     visible,
     write_identity,
     write_inputs,
+    write_not_recorded,
     write_resolved_bid,
 )
+from flow_resources.core.imports import keep_not_recorded, said_first, said_since
 from flow_resources.core.inputs import Change, Failure
 from flow_resources.core.inputs import check as check_fields
+from flow_resources.core.naming import Mark
 from flow_resources.core.spec import Spec, declared_inputs
 from flow_resources.errors import FlowResourcesError, JobFailedError, RejectedError, TerminatedError, one_line
 from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
 from flow_resources.lifecycle.create_preview import REPLACEMENT, preview_create
+from flow_resources.lifecycle.imports import find_importable
 from flow_resources.lifecycle.operation import Operation
 from flow_resources.lifecycle.resource import Resource, Update
 from flow_resources.lifecycle.takeover import find_adopted, take_over_or_place, warn_of_surplus
 from flow_resources.lifecycle.waiting import seconds_of
-
-_OWNER_NOT_KNOWN = (
-    "whose resource this is is not known, because what the program passes along did not arrive: let transformations "
-    "keep the inputs whose names begin with two underscores"
-)
 
 AnyResource = Resource[Any, Any, Any]
 Props = Mapping[str, Any]
@@ -97,6 +99,8 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     pinned = read_identity(olds) or read_identity(news)
     identity = op.ledger.learn(op.urn, hidden, pinned, has_record=bool(olds) or pinned is not None)
     found = check_fields(resource.fields, visible(news))
+    keep_not_recorded(found, olds, news, is_pinned=MARK in news)
+    olds = {**olds, **said_first(olds, found.inputs)}
     if hidden.is_deleted_with_another:
         found.failures.append(Failure("", DELETED_WITH_REFUSED))
     if hidden.is_replaced_with_another:
@@ -104,7 +108,7 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     if hidden.is_retained:
         resource.check_retained(found)
     if identity is None:
-        found.failures.append(Failure("", _OWNER_NOT_KNOWN))
+        found.failures.append(Failure("", op.deployment.owner_not_known))
     else:
         resource.check(op, found, olds, identity)
     if not olds and identity and not found.failures:
@@ -117,13 +121,25 @@ def check(op: Operation, resource: AnyResource, olds: Props, news: Props) -> Che
     return CheckResult({**inputs, **found.hidden, **write_identity(identity)}, failures)
 
 
-def diff(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Diff:
-    """Return what a change does; no request is sent."""
+def diff(
+    op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props, old_inputs: Props | None = None
+) -> Diff:
+    """Return what a change does; no request is sent.
+
+    `olds`: the recorded outputs. `old_inputs`: the recorded inputs; None where the host does not tell them.
+    """
     _register_secrets(op, resource, olds, news)
     record = read_record(olds)
     guard_preview(op.cloud, record)
     op.ledger.declare(id_, record.create_id)
-    change = diff_inputs(resource.fields, olds, resource.comparable(op, olds, news))
+    olds = {**olds, **said_since(olds, old_inputs or {})}
+    said = said_first(olds, news)
+    compared = {name: value for name, value in news.items() if name not in said}
+    change = diff_inputs(resource.fields, olds, resource.comparable(op, olds, compared))
+    if said:  # where no recorded input can learn it, an output has to
+        learns = change.changes or old_inputs is None
+        names = tuple(one.name for one in resource.fields if one.name in said)
+        change = replace(change, changes=learns, not_recorded=(*change.not_recorded, *names))
     change = _with_policy(op, resource, id_, olds, news, change)
     if change.not_recorded:
         op.warn_once(
@@ -198,12 +214,15 @@ def _end_what_a_policy_replaces(op: Operation, resource: AnyResource, spec: Spec
         delete(op, resource, *replaced)
 
 
-def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadResult | None:
+def read(
+    op: Operation, resource: AnyResource, id_: str, props: Props, old_inputs: Props | None = None
+) -> ReadResult | None:
     """Tell what is true now; None where it is proven gone, in the recorded account.
 
+    `props`: the recorded outputs. `old_inputs`: the recorded inputs; None where the host does not tell them.
     Raises TerminatedError where that is only read (`get`), and never was the stack's.
     """
-    _register_secrets(op, resource, props)
+    _register_secrets(op, resource, props, old_inputs or {})
     record = read_record(props)
     guard_account(op.cloud, record)
     seen = resource.observe(op, id_, record)
@@ -226,14 +245,44 @@ def read(op: Operation, resource: AnyResource, id_: str, props: Props) -> ReadRe
         **resource.hidden_inputs(seen),
         **write_identity(record.identity),
         **write_resolved_bid(record.resolved_bid),
+        **write_not_recorded(record.not_recorded if old_inputs is None else read_not_recorded(old_inputs)),
     }
-    return ReadResult(id_, outputs, {**inputs, **hidden})
+    return ReadResult(id_, outputs, {**said_since(props, old_inputs or {}), **inputs, **hidden})
+
+
+def read_import(op: Operation, resource: AnyResource, id_: str, owner: str | None) -> ReadResult:
+    """Return what a state records of something live that Pulumi did not make; nothing is changed.
+
+    `owner`: whose the resource is; None: not known. What the service does not tell is recorded as not known. Raises an
+    error where there is no such thing, it has ended, it is of another project, or a state records it already.
+    """
+    if owner is None or not op.urn:
+        raise RejectedError(f"{id_} is not imported: {op.deployment.owner_not_known}")
+    thing = find_importable(op, resource, id_)
+    imported = resource.describe_import(op, thing)
+    identity = Identity(Mark.of(owner, op.urn), owner)
+    record = Record(
+        identity,
+        create_id=secrets.token_hex(4),
+        not_recorded=imported.not_recorded,
+        outputs={"project": op.cloud.project().id},
+    )
+    seen = resource.observe(op, id_, record)
+    if seen is None:  # it has ended since
+        raise resource.absence(op, id_)
+    inputs = {name: value for name, value in imported.inputs.items() if value is not None}
+    hidden = {
+        **resource.hidden_inputs(seen),
+        **write_identity(identity),
+        **write_not_recorded(imported.not_recorded),
+    }
+    return ReadResult(id_, {**_outputs(op, resource, seen, inputs, record), **hidden}, {**inputs, **hidden})
 
 
 def update(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props) -> Result:
     """Send what the diff shows and no more; go on with all of it where an earlier `up` had to stop."""
     _register_secrets(op, resource, olds, news)
-    record, spec = read_record(olds), resource.parse(news)
+    record, spec = replace(read_record(olds), not_recorded=read_not_recorded(news)), resource.parse(news)
     guard_account(op.cloud, record)
     require_account(record, f"the {resource.words.managed} {id_} is not updated")
     resource.require_updatable(spec)
@@ -308,6 +357,7 @@ def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, rec
         **write_inputs(inputs, live),
         **write_identity(record.identity),
         **write_resolved_bid(record.resolved_bid),
+        **write_not_recorded(record.not_recorded),
         **create_id,
     }
     return {**recorded, **inputs, **live, **hidden, SERVICE: op.settings.api_url}

@@ -8,6 +8,7 @@ from typing import Any
 from flow_resources.core import volume_fields
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import NAMED, Identity, Record, recorded_inputs
+from flow_resources.core.imports import Imported
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import check_regions
 from flow_resources.core.models import STORAGE, StoredVolume
@@ -38,6 +39,7 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
         adopt_input="adopt_volume_id",
         conflict_remedy="adopt_volume_id='{id}' takes it over; `flow volume delete {id}` deletes it",
         lost_by_replacement="the data on it is lost",
+        list_command="flow volume list",
     )
 
     def check(self, op: Operation, found: Checked, olds: Mapping[str, Any], identity: Identity) -> None:
@@ -58,6 +60,10 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
     def check_replaced_with(self, found: Checked) -> None:
         """Refuse it, unless the program allows that the data is lost."""
         volume_fields.guard_replace_with(found)
+
+    def is_deleted_first(self, news: Mapping[str, Any]) -> bool:
+        """Whether its name is the program's, which two cannot have: else data can be copied to the new one."""
+        return "volume_name" in news
 
     def parse(self, props: Mapping[str, Any]) -> VolumeSpec:
         """Parse the inputs."""
@@ -114,6 +120,18 @@ class Volume(Resource[VolumeSpec, StoredVolume, StoredVolume]):
     def holders(self, thing: StoredVolume) -> Sequence[str]:
         """Return the bids that mount it, as far as the service says."""
         return thing.bids or ()
+
+    def describe_import(self, op: Operation, thing: StoredVolume) -> Imported:  # noqa: ARG002
+        """Return what a volume tells, which is all of it; its name only where a program could choose it."""
+        inputs = {"size_gb": thing.size_gb, "interface": thing.interface, "region": thing.region}
+        missing = " and ".join(name for name, value in inputs.items() if value is None)
+        if missing:
+            raise RejectedError(
+                f"{thing.id} is not imported: the service does not say its {missing}", "run the same command again"
+            )
+        if not volume_fields.is_name(thing.name):
+            return Imported(inputs)
+        return Imported({**inputs, "volume_name": thing.name})
 
     def snapshot(self, thing: StoredVolume) -> StoredVolume:
         """Return it as it is."""

@@ -96,8 +96,8 @@ class Deadline:
 
     @property
     def is_reached(self) -> bool:
-        """Whether the limit is reached."""
-        return self.spent >= self.seconds
+        """Whether the limit is reached, or a person has asked to end."""
+        return self.clock.is_interrupted or self.spent >= self.seconds
 
     def polls(self, together: Together) -> Iterator[float]:
         """Yield the moment after which the next poll must have begun, at once and then at growing intervals.

@@ -7,7 +7,6 @@ operation share is therefore kept here, once per plugin process: the engine star
 from __future__ import annotations
 
 import contextlib
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,20 +24,24 @@ from pulumi.dynamic import (
 from flow_resources import backend, engine
 from flow_resources.clock import Clock
 from flow_resources.core.hidden import TOKEN
-from flow_resources.errors import FlowResourcesError, one_line
+from flow_resources.host import EngineReport, error_line
 from flow_resources.lifecycle import verbs
 from flow_resources.lifecycle.operation import Deployment, Operation
 from flow_resources.lifecycle.resource import Resource
 from flow_resources.lifecycle.stored_states import Backend
 
-_deployment = Deployment(lambda _key: None, backend)
+_OWNER_NOT_KNOWN = (
+    "whose resource this is is not known, because what the program passes along did not arrive: let transformations "
+    "keep the inputs whose names begin with two underscores"
+)
+_deployment = Deployment(lambda _key: None, backend, owner_not_known=_OWNER_NOT_KNOWN)
 
 
 def begin(config: Callable[[str], Any], clock: Clock | None = None, states: Backend = backend) -> Deployment:
     """Begin a Pulumi operation: forget the one before, as a new plugin process does."""
     global _deployment  # noqa: PLW0603 - a process serves one operation, and the host keeps no object of ours
     _deployment.close()
-    _deployment = Deployment(config, states, clock)
+    _deployment = Deployment(config, states, clock, _OWNER_NOT_KNOWN)
     return _deployment
 
 
@@ -71,7 +74,9 @@ class Verbs:
         """Say what a change does; see `verbs.diff`."""
         with _operation("diff") as (op, _):
             result = verbs.diff(op, self.resource, _id, engine.unknowns_in(_olds), engine.unknowns_in(_news))
-            return DiffResult(changes=result.changes, replaces=list(result.replaces))
+            # A stack that comes from the plugin has no provider in its outputs, by which this host finds its verbs.
+            is_moved = TOKEN in _news and TOKEN not in _olds
+            return DiffResult(changes=result.changes or is_moved, replaces=list(result.replaces))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make it, or take over what an earlier create left; see `verbs.create`."""
@@ -109,21 +114,13 @@ class Verbs:
 def _operation(verb: str) -> Iterator[tuple[Operation, engine.Call]]:
     """Make the operation of a verb; its errors reach the user as one line with a remedy."""
     call = engine.find_call()
-    report, deployment = engine.EngineReport(call), current()
+    report, deployment = EngineReport(call.urn, engine.link()), current()
     try:
         yield Operation(deployment, report, verb, call.urn, call.timeout, call.ignore_changes), call
-    except FlowResourcesError as error:
-        engine.set_error_line(call, str(error))
-        raise
     except engine.InitialisationFailed:
         raise
     except Exception as error:
-        redact = deployment.redactor.redact
-        report.debug(redact(traceback.format_exc()))
-        reason = one_line(redact(repr(error)))
-        engine.set_error_line(
-            call, f"internal error of flow_resources, please report it with what `--debug` prints: {reason}"
-        )
+        engine.set_error_line(call, error_line(error, deployment.redactor, report))
         raise
 
 

@@ -26,9 +26,10 @@ import pulumi
 from flow_resources.testing.service.catalog import CAPACITY, TYPES, check_region, find_types
 from flow_resources.testing.service.catalog import REGIONS as ALL_REGIONS
 
-CLUSTER, VOLUME = "pulumi-python:dynamic/flow:GpuCluster", "pulumi-python:dynamic/flow:Volume"
-JOB, FLEET_STATUS = "pulumi-python:dynamic/flow:Job", "pulumi-python:dynamic/flow:FleetStatus"
-SSH_KEY = "pulumi-python:dynamic/flow:SshKey"
+_DYNAMIC, _OF_THE_PLUGIN = "pulumi-python:dynamic/flow:", "flow:index:"
+CLUSTER, VOLUME, JOB, FLEET_STATUS, SSH_KEY = (
+    f"{_DYNAMIC}{kind}" for kind in ("GpuCluster", "Volume", "Job", "FleetStatus", "SshKey")
+)
 MARKET, INSTANCE_TYPES, REGIONS, COSTS = (
     f"flow:index:get{what}" for what in ("Market", "InstanceTypes", "Regions", "Costs")
 )
@@ -70,20 +71,20 @@ class FlowMocks(pulumi.runtime.Mocks):
         if "bid_policy" in settled:
             settled["max_price_per_hour"] = _resolved(settled["bid_policy"], str(settled.get("instance_type")))
         self.resources.append((args.typ, args.name, inputs if "placements" in inputs else settled))
-        inputs = settled
+        inputs, kind = settled, args.typ.replace(_OF_THE_PLUGIN, _DYNAMIC)
         if args.typ == STACK:
             exported = self.stacks.get(args.inputs["name"], {})
             return args.resource_id, {
                 **inputs,
                 "outputs": {name: _complete_output(name, value) for name, value in exported.items()},
             }
-        if args.typ == FLEET_STATUS:
+        if kind == FLEET_STATUS:
             return f"fleet_{_number(args.name):08d}", {**inputs, **self._fleet_status(args.name, inputs)}
-        make_outputs = {CLUSTER: _cluster, JOB: _job, SSH_KEY: _ssh_key, VOLUME: _volume}.get(args.typ)
+        make_outputs = {CLUSTER: _cluster, JOB: _job, SSH_KEY: _ssh_key, VOLUME: _volume}.get(kind)
         if make_outputs is None:
             return f"{args.name}-id", {**inputs, **self.outputs.get(args.name, {})}
         outputs = self.outputs.get(args.name, {})
-        id_output, prefix = _IDS.get(args.typ, ("task_id", "bid"))
+        id_output, prefix = _IDS.get(kind, ("task_id", "bid"))
         id_ = args.resource_id or outputs.get(id_output) or f"{prefix}_{_number(args.name):08d}"
         return id_, {**inputs, **make_outputs(args.name, id_, inputs), **outputs}
 

@@ -81,7 +81,7 @@ def of(language: str) -> pytest.MarkDecorator:
 
 def test_every_block_says_what_it_is() -> None:
     """And no fence is left open."""
-    assert {one.language for one in BLOCKS} <= {"python", "sh", "console", "yaml", "text"}
+    assert {one.language for one in BLOCKS} <= {"python", "sh", "console", "yaml", "typescript", "go", "text"}
     for page in DOCS.rglob("*.md"):
         assert len(re.findall(r"^```", page.read_text(), re.MULTILINE)) == 2 * sum(one.page == page for one in BLOCKS)
 
@@ -132,6 +132,7 @@ def test_every_program_declares_something_under_mocks(tmp_path: Path) -> None:
             "@pulumi.runtime.test\n"
             "def test_program():\n"
             "    pulumi.runtime.set_mocks(mocks)\n"
+            "    pulumi.runtime.set_all_config({'project:westKey': 'a-key'})\n"
             f"    import {one.module}\n"
             "def test_it_declares_something():\n"
             "    assert mocks.resources\n"

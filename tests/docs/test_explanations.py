@@ -37,6 +37,10 @@ REGION = "us-central5-a"
     ("row", "names"),
     [
         ("type tokens", FROZEN["type tokens"].values()),
+        (
+            "of the plugin",
+            [*FROZEN["type tokens in the plugin"].values(), *FROZEN["functions in the plugin"], "Provider"],
+        ),
         ("paths of the provider classes", FROZEN["provider classes"].values()),
         ("config keys", FROZEN["config keys"]),
         ("environment variables", [name for name in FROZEN["environment variables"] if name.startswith("FLOW_RES")]),
@@ -211,12 +215,7 @@ def test_every_place_to_mount_is_named_and_works() -> None:
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
 def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
-    """Config keys of this package, by name."""
-    assert set(re.findall(r"\bflow:[a-zA-Z]+\b", page.read_text())) - {
-        "flow:GpuCluster",
-        "flow:Volume",
-        "flow:Job",
-        "flow:FleetStatus",
-        "flow:index",
-        "flow:SshKey",
-    } <= set(FROZEN["config keys"])
+    """Config keys of this package, by name; or a type or function, as programs in YAML may spell it."""
+    tokens = [*FROZEN["type tokens in the plugin"].values(), *FROZEN["functions in the plugin"]]
+    known = {*FROZEN["config keys"], "flow:index", *(token.replace("flow:index:", "flow:") for token in tokens)}
+    assert set(re.findall(r"\bflow:[a-zA-Z]+\b", page.read_text())) <= known

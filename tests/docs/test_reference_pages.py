@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 from docs.pages import ROOT, section, source_files, tables, ticked
 
-from flow_resources import GpuCluster, Job, SshKey, Volume
+from flow_resources import GpuCluster, Job, Provider, SshKey, Volume
 from flow_resources.core import cluster_fields, job_fields, ssh_key_fields, volume_fields
+from flow_resources.core.config_keys import OF_PROVIDERS, SETTINGS
 from flow_resources.core.inputs import Change, Field
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -22,6 +24,7 @@ PAGES = {
     Volume: REFERENCE / "volume.md",
 }
 SECTIONS = {GpuCluster: "A cluster", Job: "A job", SshKey: "An SSH key", Volume: "A volume"}
+PROVIDER = REFERENCE / "provider.md"
 CHANGES, CONFIGURATION = REFERENCE / "changes.md", REFERENCE / "configuration.md"
 RESOURCES = [
     (GpuCluster, cluster_fields.FIELDS),
@@ -74,6 +77,15 @@ def test_every_setting_is_read_somewhere() -> None:
     package = "\n".join(path.read_text() for path in source_files())
     sdk = {"MITHRIL_API_KEY", "MITHRIL_PROJECT", "MITHRIL_REGION", "MITHRIL_API_URL"}
     own = set(re.findall(r'"(FLOW_RESOURCES_\w+)"', package))
-    read = set(re.findall(r'stack_config\("(flow:\w+)"\)', package)) | {"flow:owner"} | own
+    read = set(re.findall(r'stack_config\("(flow:\w+)"\)', package)) | {"flow:owner", "flow:host"} | own
     assert 'pulumi.Config("flow").get("owner")' in package
     assert listed == read | sdk
+    assert {key for key in listed if key.startswith("flow:")} == {one.key for one in SETTINGS}
+    assert {one.environment for one in SETTINGS} - {""} == sdk
+
+
+def test_the_settings_of_a_provider_are_those_of_the_table() -> None:
+    """Each one with its type, and no other."""
+    (table,) = tables(section(PROVIDER, "Settings of a provider"))
+    assert {ticked(row[0])[0]: row[1] for row in table[1:]} == {one.name: one.type for one in OF_PROVIDERS}
+    assert {*inspect.signature(Provider).parameters} - {"name", "opts"} == {one.name for one in OF_PROVIDERS}

@@ -146,6 +146,20 @@ def test_a_state_runs_code(tmp_path: Path) -> None:
     assert (tmp_path / "it-ran").exists()
 
 
+@pytest.mark.parametrize("host_of_verbs", ["plugin"], indirect=True)
+def test_a_state_runs_no_code_in_the_plugin(tmp_path: Path, cloud: FakeMithril, stack: Stack) -> None:
+    """Neither a refresh, a change nor a destroy reads `__provider`, as a stack has it that was in the other host."""
+    stack.up({"trainer": cluster()})
+    payload = base64.b64encode(pickle.dumps(Payload(tmp_path / "it-ran"))).decode()
+    for bag in (saved := stack.state["trainer"]).inputs, saved.outputs:
+        bag["__provider"] = payload
+    stack.refresh()
+    stack.up({"trainer": cluster(max_price_per_hour=60.0)})
+    stack.destroy()
+    assert not cloud.live_bids
+    assert not (tmp_path / "it-ran").exists()
+
+
 def test_a_mark_is_the_beginning_of_two_hashes() -> None:
     """Anybody can compute it who guesses the owner and the URN."""
     owner, urn = "acme/training/dev", "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
@@ -171,7 +185,7 @@ def test_what_is_named_is_there() -> None:
     (table,) = tables(section(PAGE, "What is stored where"))
     passed_along = {"__deleted_with", "__replaced_with", "__urn", "__recorded", "__region", "__interface", "__volume"}
     passed_along |= {"__problem", "__file", "__remedy", "__timeout", "__ignored", "__retained", "__preview"}
-    told = {word for word in ticked(table[1][1]) if word.startswith("__")}
+    told = {word for row in table[1:3] for word in ticked(row[1]) if word.startswith("__")}
     assert told == {*FROZEN["hidden properties"], "__provider"} - passed_along
     loud = (ROOT / "tests" / "engine" / "test_secrets.py").read_text()
     for words in re.findall(r"`((?:Unm|M)arshaling property for RPC\[)`", PAGE.read_text()):

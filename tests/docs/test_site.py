@@ -80,8 +80,10 @@ def test_the_examples_are_pages_with_their_programs(site: Path) -> None:
     beside = (site / "examples" / f"{examples[0].name}.html").read_text()
     for example in examples:
         page = (site / "examples" / f"{example.name}.html").read_text()
-        titles = re.findall(r'<span class="filename">([^<]*\.py)</span>', page)
-        assert len(titles) == len(list(example.rglob("*.py"))), example
+        for ending in ("py", "ts", "go"):
+            titles = re.findall(rf'<span class="filename">([^<]*\.{ending})</span>', page)
+            programs = [one for one in example.rglob(f"*.{ending}") if "node_modules" not in one.parts]
+            assert len(titles) == len(programs), example
         assert example is examples[0] or f'href="{example.name}.html"' in beside
 
 

@@ -12,12 +12,17 @@ import time
 from pathlib import Path
 
 import pytest
-from docs.pages import EXAMPLES, README, ROOT, blocks, missing, section, tables, ticked, titled, transcript
+from docs.pages import EXAMPLES, README, ROOT, blocks, section, tables, ticked, titled
 from support.engine import Project, copy_example, end_session, environment, kill, plugin_pids
+from support.transcripts import follow
 
 from flow_resources.testing import MANUAL, FakeMithril
 
-PAGES = {README: EXAMPLES / "01-cluster"} | {page: page.parent for page in sorted(EXAMPLES.rglob("README.md"))}
+ELSEWHERE = ("14-typescript", "15-go")
+"""Their pages are followed by tests/languages, with what those languages need."""
+PAGES = {README: EXAMPLES / "01-cluster"} | {
+    page: page.parent for page in sorted(EXAMPLES.rglob("README.md")) if not set(ELSEWHERE) & set(page.parts)
+}
 SHOWN = [page for page in PAGES if blocks(page, "console")]
 
 
@@ -33,33 +38,12 @@ def project_in(folder: Path, root: Path, cloud: FakeMithril) -> Project:
     return Project(copy_example(folder, root / folder.name), environment(root, cloud))
 
 
-def run_script(project: Project, arguments: list[str]) -> None:
-    """Run a script of an example, with what it needs of the fake in its environment."""
-    command = [sys.executable, *arguments]
-    done = subprocess.run(
-        command, cwd=project.folder, env=project.env, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.engine
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_transcript_is_what_the_terminal_prints(page: Path, tmp_path: Path, cloud: FakeMithril) -> None:
     """Every command is run, and every line shown is printed, in order, up to times, ids and addresses."""
     cloud.boot_seconds = 2
-    project = project_in(PAGES[page], tmp_path, cloud)
-    for block in blocks(page, "console"):
-        for step in transcript(block):
-            program, *arguments = step.command
-            if program == "cd":
-                project.folder = (project.folder / arguments[0]).resolve()
-                continue
-            if program == "python":
-                run_script(project, arguments)
-                continue
-            assert program == "pulumi", step.command
-            printed = project.run(*arguments).ok().text
-            assert missing(step.lines, printed) is None, f"{missing(step.lines, printed)}\nis not in\n{printed}"
+    follow(page, project_in(PAGES[page], tmp_path, cloud))
 
 
 @pytest.mark.engine

@@ -2,7 +2,8 @@
 
 The cells are made from what a clean run asks. After each comes one recovery, with `pulumi cancel` before it where the
 engine was killed, and the questions of `faults.matrix`: what is live is what the program declares and what the state
-records, and after `destroy` nothing is. A sample runs with the other tests, all of it with `make faults`.
+records, and after `destroy` nothing is. A sample runs with the other tests, all of it with `make faults`; in the
+provider plugin the sample alone.
 """
 
 from __future__ import annotations
@@ -36,19 +37,26 @@ SAMPLE = [
     ("destroy a cluster", "killed after acceptance", "both"),
 ]
 FORMS = ("force a replacement", f"replace a cluster, {CREATE_FIRST}")
+IN_THE_PLUGIN = ("replace a cluster", "killed after acceptance", "the plugin")
+"""The cell that runs in the provider plugin in `make test`; `make languages` runs the rest of the sample in it."""
 
 
-def marks(name, in_the_sample):
-    """Return what marks a test of a deed: one worker takes all of them, and does its clean run once."""
-    return [pytest.mark.xdist_group(name), *([] if in_the_sample else [pytest.mark.faults])]
+def marks(name, marker):
+    """Return what marks a test of a deed: one worker takes all of them, and does its clean runs once."""
+    return [pytest.mark.xdist_group(name), *([getattr(pytest.mark, marker)] if marker else [])]
 
 
-CELLS = [pytest.param(*one, marks=marks(one[0], one in SAMPLE)) for one in WHOLE]
+CELLS = [pytest.param("dynamic", *one, marks=marks(one[0], "" if one in SAMPLE else "faults")) for one in WHOLE]
+CELLS += [
+    pytest.param("plugin", *one, marks=marks(one[0], "" if one == IN_THE_PLUGIN else "languages")) for one in SAMPLE
+]
+RUNS = [pytest.param("dynamic", one, marks=marks(one, "" if one in FORMS else "faults")) for one in REPLACEMENTS]
+RUNS += [pytest.param("plugin", one, marks=marks(one, "languages")) for one in REPLACEMENTS]
 
 
 @functools.cache
-def clean_run(name):
-    """Return what a clean run of a deed asks, as (method, path), once a process; nothing is wrong after it."""
+def clean_run(_host, name):
+    """Return what a clean run of a deed asks, as (method, path), once a process and host; nothing is wrong after it."""
     with tempfile.TemporaryDirectory() as folder, FakeMithril() as cloud:
         stack = RealStack.make(Path(folder), cloud)
         asked = [tuple(one.split(maxsplit=1)) for one in matrix.list_requests(cloud, DEEDS[name], stack)]
@@ -75,17 +83,19 @@ def wrong_after(folder, name, nth, fault, kill_targets):
         return list(matrix.find_violations(cloud, stack, scenario))
 
 
-@pytest.mark.parametrize(("name", "fault", "kill_targets"), CELLS)
-def test_one_fault_at_every_request_that_changes_something(clean_environment, tmp_path, name, fault, kill_targets):
+@pytest.mark.parametrize(("host_of_verbs", "name", "fault", "kill_targets"), CELLS, indirect=["host_of_verbs"])
+def test_one_fault_at_every_request_that_changes_something(
+    clean_environment, tmp_path, host_of_verbs, name, fault, kill_targets
+):
     """One recovery makes up for it, also where the service ignores the Idempotency-Key."""
-    struck = [nth for nth, (method, _) in enumerate(clean_run(name), 1) if method in MUTATING]
+    struck = [nth for nth, (method, _) in enumerate(clean_run(host_of_verbs, name), 1) if method in MUTATING]
     assert struck
     found = {nth: wrong_after(tmp_path / str(nth), name, nth, fault, kill_targets) for nth in struck}
     assert {nth: wrong for nth, wrong in found.items() if wrong} == {}
 
 
-@pytest.mark.parametrize("name", [pytest.param(one, marks=marks(one, one in FORMS)) for one in REPLACEMENTS])
-def test_a_replacement_leaves_one_bid(clean_environment, name):
+@pytest.mark.parametrize(("host_of_verbs", "name"), RUNS, indirect=["host_of_verbs"])
+def test_a_replacement_leaves_one_bid(clean_environment, host_of_verbs, name):
     """By diff and by `--target-replace`, with the same and with changed inputs, in both orders."""
-    asked = [method for method, path in clean_run(name) if method in MUTATING]
+    asked = [method for method, path in clean_run(host_of_verbs, name) if method in MUTATING]
     assert asked == (["POST", "DELETE"] if name.endswith(CREATE_FIRST) else ["DELETE", "POST"])

@@ -1,7 +1,8 @@
 """Ctrl-C while machines boot: the bid is recorded, or the next `up` takes it over; never a second one, never an orphan.
 
 A terminal interrupts the engine's process group. Plugins have groups of their own, so the verbs go on; the engine waits
-for them, until a second Ctrl-C.
+for them, until a second Ctrl-C. It tells the provider plugin of the first one, whose verbs then end; the dynamic host
+drops what it is told.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ ONE = """
 
     GpuCluster("trainer", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a")
 """
+
+
+PLUGIN = pytest.mark.parametrize("host_of_verbs", ["plugin"], indirect=True)
 
 
 @pytest.fixture
@@ -91,6 +95,24 @@ def test_a_ctrl_c_waits_for_the_machines_and_records_them(booting, cloud: FakeMi
     assert "2 unchanged" in assert_nothing_new_after_another_up(project, cloud)
 
 
+@PLUGIN
+def test_in_the_plugin_a_ctrl_c_ends_the_wait_and_records_the_bid(booting, cloud: FakeMithril) -> None:
+    """In less than two seconds, whenever the machines would boot; the next `up` goes on with the same bid."""
+    project, process = booting
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    text = read_until(process, "that is never printed")
+    assert process.wait(600) != 0
+    seconds = time.monotonic() - began
+    assert "Traceback" not in text
+    assert "^C received; terminating" not in text  # which is what a second one does
+    (bid,) = cloud.live_bids
+    assert bid["fid"] == project.id_of("trainer")
+    assert "pending_operations" not in project.deployment()
+    assert seconds < 2.0
+    assert_nothing_new_after_another_up(project, cloud)
+
+
 def test_a_second_ctrl_c_ends_at_once_and_the_next_up_takes_the_bid_over(booting, cloud: FakeMithril) -> None:
     """The state then has a pending operation and no id; `refresh --clear-pending-creates` ends the engine's warning."""
     project, process = booting
@@ -108,6 +130,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_up_takes_the_bid_over(booting
     assert [one["fid"] for one in cloud.live_bids] == [project.id_of("trainer")]
 
 
+@pytest.mark.both_hosts
 @pytest.mark.faults
 def test_an_interrupt_of_the_plugin_too_leaves_a_bid_that_the_next_up_takes_over(booting, cloud: FakeMithril) -> None:
     """As from a supervisor that signals every process; Python's own last words are then in the output."""
@@ -122,6 +145,7 @@ def test_an_interrupt_of_the_plugin_too_leaves_a_bid_that_the_next_up_takes_over
     assert "taking over" in assert_nothing_new_after_another_up(project, cloud)
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_a_plugin_ends_with_its_killed_engine_and_sends_nothing_more(booting, cloud: FakeMithril) -> None:
     """It would go on with nobody to record what it does; the next `up` takes over what it left."""
     project, process = booting

@@ -25,6 +25,7 @@ MANY = f"""
 """
 
 
+@pytest.mark.both_hosts
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_three_hundred_clusters_and_fifty_volumes_in_one_up(tmp_path: Path, cloud: FakeMithril, capsys) -> None:

@@ -52,6 +52,7 @@ def hang(cloud: FakeMithril) -> None:
     cloud.faults.add(kind="hang", times=None)
 
 
+@pytest.mark.both_hosts(plugin="languages")
 @pytest.mark.parametrize(
     ("outage", "answer"),
     [
@@ -100,6 +101,7 @@ def up_within(seconds: float, project: Project) -> Result:
     return Result(process.returncode, text)
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_a_service_that_is_down_from_the_start_warns_at_preview_and_fails_the_up(
     tmp_path: Path, cloud: FakeMithril
 ) -> None:

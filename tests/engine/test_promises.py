@@ -19,6 +19,7 @@ ONE = """
 """
 
 
+@pytest.mark.both_hosts
 @pytest.mark.faults
 def test_no_answer_without_proof_drops_anything_from_the_state(tmp_path: Path, cloud: FakeMithril) -> None:
     """Error answers, a hang, another account, project or API URL: refresh and destroy fail, nothing is forgotten."""
@@ -56,6 +57,7 @@ def test_no_answer_without_proof_drops_anything_from_the_state(tmp_path: Path, c
     assert not cloud.live_bids
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_a_refused_or_missing_key_says_where_to_put_one(tmp_path: Path, cloud: FakeMithril) -> None:
     """At preview, in one line."""
     project = Project.make(tmp_path, cloud, ONE)
@@ -71,6 +73,7 @@ def test_a_refused_or_missing_key_says_where_to_put_one(tmp_path: Path, cloud: F
     project.preview().ok()
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_many_clusters_boot_together(tmp_path: Path, cloud: FakeMithril) -> None:
     """32 clusters, `-p 64`: all are placed before the first one has booted, so it is one boot, not eight."""
     cloud.set_options(boot_seconds=MANUAL)
@@ -99,6 +102,7 @@ def test_many_clusters_boot_together(tmp_path: Path, cloud: FakeMithril) -> None
     assert not cloud.live_bids
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_the_same_name_under_two_parents_is_two_clusters(tmp_path: Path, cloud: FakeMithril) -> None:
     """The mark is made of the URN as the engine has it."""
     program = """
@@ -129,6 +133,7 @@ def test_the_same_name_under_two_parents_is_two_clusters(tmp_path: Path, cloud: 
     assert not cloud.live_bids
 
 
+@pytest.mark.both_hosts
 @pytest.mark.faults
 def test_adoption_by_id_rents_nothing(tmp_path: Path, cloud: FakeMithril) -> None:
     """Adopt, keep unchanged, refuse what differs."""
@@ -150,6 +155,7 @@ def test_adoption_by_id_rents_nothing(tmp_path: Path, cloud: FakeMithril) -> Non
     assert not cloud.mutations
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_a_budget_stops_the_preview_and_never_the_destroy(tmp_path: Path, cloud: FakeMithril) -> None:
     """`flow:maxCostPerHour` over all clusters of the stack."""
     project = Project.make(tmp_path, cloud, ONE)

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from support.engine import Project, Result, environment
 
 from flow_resources.cloud.machine.wire import unpack
@@ -92,6 +93,7 @@ def files(*folders: Path) -> Iterator[tuple[Path, str]]:
                 yield path, path.read_bytes().decode(errors="replace")
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_no_secret_leaves_its_place(tmp_path: Path, cloud: FakeMithril) -> None:
     """Through up, refresh and destroy that go well and that fail, as loud as they can be."""
     project = make(tmp_path, cloud)
@@ -142,6 +144,7 @@ def test_no_secret_leaves_its_place(tmp_path: Path, cloud: FakeMithril) -> None:
     project.destroy().ok()
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_a_key_in_the_stacks_config_is_ciphertext_and_in_the_engines_own_lines_alone(
     tmp_path: Path, cloud: FakeMithril
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_key_in_the_stacks_config_is_ciphertext_and_in_the_engines_own_lines_a
     project.destroy().ok()
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_the_key_of_a_job_is_in_its_script_and_nowhere_else(tmp_path: Path, cloud: FakeMithril) -> None:
     """One that is made for the job is in no line at all, since it is no property; one of the user's is a secret."""
     project = make(tmp_path, cloud)

@@ -36,6 +36,7 @@ def asked_by_an_up(folder: Path, cloud: FakeMithril) -> int:
     return len(cloud.requests)
 
 
+@pytest.mark.both_hosts
 @pytest.mark.faults
 def test_a_large_up_goes_through_a_storm(
     tmp_path: Path, clean_environment: None, capsys: pytest.CaptureFixture[str]

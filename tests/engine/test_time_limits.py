@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.engine import Project
 
 from flow_resources.testing import FakeMithril
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_a_time_limit_records_the_id_and_the_next_up_goes_on(tmp_path: Path, cloud: FakeMithril) -> None:
     """`custom_timeouts` is honoured; the error says what was seen last; no second bid is placed."""
     program = """

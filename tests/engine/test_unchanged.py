@@ -24,6 +24,7 @@ MUCH = """
 """
 
 
+@pytest.mark.both_hosts(plugin="languages")
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.faults)])
 def test_an_unchanged_stack_shows_no_change(tmp_path: Path, cloud: FakeMithril, rounds: int) -> None:
     """Clusters that run, wait in the auction and are paused; volumes of both interfaces. Only questions are sent."""

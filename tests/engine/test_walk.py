@@ -113,6 +113,7 @@ class Walk:
         assert not self.cloud.mutations, self
 
 
+@pytest.mark.both_hosts
 @pytest.mark.faults
 def test_a_walk_in_any_order_keeps_every_promise(tmp_path: Path, cloud: FakeMithril) -> None:
     """Everything once, in the order of the seed; then nothing is left."""

@@ -95,6 +95,7 @@ def make(root: Path, cloud: FakeMithril, program: str = FIVE) -> Project:
     return project
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_a_spike_takes_two_of_five_and_each_is_healed_by_its_policy(tmp_path: Path, cloud: FakeMithril) -> None:
     """A person's edit is named and left; the second run changes nothing, takes no lock and asks little."""
     project = make(tmp_path, cloud)
@@ -141,6 +142,7 @@ def test_a_spike_takes_two_of_five_and_each_is_healed_by_its_policy(tmp_path: Pa
     assert "healed" not in project.preview("--refresh").ok().text
 
 
+@pytest.mark.both_hosts(plugin="languages")
 def test_a_fleet_that_loses_two_of_five_has_five_again(tmp_path: Path, cloud: FakeMithril) -> None:
     """The three others are untouched, and the outputs of the fleet are those of the new members."""
     project = make(tmp_path, cloud, FLEET)

@@ -69,16 +69,14 @@ class LostStack(Stack):
         self.said: list[str] = []
         """What the verbs have told the engine."""
 
-    def _call(self, type_: str, method: str, urn: str, verb: Any, *more: Any) -> Any:
+    def _call(self, type_: str, method: str, urn: str, verb: Any, *more: Any, **options: Any) -> Any:
         def with_losses(provider: Any) -> Any:
             return verb(_Losing(provider, self.lost_inputs))
 
-        return super()._call(type_, method, urn if self.has_urn else "", with_losses, *more)
+        return super()._call(type_, method, urn if self.has_urn else "", with_losses, *more, **options)
 
-    def operation(self) -> None:
-        super().operation()
-        if self.backend:
-            base.begin(self.config.get, self.clock, _LosingBackend(self))
+    def stored_states(self) -> ModelBackend:
+        return _LosingBackend(self) if self.backend else super().stored_states()
 
 
 @dataclass
@@ -272,7 +270,8 @@ def losing_answers(stack: LostStack) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Transport, "_parse_json", parse)
         patch.setattr(
-            "flow_resources.engine._log", lambda _, message, *__, **___: bool(stack.said.append(message)) or True
+            "flow_resources.host.EngineLink.log",
+            lambda _, __, message, *___, **____: bool(stack.said.append(message)) or True,
         )
         yield
 

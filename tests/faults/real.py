@@ -40,10 +40,8 @@ class RealStack:
     def make(cls, root: Path, cloud: FakeMithril, kill_targets: str = "the plugin", **env: str) -> RealStack:
         """Create an empty project in a folder."""
         root.mkdir(exist_ok=True)
-        project = Project.make(root, cloud, "", **env)
         # An owner that is unique: on a self-managed backend the name of a stack is not.
-        with (project.folder / f"Pulumi.{project.stack}.yaml").open("a") as settings:
-            settings.write("config:\n  flow:owner: acme/proj/dev\n")
+        project = Project.make(root, cloud, "", config={"flow:owner": "acme/proj/dev"}, **env)
         return cls(project, kill_targets)
 
     def up(self, program: Mapping[str, Declared], *, force: set[str] | None = None) -> None:

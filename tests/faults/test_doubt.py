@@ -31,6 +31,7 @@ def findings_of(name: str) -> list[str]:
     return findings([cell for fact in FACTS if fact.name == name for cell in cells(fact)])
 
 
+@pytest.mark.both_hosts(plugin="faults")
 @each_fact
 def test_a_fact_that_is_absent_harms_nobody(fact: Fact) -> None:
     """A sample of the cells."""
@@ -53,6 +54,7 @@ def findings_of_jobs_by(name: str) -> list[str]:
     return findings_of_jobs([cell for fact in ALL_JOB_FACTS if fact.name == name for cell in cells_of_jobs(fact)])
 
 
+@pytest.mark.both_hosts(plugin="faults")
 @each_fact_of_jobs
 def test_a_fact_that_is_absent_harms_no_job(fact: Fact) -> None:
     """A sample of the cells."""

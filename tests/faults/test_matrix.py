@@ -26,12 +26,15 @@ SAMPLE = [
 WHOLE = [(name, fault, key) for name in SCENARIOS for fault in (*FAULTS, *CRASHES) for key in ("dedupe", "ignore")]
 
 
-@pytest.mark.parametrize(
-    ("name", "fault", "idempotency"),
-    [pytest.param(*cell, marks=[] if cell in SAMPLE else pytest.mark.faults) for cell in WHOLE],
-)
-def test_one_fault_at_every_request_and_one_recovery(clean_environment, monkeypatch, name, fault, idempotency):
-    """Also where the service ignores the Idempotency-Key."""
+CELLS = [pytest.param("dynamic", *cell, marks=[] if cell in SAMPLE else pytest.mark.faults) for cell in WHOLE]
+CELLS += [pytest.param("plugin", *cell, marks=pytest.mark.faults) for cell in SAMPLE]
+
+
+@pytest.mark.parametrize(("host_of_verbs", "name", "fault", "idempotency"), CELLS, indirect=["host_of_verbs"])
+def test_one_fault_at_every_request_and_one_recovery(
+    clean_environment, monkeypatch, host_of_verbs, name, fault, idempotency
+):
+    """Also where the service ignores the Idempotency-Key; in the provider plugin the sample alone."""
     assert matrix.run_row(monkeypatch, SCENARIOS[name], fault, idempotency, FakeClock) == {}
 
 

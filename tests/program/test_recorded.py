@@ -12,7 +12,7 @@ from flow_resources import Volume
 from flow_resources.core.hidden import RecordedId
 from flow_resources.core.naming import Mark, compose
 from flow_resources.core.price_lines import Terms
-from flow_resources.program import find_in, index_of
+from flow_resources.core.recorded import find_in, index_of
 from flow_resources.testing import FlowMocks
 
 OWNER, URN, ALIAS = "acme/training/dev", "urn:pulumi:dev::training::flow::new", "urn:pulumi:dev::training::flow::old"
@@ -27,24 +27,26 @@ def test_what_is_recorded_under_the_urn_or_an_alias_is_its_own() -> None:
     """With the region that was settled."""
     own = RecordedId("bid_1", TIME, is_own=True, region="us-east1-a")
     index = index_of({ALIAS: outputs(__mark="0" * 14)})
-    assert find_in(index, OWNER, ALIAS) == find_in(index, OWNER, URN, [ALIAS]) == [own]
-    assert find_in(index, OWNER, URN) == []
+    assert find_in(index, Mark.of(OWNER, ALIAS), ALIAS) == find_in(index, Mark.of(OWNER, URN), URN, [ALIAS]) == [own]
+    assert find_in(index, Mark.of(OWNER, URN), URN) == []
 
 
 def test_what_a_recorded_bid_is_for_is_told() -> None:
     """As the program said it; a volume bids nothing."""
     bid = {"max_price_per_hour": 55.0, "num_instances": 4, "instance_type": "8xa100", "paused": True}
     index = index_of({URN: outputs(__mark="0" * 20, **bid, __inputs={"max_price_per_hour": 50.0})})
-    (entry,) = find_in(index, OWNER, URN)
+    (entry,) = find_in(index, Mark.of(OWNER, URN), URN)
     assert entry.terms == Terms(Decimal("50.00"), 4, "8xa100", "us-east1-a", is_paused=True)
-    (entry,) = find_in(index_of({URN: outputs(__mark="0" * 20)}), OWNER, URN)
+    (entry,) = find_in(index_of({URN: outputs(__mark="0" * 20)}), Mark.of(OWNER, URN), URN)
     assert entry.terms is None
 
 
 def test_what_is_only_read_is_not_its_own() -> None:
     """`GpuCluster.get`: Pulumi replaces nothing there. A name with its mark counts as ever."""
-    assert find_in(index_of({URN: outputs()}), OWNER, URN) == []
-    (entry,) = find_in(index_of({URN: outputs(compose("it", Mark.of(OWNER, URN), "abcdef", 1))}), OWNER, URN)
+    assert find_in(index_of({URN: outputs()}), Mark.of(OWNER, URN), URN) == []
+    (entry,) = find_in(
+        index_of({URN: outputs(compose("it", Mark.of(OWNER, URN), "abcdef", 1))}), Mark.of(OWNER, URN), URN
+    )
     assert (entry.id, entry.is_own) == ("bid_1", False)
 
 

@@ -14,7 +14,8 @@ from pulumi.runtime.mocks import MockMonitor
 from flow_resources import FleetMember, GpuCluster, MemberVolume, ResilientCluster, Volume, VolumeMount
 from flow_resources.cluster import TYPE as TYPE_OF_CLUSTER
 from flow_resources.core import cluster_fields, fleet_fields
-from flow_resources.program import find_siblings, index_of
+from flow_resources.core.recorded import index_of
+from flow_resources.program import find_siblings
 from flow_resources.resilient import STATUS_TYPE, TYPE, FleetStatus, volume_names
 from flow_resources.testing import FlowMocks
 from flow_resources.volume import TYPE as TYPE_OF_VOLUME

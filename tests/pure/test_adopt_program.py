@@ -8,15 +8,17 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.run_printed_program import declarations
 
-from flow_resources.cli.adopt_program import LeftOut, adoption
-from flow_resources.cli.cluster import CLUSTERS, FILL_IN, Account, Task, draft_cluster, spelling
+from flow_resources.cli.adopt_program import Form, LeftOut, adoption
+from flow_resources.cli.cluster import CLUSTERS, FILL_IN, Task, draft_cluster
 from flow_resources.cli.program_text import WIDTH, Names
 from flow_resources.cli.volume import VOLUMES, draft_volume
 from flow_resources.core.cluster_fields import check_cluster
+from flow_resources.core.imports import Account, spelling
 from flow_resources.core.models import Bid, InstanceType, StoredVolume
 from flow_resources.core.volume_fields import check_volume
 
@@ -48,12 +50,12 @@ def stored(number=1, name="data", **more):
     return replace(row, **more)
 
 
-def written(*tasks, volumes=(), keys=None, status="running", mounts=None, known=None):
+def written(*tasks, volumes=(), keys=None, status="running", mounts=None, known=None, form=Form.PYTHON):
     tasks = [task if isinstance(task, Task) else Task(task, status, mounts or {}) for task in tasks]
     live = frozenset({volume.id for volume in volumes} if known is None else known)
     account = Account((A100,), keys or {}, live)
     clusters = [draft_cluster(task, account) for task in tasks]
-    return adoption({CLUSTERS: clusters, VOLUMES: [draft_volume(volume) for volume in volumes]})
+    return adoption({CLUSTERS: clusters, VOLUMES: [draft_volume(volume) for volume in volumes]}, form=form)
 
 
 def inputs_of(adopted, name):
@@ -230,3 +232,60 @@ def test_what_is_printed_of_a_volume_passes_its_check():
     """For sizes and kinds that the service has."""
     for volume in (stored(), stored(size_gb=16_384, interface="block")):
         assert not check_volume(inputs_of(written(volumes=[volume]), "data")).failures
+
+
+# -- for the plugin ----------------------------------------------------------------------------------------------------
+
+
+def test_a_program_in_yaml_says_the_same() -> None:
+    """With references to its own volumes; a mount path that is not known is to be filled in."""
+    mounts = {"vol_1": "/data"}
+    adopted = written(
+        Task(bid(volumes=("vol_1", "vol_2"), ssh_keys=("sshkey_1",)), "running", mounts),
+        volumes=[stored(), stored(2, "no")],
+        keys={"sshkey_1": "on"},
+        form=Form.YAML,
+    )
+    program = yaml.safe_load(adopted.program)["resources"]
+    assert program["data"]["type"] == "flow:index:Volume"
+    assert program["no"]["properties"]["adopt_volume_id"] == "vol_2"
+    trainer = program["trainer"]
+    assert trainer["type"] == "flow:index:GpuCluster"
+    assert trainer["properties"] == {
+        "instance_type": "8xa100",
+        "num_instances": 4,
+        "max_price_per_hour": 50.0,
+        "region": "r",
+        "ssh_keys": ["on"],
+        "volumes": [
+            {"volume_id": "${data.id}", "mount_path": "/data"},
+            {"volume_id": "${no.id}", "mount_path": FILL_IN},
+        ],
+        "adopt_task_id": "bid_1",
+    }
+    assert "# FILL IN volumes[1].mount_path." in adopted.program
+    assert "# command: ..." in adopted.program
+    assert adopted.notes[-1] == "it needs the provider plugin: `flow-resources plugin install`"
+
+
+@pytest.mark.parametrize("name", [*NASTY, "${data.id}", "yes", "a: b", "- x", "null"])
+def test_no_name_breaks_a_program_in_yaml(name: str) -> None:
+    """What the service says is never a reference, a comment or another resource."""
+    adopted = written(bid(name=name, ssh_keys=("sshkey_1",)), keys={"sshkey_1": name or "a"}, form=Form.YAML)
+    ((_, resource),) = yaml.safe_load(adopted.program)["resources"].items()
+    assert resource["type"] == "flow:index:GpuCluster"
+    assert resource["properties"]["adopt_task_id"] == "bid_1"
+    (key,) = resource["properties"]["ssh_keys"]
+    assert key == (name or "a").replace("${", "$${")
+
+
+def test_imports_are_commands_a_line_each() -> None:
+    """Volumes first; what cannot be read back need not be filled in, because an import records it as not known."""
+    adopted = written(bid(volumes=("vol_1",)), volumes=[stored()], form=Form.IMPORT)
+    assert adopted.program.splitlines() == [
+        "pulumi import flow:index:Volume data vol_1",
+        "pulumi import flow:index:GpuCluster trainer bid_1",
+    ]
+    assert adopted.notes == ("it needs the provider plugin: `flow-resources plugin install`",)
+    assert not written(form=Form.IMPORT).program
+    assert not written(form=Form.YAML).program

@@ -485,7 +485,11 @@ BAD_VOLUMES = [
     ),
     row("allow-replace-text", {"allow_replace": "true"}, "allow_replace", "must be True or False", "got 'true'"),
     row(
-        "no-such-input", {"size": 5.0}, "size", "is not an input of this resource", "it has adopt_volume_id", "size_gb"
+        "no-such-input",
+        {"size": 5.0},
+        "size",
+        "is not an input of this resource",
+        "did you mean size_gb? it has adopt_volume_id",
     ),
 ]
 _LOSS = "without a new volume, which loses the data"

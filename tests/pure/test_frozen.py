@@ -22,12 +22,14 @@ from flow_resources.cloud.settings import resolve
 from flow_resources.cluster import TYPE as TYPE_OF_CLUSTER
 from flow_resources.cluster import GpuCluster, Instance, VolumeMountDict
 from flow_resources.core import cluster_fields, exports, fleet_fields, job_fields, naming, ssh_key_fields, volume_fields
+from flow_resources.core.config_keys import SETTINGS
 from flow_resources.core.fleet import MEMBER_STATUSES
 from flow_resources.core.job_status import JOB_STATUSES
 from flow_resources.core.status import STATUSES
 from flow_resources.job import TYPE as TYPE_OF_JOB
 from flow_resources.job import Job
 from flow_resources.placement import PlacementDict
+from flow_resources.plugin.schema import schema
 from flow_resources.program import token
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.fleet_status import FleetStatusProvider
@@ -58,6 +60,7 @@ PROVIDERS: dict[str, type[ResourceProvider]] = {
     "SshKey": SshKeyProvider,
     "Volume": VolumeProvider,
 }
+SCHEMA = schema()
 OWNER = "acme/training/dev"
 URN = "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
 
@@ -94,6 +97,15 @@ def what_is() -> dict[str, Any]:
             "SshKey": TYPE_OF_SSH_KEY,
             "Volume": TYPE_OF_VOLUME,
         },
+        "type tokens in the plugin": {token.rpartition(":")[2]: token for token in SCHEMA["resources"]},
+        "functions in the plugin": sorted(SCHEMA["functions"]),
+        "types of values in the plugin": sorted(SCHEMA["types"]),
+        "words of inputs": {
+            token.rpartition(":")[2]: sorted(word["value"] for word in one["enum"])
+            for token, one in SCHEMA["types"].items()
+            if "enum" in one
+        },
+        "settings of a provider": sorted(SCHEMA["provider"]["inputProperties"]),
         "provider classes": {name: class_path(provider) for name, provider in PROVIDERS.items()},
         "inputs": {
             "FleetStatus": sorted(one.name for one in fleet_fields.FIELDS),
@@ -123,7 +135,7 @@ def what_is() -> dict[str, Any]:
         "words of status": sorted(STATUSES),
         "words of a job's status": sorted(JOB_STATUSES),
         "words of a fleet member's status": sorted(MEMBER_STATUSES),
-        "config keys": sorted({*re.findall(r'stack_config\("(flow:\w+)"\)', text)} | {"flow:owner"}),
+        "config keys": sorted(one.key for one in SETTINGS),
         "environment variables": sorted(
             {*re.findall(r"\bFLOW_RESOURCES_[A-Z_]+\b", text), *filter(is_heard, FROZEN["environment variables"])}
         ),

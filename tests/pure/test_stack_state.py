@@ -15,7 +15,7 @@ from flow_resources.core.stack_state import (
     with_service,
 )
 
-URN = "urn:pulumi:dev::training::flow:GpuCluster::trainer"
+URN = "urn:pulumi:dev::training::pulumi-python:dynamic/flow:GpuCluster::trainer"
 
 
 def resource(**more):
@@ -43,9 +43,10 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
     assert read.marks == {"aaaaaabbbbbbbb"}
 
 
-def test_a_state_says_what_its_bids_can_cost():
-    """Unless one of them has a cost that is not known."""
-    type_ = "urn:pulumi:dev::training::pulumi-python:dynamic/flow"
+@pytest.mark.parametrize("host", ["pulumi-python:dynamic/flow", "flow:index", "flow:index:ResilientCluster$flow:index"])
+def test_a_state_says_what_its_bids_can_cost(host):
+    """Unless one of them has a cost that is not known; in either host, and inside of a component."""
+    type_ = f"urn:pulumi:dev::training::{host}"
     rows = [
         {"urn": f"{type_}:GpuCluster::a", "outputs": {"max_cost_per_hour": 32.5}},
         {"urn": f"{type_}:GpuCluster::paused", "outputs": {"max_cost_per_hour": 50, "paused": True}},
@@ -144,3 +145,17 @@ def test_what_is_not_a_state_is_refused(export, said):
         return
     with pytest.raises(ValueError, match="^" + said):
         read_state(export)
+
+
+def test_what_a_state_holds_is_found_by_urn_and_mark_but_for_what_is_sealed_or_to_be_deleted():
+    """As a program reads it: of a secret output nothing is known."""
+    mark, name = "aaaaaaaaaaaabbbbbbbb", "it-aaaaaaaaaaaabbbbbbbb-cccccc-1"
+    outputs = {"__mark": mark, "task_id": "bid_1", "task_name": name, "region": "us-east1-a"}
+    sealed = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:x"}
+    (own,) = read_state(state(resource(id="bid_1", outputs=outputs))).index[URN]
+    assert (own.id, own.region) == ("bid_1", "us-east1-a")
+    assert list(read_state(state(resource(id="bid_1", outputs=outputs))).index) == [URN, mark]
+    assert not read_state(state(resource(id="bid_1", outputs={**outputs, "task_id": sealed}))).index
+    assert not read_state(state(resource(id="bid_1", outputs=outputs, delete=True))).index
+    (own,) = read_state(state(resource(id="bid_1", outputs={**outputs, "region": sealed}))).index[URN]
+    assert own.region == ""

@@ -18,10 +18,11 @@ from support.watched import (
 )
 
 from flow_resources.cli.watch.heal import candidates, fleets_of, judge, pending, refusals
-from flow_resources.cli.watch.look import JOB, Look, Preview, Step
+from flow_resources.cli.watch.look import CLUSTER, FLEET_STATUS, JOB, Look, Preview, Step
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION
 from flow_resources.core.preemption import is_policy_alone
+from flow_resources.core.type_tokens import dynamic_type, plugin_type
 
 
 def yes(_olds, _news) -> Answer:
@@ -42,7 +43,7 @@ def test_what_a_policy_alone_does_is_done(step):
         (a_raise(ops=frozenset({"replace"})), "pending_edits"),
         (a_raise(ops=frozenset({"delete"})), "pending_edits"),
         (a_raise(ops=frozenset({"create"})), "pending_edits"),
-        (a_raise(type=JOB), "pending_edits"),
+        (a_raise(type=dynamic_type(JOB)), "pending_edits"),
         (a_raise(olds={"on_preemption": "keep"}), "pending_edits"),
         (a_raise(olds={}), "pending_edits"),
         (a_replacement(reasons=frozenset({"on_preemption", "command"})), "pending_edits"),
@@ -96,7 +97,7 @@ MOVE = a_move()
         (a_move(reasons=frozenset({"region"})), "pending_edits"),
         (a_move(changed=frozenset({PREEMPTION, "region", "env"})), "pending_edits"),
         (a_move(changed=None), "not_known"),
-        (a_move(type=JOB), "pending_edits"),
+        (a_move(type=dynamic_type(JOB)), "pending_edits"),
         (a_move(olds={**MOVE.olds, PREEMPTION: SEEN}), "pending_edits"),
         (a_move(olds={**MOVE.olds, PREEMPTION: "what is this"}), "not_known"),
     ],
@@ -140,7 +141,7 @@ def test_only_preempted_clusters_with_an_acting_policy_are_candidates():
         a_cluster("waits", "pending"),
         a_cluster("unknown", "preempted", problem="no answer"),
         a_cluster("gone", "preempted", live=None),
-        replace(a_cluster("job", "preempted"), type=JOB),
+        replace(a_cluster("job", "preempted"), type=dynamic_type(JOB)),
     ]
     look = Look(tuple(clusters), Preview(tuple(a_raise(one.name) for one in clusters)))
     assert candidates(look) == [urn_of("raises"), urn_of("replaces")]
@@ -154,6 +155,19 @@ def test_a_candidate_is_one_that_an_up_would_change_or_whose_preview_failed():
     assert candidates(Look(clusters, Preview(()))) == []
     assert candidates(Look(clusters, Preview((), "the program fails"))) == [urn_of("c0")]
     assert candidates(Look(clusters, Preview((same,), "the program fails"))) == []
+
+
+def test_the_host_of_a_cluster_changes_nothing_that_is_decided():
+    """A cluster, a step and a fleet of the plugin."""
+    member = a_replacement(type=plugin_type(CLUSTER), parent="the fleet")
+    status = a_fleet_status("the fleet", type=plugin_type(FLEET_STATUS))
+    cluster = a_cluster("c0", "preempted", "replace", type=plugin_type(CLUSTER), parent="the fleet")
+    look = Look((cluster,), Preview((member, status)))
+    assert candidates(look) == [urn_of("c0")]
+    assert judge(member, is_policy_alone) is None
+    assert fleets_of(look, look.clusters) == [status.urn]
+    assert list(refusals(look.preview, [member.urn], is_policy_alone)) == []
+    assert candidates(Look((replace(cluster, type="another:index:GpuCluster"),), look.preview)) == []
 
 
 def test_a_preview_of_targets_may_hold_nothing_else():

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import flow_resources
 from flow_resources.testing import FakeMithril
@@ -49,6 +50,9 @@ class Result:
 class Project:
     """A Pulumi project with one stack."""
 
+    host: ClassVar[str] = "dynamic"
+    """In which of `support.stack.HOSTS` the verbs of programs run; the marker `both_hosts` sets it."""
+
     folder: Path
     env: dict[str, str]
     stack: str = "dev"
@@ -56,12 +60,28 @@ class Project:
     options: list[str] = field(default_factory=list)
 
     @classmethod
-    def make(cls, root: Path, cloud: FakeMithril, program: str, *, name: str = "proj", **extra: str) -> Project:
-        """Make a project whose program is given."""
+    def make(
+        cls,
+        root: Path,
+        cloud: FakeMithril,
+        program: str,
+        *,
+        name: str = "proj",
+        config: Mapping[str, str] | None = None,
+        host: str | None = None,
+        **extra: str,
+    ) -> Project:
+        """Make a project whose program is given, and the configuration of its stack; the rest is environment."""
         folder = root / name
         folder.mkdir()
-        (folder / "Pulumi.yaml").write_text(f"name: {name}\nruntime: python\n")
+        head, settings = f"name: {name}\nruntime: python\n", dict(config or {})
+        if (host or cls.host) == "plugin":
+            head += f"plugins:\n  providers:\n    - name: flow\n      path: {make_plugin(root / 'plugin')}\n"
+            settings["flow:host"] = "plugin"
+        (folder / "Pulumi.yaml").write_text(head)
         project = cls(folder, environment(root, cloud) | extra, name=name)
+        if settings:
+            (folder / f"Pulumi.{project.stack}.yaml").write_text(json.dumps({"config": settings}))
         project.write(program)
         project.run("stack", "init", project.stack).ok()
         return project
@@ -141,7 +161,7 @@ class Project:
 
 def copy_example(example: Path, folder: Path) -> Path:
     """Copy an example, without the settings of stacks that somebody has made there; with those that are part of it."""
-    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__", "Pulumi.*.yaml"))
+    shutil.copytree(example, folder, ignore=shutil.ignore_patterns("__pycache__", "node_modules", "Pulumi.*.yaml"))
     for name in STACK_CONFIGS.get(example.name, ()):
         lines = (example / name).read_text().splitlines(keepends=True)
         # Who has used it since has a salt there, and secrets that only that passphrase opens.
@@ -172,8 +192,21 @@ def environment(root: Path, cloud: FakeMithril) -> dict[str, str]:
     }
 
 
+def make_plugin(folder: Path) -> Path:
+    """Make a folder with a `pulumi-resource-flow` that runs the plugin of this checkout with this Python."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "pulumi-resource-flow"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m flow_resources.plugin "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
+PLUGINS = ("pulumi.dynamic", "flow_resources.plugin")
+"""What the command lines of the plugin processes of both hosts have in them."""
+
+
 def plugin_pids(ancestor: int) -> list[int]:
-    """Return the plugin processes of a running engine."""
+    """Return the plugin processes of a running engine, in either host."""
     table = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in table.splitlines()]
     children: dict[int, list[int]] = {}
@@ -184,7 +217,7 @@ def plugin_pids(ancestor: int) -> list[int]:
     while queue:
         for child in children.get(queue.pop(), []):
             queue.append(child)
-            if "pulumi.dynamic" in args[child] or "dynamic" in args[child]:
+            if any(one in args[child] for one in PLUGINS):
                 found.append(child)
     return found
 

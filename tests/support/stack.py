@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 from google.protobuf import json_format
 from pulumi.dynamic import ResourceProvider
@@ -19,8 +19,10 @@ from pulumi.runtime.proto import provider_pb2, status_pb2
 from flow_resources.clock import Clock
 from flow_resources.core.hidden import write_recorded
 from flow_resources.core.inputs import UNKNOWN, Unknown
+from flow_resources.core.naming import Mark
+from flow_resources.core.recorded import Index, find_in, index_of
 from flow_resources.lifecycle.operation import Operation
-from flow_resources.program import Index, find_in, index_of, token
+from flow_resources.program import token
 from flow_resources.providers import base
 from flow_resources.providers.cluster import GpuClusterProvider
 from flow_resources.providers.fleet_status import FleetStatusProvider
@@ -28,6 +30,7 @@ from flow_resources.providers.job import JobProvider
 from flow_resources.providers.ssh_key import SshKeyProvider
 from flow_resources.providers.volume import VolumeProvider
 from flow_resources.testing import FakeMithril
+from support.plugin_host import PluginHost
 
 PROVIDERS: dict[str, type[ResourceProvider]] = {
     "GpuCluster": GpuClusterProvider,
@@ -51,12 +54,20 @@ class Context:
     def set_trailing_metadata(self, metadata: Any) -> None:
         self.metadata = tuple(metadata)
 
+    def abort(self, _code: Any, details: str) -> None:
+        """End the call, as a plugin does."""
+        raise Aborted(details)
+
     def status(self) -> Any:
         """Return the Status that overrides what the host prints."""
         for key, value in self.metadata:
             if key == "grpc-status-details-bin":
                 return status_pb2.Status.FromString(value)
         return None
+
+
+class Aborted(Exception):  # noqa: N818 - what gRPC does
+    """A call has ended with an error."""
 
 
 class VerbError(Exception):
@@ -190,9 +201,15 @@ def ssh_key(
     return Declared("SshKey", {"public_key": public_key, **inputs}, create_first, timeout, ignore_changes)
 
 
+HOSTS = ("dynamic", "plugin")
+
+
 @dataclass
 class Stack:
     """A stack: a program, a state, and the operations of the engine."""
+
+    host: ClassVar[str] = "dynamic"
+    """In which of HOSTS the verbs run; the marker `both_hosts` sets it."""
 
     config: dict[str, Any]
     owner: str = "acme/training/dev"
@@ -213,10 +230,20 @@ class Stack:
     init_errors: dict[str, str] = field(default_factory=dict)
     """The reason of each failed initialisation of the last operation, by name."""
 
+    plugin: PluginHost = field(default_factory=lambda: PluginHost(Context))
+
     def operation(self) -> None:
         """Start a plugin process."""
-        base.begin(self.config.get, self.clock, ModelBackend(self))
+        states = self.stored_states()
+        base.begin(self.config.get, self.clock, states)
+        if self.host == "plugin":
+            self.plugin.begin(self.config, states, self.clock)
+            base._deployment = self.plugin.servicer.deployment
         self.init_errors, self.index = {}, None
+
+    def stored_states(self) -> ModelBackend:
+        """Return the backend that the plugin process asks."""
+        return ModelBackend(self)
 
     def export(self) -> dict[str, Any]:
         """Return what `pulumi stack export` would print, including the resources pending deletion."""
@@ -225,6 +252,8 @@ class Stack:
             {"urn": self.urn(name, resource.type), "id": resource.id, "outputs": resource.outputs}
             for name, resource in saved
         ]
+        if self.host == "plugin":
+            rows.append(self.plugin.row)
         creating = [*self.interrupted, *([self.creating] if self.creating else [])]
         pending = [{"type": "creating", "resource": {"urn": urn}} for urn in creating]
         return {"deployment": {"resources": rows, "pending_operations": pending}}
@@ -269,7 +298,8 @@ class Stack:
     def urn(self, name: str, declared_type: str) -> str:
         """Return the URN of a resource of this stack."""
         _, project, stack = self.owner.split("/")
-        return f"urn:pulumi:{stack}::{project}::pulumi-python:dynamic/flow:{declared_type}::{name}"
+        namespace = "flow:index" if self.host == "plugin" else "pulumi-python:dynamic/flow"
+        return f"urn:pulumi:{stack}::{project}::{namespace}:{declared_type}::{name}"
 
     def check(self, name: str, declared: Declared, saved: Saved | None) -> dict[str, Any]:
         """Call check; raise CheckError with all failures."""
@@ -277,7 +307,7 @@ class Stack:
         news = {**declared.inputs, "__owner": self.owner, "__urn": urn, "__provider": token(PROVIDERS[declared.type])}
         if self.index is None:
             self.index = self._read_index()
-        news["__recorded"] = write_recorded(find_in(self.index, self.owner, urn))
+        news["__recorded"] = write_recorded(find_in(self.index, Mark.of(self.owner, urn), urn))
         olds = dict(saved.inputs) if saved else {}
         if saved:
             news = ignoring(declared.ignore_changes, olds, news)
@@ -294,7 +324,11 @@ class Stack:
             return "create"
         urn = self.urn(name, declared.type)
         result = self._call(
-            declared.type, "Diff", urn, lambda provider: provider.diff(saved.id, wire(saved.outputs), wire(news))
+            declared.type,
+            "Diff",
+            urn,
+            lambda provider: provider.diff(saved.id, wire(saved.outputs), wire(news)),
+            ignore_changes=declared.ignore_changes,
         )
         if result.replaces or saved.replacing:
             return "replace"
@@ -366,7 +400,7 @@ class Stack:
             if not result.id:
                 del self.state[name]
                 continue
-            provider = {"__provider": saved.outputs["__provider"]}
+            provider = {"__provider": saved.inputs["__provider"]}
             saved.outputs = wire({**result.outs, **provider})
             if result.inputs is not None:
                 saved.inputs = wire({**result.inputs, **provider})
@@ -412,10 +446,16 @@ class Stack:
         ignore_changes: tuple[str, ...] = (),
     ) -> Any:
         request, context = SimpleNamespace(urn=urn, timeout=timeout, ignoreChanges=ignore_changes), Context()
+        saved = self.state.get(urn.rpartition("::")[2])
+        request.old_inputs = wire(saved.inputs) if saved else {}
         try:
+            if self.host == "plugin":
+                return self.plugin.call(type_, verb, request, context)
             return _METHODS[method](PROVIDERS[type_](), verb, request, context)
         except Exception as error:
             status = context.status()
+            if status is None and isinstance(error, Aborted):
+                raise VerbError(str(error)) from error
             if status is None:
                 raise
             for detail in status.details:

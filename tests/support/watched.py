@@ -12,13 +12,15 @@ from flow_resources.cli.watch.events import Event
 from flow_resources.cli.watch.look import CLUSTER, FLEET_STATUS, Cluster, Look, Outcome, Preview, Step
 from flow_resources.cli.watch.stack import StackBusyError, WatchedStack
 from flow_resources.core.hidden import PREEMPTION
+from flow_resources.core.type_tokens import dynamic_type
 
 NAME = "acme/training/dev"
+TYPE, STATUS_TYPE = dynamic_type(CLUSTER), dynamic_type(FLEET_STATUS)
 AT = "2026-11-30T12:00:00Z"
 SEEN, HANDLED = f"seen=bid_1@{AT}", f"seen=bid_1@{AT} handled=bid_1@{AT} action=raise base=50.00 raised=60.00 alone"
 
 
-def urn_of(name: str, type_: str = CLUSTER) -> str:
+def urn_of(name: str, type_: str = TYPE) -> str:
     return f"urn:pulumi:dev::training::{type_}::{name}"
 
 
@@ -32,7 +34,7 @@ def a_cluster(name: str = "c0", status: str = "running", policy: str = "raise_bi
     outputs |= changes.pop("outputs", {})
     inputs = {"on_preemption": policy, "max_price_per_hour": 50.0, "instance_type": "8xa100"}
     inputs |= {PREEMPTION: SEEN} if status == "preempted" else {}
-    return replace(Cluster(urn_of(name), CLUSTER, outputs, outputs, inputs | changes.pop("inputs", {})), **changes)
+    return replace(Cluster(urn_of(name), TYPE, outputs, outputs, inputs | changes.pop("inputs", {})), **changes)
 
 
 def a_raise(name: str = "c0", **changes: Any) -> Step:
@@ -40,7 +42,7 @@ def a_raise(name: str = "c0", **changes: Any) -> Step:
     olds = {"on_preemption": "raise_bid", "max_price_per_hour": 50.0, "raise_up_to_per_hour": 70.0, PREEMPTION: SEEN}
     news = {**olds, "max_price_per_hour": 60.0, PREEMPTION: HANDLED}
     changed = frozenset({"max_price_per_hour", PREEMPTION})
-    step = Step(urn_of(name), CLUSTER, frozenset({"update", "refresh"}), olds, news, changed, message="the bid goes up")
+    step = Step(urn_of(name), TYPE, frozenset({"update", "refresh"}), olds, news, changed, message="the bid goes up")
     return replace(step, **changes)
 
 
@@ -50,7 +52,7 @@ def a_replacement(name: str = "c0", **changes: Any) -> Step:
     olds = {**news, PREEMPTION: SEEN}
     ops = frozenset({"replace", "create-replacement", "delete-replaced", "refresh"})
     step = Step(
-        urn_of(name), CLUSTER, ops, olds, news, frozenset({PREEMPTION}),
+        urn_of(name), TYPE, ops, olds, news, frozenset({PREEMPTION}),
         frozenset({"on_preemption"}), message="the bid is replaced",
     )  # fmt: skip
     return replace(step, **changes)
@@ -67,7 +69,7 @@ def a_move(name: str = "c0", **changes: Any) -> Step:
     changed = frozenset({PREEMPTION, "region", "max_price_per_hour"})
     ops = frozenset({"replace", "create-replacement", "delete-replaced", "refresh"})
     step = Step(
-        urn_of(name), CLUSTER, ops, olds, {**common, **places[1]}, changed, frozenset({"max_wait_minutes"}),
+        urn_of(name), TYPE, ops, olds, {**common, **places[1]}, changed, frozenset({"max_wait_minutes"}),
         message="moves on",
     )  # fmt: skip
     return replace(step, **changes)
@@ -75,8 +77,8 @@ def a_move(name: str = "c0", **changes: Any) -> Step:
 
 def a_fleet_status(parent: str, **changes: Any) -> Step:
     """Make what a preview shows of the status of a fleet of which a member has a new bid."""
-    urn = urn_of("fleet-status", FLEET_STATUS)
-    step = Step(urn, FLEET_STATUS, frozenset({"update"}), changed=frozenset({"task_ids"}), parent=parent)
+    urn = urn_of("fleet-status", STATUS_TYPE)
+    step = Step(urn, STATUS_TYPE, frozenset({"update"}), changed=frozenset({"task_ids"}), parent=parent)
     return replace(step, **changes)
 
 

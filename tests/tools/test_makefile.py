@@ -17,6 +17,7 @@ TARGETS = (
     "demo",
     "check",
     "test",
+    "languages",
     "faults",
     "machines",
     "sweep",

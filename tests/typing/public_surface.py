@@ -28,6 +28,7 @@ from flow_resources import (
     MarketResult,
     MemberVolume,
     Placement,
+    Provider,
     ResilientCluster,
     SshKey,
     Volume,
@@ -153,6 +154,19 @@ def plain_values(options: pulumi.ResourceOptions) -> None:
     )
     Job("placed-by-price", command="true", placements=(Placement("8xa100", "us-central1-b", 24),), choose="first")
     ResilientCluster("placed", size=2, placements=[Placement("8xa100", "us-central1-b", 24)], max_wait_minutes=30)
+    west = Provider(
+        "west",
+        api_key=pulumi.Output.secret("key"),
+        project="west",
+        region="us-central1-b",
+        api_url="https://host",
+        owner="ada",
+        max_cost_per_hour=Decimal("200.00"),
+        allow_job_keys=True,
+        market_lines=False,
+        opts=pulumi.ResourceOptions(protect=True),
+    )
+    Volume("in-the-west", size_gb=1, opts=pulumi.ResourceOptions(provider=west))
     GpuCluster("whole-dollars", instance_type="8xa100", max_price_per_hour=50)
     GpuCluster(
         "nothing-said",
@@ -451,6 +465,9 @@ def refused_of_a_cluster(data: Volume, number: pulumi.Output[int], cluster: GpuC
     GpuCluster("a", placements=[{"instance_type": "8xa100"}])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     GpuCluster("a", placements=[Placement("8xa100", "b", 1)], choose="dearest")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Job("a", command="true", placements=[Placement("8xa100", "b", 1)], max_wait_minutes=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Provider("a", "key")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Provider("a", max_cost_per_hour="200")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Provider("a", allow_job_keys="true")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Placement("8xa100")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Job("a", "true", instance_type="8xa100", max_price_per_hour=1.0)  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
     Job("a", command="true", instance_type="8xa100", max_price_per_hour=1.0, ports=[80])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

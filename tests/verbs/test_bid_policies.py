@@ -14,6 +14,8 @@ from flow_resources.core.inputs import UNKNOWN
 from flow_resources.lifecycle import market_prices
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 REGION = "us-central5-a"
 WORKLOAD: dict[str, Any] = {"kind": "workload", "margin": 0.1, "cap": 40.0}
 UPTIME: dict[str, Any] = {"kind": "uptime", "target": 0.9, "days": 7, "cap": 40.0}
@@ -57,6 +59,7 @@ def failures(stack: Stack, program: dict[str, Declared]) -> dict[str, str]:
 # -- resolved once -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.dynamic_host
 @pytest.mark.parametrize(
     ("policy", "usd", "row"),
     [

@@ -7,6 +7,8 @@ from support.stack import CheckError, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts
+
 
 def sent(cloud: FakeMithril) -> list[tuple[str, str]]:
     return [(request.method, request.path) for request in cloud.mutations if "ssh-keys" not in request.path]

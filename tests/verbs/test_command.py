@@ -98,7 +98,8 @@ def test_without_a_command_it_says_which_there_are(capsys):
     assert exit_.value.code == 2
     assert capsys.readouterr().err == (
         "error: say what to do: flow-resources adopt, flow-resources market, flow-resources sweep, "
-        "flow-resources watch, flow-resources costs, flow-resources change-api-url, flow-resources fake, or --help\n"
+        "flow-resources watch, flow-resources costs, flow-resources change-api-url, flow-resources plugin, "
+        "flow-resources fake, or --help\n"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.stack import CheckError, Reports, Stack, cluster, job, with_policy
 
-from flow_resources import engine
+from flow_resources import host
 from flow_resources.core.inputs import UNKNOWN
 from flow_resources.lifecycle import market_prices
 from flow_resources.testing import FakeMithril
@@ -18,7 +18,7 @@ REGION = "us-central5-a"
 @pytest.fixture
 def warnings(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the verbs warn of."""
-    monkeypatch.setattr(engine.EngineReport, "warn", lambda _, message: reports.warn(message))
+    monkeypatch.setattr(host.EngineReport, "warn", lambda _, message: reports.warn(message))
     return reports.warnings
 
 
@@ -83,8 +83,8 @@ def test_a_forced_replacement_ends_its_row_with_the_price_and_the_difference(
     """Its check is told nothing of what was before, and what it loses is said before the price."""
     stack.up({"a": cluster(num_instances=4)})
     told = list[str]()
-    monkeypatch.setattr(engine.EngineReport, "warn", lambda _, message: told.append(message))
-    monkeypatch.setattr(engine.EngineReport, "progress", lambda _, message, **_keep: told.append(message))
+    monkeypatch.setattr(host.EngineReport, "warn", lambda _, message: told.append(message))
+    monkeypatch.setattr(host.EngineReport, "progress", lambda _, message, **_keep: told.append(message))
     stack.operation()
     stack.check("a", cluster(num_instances=4, max_price_per_hour=20.0), None)
     assert told[-2].startswith("replaced because Pulumi is asked for it")

@@ -12,6 +12,8 @@ from support.stack import Declared, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 Program = dict[str, Declared]
 Make = Callable[..., Program]
 
@@ -54,6 +56,7 @@ def test_a_pending_deletion_is_not_taken_over(stack: Stack, cloud: FakeMithril, 
     assert live(cloud) == [stack.state["it"].id]
 
 
+@pytest.mark.dynamic_host
 @each_kind
 @pytest.mark.parametrize("export", [None, {"deployment": {"resources": "?"}}], ids=["nothing", "nonsense"])
 def test_with_an_unknown_state_nothing_is_taken_over(
@@ -140,6 +143,7 @@ def test_an_orphan_next_to_an_adopted_resource_is_not_taken_over(
     assert f"({orphan}, " in capsys.readouterr().err
 
 
+@pytest.mark.dynamic_host
 @each_kind
 @pytest.mark.parametrize("rows", [[], [{"urn": "urn:pulumi:dev::other::x::y", "id": "bid_1"}]], ids=["empty", "other"])
 def test_the_state_of_another_stack_does_not_count(
@@ -205,6 +209,7 @@ def test_the_state_is_exported_once_per_operation(
     assert live(cloud) == sorted(saved.id for saved in stack.state.values())
 
 
+@pytest.mark.dynamic_host
 def test_the_state_is_exported_only_if_it_is_needed(stack: Stack, cloud: FakeMithril, monkeypatch: Any) -> None:
     """An export takes a second."""
     exported: list[None] = []

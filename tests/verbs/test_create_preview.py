@@ -14,6 +14,8 @@ from support.stack import CheckError, Declared, Reports, Stack, cluster, volume
 from flow_resources.core.inputs import UNKNOWN
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 Printed = Callable[[], str]
 
 
@@ -112,6 +114,7 @@ def test_a_replacement_tells_nothing_of_what_the_state_records(
     assert not reports.kept
 
 
+@pytest.mark.dynamic_host
 def test_no_state_is_read_where_nothing_carries_the_mark(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from support.stack import CheckError, Context, Create, Stack, cluster, settings_
 from flow_resources import engine, program
 from flow_resources.core.inputs import UNKNOWN
 from flow_resources.errors import RejectedError
+from flow_resources.host import EngineLink, EngineReport
 from flow_resources.lifecycle.verbs import Result
 from flow_resources.providers.base import _operation, _record_if_not_ready
 from flow_resources.providers.cluster import GpuClusterProvider
@@ -56,7 +57,7 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def clear_engine_caches() -> None:
-    for cached in (engine._engine, engine._channel, engine.end_with_the_engine):
+    for cached in (engine.link, engine.end_with_the_engine):
         cached.cache_clear()
 
 
@@ -103,11 +104,11 @@ def test_without_an_engine_that_listens_warnings_go_to_standard_error(
 ) -> None:
     """And nothing fails."""
     monkeypatch.setattr(sys, "argv", argv)
-    engine._engine.cache_clear()
-    report = engine.EngineReport(engine.Call())
+    clear_engine_caches()
+    report = EngineReport(None, engine.link())
     report.progress("lost")
     report.warn("kept")
-    engine._engine.cache_clear()
+    clear_engine_caches()
     captured = capsys.readouterr()
     assert captured.err == "warning: kept\n"
     assert captured.out == ""
@@ -211,7 +212,7 @@ def test_a_plugin_exits_when_its_engine_is_gone(listener: Listener) -> None:
         "import grpc, threading\n"
         "from flow_resources import engine\n"
         "engine.end_with_the_engine()\n"
-        "grpc.channel_ready_future(engine._channel()).result(60)\n"
+        "grpc.channel_ready_future(engine.link().channel).result(60)\n"
         "print('connected', flush=True)\n"
         "threading.Event().wait()\n"
     )
@@ -224,12 +225,24 @@ def test_a_plugin_exits_when_its_engine_is_gone(listener: Listener) -> None:
         assert plugin.wait(60) == 1
 
 
+def test_a_plugin_exits_when_its_engine_was_gone_before_it_connected(listener: Listener) -> None:
+    """As one that was started for its schema alone."""
+    listener.stop()
+    script = (
+        "import sys, threading\n"
+        "from flow_resources.host import EngineLink\n"
+        "EngineLink(sys.argv[1]).end_with_the_engine()\n"
+        "threading.Event().wait()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, sys.argv[1]], timeout=60, check=False).returncode == 1
+
+
 def test_a_plugin_reconnects_while_its_engine_listens(listener: Listener, mocker: Any) -> None:
     """An idle connection is closed by gRPC itself."""
     exit_process, channel = mocker.patch("os._exit"), mocker.Mock()
-    mocker.patch.object(engine, "_channel", return_value=channel)
+    mocker.patch("grpc.insecure_channel", return_value=channel)
     reconnect = mocker.patch("grpc.channel_ready_future")
-    engine.end_with_the_engine()
+    EngineLink(sys.argv[1]).end_with_the_engine()
     ((watch,), _) = channel.subscribe.call_args
     for state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE):
         watch(state)

@@ -9,6 +9,8 @@ from support.stack import CheckError, Declared, Stack, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts
+
 ASKED = "allow_replace must be True for a replacement that Pulumi is asked for"
 UNSURE = "allow_replace must be True where it cannot be found out whether the state holds this volume already"
 WEST, CENTRAL = "us-central1-a", "us-central5-a"
@@ -65,12 +67,14 @@ def test_what_a_refresh_of_the_same_operation_found_gone_is_made_anew(stack: Sta
     assert ids(cloud) == {stack.state["data"].id} != {gone}
 
 
+@pytest.mark.dynamic_host
 def test_a_first_create_asks_nobody(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program has read that the state holds nothing."""
     monkeypatch.setattr(stack, "export", None)  # reading it would fail
     stack.up({"data": volume()})
 
 
+@pytest.mark.dynamic_host
 @pytest.mark.parametrize("state", ["held", "not held", "unreadable"])
 def test_where_the_program_could_not_read_the_state_the_stored_one_is_read(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch, state: str
@@ -171,6 +175,7 @@ def test_a_cluster_goes_with_its_volumes(stack: Stack, cloud: FakeMithril, force
     assert stack.state["it"].outputs["region"] == WEST
 
 
+@pytest.mark.dynamic_host
 def test_a_region_that_nobody_can_find_out_is_not_guessed(
     stack: Stack, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
 ) -> None:

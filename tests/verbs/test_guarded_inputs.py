@@ -10,6 +10,8 @@ from support.stack import CheckError, Stack, volume
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.service.volumes import Volumes
 
+pytestmark = pytest.mark.both_hosts
+
 ALLOWED = pytest.mark.parametrize("allowed", [{}, {"allow_replace": True}], ids=["refused", "allowed"])
 
 

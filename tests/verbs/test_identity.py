@@ -11,6 +11,8 @@ from support.stack import CheckError, Stack, VerbError, cluster, volume
 from flow_resources.core import naming
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts
+
 
 def live(cloud: FakeMithril) -> list[str]:
     return [bid["fid"] for bid in cloud.live_bids]

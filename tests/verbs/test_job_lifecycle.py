@@ -18,6 +18,8 @@ from flow_resources.lifecycle import verbs
 from flow_resources.lifecycle.job import JOB
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 AGAIN = "to run it again, change `triggers`"
 
 
@@ -636,6 +638,7 @@ def test_a_refresh_that_sees_a_failure_leaves_it_to_the_up_that_waits(
     assert stack.preview(program) == {"it": "same"}
 
 
+@pytest.mark.dynamic_host
 def test_a_wait_that_ends_before_the_job_may_is_warned_of(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """The time limit of the program counts, as it writes it."""
     stack.preview({"it": job(max_price_per_hour=30.0, wait_for="ended", max_run_time_hours=5.0)})
@@ -646,6 +649,7 @@ def test_a_wait_that_ends_before_the_job_may_is_warned_of(stack: Stack, capsys: 
     assert not capsys.readouterr().err
 
 
+@pytest.mark.dynamic_host
 def test_no_wait_for_a_job_that_has_ended_is_warned_of(stack: Stack, cloud: FakeMithril, capsys: Any) -> None:
     """Nothing is left to wait for."""
     stack.up({"it": job(max_run_time_hours=5.0)})

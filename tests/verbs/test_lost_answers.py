@@ -10,6 +10,8 @@ from support.stack import SkippingClock, Stack, VerbError, cluster, settings_of,
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 BIDS, VOLUMES = r"/v2/spot/bids$", r"/v2/volumes$"
 LOST: list[dict[str, Any]] = [
     {"status": 500, "when": "after"},

@@ -17,6 +17,8 @@ from flow_resources.core.inputs import UNKNOWN
 from flow_resources.testing import FakeMithril
 from flow_resources.testing.service.catalog import find_types
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 HERE, THERE, ELSEWHERE = "us-central5-a", "us-central1-b", "eu-central1-a"
 A100, H100 = "8xa100", "8xh100"
 OWN = {"instance_type": None, "region": None}
@@ -464,6 +466,7 @@ def test_a_bad_policy_of_a_placement_has_its_path(stack: Stack) -> None:
 # -- ignore_changes ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.dynamic_host
 @pytest.mark.parametrize("ignored", ["placements", "instance_type", "region", "max_price_per_hour", "*"])
 def test_ignored_changes_replace_nothing(stack: Stack, cloud: FakeMithril, ignored: str) -> None:
     """The engine puts the recorded value in the place of the program's, which has none for two of them."""

@@ -21,6 +21,8 @@ from flow_resources.core.preemption import PolicyRecord, Sighting, is_policy_alo
 from flow_resources.errors import UnavailableError
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 REGION = "us-central5-a"
 RAISE: dict[str, Any] = {"on_preemption": "raise_bid", "raise_up_to_per_hour": 18.5}
 DECLARED: dict[str, dict[str, Any]] = {

@@ -18,6 +18,8 @@ from support.stack import FakeClock, Stack, VerbError, cluster, settings_of, vol
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 PROGRAM = {"volume": volume(), "cluster": cluster()}
 Prepare = Callable[[FakeMithril, Stack, str], None]
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from support.stack import CheckError, Declared, Stack, VerbError, cluster, settings_of
 
-from flow_resources import engine
+from flow_resources.host import EngineLink
 from flow_resources.providers import base
 from flow_resources.testing import FakeMithril
+
+pytestmark = pytest.mark.both_hosts
 
 KEY = "canary-key-4f1d"
 LONG = "canary-line\nwith 'single' and \"double\" quotes=canary-inside"
@@ -59,7 +61,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The messages in the engine's log, on rows and in diagnostics, debug lines included."""
     messages: list[str] = []
     monkeypatch.setattr("flow_resources.cloud.client._ROLLBACK_PAUSE", 0.0, raising=False)  # it would only take time
-    monkeypatch.setattr(engine, "_log", lambda _severity, message, *_, **__: messages.append(message) or True)
+    monkeypatch.setattr(EngineLink, "log", lambda _link, _severity, message, *_, **__: messages.append(message) or True)
     return messages
 
 

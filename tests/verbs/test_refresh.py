@@ -9,6 +9,8 @@ from support.stack import Reports, Stack, VerbError, cluster, settings_of, volum
 
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts
+
 PROGRAM = {"data": volume(), "trainer": cluster()}
 
 

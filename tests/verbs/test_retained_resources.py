@@ -11,6 +11,8 @@ from support.stack import Declared, ModelBackend, Reports, Stack, VerbError, clu
 
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 Program = dict[str, Declared]
 Make = Callable[[int], Program]
 
@@ -134,6 +136,7 @@ def test_what_another_stack_records_is_left_where_a_third_state_cannot_be_read(
     assert live(cloud) == sorted([moved, stack.state["it"].id])
 
 
+@pytest.mark.dynamic_host
 @each_kind
 @pytest.mark.parametrize("listed", [None, [], ["acme/other/dev"]], ids=["no answer", "none", "another backend"])
 def test_a_listing_without_this_stack_proves_nothing(
@@ -148,6 +151,7 @@ def test_a_listing_without_this_stack_proves_nothing(
     assert live(cloud) == [orphan]
 
 
+@pytest.mark.dynamic_host
 @each_kind
 def test_a_state_of_the_same_name_on_another_backend_proves_nothing(
     stack: Stack, cloud: FakeMithril, make: Make, monkeypatch: pytest.MonkeyPatch
@@ -160,6 +164,7 @@ def test_a_state_of_the_same_name_on_another_backend_proves_nothing(
     assert live(cloud) == [orphan]
 
 
+@pytest.mark.dynamic_host
 def test_other_stacks_are_read_only_if_a_resource_is_found(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes a second."""
     monkeypatch.setattr(stack, "other_states", None)  # reading it would fail

@@ -27,6 +27,8 @@ from flow_resources.core.public_keys import fingerprint, normalise
 from flow_resources.lifecycle.ssh_key import SSH_KEY
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts
+
 KEY, OTHER = keys.ed25519(1), keys.ed25519(2)
 BASE = {"me": ssh_key(KEY)}
 
@@ -317,6 +319,7 @@ def test_a_new_name_makes_no_key_ours_that_was_not_known_to_be(stack: Stack, clo
     assert ids(cloud) == [lost]
 
 
+@pytest.mark.dynamic_host
 def test_a_key_is_not_known_to_be_ours_where_other_states_cannot_be_read(
     stack: Stack, cloud: FakeMithril, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ from support.stack import Reports, Stack, VerbError, cluster, volume
 
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts
+
 Inputs = dict[str, Any]
 PRICE, PAUSE, RESUME = {"limit_price": "$60.00"}, {"paused": True}, {"paused": False}
 # What a cluster's diff holds beside its recorded inputs, and the requests of its update.

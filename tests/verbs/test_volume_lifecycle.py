@@ -10,6 +10,8 @@ from flow_resources.core.inputs import UNKNOWN
 from flow_resources.core.naming import Mark, compose
 from flow_resources.testing import FakeMithril
 
+pytestmark = pytest.mark.both_hosts
+
 
 @pytest.mark.parametrize("change", [{"size_gb": 200}, {"interface": "block"}, {"region": "us-central1-a"}])
 def test_a_change_that_loses_data_is_refused_at_preview_unless_allowed(
@@ -55,6 +57,7 @@ def test_a_file_volume_is_the_default(stack: Stack, cloud: FakeMithril) -> None:
     assert cloud.volumes[0]["interface"] == "File"
 
 
+@pytest.mark.dynamic_host
 def test_the_holders_of_a_volume_are_reported_with_name_and_stack(
     cloud: FakeMithril, clock: FakeClock, mocker: MockerFixture
 ) -> None:

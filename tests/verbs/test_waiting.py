@@ -14,6 +14,8 @@ from flow_resources.clock import Clock as RealClock
 from flow_resources.providers import base
 from flow_resources.testing import Clock, FakeMithril
 
+pytestmark = pytest.mark.both_hosts(plugin="languages")
+
 
 @pytest.fixture
 def time() -> Clock:

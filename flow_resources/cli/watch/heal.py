@@ -48,7 +48,7 @@ def candidates(look: Look) -> list[str]:
 
 
 def _may_act(cluster: Cluster, step: Step | None, *, is_whole: bool) -> bool:
-    if cluster.type != CLUSTER:
+    if cluster.kind != CLUSTER:
         return False
     is_acting = cluster.status == "preempted" and cluster.inputs.get("on_preemption") in ACTING
     may_move = cluster.is_waiting and cluster.inputs.get(MAX_WAIT) is not None
@@ -65,7 +65,7 @@ def moves_on(step: Step) -> bool:
 def judge(step: Step, is_policy_alone: IsPolicyAlone) -> Refusal | None:
     """Return why a change of a cluster must be left alone; None where its policy alone makes it."""
     policy = step.olds.get("on_preemption")
-    if step.type != CLUSTER or step.verb not in _BY_POLICY:
+    if step.kind != CLUSTER or step.verb not in _BY_POLICY:
         return _pending(step)
     if not moves_on(step) and (policy not in ACTING or (step.verb == "replace") != (policy == "replace")):
         return _pending(step)
@@ -108,7 +108,7 @@ def _settled(step: Step) -> frozenset[str]:
 def follows(step: Step, healed: Sequence[Step]) -> bool:
     """Whether a step is the status of a fleet that takes up what becomes of a healed member, and nothing else."""
     parents = {one.parent for one in healed if one.parent}
-    if step.type != FLEET_STATUS or step.parent not in parents or step.verb != "update":
+    if step.kind != FLEET_STATUS or step.parent not in parents or step.verb != "update":
         return False
     return step.changed is not None and step.changed <= _FOLLOWED
 
@@ -127,7 +127,7 @@ def refusals(preview: Preview, targets: Sequence[str], is_policy_alone: IsPolicy
 def fleets_of(look: Look, clusters: Sequence[Cluster]) -> list[str]:
     """Return the statuses of the fleets that clusters are members of: they are healed along."""
     parents = {one.parent for one in clusters if one.parent}
-    return [step.urn for step in look.preview.steps if step.type == FLEET_STATUS and step.parent in parents]
+    return [step.urn for step in look.preview.steps if step.kind == FLEET_STATUS and step.parent in parents]
 
 
 def pending(look: Look, targets: Sequence[str]) -> list[Step]:

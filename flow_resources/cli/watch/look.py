@@ -13,8 +13,9 @@ from typing import Any
 
 from flow_resources.core import money
 from flow_resources.core.costs import Spending
+from flow_resources.core.type_tokens import kind_of
 
-CLUSTER, JOB, FLEET_STATUS = (f"pulumi-python:dynamic/flow:{name}" for name in ("GpuCluster", "Job", "FleetStatus"))
+CLUSTER, JOB, FLEET_STATUS = "GpuCluster", "Job", "FleetStatus"
 WATCHED = (CLUSTER, JOB)
 WAITING = ("pending", "preempted")
 UNCHANGED = frozenset({"same", "refresh", "read"})
@@ -45,6 +46,11 @@ class Cluster:
     """The URN of its parent."""
     spending: Spending | None = None
     """What was paid for it so far, over all its bids; None where it is not known, or was not asked for."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of its type; empty where that is of another package."""
+        return kind_of(self.type)
 
     @property
     def name(self) -> str:
@@ -118,6 +124,11 @@ class Step:
     """The URN of its parent."""
     message: str = ""
     """The last line on its row that stays, such as what a policy decides; empty where there is none."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of its type; empty where that is of another package."""
+        return kind_of(self.type)
 
     @property
     def name(self) -> str:

@@ -22,6 +22,7 @@ from pulumi.automation import events
 
 from flow_resources.backend import WHOLE_NAMES, describe
 from flow_resources.cli.watch.look import FLEET_STATUS, WATCHED, Cluster, Look, Outcome, Preview, Step, market_in
+from flow_resources.core.type_tokens import kind_of
 from flow_resources.errors import FlowResourcesError, one_line
 from flow_resources.pulumi_command import PulumiCommand
 
@@ -217,9 +218,9 @@ class _Told:
                 row.parent,
             )
             for urn, row in self._rows.items()
-            if row.type in WATCHED and "refresh" in row.ops
+            if kind_of(row.type) in WATCHED and "refresh" in row.ops
         ]
-        fleets = (urn for urn, row in self._rows.items() if row.type == FLEET_STATUS and not row.is_recorded)
+        fleets = (urn for urn, row in self._rows.items() if kind_of(row.type) == FLEET_STATUS and not row.is_recorded)
         preview = Preview(tuple(self.steps({})), problem)
         return Look(tuple(sorted(clusters, key=lambda one: one.urn)), preview, tuple(sorted(fleets)))
 
