@@ -87,7 +87,8 @@ def charge_most(op: Operation, kind: AnyBidKind, found: Checked, budget: Decimal
         line = f"bid not known yet ({bid_policy.parse(policy)}), at most {money.usd(cap)}/h x {count}"
         found.row = f"{line}; {total}"
     elif budget is not None:
-        op.warn_once("flow:maxCostPerHour is not checked for it here: what it can cost is known in the `up` only")
+        name = op.deployment.spending.words.name
+        op.warn_once(f"{name} is not checked for it here: what it can cost is known in the `up` only")
     return True
 
 

@@ -1,9 +1,10 @@
-"""The stack's budget, `flow:maxCostPerHour`: what all its clusters can cost together, enforced at preview."""
+"""The budget of a stack or a provider: what all its clusters can cost together, enforced at preview."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 from flow_resources.core import money
@@ -11,10 +12,34 @@ from flow_resources.core.inputs import Checked
 from flow_resources.core.naming import logical_name
 
 
-class Spending:
-    """The most that each cluster of the stack can cost, in USD per hour, by URN: a replacement is checked twice."""
+@dataclass(frozen=True)
+class BudgetWords:
+    """How messages speak of a budget."""
 
-    def __init__(self) -> None:
+    name: str
+    budget: str
+    """With whose it is."""
+    remedy: str
+    """How it is raised."""
+
+
+OF_STACK = BudgetWords(
+    "flow:maxCostPerHour",
+    "the stack's budget flow:maxCostPerHour",
+    "raise the budget with `pulumi config set flow:maxCostPerHour ...`",
+)
+OF_PROVIDER = BudgetWords(
+    "the provider's max_cost_per_hour",
+    "the provider's budget max_cost_per_hour",
+    "raise max_cost_per_hour of the provider",
+)
+
+
+class Spending:
+    """The most that each cluster can cost, in USD per hour, by URN: a replacement is checked twice."""
+
+    def __init__(self, words: BudgetWords = OF_STACK) -> None:
+        self.words = words
         self._lock = threading.Lock()
         self._costs: dict[str, Decimal] = {}
 
@@ -39,7 +64,7 @@ class Spending:
 
 
 def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: Decimal | None, called: str) -> Decimal:
-    """Enter a bid into the stack's budget and fail it when the sum goes over; return the sum.
+    """Enter a bid into the budget and fail it when the sum goes over; return the sum.
 
     A paused cluster costs nothing. `called`: "cluster" or the like.
     """
@@ -50,8 +75,8 @@ def charge(found: Checked, spending: Spending, urn: str, cost: Decimal, budget: 
     listed = ", ".join(f"{logical_name(other)} {money.usd(known)}/h" for other, known in others.items() if known)
     found.fail(
         "max_price_per_hour",
-        f"exceeds the stack's budget flow:maxCostPerHour of {money.usd(budget)}/h by {money.usd(total - budget)}/h: "
+        f"exceeds {spending.words.budget} of {money.usd(budget)}/h by {money.usd(total - budget)}/h: "
         f"this {called} can cost {money.usd(cost)}/h{f', before it {listed}' if listed else ''}",
-        remedy="lower a bid, pause a cluster, or raise the budget with `pulumi config set flow:maxCostPerHour ...`",
+        remedy=f"lower a bid, pause a cluster, or {spending.words.remedy}",
     )
     return total

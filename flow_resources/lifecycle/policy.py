@@ -142,14 +142,14 @@ def _market_price(found: Checked, market: Market | None) -> Decimal | None:
 
 
 def _over_budget(op: Operation, found: Checked, raised: Decimal, budget: Decimal | None) -> str:
-    """Say that the stack's budget does not allow a raised bid; else enter that into the budget, and return nothing.
+    """Say that the budget does not allow a raised bid; else enter that into the budget, and return nothing.
 
     What is not checked yet counts as it is recorded: a raise must not make the check of another bid fail.
     """
     count = found.known("num_instances")
     if budget is None:
         return ""
-    name = f"flow:maxCostPerHour of {money.usd(budget)}/h"
+    name = f"{op.deployment.spending.words.name} of {money.usd(budget)}/h"
     recorded = op.ledger.recorded_costs(op.urn, op.report)
     if recorded is None or count is None or op.urn is None:
         return f"what the other bids of the stack cost could not be found out, and it has {name}"

@@ -28,6 +28,7 @@ from flow_resources.core.type_tokens import plugin_type
 from flow_resources.errors import RejectedError, one_line
 from flow_resources.host import STATUS_DETAILS, EngineLink, EngineReport, error_line, not_ready_status
 from flow_resources.lifecycle import verbs
+from flow_resources.lifecycle.budget import OF_PROVIDER
 from flow_resources.lifecycle.fleet_status import FLEET_STATUS
 from flow_resources.lifecycle.kinds import KINDS
 from flow_resources.lifecycle.operation import CHECK, Deployment, Operation
@@ -105,6 +106,8 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         for name in inputs.secrets:
             self.deployment.redactor.register(inputs.values.get(name))
         self.deployment.config = settings.config_of(inputs.values)
+        if request.urn and not settings.is_default(request.urn):
+            self.deployment.spending.words = OF_PROVIDER
         if wire.is_unknown(request.id):  # an `up` knows it by now
             self.deployment.ledger.is_preview = True
         elif request.id:

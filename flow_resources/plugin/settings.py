@@ -19,6 +19,8 @@ from flow_resources.errors import ConfigError
 WRITTEN_BY = "__written_by"
 """The version of the newest plugin that has written the state. It is no setting."""
 SECRETS = frozenset(one.name for one in OF_PROVIDERS if one.secret)
+_DEFAULT = re.compile(r"default(_\d[\w.]*)?")
+"""Its name, with the version that a program asks for."""
 _OF_ENGINE = frozenset({"version", "pluginDownloadURL", "pluginChecksums", "parameterization"})
 
 
@@ -56,7 +58,7 @@ def check(urn: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> tuple[d
         setting = setting_of(name)
         if setting is not None and not setting.of_program:
             inputs[setting.name] = value
-        elif not (_is_default(urn) or name in _OF_ENGINE or name.startswith("__")):
+        elif not (is_default(urn) or name in _OF_ENGINE or name.startswith("__")):
             hint = f"{did_you_mean(name, names)}it has {', '.join(names)}"
             failures.append(Failure(name, f"{name} is not a setting of a provider: {hint}"))
     if not any(map(has_unknown, inputs.values())):
@@ -106,5 +108,6 @@ def _parts_of(version_text: str) -> tuple[int, ...]:
     return tuple(map(int, match[0].split("."))) if match else ()
 
 
-def _is_default(urn: str) -> bool:
-    return urn.rpartition("::")[2].startswith("default")
+def is_default(urn: str) -> bool:
+    """Whether a provider is the one that the engine makes for resources without one, by its name."""
+    return bool(_DEFAULT.fullmatch(urn.rpartition("::")[2]))

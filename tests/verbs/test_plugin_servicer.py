@@ -63,13 +63,18 @@ class Plugin:
     started: ClassVar[list[FlowServicer]] = []
 
     def __init__(
-        self, cloud: FakeMithril, backend: Backend | None = None, clock: Clock | None = None, **config: Any
+        self,
+        cloud: FakeMithril,
+        backend: Backend | None = None,
+        clock: Clock | None = None,
+        urn: str = PROVIDER,
+        **config: Any,
     ) -> None:
         self.id = str(uuid.uuid4())
         self.backend = backend or Backend()
-        self.backend.rows.append({"urn": PROVIDER, "id": self.id})
+        self.backend.rows.append({"urn": urn, "id": self.id})
         settings = {**settings_of(cloud), **{f"flow:{key}": value for key, value in config.items()}}
-        self.servicer = configured(settings, self.backend, clock or SkippingClock(), PROVIDER, self.id, Context())
+        self.servicer = configured(settings, self.backend, clock or SkippingClock(), urn, self.id, Context())
         self.started.append(self.servicer)
 
     def check(self, urn: str, news: dict[str, Any], olds: dict[str, Any] | None = None) -> Any:
@@ -527,6 +532,14 @@ def test_two_providers_share_nothing(cloud: FakeMithril) -> None:
     assert not small.check(urn_of("GpuCluster", "c"), WANTED).failures
     (failure,) = small.check(urn_of("GpuCluster", "d"), WANTED).failures
     assert "exceeds the stack's budget flow:maxCostPerHour of $60.00/h" in failure.reason
+
+
+def test_the_budget_of_an_explicit_provider_is_called_its_own(cloud: FakeMithril) -> None:
+    """And the remedy is what its program says."""
+    plugin = Plugin(cloud, urn=f"{STACK}pulumi:providers:flow::default-west", max_cost_per_hour="40")
+    (failure,) = plugin.check(urn_of("GpuCluster", "a"), WANTED).failures
+    assert "exceeds the provider's budget max_cost_per_hour of $40.00/h" in failure.reason
+    assert "raise max_cost_per_hour of the provider" in failure.reason
 
 
 def test_hundreds_of_checks_run_at_once(plugin: Plugin) -> None:
