@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from docs.pages import ROOT, section, tables, ticked
-from support.languages import YamlProject
+from support.languages import YamlProject, make_plugin
 
 from flow_resources.testing import FakeMithril
 
@@ -69,10 +69,14 @@ def test_a_plugin_that_is_not_installed_is_missed(tmp_path: Path, cloud: FakeMit
     start, end = program.index("plugins:"), program.index("resources:")
     (project.folder / "Pulumi.yaml").write_text(program[:start] + program[end:])
     # No other machine is asked; an answer that there is none reads the same up to there.
-    project.env |= {"HTTPS_PROXY": "http://127.0.0.1:9"}
+    project.env |= {"HTTPS_PROXY": "http://127.0.0.1:9", "PULUMI_IGNORE_AMBIENT_PLUGINS": "true"}
     printed = project.preview().failed().text
     assert "could not find latest version for provider flow" in printed
     assert not cloud.requests
+
+    found = make_plugin(tmp_path / "plugin")
+    project.env |= {"PATH": f"{found}:{project.env['PATH']}", "PULUMI_IGNORE_AMBIENT_PLUGINS": "false"}
+    assert "using pulumi-resource-flow from $PATH" in project.preview().ok().text
 
 
 def test_a_volume_of_one_account_is_not_mounted_by_another(tmp_path: Path, cloud: FakeMithril) -> None:
