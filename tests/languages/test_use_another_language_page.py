@@ -1,4 +1,4 @@
-"""docs/how-to/use-another-language.md: its programs are previewed, and what it shows of others is what the examples have."""
+"""docs/how-to/use-another-language.md: its programs are previewed, and its types are those of the examples."""
 
 from __future__ import annotations
 
