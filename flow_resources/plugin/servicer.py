@@ -21,7 +21,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from flow_resources import backend
 from flow_resources.clock import Clock, InterruptibleClock
 from flow_resources.core.config_keys import setting_of
-from flow_resources.core.hidden import INPUTS, TOKEN
+from flow_resources.core.hidden import INPUTS
 from flow_resources.core.imports import said_since
 from flow_resources.core.inputs import UNKNOWN, Failure
 from flow_resources.core.type_tokens import plugin_type
@@ -239,7 +239,6 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
     def _read(self, struct: Any) -> wire.Properties:
         """Read properties; what is secret in them is repeated nowhere."""
         properties = wire.read(struct)
-        properties.values.pop(TOKEN, None)  # of a stack that was in the dynamic host
         for name in properties.secrets:
             self.deployment.redactor.register(properties.values.get(name))
         return properties

@@ -77,7 +77,9 @@ def test_null_is_absent_and_stays_in_its_place_in_a_list() -> None:
 def test_numbers_and_empty_values_stay_what_they_are() -> None:
     """A boolean is a number to Python, not to Pulumi."""
     values = {"a": True, "b": 3, "c": {}, "d": [], "e": "", "f": 0}
-    assert json_format.MessageToDict(wire.write(values)) == values
+    received = json_format.MessageToDict(wire.write(values))
+    assert received == values
+    assert received["a"] is True
 
 
 def test_properties_show_no_value() -> None:

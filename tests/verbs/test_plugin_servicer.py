@@ -70,7 +70,7 @@ class Plugin:
         urn: str = PROVIDER,
         **config: Any,
     ) -> None:
-        self.id = str(uuid.uuid4())
+        self.id, self.cloud = str(uuid.uuid4()), cloud
         self.backend = backend or Backend()
         self.backend.rows.append({"urn": urn, "id": self.id})
         settings = {**settings_of(cloud), **{f"flow:{key}": value for key, value in config.items()}}
@@ -430,7 +430,7 @@ def test_a_recorded_mark_needs_no_owner_and_no_backend(plugin: Plugin) -> None:
     """An unchanged stack is not read: it would take a second."""
     _, inputs, _ = plugin.made(CLUSTER, WANTED)
     plugin.backend.asked.clear()
-    again = plugin.inputs(CLUSTER, WANTED, json_format.MessageToDict(inputs))
+    again = Plugin(plugin.cloud, plugin.backend).inputs(CLUSTER, WANTED, json_format.MessageToDict(inputs))
     assert again == inputs
     assert not plugin.backend.asked
 
@@ -467,6 +467,9 @@ def test_hidden_inputs_of_a_program_are_not_believed(plugin: Plugin) -> None:
     """Whose a resource is, no property of a program says."""
     news = {**WANTED, "__owner": "somebody/else/dev", "__urn": "urn:other", "__recorded": "bid_9@"}
     assert owner_in(plugin.inputs(CLUSTER, news)) == str(Mark.of("acme/training/dev", CLUSTER))
+    plugin.backend.names = None
+    (failure,) = Plugin(plugin.cloud, plugin.backend).check(CLUSTER, news).failures
+    assert failure.reason.startswith("whose resource this is is not known")
 
 
 def test_what_a_program_ignores_is_compared_as_it_is_recorded(plugin: Plugin, cloud: FakeMithril) -> None:

@@ -119,13 +119,13 @@ def test_another_spelling_or_version_is_no_change(servicer: FlowServicer) -> Non
 
 @pytest.mark.parametrize(
     ("written_by", "is_newer"),
-    [("99.0.0", True), ("0.1.1", True), ("0.10.0", True), ("0.1.0", False), ("0.0.9", False), ("", False)],
+    [("99.0.0", True), ("0.9.1", True), ("0.10.0", True), ("0.9.0", False), ("0.0.9", False), ("", False)],
 )
 def test_the_state_of_a_newer_plugin_is_refused(
     servicer: FlowServicer, mocker: Any, written_by: str, is_newer: bool
 ) -> None:
     """By `up` in its check, by refresh and destroy before the first verb: in one line, with what to install."""
-    mocker.patch.object(settings, "own_version", return_value="0.1.0")
+    mocker.patch.object(settings, "own_version", return_value="0.9.0")
     olds = {"api_key": KEY, settings.WRITTEN_BY: written_by}
     found = failures(servicer, EXPLICIT, olds, api_key=KEY)
     request = provider_pb2.ConfigureRequest(urn=EXPLICIT, id="x", args=wire.write(olds))
@@ -135,7 +135,7 @@ def test_the_state_of_a_newer_plugin_is_refused(
         return
     (text,) = found.values()
     assert text == (
-        f"the state was written by flow-resources {written_by}, and this is 0.1.0, which may not understand it: "
+        f"the state was written by flow-resources {written_by}, and this is 0.9.0, which may not understand it: "
         f"install flow-resources {written_by} or newer; nothing was touched"
     )
     with pytest.raises(Aborted, match=f"written by flow-resources {written_by}"):
