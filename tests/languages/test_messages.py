@@ -70,8 +70,10 @@ def test_a_plugin_that_is_not_installed_is_missed(tmp_path: Path, cloud: FakeMit
     (project.folder / "Pulumi.yaml").write_text(program[:start] + program[end:])
     # No other machine is asked; an answer that there is none reads the same up to there.
     project.env |= {"HTTPS_PROXY": "http://127.0.0.1:9", "PULUMI_IGNORE_AMBIENT_PLUGINS": "true"}
-    printed = project.preview().failed().text
-    assert "could not find latest version for provider flow" in printed
+    project.env |= {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false"}
+    assert "could not find latest version for provider flow" in project.preview().failed().text
+    project.env |= {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
+    assert "no resource plugin 'pulumi-resource-flow' found" in project.preview().failed().text
     assert not cloud.requests
 
     found = make_plugin(tmp_path / "plugin")
