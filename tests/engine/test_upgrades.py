@@ -18,10 +18,16 @@ LEARNT = {"interrupted": "1"}
 OPEN = {"interrupted": {"same": 2, "update": 1}}
 
 
+@pytest.mark.both_hosts(plugin="languages")
 @pytest.mark.usefixtures("clean_environment")
 @pytest.mark.parametrize("state", golden.list_states(), ids=str)
-def test_a_state_of_a_released_version_goes_on_as_if_nothing_had_happened(tmp_path: Path, state: Golden) -> None:
-    """Import, refresh, preview with its own program, destroy: nothing moves, and nothing of it stays."""
+def test_a_state_of_a_released_version_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, state: Golden, host_of_verbs: str
+) -> None:
+    """Import, refresh, preview with its own program, destroy: nothing moves, and nothing of it stays.
+
+    In the plugin the stack moves there with the preview. What is only read is read anew then, and the old reading goes.
+    """
     case = state.folder.name
     with state.cloud() as cloud:
         project = Project.make(tmp_path, cloud, state.program, name="golden")
@@ -34,7 +40,8 @@ def test_a_state_of_a_released_version_goes_on_as_if_nothing_had_happened(tmp_pa
         assert refreshed[1] == LEARNT.get(case)
         planned = json.loads(project.preview("--json").ok().text)["changeSummary"]
         owned = [one for one in state.resources() if not one.get("external")]
-        assert planned == OPEN.get(case, {"same": len(owned)})
+        read = len(state.resources()) - len(owned) if host_of_verbs == "plugin" else 0
+        assert planned == OPEN.get(case, {"same": len(owned)}) | ({"discard": read} if read else {})
         assert not cloud.mutations
 
         project.destroy().ok()
