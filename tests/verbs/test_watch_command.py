@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 from pulumi.automation import events
 from rich.console import Console
-from support.watched import AT, FakeWatched, a_cluster
+from support.watched import AT, TYPE, FakeWatched, a_cluster
 
 from flow_resources.cli import main, watch
 from flow_resources.cli.watch import stack as watch_stack
 from flow_resources.cli.watch.hook import Hook
-from flow_resources.cli.watch.look import CLUSTER, Look
+from flow_resources.cli.watch.look import Look
 from flow_resources.cli.watch.show import JsonLines, LiveTable, LogLines, line_of, lines
 from flow_resources.core.costs import Spending
 from flow_resources.pulumi_command import PulumiCommand
@@ -372,10 +372,10 @@ def test_what_waits_for_its_deletion_is_not_taken_for_what_has_replaced_it():
 
     def refreshed(task_id, status, *, delete):
         state = {
-            "type": CLUSTER, "urn": urn, "id": task_id, "delete": delete, "parent": "", "provider": "", "inputs": {},
+            "type": TYPE, "urn": urn, "id": task_id, "delete": delete, "parent": "", "provider": "", "inputs": {},
             "outputs": {"task_id": task_id, "status": status},
         }  # fmt: skip
-        metadata = {"op": "refresh", "urn": urn, "type": CLUSTER, "old": state, "new": None if delete else state}
+        metadata = {"op": "refresh", "urn": urn, "type": TYPE, "old": state, "new": None if delete else state}
         return events.EngineEvent.from_json({"resOutputsEvent": {"metadata": {"provider": "", **metadata}}})
 
     told = watch_stack._Told()
