@@ -13,7 +13,7 @@ from flow_resources.testing import MANUAL, FakeMithril
 
 
 @pytest.fixture(scope="session")
-def image(request: pytest.FixtureRequest) -> Path:
+def disk_image(request: pytest.FixtureRequest) -> Path:
     """The base image, made first where there is none; what is told meanwhile goes past pytest's capture."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
 
@@ -28,14 +28,14 @@ def image(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture
-def room(image: Path, tmp_path: Path) -> Iterator[Room]:
+def room(disk_image: Path, tmp_path: Path) -> Iterator[Room]:
     """An empty room of machines."""
     with machines(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-def follower(image: Path, cloud: FakeMithril, tmp_path: Path) -> Iterator[Follower]:
+def follower(disk_image: Path, cloud: FakeMithril, tmp_path: Path) -> Iterator[Follower]:
     """Machines for the bids of the fake cloud, which they reach; a notice lasts until the test ends it."""
     cloud.set_options(preemption_notice_seconds=MANUAL)
     with machines(tmp_path, reach=(cloud.port,)) as made, Follower(cloud, made, tmp_path / "volumes") as following:

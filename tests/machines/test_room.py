@@ -132,7 +132,7 @@ def test_a_file_volume_is_a_folder_of_the_host_that_machines_mount_as_from_a_ser
     assert machines_[1].read("/data/log") == "a\nb\n"
 
 
-def test_a_machine_reaches_the_given_ports_of_the_hosts_loopback_and_no_others(image: Path, tmp_path: Path):
+def test_a_machine_reaches_the_given_ports_of_the_hosts_loopback_and_no_others(disk_image: Path, tmp_path: Path):
     with answering(b"yes") as port, answering(b"no") as other:
         with machines(tmp_path, reach=(port,)) as room:
             machine = room.rent(COUNT).boot()
@@ -175,7 +175,7 @@ TEST_TO_KILL = """
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
-def test_nothing_is_left_of_a_test_that_is_stopped(image: Path, tmp_path: Path, how: signal.Signals):
+def test_nothing_is_left_of_a_test_that_is_stopped(disk_image: Path, tmp_path: Path, how: signal.Signals):
     (tmp_path / "test_to_kill.py").write_text(textwrap.dedent(TEST_TO_KILL))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={tmp_path}/base", "-q"]
     command += [f"--rootdir={tmp_path}", f"-opythonpath={Path(__file__).parents[1]}", "test_to_kill.py"]
@@ -196,7 +196,7 @@ def test_nothing_is_left_of_a_test_that_is_stopped(image: Path, tmp_path: Path, 
     assert list((CACHE / "room").iterdir()) == []
 
 
-def test_what_a_killed_room_leaves_the_next_one_removes(image: Path, tmp_path: Path):
+def test_what_a_killed_room_leaves_the_next_one_removes(disk_image: Path, tmp_path: Path):
     with machines(tmp_path) as room:
         room.rent(COUNT).boot()
         os.kill(room._init, signal.SIGKILL)
