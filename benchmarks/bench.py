@@ -33,6 +33,7 @@ import sizes  # noqa: E402
 import soak  # noqa: E402
 import waits  # noqa: E402
 from stacks import THIS, Package  # noqa: E402
+from support.engine import let_children_be_interrupted  # noqa: E402
 
 Rows = list[dict[str, Any]]
 SIZES = (1, 10, 100, 300, 1000)
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("--soak-minutes", type=float, default=60.0)
     parser.add_argument("--soak-clusters", type=int, default=1000)
     chosen = parser.parse_args()
+    let_children_be_interrupted()
     if chosen.soak:
         soak.run(chosen.soak_minutes, chosen.soak_clusters)
         return

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.engine import Project
+from support.engine import Project, let_children_be_interrupted
 from support.stack import HOSTS, FakeClock, Reports, SkippingClock, Stack, settings_of
 
 from flow_resources import host
@@ -24,9 +22,7 @@ from flow_resources.testing import FakeMithril
 for _name in ("FORCE_COLOR", "CLICOLOR_FORCE", "MYPY_FORCE_COLOR", "PY_COLORS", "COLUMNS"):
     os.environ.pop(_name, None)
 
-# A shell that runs this in the background lets it ignore Ctrl-C, and with it every child that a test interrupts.
-if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+let_children_be_interrupted()
 
 # What Hypothesis makes up is the same in every run, and nobody holds a stopwatch: a run fails for a change, not by
 # chance and not on a busy machine. `pytest --hypothesis-profile=default tests/pure` makes up something new.

@@ -170,6 +170,15 @@ def copy_example(example: Path, folder: Path) -> Path:
     return folder
 
 
+def let_children_be_interrupted() -> None:
+    """Undo what a shell does that runs this in the background: it ignores Ctrl-C then, and so does every child.
+
+    The engine ends its plugins by that signal, and waits 5 s for each that does not heed it.
+    """
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def environment(root: Path, cloud: FakeMithril) -> dict[str, str]:
     """Return the environment of a user with an own machine: nothing of the developer's is in it."""
     for folder in ("backend", "home", "flow", "user"):
