@@ -7,7 +7,7 @@ from typing import Any
 
 import growth
 import programs
-from stacks import SAVED_ONCE, Package, Stack, stack
+from stacks import MACHINE, SAVED_ONCE, Package, Stack, stack
 
 WINDOW, QUICK = 5.0, 30.0
 """Seconds: requests are counted within so many; it may be asked more often in the first so many."""
@@ -57,6 +57,7 @@ def polls(packages: Sequence[Package], size: int, boot: float, strangers: int = 
 
 
 def _place_strangers(one: Stack, count: int) -> None:
+    one.cloud.set_quota(MACHINE, 2 * count + 1000)
     for number in range(count):
         one.cloud.add_bid(f"somebody-elses-{number}", limit_price="$1.00")
 
