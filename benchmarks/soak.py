@@ -23,8 +23,8 @@ from flow_resources.testing import FakeMithril
 
 FLAT_MB = 2.0
 """How much more memory at the end is still flat: a page of bids is 1 MB."""
-PAUSE = 2.5
-"""Seconds between two refreshes: listings of the last two seconds would serve the next one."""
+PAUSE = 15.5
+"""Seconds between two refreshes: listings of the last 15 seconds would serve the next one."""
 _PARTS = 10
 
 

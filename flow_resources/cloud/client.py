@@ -243,10 +243,13 @@ class Cloud:
             return self._connection.listings.recently_allocated(bid_id, self.budget)
         return None
 
-    def observe(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
-        """Observe a bid and its instances; None only where it is proven absent (see `find_bid`)."""
-        bid = self._connection.listings.bid(bid_id, begun_after, self.budget)
-        return self._snapshot(bid or self.find_bid(bid_id, self._connection.clock.now()), begun_after)
+    def observe(self, bid_id: str, begun_after: float, ended_after: float = math.inf) -> ClusterSnapshot | None:
+        """Observe a bid and its instances; None only where it is proven absent (see `find_bid`).
+
+        Listings that ended at or after `ended_after` will do, too: of a thousand bids, one takes seconds to read.
+        """
+        bid = self._connection.listings.bid(bid_id, begun_after, self.budget, ended_after)
+        return self._snapshot(bid or self.find_bid(bid_id, self._connection.clock.now()), begun_after, ended_after)
 
     def observe_while_waiting(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
         """Observe in the same way, in a reading of exactly those bids that are waited for (see `waiting_for`)."""
@@ -281,10 +284,10 @@ class Cloud:
         bids = {id_: bid for id_ in bid_ids if (bid := read.bids.get(id_)) and not bid.ended}
         return {id_: _snapshot_of(bid, read) for id_, bid in bids.items()}
 
-    def _snapshot(self, bid: Bid | None, begun_after: float) -> ClusterSnapshot | None:
+    def _snapshot(self, bid: Bid | None, begun_after: float, ended_after: float = math.inf) -> ClusterSnapshot | None:
         if bid is None:
             return None
-        return ClusterSnapshot(bid, self._connection.listings.instances(bid, begun_after, self.budget))
+        return ClusterSnapshot(bid, self._connection.listings.instances(bid, begun_after, self.budget, ended_after))
 
     def bid(self, bid_id: str) -> Bid | None:
         """Return one bid, read anew; None when the service answers 404, which alone proves nothing (see `find_bid`)."""

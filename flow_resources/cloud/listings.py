@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from flow_resources.cloud.footprint import PAGE
 from flow_resources.cloud.retry_budget import RetryBudget
@@ -31,6 +31,7 @@ from flow_resources.core.models import LIVE_STATUSES, Bid, Instance
 from flow_resources.core.moments import TIME_GRAIN, moment_of
 from flow_resources.errors import FlowResourcesError, UnavailableError
 
+T = TypeVar("T")
 _STATUSES_WHILE_WAITING = ("Allocated", "Open")  # of a bid that waits for its instances, the likelier one first
 _RECENTLY_SECONDS = 60.0
 _LAG = timedelta(seconds=5) + TIME_GRAIN
@@ -137,9 +138,9 @@ class Listings:
         """Return all live bids by id."""
         return self._live_bids.get(max(begun_after, self._last_change), budget).bids
 
-    def bid(self, bid_id: str, begun_after: float, budget: RetryBudget) -> Bid | None:
-        """Return a bid if it is among all live bids."""
-        return self._live_bids.get(self._since(bid_id, begun_after), budget).bids.get(bid_id)
+    def bid(self, bid_id: str, begun_after: float, budget: RetryBudget, ended_after: float = math.inf) -> Bid | None:
+        """Return a bid if it is among all live bids, by a listing that began, or else ended, after a moment."""
+        return self._recent(self._live_bids, bid_id, begun_after, budget, ended_after).bids.get(bid_id)
 
     def bid_while_waiting(self, bid_id: str, begun_after: float, budget: RetryBudget) -> Bid | None:
         """Return a bid if it is allocated, or else if it is open."""
@@ -151,11 +152,13 @@ class Listings:
         """Return a bid if it was allocated within the last minute."""
         return self._bids_of_status["Allocated"].get(self._now() - _RECENTLY_SECONDS, budget).get(bid_id)
 
-    def instances(self, bid: Bid, begun_after: float, budget: RetryBudget) -> tuple[Instance, ...]:
-        """Return the instances of a bid."""
+    def instances(
+        self, bid: Bid, begun_after: float, budget: RetryBudget, ended_after: float = math.inf
+    ) -> tuple[Instance, ...]:
+        """Return the instances of a bid, by a listing that began, or else ended, after a moment."""
         if bid.has_no_instances:
             return ()
-        return self._instances.get(self._since(bid.id, begun_after), budget).get(bid.id, ())
+        return self._recent(self._instances, bid.id, begun_after, budget, ended_after).get(bid.id, ())
 
     # -- before a create ------------------------------------------------------------------------------------------
 
@@ -237,6 +240,19 @@ class Listings:
 
     def _since(self, bid_id: str, begun_after: float) -> float:
         return max(begun_after, self._changed_at.get(bid_id, begun_after))
+
+    def _recent(
+        self,
+        listing: SingleFlight[[RetryBudget], T],
+        bid_id: str,
+        begun_after: float,
+        budget: RetryBudget,
+        ended_after: float,
+    ) -> T:
+        """Return a listing that began, or else ended, after a moment; what was changed here needs a later beginning."""
+        if bid_id in self._changed_at:
+            return listing.get(self._since(bid_id, begun_after), budget)
+        return listing.get_ended(begun_after, ended_after, budget)
 
     def _list_status(self, status: str, budget: RetryBudget) -> dict[str, Bid]:
         return {bid.id: bid for bid in self._service.list_bids(status, budget)}

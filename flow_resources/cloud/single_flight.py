@@ -7,6 +7,7 @@ caller that accepts an older answer says so by asking for a moment in the past.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -28,9 +29,10 @@ class Reading(Generic[T]):
     value: T | None = None
     error: BaseException | None = None
 
-    def is_fresh_for(self, asked: float, begun_after: float, version: int) -> bool:
+    def is_fresh_for(self, asked: float, begun_after: float, ended_after: float, version: int) -> bool:
         """Whether it answers a caller that asked then; an error answers only callers that asked before it ended."""
-        return self.version == version and self.began >= begun_after and (self.error is None or self.ended > asked)
+        is_recent = self.began >= begun_after or self.ended >= ended_after
+        return self.version == version and is_recent and (self.error is None or self.ended > asked)
 
 
 class SingleFlight(Generic[P, T]):
@@ -49,10 +51,17 @@ class SingleFlight(Generic[P, T]):
 
         The arguments are for the fetch: those of the thread that performs it count.
         """
+        return self._get(begun_after, math.inf, *args, **kwargs)
+
+    def get_ended(self, begun_after: float, ended_after: float, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return a value whose fetch began at or after a moment, or else ended at or after another, in the same way."""
+        return self._get(begun_after, ended_after, *args, **kwargs)
+
+    def _get(self, begun_after: float, ended_after: float, *args: P.args, **kwargs: P.kwargs) -> T:
         asked = self._clock()
         with self._condition:
             while True:
-                if self._last is not None and self._last.is_fresh_for(asked, begun_after, self._version):
+                if self._last is not None and self._last.is_fresh_for(asked, begun_after, ended_after, self._version):
                     return _value_of(self._last)
                 if not self._fetching:
                     self._fetching, version = True, self._version

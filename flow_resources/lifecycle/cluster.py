@@ -132,7 +132,7 @@ class GpuCluster(BidKind[ClusterSpec, ClusterSnapshot]):
 
     def observe(self, op: Operation, id_: str, record: Record) -> ClusterSnapshot | None:
         """Return the bid, its instances and its history. Only what is proven absent, or terminal, is gone."""
-        seen = op.cloud.observe(id_, op.fresh_since)
+        seen = op.cloud.observe(id_, op.fresh_since, op.read_since)
         if seen is None or seen.bid.ended:
             return None
         return policy.with_sighting(bids.with_history(op.cloud, seen, record), record)

@@ -259,7 +259,7 @@ class Job(BidKind[JobSpec, JobSnapshot]):
         """Return the job, also one that has ended; None only for one that was never the stack's, and is not there."""
         if record.identity and is_told(record.outputs or {}):
             return self._with_key(op, recorded(id_, record, _key(record)))
-        seen = op.cloud.observe(id_, op.fresh_since)
+        seen = op.cloud.observe(id_, op.fresh_since, op.read_since)
         if seen is None and not record.identity:
             return None
         job = self._recalled(op, seen, record) if seen else _gone(id_, record)

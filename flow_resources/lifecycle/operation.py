@@ -38,6 +38,7 @@ _WAIT_TIMES = 5
 """How many times as long a wait tolerates an unreachable service: what it waits for makes progress meanwhile."""
 _OPEN_SECONDS = 30.0
 _FRESH_SECONDS = 2.0
+_REFRESH_SECONDS = 15.0
 
 
 class CircuitBreaker:
@@ -169,6 +170,15 @@ class Operation:
     def fresh_since(self) -> float:
         """The moment since which an answer of the service is fresh enough for this verb: all resources share it."""
         return self.begun - _FRESH_SECONDS
+
+    @property
+    def read_since(self) -> float:
+        """The moment since which a listing may have ended that a refresh takes for the truth.
+
+        What is read takes as long as a listing of all that there is: were it as old as its beginning, a listing of a
+        thousand bids would be too old for the next ones to be read as soon as it has come.
+        """
+        return self.begun - _REFRESH_SECONDS
 
     @property
     def ledger(self) -> Ledger:

@@ -231,7 +231,7 @@ def read(
         _report_gone(op, resource, id_, record)
         return None
     if record.identity:
-        live = resource.list_live(op, op.fresh_since)
+        live = resource.list_live(op, op.read_since)
         warn_of_surplus(op, resource, live, record.identity, id_)
     resource.report_drift(op, seen, record)
     inputs = declared_inputs(resource.fields, recorded_inputs(props))

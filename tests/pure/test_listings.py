@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.listed_cloud import BID, BUDGET, NOW, Cloud
@@ -134,6 +135,48 @@ def test_the_order_of_the_newest_is_doubted_where_nothing_was_live(cloud: Cloud)
     cloud.newest_first, cloud.time = False, NOW + timedelta(minutes=1)
     cloud.place("new")
     assert cloud.live_before_create() == {"new"}
+
+
+class SlowService(Cloud):
+    """Each page takes a second."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+        super().__init__(lambda: self.seconds)
+        self.place("it", "Allocated")
+        self.place("other", "Allocated")
+
+    def _pages(self, what: str, rows: list[Any], limit: int) -> Iterator[Any]:
+        self.seconds += 1.0
+        yield from super()._pages(what, rows, limit)
+
+    def refresh(self, id_: str) -> int:
+        """Read a bid and its instances as a refresh does; return how many pages that took."""
+        before, begun = len(self.requests), self.seconds
+        bid = self.listings.bid(id_, begun - 2.0, BUDGET, begun - 5.0)
+        assert bid
+        assert self.listings.instances(bid, begun - 2.0, BUDGET, begun - 5.0)
+        return len(self.requests) - before
+
+
+def test_a_listing_that_takes_longer_than_it_is_fresh_serves_those_who_come_when_it_has_ended() -> None:
+    """Else a refresh of many would list everything anew for each few that run at the same time."""
+    service = SlowService()
+    assert service.refresh("it") == 5
+    service.seconds += 3.0
+    assert service.refresh("other") == 0
+    service.seconds += 3.0
+    assert service.refresh("it") == 5
+
+
+def test_no_listing_from_before_a_change_serves_whatever_its_end() -> None:
+    """It may have read the bid before."""
+    service = SlowService()
+    service.refresh("it")
+    with service.listings.recording_change("it"):
+        service.place("it", "Allocated")
+    assert service.refresh("it") == 5
+    assert service.refresh("other") == 0
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------------

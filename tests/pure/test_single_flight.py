@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -261,8 +263,17 @@ def test_a_reading_is_fresh_by_its_age_and_an_error_until_it_ends(
 ) -> None:
     """A fetch from 10 to 20: it began late enough and, where it failed, had not ended when the caller asked."""
     reading = Reading(10.0, 20.0, version=3, value=1, error=error)
-    assert reading.is_fresh_for(asked, begun_after, version=3) is (bad if error else good)
-    assert reading.is_fresh_for(asked, begun_after, version=4) is False
+    assert reading.is_fresh_for(asked, begun_after, math.inf, version=3) is (bad if error else good)
+    assert reading.is_fresh_for(asked, begun_after, math.inf, version=4) is False
+
+
+@pytest.mark.parametrize(("ended_after", "is_fresh"), [(5.0, True), (20.0, True), (20.5, False)])
+def test_a_reading_that_began_too_early_is_fresh_by_its_end(ended_after: float, is_fresh: bool) -> None:
+    """Where the caller accepts that; never one from before a change, and a failure only as ever."""
+    reading = Reading(10.0, 20.0, version=3, value=1)
+    assert reading.is_fresh_for(25.0, 22.0, ended_after, version=3) is is_fresh
+    assert reading.is_fresh_for(25.0, 22.0, ended_after, version=4) is False
+    assert replace(reading, error=OSError("down")).is_fresh_for(25.0, 22.0, ended_after, version=3) is False
 
 
 def test_a_change_in_the_same_grain_of_the_clock_makes_a_fetch_stale() -> None:
