@@ -35,7 +35,9 @@ def project(tmp_path: Path, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch)
 def imported(project: Project, type_: str, name: str, id_: str) -> str:
     """Import; return the resource of the printed program."""
     printed = project.run("import", f"flow:index:{type_}", name, id_, "--yes").ok().text
-    assert "warning" not in printed
+    # Pulumi warns where it has found the plugin, if that is not the folder of plugins.
+    printed = "".join(line for line in printed.splitlines(keepends=True) if "pulumi-resource-flow" not in line)
+    assert "warning:" not in printed
     return printed.partition("\nresources:\n")[2]
 
 

@@ -113,7 +113,7 @@ class RealStack:
 
 def source(program: Mapping[str, Declared]) -> str:
     """Return the source of a Pulumi program that declares these resources."""
-    lines = ["import pulumi", "from flow_resources import GpuCluster, Volume", ""]
+    lines = ["import pulumi", "from flow_resources import GpuCluster, Job, SshKey, Volume", ""]
     for name, declared in program.items():
         inputs = "".join(f"{key}={value!r}, " for key, value in declared.inputs.items())
         options = f"pulumi.ResourceOptions(delete_before_replace={not declared.create_first})"
