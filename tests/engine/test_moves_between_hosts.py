@@ -85,20 +85,17 @@ def test_a_stack_moves_to_the_plugin_and_back(tmp_path: Path, cloud: FakeMithril
 
 def test_two_resources_of_one_name_in_two_hosts_are_refused_by_pulumi(tmp_path: Path, cloud: FakeMithril) -> None:
     """Each is known under the type that it has in the other host, too."""
-    one = """
-    import pulumi
-    from flow_resources import GpuCluster, Provider
-
-    machines = dict(instance_type="8xa100", max_price_per_hour=20, region="us-central5-a")
-    GpuCluster("trainer", **machines)
-    """
+    one = (
+        "import pulumi\n"
+        "from flow_resources import GpuCluster, Provider\n\n"
+        'machines = dict(instance_type="8xa100", max_price_per_hour=20, region="us-central5-a")\n'
+        'GpuCluster("trainer", **machines)\n'
+    )
     project = Project.make(tmp_path, cloud, one)
     install_plugin(project)
     project.up().ok()
     cloud.clear_requests()
-    project.write(
-        one + '    GpuCluster("trainer", **machines, opts=pulumi.ResourceOptions(provider=Provider("own")))\n'
-    )
+    project.write(one + 'GpuCluster("trainer", **machines, opts=pulumi.ResourceOptions(provider=Provider("own")))\n')
     told = project.preview()  # a traceback of Pulumi's
     assert told.code != 0
     assert "Duplicate resource alias" in told.text
