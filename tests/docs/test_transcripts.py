@@ -65,7 +65,12 @@ def test_pulumis_own_messages_are_the_ones_in_the_table(tmp_path: Path, cloud: F
     """No passphrase, a wrong one, a stack that is not there, a locked one, an import, no pip, a death."""
     (table,) = tables(section(ROOT / "docs" / "troubleshooting.md", "Messages of Pulumi itself"))
     # No engine starts; a file is damaged; two hosts, as in tests/engine/test_moves_between_hosts.py.
-    elsewhere = {"No module named 'pulumi'", "unexpected end of JSON input", "Duplicate resource alias"}
+    elsewhere = {
+        "No module named 'pulumi'",
+        "unexpected end of JSON input",
+        "Duplicate resource alias",
+        "Duplicate resource URN",
+    }
     messages = [message for row in table[1:] for message in ticked(row[0]) if message not in elsewhere]
     training = Project.of_example(tmp_path, cloud, EXAMPLES / "04-two-projects" / "training")
     printed = training.preview().failed().text
