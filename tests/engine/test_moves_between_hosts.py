@@ -98,5 +98,5 @@ def test_two_resources_of_one_name_in_two_hosts_are_refused_by_pulumi(tmp_path: 
     project.write(one + 'GpuCluster("trainer", **machines, opts=pulumi.ResourceOptions(provider=Provider("own")))\n')
     told = project.preview()  # a traceback of Pulumi's
     assert told.code != 0
-    assert "error: Duplicate resource " in told.text  # URN or alias: which one comes first is not known
+    assert "error: Duplicate resource " in told.text  # "alias" or "URN", by which one comes first
     assert not cloud.mutations
