@@ -106,5 +106,5 @@ def test_one_fault_at_every_request_that_changes_something(
 @pytest.mark.parametrize(("host_of_verbs", "name"), RUNS, indirect=["host_of_verbs"])
 def test_a_replacement_leaves_one_bid(clean_environment, host_of_verbs, name):
     """By diff and by `--target-replace`, with the same and with changed inputs, in both orders."""
-    asked = [method for method, path in clean_run(host_of_verbs, name) if method in MUTATING]
+    asked = [method for method, path in clean_run(host_of_verbs, name) if method in MUTATING and "api-keys" not in path]
     assert asked == (["POST", "DELETE"] if name.endswith(CREATE_FIRST) else ["DELETE", "POST"])

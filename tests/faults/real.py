@@ -41,7 +41,9 @@ class RealStack:
         """Create an empty project in a folder."""
         root.mkdir(exist_ok=True)
         # An owner that is unique: on a self-managed backend the name of a stack is not.
-        project = Project.make(root, cloud, "", config={"flow:owner": "acme/proj/dev"}, **env)
+        project = Project.make(
+            root, cloud, "", config={"flow:owner": "acme/proj/dev", "flow:allowJobKeys": "true"}, **env
+        )
         return cls(project, kill_targets)
 
     def up(self, program: Mapping[str, Declared], *, force: set[str] | None = None) -> None:
