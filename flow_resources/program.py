@@ -50,7 +50,7 @@ from flow_resources.core.hidden import (
     URN,
     write_recorded,
 )
-from flow_resources.core.naming import Mark
+from flow_resources.core.naming import Mark, dynamic_type, kind_of, plugin_type
 from flow_resources.core.recorded import Index, find_in, index_of
 
 R = TypeVar("R")
@@ -93,16 +93,6 @@ def _provider_of(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource | None
     if opts.parent:
         candidates.append(opts.parent.get_provider(plugin_type("")))
     return next((one for one in candidates if one is not None and one.package == NAMESPACE), None)
-
-
-def plugin_type(type_token: str) -> str:
-    """Return the type that a kind of resource has in the plugin, from the one that it has in the dynamic host."""
-    return f"{NAMESPACE}:index:{type_token.rpartition(':')[2]}"
-
-
-def dynamic_type(kind: str) -> str:
-    """Return the type that a kind of resource has in the dynamic host."""
-    return f"pulumi-python:dynamic/{NAMESPACE}:{kind}"
 
 
 def is_plugin_installed(folder: Path) -> bool:
@@ -193,7 +183,7 @@ def recorded_siblings(
     known.
     """
     if is_of_the_plugin(opts):
-        type_token = plugin_type(type_token)
+        type_token = plugin_type(kind_of(type_token))
     urn: Any = pulumi.create_urn(name, type_token, opts.parent)
     return pulumi.Output.from_input(_siblings(urn, _aliases_of(type_token, name, opts), sibling_type, sibling))
 
@@ -211,7 +201,7 @@ async def _siblings(
 def find_siblings(index: Index, urns: Iterable[str], sibling_type: str, sibling: re.Pattern[str]) -> dict[str, str]:
     """Look up in the index what stands beside one of these URNs, by the first group of the pattern of its name."""
     parents = {urn.rpartition("::")[0].rpartition("$")[0] for urn in urns}
-    places = {f"{parent}${type_}" for parent in parents for type_ in (sibling_type, plugin_type(sibling_type))}
+    places = {f"{parent}${type_}" for parent in parents for type_ in (sibling_type, plugin_type(kind_of(sibling_type)))}
     found = {}
     for urn, entries in index.items():
         place, _, name = urn.rpartition("::")
@@ -267,7 +257,7 @@ def declare(
     """
     vars(resource)[_ADDITIONAL] = frozenset(opts.additional_secret_outputs or ())
     if is_of_the_plugin(opts):
-        type_token = plugin_type(type_token)
+        type_token = plugin_type(kind_of(type_token))
         if not is_mocked() and not _OF_THE_PLUGIN.get():
             once_per_program("plugin", _warn_without_plugin)
     else:
@@ -275,7 +265,7 @@ def declare(
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
     if TOKEN in props and resource.get_provider(plugin_type("")):
         raise pulumi.RunError(
-            f"{type_token.rpartition(':')[2]} {name!r}: a transformation sets its provider, which comes too late, "
+            f"{kind_of(type_token)} {name!r}: a transformation sets its provider, which comes too late, "
             "because its host is chosen before: set the provider in its options, or in those of its parent"
         )
 

@@ -19,8 +19,8 @@ from flow_resources.cli.kind import CommandKind, Draft
 from flow_resources.cli.kinds import BY_NAME, KINDS
 from flow_resources.cli.program_text import Group, Names, Text, cut, statement, yaml_lines, yaml_text
 from flow_resources.core import naming
-from flow_resources.core.config_keys import NAMESPACE
 from flow_resources.core.inputs import check
+from flow_resources.core.naming import plugin_type
 
 
 class Form(Enum):
@@ -70,7 +70,9 @@ class Adoption:
         if not self.resources:
             return ""
         if self.form is Form.IMPORT:
-            return "".join(f"pulumi import {_type(one)} {one.logical_name} {one.id}\n" for one in self.resources)
+            return "".join(
+                f"pulumi import {plugin_type(one.kind)} {one.logical_name} {one.id}\n" for one in self.resources
+            )
         if self.form is Form.YAML:
             return "\n".join(["resources:", *self._yaml()]) + "\n"
         classes = {name for resource in self.resources for name in BY_NAME[resource.kind].classes(resource.inputs)}
@@ -93,7 +95,7 @@ class Adoption:
             if resource.name != resource.logical_name:
                 yield f'  # In the service: "{cut(resource.name)}"'
             yield f"  {yaml_text(resource.variable)}:"
-            yield f"    type: {_type(resource)}"
+            yield f"    type: {plugin_type(resource.kind)}"
             if resource.logical_name != resource.variable:
                 yield f"    name: {yaml_text(resource.logical_name)}"
             yield "    properties:"
@@ -149,11 +151,6 @@ def _problem(kind: CommandKind[Any], draft: Draft) -> str:
     """
     failures = check(kind.resource.fields, draft.inputs).failures
     return "; ".join(failure.text for failure in failures if failure.path not in draft.fill_in) or draft.problem
-
-
-def _type(resource: AdoptedResource) -> str:
-    """Return the type of a resource in the plugin."""
-    return f"{NAMESPACE}:index:{resource.kind}"
 
 
 def _call(resource: AdoptedResource, variables: Mapping[str, str]) -> Group:

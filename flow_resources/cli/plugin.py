@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shlex
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flow_resources.core.config_keys import NAMESPACE
 from flow_resources.errors import FlowResourcesError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ DESCRIPTION = (
     "makes an SDK."
 )
 EPILOG = "Exit code: 0 when it was done, 2 when it could not be done."
-_NAME = "flow"
 _NEEDS = "flow-resources plugin install"
 _START = """\
 import sys
@@ -76,32 +75,34 @@ def _install() -> None:
         others = [one for one in _installed_versions(pulumi) if one != version]
     if newer := [one for one in others if _order(one) > _order(version)]:
         raise PluginError(
-            f"the plugin {_NAME} {newer[0]} is installed, which Pulumi would start instead of {version}",
-            f"`pulumi plugin rm resource {_NAME} {newer[0]}`, then run this again; or upgrade flow-resources",
+            f"the plugin {NAMESPACE} {newer[0]} is installed, which Pulumi would start instead of {version}",
+            f"`pulumi plugin rm resource {NAMESPACE} {newer[0]}`, then run this again; or upgrade flow-resources",
         )
     with tempfile.TemporaryDirectory() as folder, translating_errors("install the plugin"):
-        _write_executable(Path(folder) / f"pulumi-resource-{_NAME}")
-        command = ["plugin", "install", "resource", _NAME, f"v{version}", "--file", folder, "--reinstall"]
+        _write_executable(Path(folder) / f"pulumi-resource-{NAMESPACE}")
+        command = ["plugin", "install", "resource", NAMESPACE, f"v{version}", "--file", folder, "--reinstall"]
         pulumi.run(command, ".", {})
-    sys.stdout.write(f"The plugin {_NAME} {version} is installed. Pulumi starts it with {sys.executable}.\n")
+    sys.stdout.write(f"The plugin {NAMESPACE} {version} is installed. Pulumi starts it with {sys.executable}.\n")
     for other in others:
         sys.stdout.write(
-            f"The plugin {_NAME} {other} is installed, too; Pulumi starts {version}, unless a program asks for "
-            f"{other}: `pulumi plugin rm resource {_NAME} {other}` removes it.\n"
+            f"The plugin {NAMESPACE} {other} is installed, too; Pulumi starts {version}, unless a program asks for "
+            f"{other}: `pulumi plugin rm resource {NAMESPACE} {other}` removes it.\n"
         )
 
 
 def _installed_versions(pulumi: PulumiCommand) -> list[str]:
     rows: list[dict[str, Any]] = json.loads(pulumi.run(["plugin", "ls", "--json"], ".", {}).stdout)
-    versions = {str(row.get("version")) for row in rows if (row.get("kind"), row.get("name")) == ("resource", _NAME)}
+    versions = {
+        str(row.get("version")) for row in rows if (row.get("kind"), row.get("name")) == ("resource", NAMESPACE)
+    }
     return sorted(versions, key=_order, reverse=True)
 
 
 def _order(version: str) -> tuple[tuple[int, ...], bool]:
     """Return what versions are compared by: a pre-release comes before its release."""
-    release = re.match(r"v?(\d+(?:\.\d+)*)", version)
-    numbers = tuple(map(int, release[1].split("."))) if release else ()
-    return numbers, "-" not in version
+    from flow_resources.plugin.settings import numbers_of
+
+    return numbers_of(version.removeprefix("v")), "-" not in version
 
 
 def _write_executable(path: Path) -> None:

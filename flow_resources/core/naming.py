@@ -1,4 +1,4 @@
-"""The names of bids and volumes, and the mark in them, which says whose they are.
+"""The names of bids and volumes, and the mark in them, which says whose they are; the types of kinds in Pulumi.
 
 The service has no labels, so a bid whose create answer was lost can only be found by its name:
 
@@ -151,3 +151,24 @@ def _plain(value: Any) -> Any:
 
 def _hex(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+# -- what kinds are called in Pulumi: states hold the types of both hosts ----------------------------------------------
+
+_OF_DYNAMIC_HOST, _OF_PLUGIN = "pulumi-python:dynamic/flow:", "flow:index:"
+
+
+def dynamic_type(kind: str) -> str:
+    """Return the type of a kind in the dynamic host."""
+    return f"{_OF_DYNAMIC_HOST}{kind}"
+
+
+def plugin_type(kind: str) -> str:
+    """Return the type of a kind, or of a component, in the plugin."""
+    return f"{_OF_PLUGIN}{kind}"
+
+
+def kind_of(type_: str) -> str:
+    """Return the kind that a type is of, such as `GpuCluster`, in either host; empty for a type of another package."""
+    found = next((prefix for prefix in (_OF_DYNAMIC_HOST, _OF_PLUGIN) if type_.startswith(prefix)), type_)
+    return type_[len(found) :]

@@ -21,13 +21,12 @@ from flow_resources.core.hidden import IS_OURS, MARK, SERVICE
 from flow_resources.core.job_status import is_finished
 from flow_resources.core.models import Named
 from flow_resources.core.moments import moment_of
-from flow_resources.core.naming import Mark, take_apart
+from flow_resources.core.naming import Mark, kind_of, take_apart
 from flow_resources.core.recorded import Index, index_of
-from flow_resources.core.type_tokens import kind_of
 
 _FLEET_STATUS = "FleetStatus"
-_SEALED = "4dabf18193072939515e22adb298388d"
-"""What marks a secret value in a stored state."""
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""The key that marks a value as special, such as secret: in a stored state, and between the engine and a plugin."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def _in_clear(row: Mapping[str, Any]) -> dict[str, Any]:
     outputs = {
         name: value
         for name, value in (row.get("outputs") or {}).items()
-        if not (isinstance(value, dict) and _SEALED in value)
+        if not (isinstance(value, dict) and SIGNATURE in value)
     }
     return {**row, "outputs": outputs}
 

@@ -6,7 +6,6 @@ it leaves out of the options is added here.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from pulumi.provider.server import ProviderServicer
 from flow_resources import program
 from flow_resources.bid_policy import Bid
 from flow_resources.core.fleet_fields import SAID_BY_PROGRAM
+from flow_resources.core.inputs import did_you_mean
 from flow_resources.resilient import TYPE, ResilientCluster
 
 _OUTPUTS = ("task_ids", "public_ips", "running", "size", "members")
@@ -64,8 +64,7 @@ def arguments(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         if one not in _INPUTS:
-            close = difflib.get_close_matches(one, _INPUTS, 1)
-            hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(_INPUTS))}"
+            hint = did_you_mean(one, _INPUTS).rstrip() or f"it has {', '.join(sorted(_INPUTS))}"
             raise pulumi.RunError(f"ResilientCluster {name!r}: {one} is not an input: {hint}")
         found[one] = _value(name, one, value)
     if _POLICY in found:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flow_resources.core.inputs import did_you_mean
 from flow_resources.costs import read_costs
 from flow_resources.data import Readings, brief
 from flow_resources.errors import FlowResourcesError, RejectedError
@@ -39,9 +39,8 @@ def invoke(op: Operation, token: str, arguments: Mapping[str, Any]) -> dict[str,
     names, function = FUNCTIONS[name]
     for one, value in arguments.items():
         if one not in names:
-            close = difflib.get_close_matches(one, names, 1)
             takes = f"it takes {' and '.join(names) or 'none'}"
-            raise RejectedError(f"{name}: {one} is not an argument", f"did you mean {close[0]}?" if close else takes)
+            raise RejectedError(f"{name}: {one} is not an argument", did_you_mean(one, names).rstrip() or takes)
         if not isinstance(value, str):
             raise RejectedError(f"{name}: {one} must be a string", f"got {value!r}")
     if missing := [one for one in names if not arguments.get(one)]:

@@ -24,7 +24,7 @@ from flow_resources.core.config_keys import setting_of
 from flow_resources.core.hidden import INPUTS
 from flow_resources.core.imports import said_since
 from flow_resources.core.inputs import UNKNOWN, Failure
-from flow_resources.core.type_tokens import plugin_type
+from flow_resources.core.naming import plugin_type
 from flow_resources.errors import RejectedError, one_line
 from flow_resources.host import STATUS_DETAILS, EngineLink, EngineReport, error_line, not_ready_status
 from flow_resources.lifecycle import verbs

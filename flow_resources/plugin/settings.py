@@ -93,7 +93,7 @@ def _check_values(inputs: Mapping[str, Any]) -> list[Failure]:
 
 def _check_version(inputs: Mapping[str, Any]) -> Failure | None:
     written_by, own = str(inputs.get(WRITTEN_BY) or ""), own_version()
-    if _parts_of(written_by) <= _parts_of(own):
+    if numbers_of(written_by) <= numbers_of(own):
         return None
     return Failure(
         "",
@@ -102,7 +102,7 @@ def _check_version(inputs: Mapping[str, Any]) -> Failure | None:
     )
 
 
-def _parts_of(version_text: str) -> tuple[int, ...]:
+def numbers_of(version_text: str) -> tuple[int, ...]:
     """Return the numbers at the beginning of a version; none, which is older than all, where there are none."""
     match = re.match(r"\d+(\.\d+)*", version_text)
     return tuple(map(int, match[0].split("."))) if match else ()

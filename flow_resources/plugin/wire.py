@@ -13,9 +13,9 @@ from typing import Any
 from google.protobuf import struct_pb2
 
 from flow_resources.core.inputs import UNKNOWN, Unknown
+from flow_resources.core.stack_state import SIGNATURE
 
 # From Pulumi's sdk/go/common/resource/sig and properties.go.
-SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a signature
 UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _UNKNOWNS = frozenset(

@@ -21,8 +21,8 @@ from flow_resources.cli.watch.heal import candidates, fleets_of, judge, pending,
 from flow_resources.cli.watch.look import CLUSTER, FLEET_STATUS, JOB, Look, Preview, Step
 from flow_resources.core.answer import Answer
 from flow_resources.core.hidden import PREEMPTION
+from flow_resources.core.naming import dynamic_type, plugin_type
 from flow_resources.core.preemption import is_policy_alone
-from flow_resources.core.type_tokens import dynamic_type, plugin_type
 
 
 def yes(_olds, _news) -> Answer:

@@ -10,7 +10,7 @@ from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, 
 from pulumi.runtime.proto import provider_pb2
 
 from flow_resources.clock import Clock
-from flow_resources.core.type_tokens import plugin_type
+from flow_resources.core.naming import plugin_type
 from flow_resources.engine import unknowns_in, unknowns_out
 from flow_resources.host import EngineLink
 from flow_resources.lifecycle.stored_states import Backend

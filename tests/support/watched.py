@@ -12,7 +12,7 @@ from flow_resources.cli.watch.events import Event
 from flow_resources.cli.watch.look import CLUSTER, FLEET_STATUS, Cluster, Look, Outcome, Preview, Step
 from flow_resources.cli.watch.stack import StackBusyError, WatchedStack
 from flow_resources.core.hidden import PREEMPTION
-from flow_resources.core.type_tokens import dynamic_type
+from flow_resources.core.naming import dynamic_type
 
 NAME = "acme/training/dev"
 TYPE, STATUS_TYPE = dynamic_type(CLUSTER), dynamic_type(FLEET_STATUS)

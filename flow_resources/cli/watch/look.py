@@ -13,7 +13,7 @@ from typing import Any
 
 from flow_resources.core import money
 from flow_resources.core.costs import Spending
-from flow_resources.core.type_tokens import kind_of
+from flow_resources.core.naming import kind_of
 
 CLUSTER, JOB, FLEET_STATUS = "GpuCluster", "Job", "FleetStatus"
 WATCHED = (CLUSTER, JOB)

@@ -22,7 +22,7 @@ from pulumi.automation import events
 
 from flow_resources.backend import WHOLE_NAMES, describe
 from flow_resources.cli.watch.look import FLEET_STATUS, WATCHED, Cluster, Look, Outcome, Preview, Step, market_in
-from flow_resources.core.type_tokens import kind_of
+from flow_resources.core.naming import kind_of
 from flow_resources.errors import FlowResourcesError, one_line
 from flow_resources.pulumi_command import PulumiCommand
 
