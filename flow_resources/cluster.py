@@ -126,10 +126,6 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
     paused: pulumi.Output[bool]
     wait_for: pulumi.Output[WaitFor]
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        program.inherit_output_types(cls, GpuCluster)
-
     @property
     def task_id(self) -> pulumi.Output[str]:
         """The Flow task's id, which is the bid's: `bid_...`. Known in a preview, too, where the cluster stays."""
@@ -245,17 +241,14 @@ class GpuCluster(pulumi.dynamic.Resource, module="flow", name="GpuCluster"):
         props = carried_properties(f"GpuCluster {name!r}", FIELDS, arguments)
         if env is not None:
             props["env"] = pulumi.Output.secret(props["env"])
-        props |= dict.fromkeys(COMPUTED)
-        props |= program.hidden_inputs(TYPE, name, options)
-        program.declare(self, TYPE, GpuClusterProvider, name, props, options)
+        program.declare(self, TYPE, GpuClusterProvider, name, props, OUTPUTS, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> GpuCluster:  # noqa: A002 - Pulumi's word
         """Read a cluster that Pulumi does not own; `id` is the task's, `bid_...`."""
         cluster = GpuCluster.__new__(GpuCluster)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        known = ("region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
-        program.declare(cluster, TYPE, GpuClusterProvider, name, dict.fromkeys((*COMPUTED, *known)), options)
+        program.declare(cluster, TYPE, GpuClusterProvider, name, {}, OUTPUTS, options)
         return cluster
 
 
@@ -276,6 +269,7 @@ COMPUTED = (
     "created_at",
 )
 """The outputs that are no inputs."""
+OUTPUTS = (*COMPUTED, "region", "max_price_per_hour", "instance_type", "num_instances", "paused", "wait_for")
 
 
 def _minutes_since_preemption(known: Sequence[Any]) -> int | None:

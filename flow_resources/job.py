@@ -77,10 +77,6 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
     num_instances: pulumi.Output[int]
     wait_for: pulumi.Output[WaitForJob]
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        program.inherit_output_types(cls, Job)
-
     @property
     def task_id(self) -> pulumi.Output[str]:
         """The Flow task's id, which is the bid's: `bid_...`. Known in a preview, too, where the job stays."""
@@ -177,17 +173,14 @@ class Job(pulumi.dynamic.Resource, module="flow", name="Job"):
         for secret in _SECRET:
             if arguments[secret] is not None:
                 props[secret] = pulumi.Output.secret(props[secret])
-        props |= dict.fromkeys(COMPUTED)
-        props |= program.hidden_inputs(TYPE, name, options)
-        program.declare(self, TYPE, JobProvider, name, props, options)
+        program.declare(self, TYPE, JobProvider, name, props, OUTPUTS, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> Job:  # noqa: A002 - Pulumi's word
         """Read a job that Pulumi does not own, also one that has ended; `id` is the task's, `bid_...`."""
         job = Job.__new__(Job)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        known = ("region", "max_price_per_hour", "instance_type", "num_instances", "wait_for")
-        program.declare(job, TYPE, JobProvider, name, dict.fromkeys((*COMPUTED, *known)), options)
+        program.declare(job, TYPE, JobProvider, name, {}, OUTPUTS, options)
         return job
 
 
@@ -210,3 +203,4 @@ COMPUTED = (
     "ended_at",
 )
 """The outputs that are no inputs."""
+OUTPUTS = (*COMPUTED, "region", "max_price_per_hour", "instance_type", "num_instances", "wait_for")

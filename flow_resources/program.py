@@ -19,6 +19,7 @@ makes once is kept with it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import os
 import re
@@ -131,7 +132,9 @@ def owner_of(configured: str | None, stack: str) -> str:
     return configured or stack
 
 
-def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> dict[str, Any]:
+def _hidden_inputs(
+    type_token: str, name: str, opts: pulumi.ResourceOptions, *, is_of_the_plugin: bool
+) -> dict[str, Any]:
     """Return the hidden inputs of a resource.
 
     The plugin is told the rest by the engine, or finds it out by itself.
@@ -140,38 +143,59 @@ def hidden_inputs(type_token: str, name: str, opts: pulumi.ResourceOptions) -> d
         **({REPLACED_WITH: True} if opts.replace_with else {}),
         **({RETAINED: True} if opts.retain_on_delete else {}),
     }
-    if is_of_the_plugin(opts):
+    if is_of_the_plugin:
         return options
-    urn: Any = pulumi.create_urn(name, type_token, opts.parent)
     owner = owner_of(pulumi.Config("flow").get("owner"), stack_name())
-    # Not the URN's Output itself: it depends on the parent, and a child's input must not.
+    urns = urns_of(type_token, name, opts)
+    recorded: Any = _recorded(owner, urns)
     return {
         **options,
         **({TIMEOUT: opts.custom_timeouts.create} if opts.custom_timeouts and opts.custom_timeouts.create else {}),
         **({IGNORED: list(opts.ignore_changes)} if opts.ignore_changes else {}),
         **({PREVIEW: True} if pulumi.runtime.is_dry_run() else {}),
         OWNER: owner,
-        URN: pulumi.Output.from_input(urn.future()),
-        RECORDED: pulumi.Output.from_input(_recorded(owner, urn, _aliases_of(type_token, name, opts))),
+        # Not the URN's Output itself: it depends on the parent, and a child's input must not.
+        URN: pulumi.Output.from_input(urns[0].future()) if isinstance(urns[0], pulumi.Output) else urns[0],
+        RECORDED: pulumi.Output.from_input(recorded),
     }
 
 
-def _aliases_of(type_token: str, name: str, opts: pulumi.ResourceOptions) -> list[Any]:
-    """Return the other URNs under which the state can hold a resource: its aliases, and those of its parents.
+def urns_of(type_token: str, name: str, opts: pulumi.ResourceOptions) -> list[Any]:
+    """Return the URN of a resource, and the others under which the state can hold it: by aliases, its parents' too.
 
-    A Pulumi without this function knows none: what is recorded under an alias then counts as not recorded.
+    Each is a text, or an Output where it depends on a parent. A Pulumi without `all_aliases` knows no aliases: what is
+    recorded under one then counts as not recorded.
     """
     all_aliases = getattr(pulumi.runtime.resource, "all_aliases", None)
-    return list(all_aliases(opts.aliases, name, type_token, opts.parent)) if all_aliases else []
+    aliases = list(opts.aliases or []) if all_aliases else []
+    beside = [(type_token, name), *(_beside(one, type_token, name) for one in aliases)]
+    if opts.parent is None and None not in beside:
+        # The same texts as those below, without the twenty Outputs that Pulumi makes of them and waits for.
+        place = f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}"
+        return ["::".join((place, *one)) for one in beside if one]
+    others = all_aliases(aliases, name, type_token, opts.parent) if all_aliases else []
+    return [pulumi.create_urn(name, type_token, opts.parent), *others]
 
 
-async def _recorded(owner: str, urn: Any, aliases: Sequence[Any]) -> str:
+def _beside(alias: Any, type_token: str, name: str) -> tuple[str, str] | None:
+    """Return the type and the name that an alias says of the same place; None where it says more than that."""
+    said: dict[str, Any] = vars(alias) if isinstance(alias, pulumi.Alias) else {"parent": None}
+    said = {part: value for part, value in said.items() if value is not ...}
+    type_, called = said.pop("type_", type_token), said.pop("name", name)
+    return (type_, called) if not said and isinstance(type_, str) and isinstance(called, str) else None
+
+
+async def _recorded(owner: str, urns: Sequence[Any]) -> str:
     """Return what this stack's state holds for a resource: under its URN, or under a name with its mark."""
     index = await _index()
     if index is None:
         return write_recorded(None)
-    known_urn, *other_urns = [await pulumi.Output.from_input(one).future() for one in (urn, *aliases)]
-    return write_recorded(find_in(index, Mark.of(owner, str(known_urn)), str(known_urn), map(str, other_urns)))
+    urn, *others = await _known(urns)
+    return write_recorded(find_in(index, Mark.of(owner, urn), urn, others))
+
+
+async def _known(urns: Sequence[Any]) -> list[str]:
+    return [str(await one.future() if isinstance(one, pulumi.Output) else one) for one in urns]
 
 
 def recorded_siblings(
@@ -184,18 +208,12 @@ def recorded_siblings(
     """
     if is_of_the_plugin(opts):
         type_token = plugin_type(kind_of(type_token))
-    urn: Any = pulumi.create_urn(name, type_token, opts.parent)
-    return pulumi.Output.from_input(_siblings(urn, _aliases_of(type_token, name, opts), sibling_type, sibling))
+    return pulumi.Output.from_input(_siblings(urns_of(type_token, name, opts), sibling_type, sibling))
 
 
-async def _siblings(
-    urn: Any, aliases: Sequence[Any], sibling_type: str, sibling: re.Pattern[str]
-) -> dict[str, str] | None:
+async def _siblings(urns: Sequence[Any], sibling_type: str, sibling: re.Pattern[str]) -> dict[str, str] | None:
     index = await _index()
-    if index is None:
-        return None
-    urns = [str(await pulumi.Output.from_input(one).future()) for one in (urn, *aliases)]
-    return find_siblings(index, urns, sibling_type, sibling)
+    return None if index is None else find_siblings(index, await _known(urns), sibling_type, sibling)
 
 
 def find_siblings(index: Index, urns: Iterable[str], sibling_type: str, sibling: re.Pattern[str]) -> dict[str, str]:
@@ -246,22 +264,30 @@ def declare(
     type_token: str,
     provider: type[ResourceProvider],
     name: str,
-    props: dict[str, Any],
+    inputs: Mapping[str, Any],
+    outputs: Sequence[str],
     opts: pulumi.ResourceOptions,
 ) -> None:
     """Register a resource: the plugin's, or a dynamic one, with the frozen type and its provider serialised once.
 
     Not the type that Pulumi makes from the class: the class may be a subclass of the program's, and the type is part of
     the URN. No constructor in between: Pulumi takes the third one for the resource's own, and records the line that
-    called it.
+    called it. An input that is not set and is no output is left out: Pulumi makes an Output of each property that it is
+    given, and a program of a thousand resources waits for all of them.
     """
     vars(resource)[_ADDITIONAL] = frozenset(opts.additional_secret_outputs or ())
-    if is_of_the_plugin(opts):
+    of_the_plugin = is_of_the_plugin(opts)
+    props = {**dict.fromkeys(outputs), **{key: value for key, value in inputs.items() if value is not None}}
+    if opts.id is None:  # what is only read has no inputs
+        props |= _hidden_inputs(type_token, name, opts, is_of_the_plugin=of_the_plugin)
+    if of_the_plugin:
         type_token = plugin_type(kind_of(type_token))
         if not is_mocked() and not _OF_THE_PLUGIN.get():
             once_per_program("plugin", _warn_without_plugin)
     else:
         props[TOKEN] = token(provider)
+    kind: Any = type(resource)
+    _evaluate_output_types(kind)
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
     if TOKEN in props and resource.get_provider(plugin_type("")):
         raise pulumi.RunError(
@@ -273,12 +299,19 @@ def declare(
 _ADDITIONAL = "_additional_secret_outputs"
 
 
-def inherit_output_types(cls: type[R], root: type[R]) -> None:
-    """Give a subclass of a resource class the types of its outputs: Pulumi reads those of the class itself alone."""
-    own = type(root.__name__, (), {})
-    own.__annotations__ = inspect.get_annotations(root)
-    types: dict[str, Any] = get_type_hints(own, vars(sys.modules[root.__module__]))
-    for one in reversed(cls.__mro__[: cls.__mro__.index(root)]):
+@functools.cache
+def _evaluate_output_types(cls: type[Any]) -> None:
+    """Evaluate the types of a class's outputs once, those of its base among them.
+
+    Pulumi evaluates them again for each resource, and reads those of the class itself alone, also where that is a
+    subclass of the program's.
+    """
+    above = cls.__mro__.index(next(one for one in cls.__mro__ if one.__module__.startswith(f"{__package__}.")))
+    base, *subclasses = reversed(cls.__mro__[: above + 1])
+    own = type(base.__name__, (), {})
+    own.__annotations__ = inspect.get_annotations(base)
+    types: dict[str, Any] = get_type_hints(own, vars(sys.modules[base.__module__]))
+    for one in subclasses:
         types |= inspect.get_annotations(one)
     cls.__annotations__ = types
 

@@ -31,6 +31,7 @@ TYPE = "flow:index:ResilientCluster"
 STATUS_TYPE = "pulumi-python:dynamic/flow:FleetStatus"
 COMPUTED = ("members", "running", "public_ips", "project")
 """The outputs of FleetStatus that are no inputs."""
+OUTPUTS = (*COMPUTED, "task_ids", "min_running", "paused")
 _READ_A_NUMBER = "pass a number: `config.require_int` reads one from the stack's configuration"
 
 
@@ -142,9 +143,7 @@ class FleetStatus(pulumi.dynamic.Resource, module="flow", name="FleetStatus"):
         """Declare it; a ResilientCluster does."""
         options = program.guarded_options("FleetStatus", name, opts)
         props = carried_properties(f"FleetStatus {name!r}", FIELDS, inputs)
-        props |= dict.fromkeys(COMPUTED)
-        props |= program.hidden_inputs(STATUS_TYPE, name, options)
-        program.declare(self, STATUS_TYPE, FleetStatusProvider, name, props, options)
+        program.declare(self, STATUS_TYPE, FleetStatusProvider, name, props, OUTPUTS, options)
 
 
 class ResilientCluster(pulumi.ComponentResource):

@@ -36,10 +36,6 @@ class SshKey(pulumi.dynamic.Resource, module="flow", name="SshKey"):
     created_at: pulumi.Output[str]
     """When the service got it (ISO 8601)."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        program.inherit_output_types(cls, SshKey)
-
     @property
     def ssh_key_id(self) -> pulumi.Output[str]:
         """The service's id, `sshkey_...`. Known in a preview, too, where the key stays."""
@@ -71,18 +67,16 @@ class SshKey(pulumi.dynamic.Resource, module="flow", name="SshKey"):
         options = program.guarded_options("SshKey", name, opts or pulumi.ResourceOptions())
         arguments = {"public_key": key_text(public_key, public_key_file), "key_name": name_text(key_name)}
         props = carried_properties(f"SshKey {name!r}", FIELDS, arguments)
-        props |= dict.fromkeys(COMPUTED)
         if key_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
-        props |= program.hidden_inputs(TYPE, name, options)
-        program.declare(self, TYPE, SshKeyProvider, name, props, options)
+        program.declare(self, TYPE, SshKeyProvider, name, props, OUTPUTS, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> SshKey:  # noqa: A002 - Pulumi's word
         """Read a key that Pulumi does not own; `id` is the service's, `sshkey_...`."""
         key = SshKey.__new__(SshKey)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        program.declare(key, TYPE, SshKeyProvider, name, dict.fromkeys((*COMPUTED, *_SETTLED)), options)
+        program.declare(key, TYPE, SshKeyProvider, name, {}, OUTPUTS, options)
         return key
 
 
@@ -100,4 +94,4 @@ def key_ids(ssh_keys: Any) -> Any:
 
 COMPUTED = ("ssh_key_id", "project", "fingerprint", "created_at")
 """The outputs that are no inputs."""
-_SETTLED = ("key_name", "public_key")  # inputs that a declared key has as outputs, too
+OUTPUTS = (*COMPUTED, "key_name", "public_key")

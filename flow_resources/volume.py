@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import pulumi
 
@@ -42,10 +42,6 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
     """The ids of the live bids that hold it."""
     created_at: pulumi.Output[str]
     """When the service made it (ISO 8601)."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        program.inherit_output_types(cls, Volume)
 
     @property
     def volume_id(self) -> pulumi.Output[str]:
@@ -96,21 +92,19 @@ class Volume(pulumi.dynamic.Resource, module="flow", name="Volume"):
             "allow_replace": allow_replace,
         }
         props = carried_properties(f"Volume {name!r}", FIELDS, arguments)
-        props |= dict.fromkeys(COMPUTED)
         if volume_name is not None:
             options = pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), options)
-        props |= program.hidden_inputs(TYPE, name, options)
-        program.declare(self, TYPE, VolumeProvider, name, props, options)
+        program.declare(self, TYPE, VolumeProvider, name, props, OUTPUTS, options)
 
     @staticmethod
     def get(name: str, id: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None) -> Volume:  # noqa: A002 - Pulumi's word
         """Read a volume that Pulumi does not own; `id` is the service's, `vol_...`."""
         volume = Volume.__new__(Volume)
         options = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=id))
-        program.declare(volume, TYPE, VolumeProvider, name, dict.fromkeys((*COMPUTED, *_SETTLED)), options)
+        program.declare(volume, TYPE, VolumeProvider, name, {}, OUTPUTS, options)
         return volume
 
 
 COMPUTED = ("volume_id", "project", "attached_to", "created_at")
 """The outputs that are no inputs."""
-_SETTLED = ("volume_name", "size_gb", "interface", "region")  # inputs that a declared volume has as outputs, too
+OUTPUTS = (*COMPUTED, "volume_name", "size_gb", "interface", "region")

@@ -14,6 +14,7 @@ import pytest
 from pulumi.runtime import settings
 
 from flow_resources import GpuCluster, Volume, VolumeMount, VolumeReference
+from flow_resources.program import urns_of
 from flow_resources.testing import FlowMocks
 
 STACK = "acme/infra/prod"
@@ -103,6 +104,64 @@ def test_the_outputs_of_a_subclass_are_typed(kind: type[TeamCluster]) -> None:
         )
 
     run(program)
+
+
+def aliases() -> list[Any]:
+    """Return each kind of alias that a program can give."""
+    return [
+        pulumi.Alias(name="old"),
+        pulumi.Alias(type_="team:index:Cluster"),
+        pulumi.Alias(name="old", type_="team:index:Cluster"),
+        pulumi.Alias(name="old", stack="prod"),
+        pulumi.Alias(project="other"),
+        pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE),
+        pulumi.Alias(name=pulumi.Output.from_input("old")),  # type: ignore[arg-type]
+        pulumi.Output.from_input(pulumi.Alias(name="old")),
+        "urn:pulumi:dev::training::team:index:Cluster::old",
+    ]
+
+
+@pytest.mark.parametrize("chosen", [[], *([index] for index in range(9)), [0, 1, 2], [0, 8]])
+@pytest.mark.parametrize("has_parent", [False, True])
+def test_the_urns_of_a_resource_are_those_that_pulumi_gives_it(chosen: list[int], has_parent: bool) -> None:
+    """By its aliases, and those of its parent."""
+
+    def program() -> Any:
+        given = [aliases()[index] for index in chosen]
+        parent = None
+        if has_parent:
+            of_parent = pulumi.ResourceOptions(aliases=[pulumi.Alias(name="elder")])
+            parent = pulumi.ComponentResource("team:index:Lab", "lab", opts=of_parent)
+        opts = pulumi.ResourceOptions(aliases=given, parent=parent)
+        urns = urns_of("a:index:B", "it", opts)
+        theirs = [
+            pulumi.create_urn("it", "a:index:B", parent),
+            *pulumi.runtime.resource.all_aliases(given, "it", "a:index:B", parent),
+        ]
+
+        def check(both: list[list[str]]) -> None:
+            assert both[0] == both[1]
+            assert len(both[0]) == (len(given) + 1) * (2 if has_parent else 1)
+
+        return pulumi.Output.all(pulumi.Output.all(*urns), pulumi.Output.all(*theirs)).apply(check)
+
+    run(program)
+
+
+def test_a_program_waits_for_no_output_that_nobody_can_ask_for() -> None:
+    """One for each property that has a value or is an output, and what Pulumi makes for a resource and its alias."""
+    waited_for: list[int] = []
+
+    def program() -> Any:
+        for name in ("first", "second"):
+            before = len(settings.SETTINGS.outputs)
+            made = GpuCluster(name, instance_type="8xa100", max_price_per_hour=1.0)
+            waited_for.append(len(settings.SETTINGS.outputs) - before)
+        assert not hasattr(made, "image")
+        return made.region.apply(lambda region: region or pytest.fail("the region is an output"))
+
+    run(program)
+    assert waited_for[1] <= 36
 
 
 class Engine(FlowMocks):

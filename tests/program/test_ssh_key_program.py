@@ -224,9 +224,9 @@ def test_a_fixed_name_is_replaced_delete_first_unless_the_program_says_otherwise
 
     declare_ = programs.declare
 
-    def spy(resource: Any, type_token: str, provider: Any, name: str, props: Any, opts: Any) -> None:
-        options[name] = opts.delete_before_replace
-        declare_(resource, type_token, provider, name, props, opts)
+    def spy(resource: Any, type_token: str, provider: Any, name: str, *rest: Any) -> None:
+        options[name] = rest[-1].delete_before_replace
+        declare_(resource, type_token, provider, name, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(programs, "declare", spy)

@@ -146,7 +146,7 @@ def test_the_outputs_are_the_frozen_ones(kind: str) -> None:
 @pytest.mark.parametrize("kind", CLASSES)
 def test_an_output_is_typed_and_described_as_in_its_class(kind: str) -> None:
     """One that can be absent is not required; each has a text, of the class or of the input of that name."""
-    annotations = inspect.get_annotations(CLASSES[kind])
+    annotations = {name: str(hint) for name, hint in inspect.get_annotations(CLASSES[kind]).items()}
     for name, spec in resource(kind)["properties"].items():
         assert spec["description"], name
         assert (name in resource(kind)["required"]) == ("None" not in annotations.get(name, "")), name
