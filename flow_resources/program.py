@@ -11,9 +11,9 @@ go along too, so that a create never takes over, or cancels, what the state reco
 to delete nor what another resource of the stack became by a rename. Their creation times go along too: what is older
 than they are was released on purpose, and not left by a crash.
 
-Two things of Pulumi's internals are used here: `__provider`, serialised once per class, and the monitor. Each program
-has its own, also of several that run in one process at the same time; it tells mocks from an engine, and what a program
-makes once is kept with it.
+Three things of Pulumi's internals are used here: `__provider`, serialised once per class; the list of outputs that it
+waits for at a program's end; and the monitor. Each program has its own, also of several that run in one process at the
+same time; it tells mocks from an engine, and what a program makes once is kept with it.
 """
 
 from __future__ import annotations
@@ -289,6 +289,7 @@ def declare(
     kind: Any = type(resource)
     _evaluate_output_types(kind)
     pulumi.CustomResource.__init__(resource, type_token, name, props, opts)
+    _leave_to_registration(resource, props)
     if TOKEN in props and resource.get_provider(plugin_type("")):
         raise pulumi.RunError(
             f"{kind_of(type_token)} {name!r}: a transformation sets its provider, which comes too late, "
@@ -296,6 +297,19 @@ def declare(
         )
 
 
+def _leave_to_registration(resource: pulumi.Resource, outputs: Iterable[str]) -> None:
+    """Take outputs of a resource from those that Pulumi waits for at the end of the program.
+
+    Pulumi waits for all of them anew whenever one is known, which is N times N for N resources. The id and the URN stay
+    among them, and are known no sooner than these; what a program makes of an output is waited for by itself.
+    """
+    untrack = vars(pulumi.Output).get(_UNTRACK)  # of an Output itself, each attribute can be asked for
+    if untrack:
+        for name in outputs:
+            untrack(vars(resource)[name])
+
+
+_UNTRACK = "_untrack"
 _ADDITIONAL = "_additional_secret_outputs"
 
 
