@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flow.adapters.providers.builtin.mithril.runtime.startup import builder
 from flow.adapters.providers.builtin.mithril.runtime.startup import sections as sdk_sections
 from flow.adapters.providers.builtin.mithril.runtime.startup.builder import MithrilStartupScriptBuilder
 from hypothesis import given, settings
@@ -197,7 +199,20 @@ def test_launches_that_differ_in_their_names_share_the_work(
         shared = [sdk.write_script(one) for one in launches]
         assert count[0] <= 1 + (NAMES[3] in command)
         monkeypatch.setattr(sections.ScriptBuilder, "_combine_sections", combine)
+        monkeypatch.delattr(sections.ScriptBuilder, "_build_script")
         assert [sdk.write_script(one) for one in launches] == shared
+
+
+def test_a_script_is_not_masked_for_a_log_that_nobody_reads(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The SDK masks each script for its debug log; ours is in no log at all."""
+    caplog.set_level(logging.DEBUG)
+    stack.operation()
+    with operation().cloud._sdk("write scripts") as sdk:
+        monkeypatch.setattr(builder, "mask_text", lambda _: pytest.fail("masked"))
+        sdk.write_script(launch(command="echo the-command"))
+    assert "the-command" not in caplog.text
 
 
 def test_without_boot_the_script_is_the_sdks(write, stack: Stack) -> None:
