@@ -187,7 +187,7 @@ def clusters(size: int) -> list[Resource]:
     for number in range(size):
         urn = f"urn:pulumi:dev::soak::{TYPE}::c{number}"
         inputs = {
-            "instance_type": "8xa100", "max_price_per_hour": 50.0, "region": "us-central5-a", "num_instances": 1,
+            "instance_type": "8xa100", "max_price_per_hour": 20.0, "region": "us-central5-a", "num_instances": 1,
             "command": "sleep infinity", "run_on": "every_boot", "restart": "never", "paused": False,
             "wait_for": "running", "on_preemption": "keep",
             "__owner": OWNER, "__urn": urn, "__recorded": write_recorded([]), "__provider": token(GpuClusterProvider),

@@ -6,7 +6,7 @@ OURS = """
 from flow_resources import GpuCluster
 
 for number in range({n}):
-    GpuCluster(f"c{{number}}", instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a")
+    GpuCluster(f"c{{number}}", instance_type="8xa100", max_price_per_hour=20.0, region="us-central5-a")
 """
 
 # The engine's own cost: as many resources of the same size, whose verbs do nothing.
@@ -56,7 +56,7 @@ from flow.domain.models.constraints import Constraints
 client = Flow()
 for number in range({n}):
     client.run(TaskConfig(name=f"c{{number}}", command="sleep infinity", instance_type="8xa100", num_instances=1,
-                          max_price_per_hour=50.0, region="us-central5-a", upload_code=False,
+                          max_price_per_hour=20.0, region="us-central5-a", upload_code=False,
                           constraints=Constraints(regions=["us-central5-a"])))
 """
 
@@ -85,7 +85,7 @@ print(time.perf_counter() - began)
 DECLARING = _DECLARING.format(
     imports="from flow_resources import GpuCluster",
     name="GpuCluster",
-    arguments=', instance_type="8xa100", max_price_per_hour=50.0, region="us-central5-a"',
+    arguments=', instance_type="8xa100", max_price_per_hour=20.0, region="us-central5-a"',
 )
 DECLARING_FLOOR = _DECLARING.format(imports=NOOP, name="NoOp", arguments="")
 

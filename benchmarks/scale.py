@@ -158,7 +158,7 @@ def updates(packages: Sequence[Package], size: int) -> Rows:
     for package in packages:
         with stack(programs.OURS, size, package) as one:
             one.run("up", AT_ONCE)
-            one.project.edit("max_price_per_hour=50.0", "max_price_per_hour=60.0")
+            one.project.edit("max_price_per_hour=20.0", "max_price_per_hour=25.0")
             run = one.run("up", AT_ONCE)
         rows.append({
             "N": size,
