@@ -73,7 +73,7 @@ def _states(op: Operation, stack: SelectedStack | None) -> dict[str, StackState]
     if stack is None:
         return {}
     own = stack.state()
-    guard_recorded_account(op.cloud, own)
+    guard_recorded_account(op, own)
     return {stack.name: own, **stack.other_states()}
 
 

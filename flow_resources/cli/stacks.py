@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CalledProcessError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pulumi import automation
 
@@ -22,6 +22,9 @@ from flow_resources.core.stack_state import StackState, read_state
 from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.account import guard_account
 from flow_resources.pulumi_command import PulumiCommand
+
+if TYPE_CHECKING:
+    from flow_resources.lifecycle.operation import Operation
 
 _UNTOUCHED = "nothing was touched"
 _BACKEND = "`pulumi whoami --verbose` shows the backend, which `pulumi login` or PULUMI_BACKEND_URL chooses"
@@ -143,13 +146,27 @@ class SelectedStack:
             return read_state(stored_state(self.workspace, name))
 
 
-def guard_recorded_account(cloud: Cloud, state: StackState) -> None:
+def guard_recorded_account(op: Operation, state: StackState) -> None:
     """Raise AccountMismatchError where the settings point at another service or project than a state records.
 
-    Nothing of the stack can be there, and a listing without it would be taken for good news.
+    Nothing of the stack can be there, and a listing without it would be taken for good news. Where a part is there,
+    because the program has several providers, the accounts that are not looked at are named in a warning.
     """
-    for url, project in sorted(state.places):
-        guard_account(cloud, Record(service=url, project=project))
+    elsewhere = [place for place in sorted(state.places) if is_elsewhere(op.cloud, place)]
+    is_all = len(elsewhere) == len(state.places)
+    for url, project in elsewhere:
+        if is_all:
+            guard_account(op.cloud, Record(service=url, project=project))
+        op.report.warn(
+            f"a part of the stack is in project {project} at {url}, which is not looked at: "
+            "run this again with the settings of that account"
+        )
+
+
+def is_elsewhere(cloud: Cloud, place: tuple[str, str]) -> bool:
+    """Whether an API URL and a project that a state records are others than those of the settings."""
+    url, project = place
+    return url != cloud.settings.api_url or bool(project and project != cloud.project().id)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def find(op: Operation, stack: SelectedStack, owner: str, min_age: timedelta, *,
     if everyone:
         found = _find_marked({stack.name: own, **stack.other_states()}, live, op.cloud.service_now())
     else:
-        guard_recorded_account(op.cloud, own)
+        guard_recorded_account(op, own)
         owners = Owners.of(owner, stack.name, own)
         found = _find_orphans(stack, owners, own, live, op.cloud.service_now(), min_age)
     return Report(

@@ -19,6 +19,7 @@ from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.sdk import Sdk, open_sdk
 from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
+from flow_resources.core.config_keys import API_URL_PLACES
 from flow_resources.core.models import LIVE_INSTANCES, Bid, Instance
 from flow_resources.errors import AccountMismatchError, ConfigError, NotFoundError, UnavailableError
 from flow_resources.redaction import Redactor
@@ -95,7 +96,7 @@ class Connection:
         except NotFoundError as error:  # the service has this list for every account
             raise ConfigError(
                 f"{self.settings.api_url} does not answer like Mithril's API ({error.message})",
-                "flow:apiUrl or MITHRIL_API_URL must be its address alone, without a path",
+                f"{API_URL_PLACES} must be its address alone, without a path",
             ) from error
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from flow_resources.cloud.sdk_settings import REINSTALL
 from flow_resources.cloud.settings import KEY_PLACES
+from flow_resources.core.config_keys import API_URL_PLACES
 from flow_resources.errors import (
     AccountMismatchError,
     ApprovalPendingError,
@@ -25,7 +26,7 @@ from flow_resources.redaction import Redactor
 
 _APPROVE = "approve it, then run `pulumi up` again"
 _RETRY = "run the same command again"
-_FIX_URL = "if nothing ever answers there, look at flow:apiUrl and MITHRIL_API_URL"
+_FIX_URL = f"if nothing ever answers there, look at {API_URL_PLACES}"
 _OTHER_KEY = "use a key that has access to this project"
 _KEY_FILE = "correct or move away keys/metadata.json in FLOW_DIR (~/.flow): without it the Flow SDK makes a new key"
 _FILES = "the Flow SDK keeps files in FLOW_DIR (~/.flow), which must be writable"

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from flow_resources.cloud.sdk_settings import read_sdk_settings
 from flow_resources.core import money
+from flow_resources.core.config_keys import API_URL_PLACES
 from flow_resources.errors import ConfigError
 
 KEY_PLACES = (
@@ -92,11 +93,14 @@ def _text(value: Any) -> str | None:
 
 def _url(value: str) -> str:
     if "@" in value:  # states record the URL, and messages name it
-        raise ConfigError("the API URL holds a user or a password", "remove it from flow:apiUrl or MITHRIL_API_URL")
+        raise ConfigError(
+            "the API URL holds a user or a password",
+            f"remove it from {API_URL_PLACES}",
+        )
     if not _is_address(value):  # retries there would only look like a service that is down
         raise ConfigError(  # not quoted: it can be the key, where two variables are mixed up
             "the API URL is not an address",
-            "flow:apiUrl or MITHRIL_API_URL must be like https://HOST or http://127.0.0.1:8080",
+            f"{API_URL_PLACES} must be like https://HOST or http://127.0.0.1:8080",
         )
     return value.rstrip("/")
 

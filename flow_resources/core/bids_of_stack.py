@@ -6,12 +6,13 @@ no state records is of a resource that was destroyed. Bids without a mark of the
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.core.hidden import ENDED, MARK
+from flow_resources.core.hidden import ENDED, MARK, SERVICE
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import logical_name, prefix_of, take_apart
 from flow_resources.core.stack_state import read_state
@@ -35,6 +36,8 @@ class BidResource:
     """As it is recorded; None: not known."""
     has_ended: bool = False
     """Whether it is a job that is recorded as ended."""
+    place: tuple[str, str] | None = None
+    """The API URL and the project that it is of; None: not known."""
 
     @property
     def name(self) -> str:
@@ -100,6 +103,7 @@ def _bid_resource(row: Mapping[str, Any], kind: str, outputs: Mapping[str, Any])
         marks=frozenset({str(outputs[MARK])}),
         status=status if isinstance(status, str) and not is_deleted else None,
         has_ended=ENDED in outputs and not is_deleted,
+        place=(str(outputs[SERVICE]), str(outputs.get("project") or "")) if outputs.get(SERVICE) else None,
     )
 
 
@@ -107,6 +111,4 @@ def _joined(one: BidResource | None, other: BidResource) -> BidResource:
     if one is None:
         return other
     current = one if one.id else other
-    return BidResource(
-        one.urn, one.kind, current.id, one.ids | other.ids, one.marks | other.marks, current.status, current.has_ended
-    )
+    return dataclasses.replace(current, ids=one.ids | other.ids, marks=one.marks | other.marks)

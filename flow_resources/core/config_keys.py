@@ -116,6 +116,9 @@ SETTINGS: tuple[Setting, ...] = (
 )
 OF_PROVIDERS: tuple[Setting, ...] = tuple(one for one in SETTINGS if not one.of_program)
 """The settings that a provider resource takes."""
+API_URL_PLACES = "flow:apiUrl (`api_url` of a provider) or MITHRIL_API_URL"
+PROJECT_PLACES = "flow:project (`project` of a provider) or MITHRIL_PROJECT"
+"""Where a person sets them, in the words of messages."""
 _BY_SPELLING = {spelling: one for one in SETTINGS for spelling in (one.name, one.spelling, one.key)}
 
 

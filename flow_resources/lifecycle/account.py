@@ -6,6 +6,7 @@ Without it, everything would look deleted to the key of another account.
 from __future__ import annotations
 
 from flow_resources.cloud import Cloud, Project
+from flow_resources.core.config_keys import API_URL_PLACES, PROJECT_PLACES
 from flow_resources.core.hidden import Record
 from flow_resources.errors import AccountMismatchError
 
@@ -43,7 +44,7 @@ def _guard_service(cloud: Cloud, record: Record) -> None:
     if record.service and record.service != cloud.settings.api_url:
         raise AccountMismatchError(
             f"the state records {record.service}, but the settings point at {cloud.settings.api_url}",
-            "set flow:apiUrl or MITHRIL_API_URL to the recorded service, or, where that has a new address, use "
+            f"set {API_URL_PLACES} to the recorded service, or, where that has a new address, use "
             "`flow-resources change-api-url URL`; nothing was touched",
         )
 
@@ -52,5 +53,5 @@ def _guard_project(project: Project, record: Record) -> None:
     if record.project and record.project != project.id:
         raise AccountMismatchError(
             f"the state records project {record.project}, but the settings point at {project.name} ({project.id})",
-            "set flow:project or MITHRIL_PROJECT to the recorded one, with a key of its account; nothing was touched",
+            f"set {PROJECT_PLACES} to the recorded one, with a key of its account; nothing was touched",
         )

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from flow_resources.cloud import Launch
 from flow_resources.core import money
 from flow_resources.core.answer import Answer
+from flow_resources.core.config_keys import PROJECT_PLACES
 from flow_resources.core.hidden import Record, read_resolved_bid
 from flow_resources.core.inputs import Checked
 from flow_resources.core.market import Market
@@ -190,7 +191,7 @@ class BidKind(Resource[P, Bid, V]):
         if bid.project != project.id:
             return AccountMismatchError(
                 f"the bid {id_} is in project {bid.project}, but the settings point at {project.name} ({project.id})",
-                "set flow:project or MITHRIL_PROJECT to its project",
+                f"set {PROJECT_PLACES} to its project",
             )
         return RejectedError(f"the service calls the bid {id_} {bid.status!r} and does not list it", "run it again")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flow_resources.cloud import Cloud
+from flow_resources.core.config_keys import PROJECT_PLACES
 from flow_resources.core.costs import NO_COMPARISON, NOT_KNOWN, Comparison, PaidPeriod, Spending, spending_of
 from flow_resources.core.models import ALLOCATED, Bid, BidEvent, InstanceType
 from flow_resources.core.moments import moment_of
@@ -92,7 +93,7 @@ def read_costs_of(cloud: Cloud, bid_id: str, types: Sequence[InstanceType]) -> B
     if bid.project != project.id:
         raise AccountMismatchError(
             f"the bid {bid_id} is in project {bid.project}, but the settings point at {project.name} ({project.id})",
-            "set flow:project or MITHRIL_PROJECT to its project",
+            f"set {PROJECT_PLACES} to its project",
         )
     now = cloud.service_now()
     reading = _Reading(bid, ClusterSnapshot(bid, ()).status, cloud.paid_periods(bid_id), cloud.events(bid_id))

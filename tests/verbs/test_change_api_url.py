@@ -247,7 +247,7 @@ def test_the_document_says_the_same_in_json(beside, new, capsys):
         (["", "--yes"], "argument URL: must be like https://HOST, got nothing"),
         (
             ["new-name.example"],
-            "the API URL is not an address: flow:apiUrl or MITHRIL_API_URL must be like https://HOST",
+            "the API URL is not an address: flow:apiUrl (`api_url` of a provider) or MITHRIL_API_URL must be like https://HOST",
         ),
         (["https://me:secret@host"], "the API URL holds a user or a password: remove it from flow:apiUrl"),
     ],

@@ -216,6 +216,27 @@ def test_a_bid_that_the_service_has_forgotten_leaves_a_lower_bound(
     assert "not all that trainer cost is known: bid bid_forgotten00000: the service does not list it" in printed.err
 
 
+def test_what_a_cluster_in_another_account_cost_is_not_known(
+    cloud: FakeMithril, fake_stack: FakeStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not asked for with the key of this one, which would say that there is no such bid."""
+    here = cloud.add_bid(marked("here"))
+    cloud.clock.advance(hours=1)
+    record(fake_stack, here=here["fid"], there="bid_elsewhere000000")
+    project = here["project"]
+    for row, place in zip(fake_stack.exported["deployment"]["resources"], (project, "proj_other"), strict=True):
+        row["outputs"] |= {"__service": cloud.url, "project": place}
+    assert main(["costs"]) == 1
+    printed = capsys.readouterr()
+    assert [line.split()[:3] for line in printed.out.splitlines()[1:3]] == [
+        ["here", "running", "$12.00"],
+        ["there", "not", "known"],
+    ]
+    assert f"a part of the stack is in project proj_other at {cloud.url}, which is not looked at" in printed.err
+    assert "not all that there cost is known: bid bid_elsewhere000000 is of another account" in printed.err
+    assert not [one for one in cloud.requests if "bid_elsewhere" in one.path]
+
+
 def test_only_what_was_paid_since_a_day_is_counted_on_demand(
     cloud: FakeMithril, fake_stack: FakeStack, capsys: pytest.CaptureFixture[str]
 ) -> None:

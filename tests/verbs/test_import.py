@@ -413,7 +413,7 @@ def test_a_task_of_another_project(cloud: FakeMithril, imports: Imports) -> None
     bid = cloud.add_bid("theirs", project=other["fid"])
     line = refusal(imports, bid["fid"])
     assert line.startswith(f"the bid {bid['fid']} is in project {other['fid']}, but the settings point at ")
-    assert line.endswith("set flow:project or MITHRIL_PROJECT to its project")
+    assert line.endswith("set flow:project (`project` of a provider) or MITHRIL_PROJECT to its project")
 
 
 def test_what_a_state_records_already(cloud: FakeMithril, stack: Stack, imports: Imports) -> None:

@@ -315,6 +315,21 @@ def test_a_state_of_another_service_or_project_is_not_judged_here(cloud, fake_st
         assert capsys.readouterr().err.startswith("error: the state records ")
 
 
+def test_of_a_stack_with_two_accounts_the_part_that_is_here_is_searched(cloud, fake_stack, capsys):
+    """The other part is named: nothing is said of it."""
+    kept, orphan = cloud.add_bid(marked_name("kept")), cloud.add_bid(marked_name())
+    places = frozenset({(cloud.url, kept["project"]), (cloud.url, "proj_other")})
+    fake_stack.recorded = StackState(ids=frozenset({kept["fid"], "bid_elsewhere"}), places=places)
+    assert main(["sweep", *NOW]) == 1
+    assert [bid["fid"] for bid in cloud.live_bids] == [kept["fid"]]
+    printed = capsys.readouterr()
+    assert orphan["fid"] in printed.out
+    assert printed.err == (
+        f"warning: a part of the stack is in project proj_other at {cloud.url}, which is not looked at: "
+        "run this again with the settings of that account\n"
+    )
+
+
 def test_a_service_that_fails_in_the_middle_says_so_and_what_was_ended(cloud, fake_stack, capsys):
     """The document is whole all the same: one ended, one unknown, one not reached."""
     first, second, third = (cloud.add_bid(marked_name(name)) for name in ("a", "b", "c"))
@@ -436,7 +451,9 @@ def test_bad_keys_and_a_service_that_is_down_are_one_line(cloud, fake_stack, cap
     assert main(["sweep"]) == 2
     elsewhere = capsys.readouterr().err
     assert elsewhere.startswith(f"error: {cloud.url}/v2 does not answer like Mithril's API (")
-    assert elsewhere.endswith(": flow:apiUrl or MITHRIL_API_URL must be its address alone, without a path\n")
+    assert elsewhere.endswith(
+        ": flow:apiUrl (`api_url` of a provider) or MITHRIL_API_URL must be its address alone, without a path\n"
+    )
     fake_stack.settings["flow:apiUrl"] = cloud.url
     monkeypatch.setenv("FLOW_RESOURCES_RETRY_SECONDS", "0.1")
     cloud.stop()
@@ -444,7 +461,8 @@ def test_bad_keys_and_a_service_that_is_down_are_one_line(cloud, fake_stack, cap
     down = capsys.readouterr().err
     assert down.startswith(f"error: could not list the projects of the API key: {cloud.url} gave no readable answer")
     assert down.endswith(
-        "run the same command again; if nothing ever answers there, look at flow:apiUrl and MITHRIL_API_URL\n"
+        "run the same command again; if nothing ever answers there, "
+        "look at flow:apiUrl (`api_url` of a provider) or MITHRIL_API_URL\n"
     )
     assert "canary-5e1f" not in refused
     assert len(refused.splitlines()) == len(down.splitlines()) == 1

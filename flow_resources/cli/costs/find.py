@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flow_resources.cli.costs.report import CostReport, CostRow
-from flow_resources.cli.stacks import SelectedStack, StackError, guard_recorded_account
+from flow_resources.cli.stacks import SelectedStack, StackError, guard_recorded_account, is_elsewhere
 from flow_resources.core.answer import Answer
 from flow_resources.core.bids_of_stack import BidResource, BidsOfStack, bid_resources, bids_of_stack, name_of_ended
 from flow_resources.core.costs import NOT_KNOWN, Spending
@@ -77,10 +77,13 @@ def _find_bids(
         raise StackError(
             f"the state of {stack.name} cannot be read: {error}", "`pulumi stack export` prints it"
         ) from error
-    guard_recorded_account(op.cloud, state)
+    guard_recorded_account(op, state)
     known, missing, more = {bid.id for bid in listed}, defaultdict[str, list[str]](list), list[Bid]()
     for resource in resources:
         for id_ in sorted(resource.ids - known):
+            if resource.place and is_elsewhere(op.cloud, resource.place):
+                missing[resource.urn].append(f"bid {id_} is of another account")
+                continue
             try:
                 bid = op.cloud.bid(id_)
                 problem = "" if bid else "the service does not list it any more"
