@@ -32,6 +32,9 @@ PREVIEW = "__preview"
 # value.
 MARK, SERVICE, UNREADY, NAMED, CREATE_ID = "__mark", "__service", "__unready", "__named", "__create_id"
 INPUTS = "__inputs"
+TAKEN_OVER_BY = "__taken_over_by"
+"""The provider (see `Ledger.provider`) that took it over while the state had another record of it, by which it is still
+to be deleted: no other provider knows that the two are one."""
 # Of a job: it has ended, and how its bid is; an API key of it may be live, and the user who made that, or true.
 ENDED, JOB_KEY = "__ended", "__job_key"
 # Of a cluster: the preemption that the last refresh saw, and what was done for the last one (see `core.preemption`).
@@ -130,6 +133,7 @@ class Record:
     service: str | None = None
     project: str | None = None
     create_id: str | None = None
+    taken_over_by: str | None = None
     is_unready: bool = False
     is_named: bool = False
     resolved_bid: Decimal | None = None
@@ -224,6 +228,7 @@ def read_record(props: Mapping[str, Any]) -> Record:
         text(SERVICE),
         text("project"),
         text(CREATE_ID),
+        text(TAKEN_OVER_BY),
         bool(props.get(UNREADY)),
         bool(props.get(NAMED)),
         read_resolved_bid(props),

@@ -48,8 +48,11 @@ class Mark:
 
     @classmethod
     def of(cls, owner: str, urn: str) -> Mark:
-        """Return the mark of the resource `urn` of `owner`."""
-        return cls(_hex(owner, _OWNER_DIGITS), _hex(urn, 8))
+        """Return the mark of the resource `urn` of `owner`: the same in both hosts, which write other types into URNs.
+
+        So what a crash left in one of them is found in the other one.
+        """
+        return cls(_hex(owner, _OWNER_DIGITS), _hex(_urn_in_dynamic_host(urn), 8))
 
     @classmethod
     def parse(cls, text: str) -> Mark:
@@ -156,6 +159,8 @@ def _hex(text: str, digits: int) -> str:
 # -- what kinds are called in Pulumi: states hold the types of both hosts ----------------------------------------------
 
 _OF_DYNAMIC_HOST, _OF_PLUGIN = "pulumi-python:dynamic/flow:", "flow:index:"
+_KINDS = ("FleetStatus", "GpuCluster", "Job", "SshKey", "Volume")
+"""The kinds that have a type in each host."""
 
 
 def dynamic_type(kind: str) -> str:
@@ -166,6 +171,18 @@ def dynamic_type(kind: str) -> str:
 def plugin_type(kind: str) -> str:
     """Return the type of a kind, or of a component, in the plugin."""
     return f"{_OF_PLUGIN}{kind}"
+
+
+def _urn_in_dynamic_host(urn: str) -> str:
+    """Return the URN that a resource has in the dynamic host; a component has one type in both hosts."""
+    parts = urn.split("::", 3)
+    parts[2:3] = ["$".join(map(_type_in_dynamic_host, types.split("$"))) for types in parts[2:3]]
+    return "::".join(parts)
+
+
+def _type_in_dynamic_host(type_: str) -> str:
+    kind = kind_of(type_)
+    return dynamic_type(kind) if kind in _KINDS else type_
 
 
 def kind_of(type_: str) -> str:

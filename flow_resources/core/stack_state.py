@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from flow_resources.core.answer import Answer
-from flow_resources.core.hidden import IS_OURS, MARK, SERVICE
+from flow_resources.core.hidden import CREATE_ID, IS_OURS, MARK, SERVICE
 from flow_resources.core.job_status import is_finished
 from flow_resources.core.models import Named
 from flow_resources.core.moments import moment_of
@@ -27,6 +27,20 @@ from flow_resources.core.recorded import Index, index_of
 _FLEET_STATUS = "FleetStatus"
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 """The key that marks a value as special, such as secret: in a stored state, and between the engine and a plugin."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """What a state has an id in: a resource, also one that is still to be deleted, or a create that is to adopt it."""
+
+    provider: str
+    """The reference of its provider resource; empty where the state does not say."""
+    create_id: str | None
+    """The id of the create that recorded it; None where none did, as what is only read."""
+
+    def is_served_by(self, provider: str) -> bool:
+        """Whether a provider resource serves it, by its id, or by its type where one process serves all of that."""
+        return f"::{provider}::" in f"{self.provider}::"
 
 
 @dataclass(frozen=True)
@@ -51,8 +65,8 @@ class StackState:
     """What it holds, by URN and by mark, but for what is still to be deleted."""
     made: frozenset[str] = frozenset()
     """The ids of the SSH keys that it records as made by the stack."""
-    providers: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """By id, the ids of the provider resources that record it, or are to adopt it in a create that has not ended."""
+    holders: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
+    """By id, what has it."""
 
     @property
     def marks(self) -> frozenset[str]:
@@ -83,7 +97,7 @@ def read_state(export: Any) -> StackState:
     ids, made, places = set[str](), set[str](), set[tuple[str, str]]()
     created_at: dict[str, tuple[str | None, ...]] = {}
     owned: dict[str, tuple[str, str | None]] = {}
-    providers = defaultdict[str, set[str]](set)
+    holders = defaultdict[str, tuple[Holder, ...]](tuple)
     for resource in [*map(_resource, _rows(deployment, "resources")), *(resource for resource, _ in interrupted)]:
         outputs = _mapping(resource.get("outputs") or {}, f"the record of {resource['urn']}")
         known = (_text(resource, "id"), _text(outputs, "task_id"), _text(outputs, "volume_id"))
@@ -97,9 +111,9 @@ def read_state(export: Any) -> StackState:
             places.add((service, _text(outputs, "project") or ""))
         if mark and not (resource.get("delete") or resource.get("pendingReplacement")):
             owned[str(resource["urn"])] = (_text(resource, "id") or "", _text(outputs, "region"))
-        if provider := (_text(resource, "provider") or "").rpartition("::")[2]:
-            for id_ in {*known, *_adopted_by(resource)} - {None, ""}:
-                providers[str(id_)].add(provider)
+        holder = Holder(_text(resource, "provider") or "", _text(outputs, CREATE_ID))
+        for id_ in {*known, *_adopted_by(resource)} - {None, ""}:
+            holders[str(id_)] += (holder,)
     max_costs = _max_costs(map(_resource, _rows(deployment, "resources")))
     making = Counter(str(resource["urn"]) for resource, operation in interrupted if operation == "creating")
     twice = frozenset(urn for urn, count in making.items() if count > 1)
@@ -115,7 +129,7 @@ def read_state(export: Any) -> StackState:
             {str(row["urn"]): row for row in map(_in_clear, _rows(deployment, "resources")) if not row.get("delete")}
         ),
         frozenset(made),
-        {id_: frozenset(of_id) for id_, of_id in providers.items()},
+        dict(holders),
     )
 
 

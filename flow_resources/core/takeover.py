@@ -59,6 +59,9 @@ class View(Protocol[T_contra]):
     def is_in_other_stack(self, thing: T_contra) -> Answer:
         """Whether the stored state of another stack holds it, or that stack may be making it."""
 
+    def is_of_another_provider(self, id_: str) -> Answer:
+        """Whether the stored state has it under another provider resource, which can be about to delete it."""
+
     def is_adopted_by_another(self, id_: str) -> Answer:
         """Whether another resource of the program adopts it."""
 
@@ -86,6 +89,7 @@ class Reason(Enum):
 
     SURPLUS = "it may wait for its deletion, or was retained on purpose"
     OTHER_SPECIFICATION = "it holds data of an older specification"
+    OTHER_PROVIDER = "another provider of this stack has still to delete it, and knows nothing of who takes it over"
     OTHER_STACK = "the state of another stack records it"
     DIFFERS = "it has our name, but is not what the program says"
     TOO_OLD = "it is older than what an interrupted `up` leaves behind"
@@ -199,6 +203,10 @@ def _judge_delete_first(
             return None, [], [], Finding(thing, Reason.AGE_NOT_KNOWN)
         elif elsewhere[thing.id] is Answer.NOT_KNOWN:
             return None, [], [], Finding(thing, Reason.OTHER_STATES_NOT_KNOWN)
+        elif (of_another := view.is_of_another_provider(thing.id)) is Answer.NOT_KNOWN:
+            return None, [], [], Finding(thing, Reason.STATE_NOT_KNOWN)
+        elif of_another is Answer.YES:
+            leave.append(Finding(thing, Reason.OTHER_PROVIDER))
         else:
             orphans.append((name, thing))
     take = next((thing for name, thing in orphans if name.spec == wanted.digest), None)

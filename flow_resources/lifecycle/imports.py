@@ -21,7 +21,7 @@ _NOT_TOLD_OF_JOBS = ("max_run_time_hours", "on_failure", "triggers", "machine_ap
 def find_importable(op: Operation, resource: Resource[Any, T, Any], id_: str) -> T:
     """Return what an id names, as it is live in the project.
 
-    Raises an error where it is not there, has ended, is of another project, or a state of the backend records it.
+    Raises an error where it is not there, has ended, is of another project, or a state of the backend records it, or may.
     """
     words = resource.words
     if not id_.startswith(resource.id_prefix):
@@ -43,9 +43,9 @@ def find_importable(op: Operation, resource: Resource[Any, T, Any], id_: str) ->
             "let `pulumi stack export` work where `pulumi` runs",
         )
     if other is Answer.NOT_KNOWN:
-        op.warn_once(
-            f"whether the state of another stack records {id_} could not be found out: while two stacks record it, "
-            "either can end it (`pulumi stack export` has to work for every stack of the backend)"
+        raise OwnershipError(
+            f"{id_} is not imported: whether the state of another stack records it already could not be found out",
+            "let `pulumi stack export` work for every stack of the backend",
         )
     return thing
 

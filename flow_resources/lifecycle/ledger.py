@@ -29,6 +29,7 @@ from flow_resources.core.stack_state import StackState, is_deleted_since
 from flow_resources.lifecycle.report import Report
 from flow_resources.lifecycle.stored_states import StoredStates, is_of_this_operation
 
+DYNAMIC_PROVIDER = "pulumi:providers:pulumi-python"
 HISTORY_GRAIN = timedelta(seconds=5)
 """How exact the history of a stack is beside the service's clock: it tells whole seconds."""
 
@@ -61,6 +62,9 @@ class Ledger:
     """By URN, what was recorded of the preemptions of a cluster that the program replaces."""
     _told_by_engine: set[str] = field(default_factory=set)
     """Ids that the engine told this process of what its own state holds."""
+    provider: str = DYNAMIC_PROVIDER
+    """The provider resource that this process serves: its id, or its type, of which one process serves all. Empty: not
+    known, or not made yet."""
     is_preview: bool = False
     """Whether this operation is known to be a preview, which changes nothing: a state of the stack's name is then taken
     for the stack's."""
@@ -157,16 +161,37 @@ class Ledger:
         answer = self.is_in_own_state(id_, urn, report, is_preview=is_preview)
         return answer if answer is Answer.NOT_KNOWN else Answer.of(answer is Answer.NO)
 
-    def is_of_another_provider(self, id_: str, urn: str | None, report: Report, *, is_preview: bool) -> bool:
+    def is_of_another_provider(self, id_: str, urn: str | None, report: Report, *, is_preview: bool) -> Answer:
         """Whether the stored state has it under another provider resource of the stack, which is another process.
 
-        An adopting create reads the state anew, because a create of another process may have begun meanwhile. What the
-        engine has told of its state is the own provider; in the dynamic host, which has one process, it tells nothing.
+        What that one is about to delete or to adopt counts. It knows nothing of what this process takes over or adopts.
         """
-        with self._lock:
-            own = frozenset(self._told_by_engine)
-        state = (self.stored.own if is_preview else self.stored.read_own_anew)(urn, report) if own else None
-        return bool(state and state.providers.get(id_, own) - own)
+        return self._is_of_another_provider(self.stored.own(urn, report), id_, is_preview=is_preview)
+
+    def is_of_another_provider_by_now(self, id_: str, urn: str | None, report: Report) -> Answer:
+        """Return the same of the state as it is now: a create of another process may have begun meanwhile."""
+        return self._is_of_another_provider(self.stored.read_own_anew(urn, report), id_, is_preview=False)
+
+    def _is_of_another_provider(self, state: StackState | None, id_: str, *, is_preview: bool) -> Answer:
+        if state is None:
+            return Answer.NOT_KNOWN
+        holders = [one for one in state.holders.get(id_, ()) if one.provider]
+        if holders and not self.provider and not is_preview:
+            return Answer.NOT_KNOWN
+        return Answer.of(not all(self.provider and one.is_served_by(self.provider) for one in holders))
+
+    def has_record(self, id_: str, urn: str | None, report: Report) -> Answer:
+        """Whether the stored state has a record of it that a create made, also one that is still to be deleted."""
+        state = self.stored.own(urn, report)
+        return Answer.of(any(one.create_id for one in state.holders.get(id_, ())) if state else None)
+
+    def is_held_by_another_process(self, id_: str, create_id: str | None, urn: str | None, report: Report) -> Answer:
+        """Whether the stored state has another record of it than that of a create, by which another process ends it."""
+        state = self.stored.own(urn, report)
+        if state is None or id_ not in state.ids:
+            return Answer.NOT_KNOWN
+        others = [one for one in state.holders.get(id_, ()) if one.create_id not in (None, create_id)]
+        return Answer.of(not all(self.provider and one.is_served_by(self.provider) for one in others))
 
     def turn(self, mark: Mark) -> threading.Lock:
         """Return the lock of a resource: whoever creates it twice at once finds what the first create made."""
@@ -373,6 +398,12 @@ class ResourceView:
         if self.ledger.is_placed_here(thing.id):
             return Answer.NO
         return self.ledger.find_other_stack(thing, self.urn, self.report, is_preview=self.is_preview)[0]
+
+    def is_of_another_provider(self, id_: str) -> Answer:
+        """Whether another process has it by the stored state. What this process placed is its own."""
+        if self.ledger.is_placed_here(id_):
+            return Answer.NO
+        return self.ledger.is_of_another_provider(id_, self.urn, self.report, is_preview=self.is_preview)
 
     def is_adopted_by_another(self, id_: str) -> Answer:
         """Whether another resource of the program adopts it."""

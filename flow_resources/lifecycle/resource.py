@@ -88,6 +88,8 @@ class Resource(ABC, Generic[S, T, V]):
     """What its ids in the service begin with."""
     fields: ClassVar[Sequence[Field]]
     words: ClassVar[Words]
+    is_shared: ClassVar[bool] = False
+    """Whether several resources can record the same one."""
 
     # -- check and diff -----------------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ class SshKey(Resource[SshKeySpec, StoredKey, StoredKey]):
     name = "SshKey"
     id_prefix = "sshkey_"
     fields = ssh_key_fields.FIELDS
+    is_shared = True
     words = Words(
         noun="SSH key",
         managed="SSH key",

@@ -48,12 +48,24 @@ def may_adopt(op: Operation, id_: str, mark: Mark) -> bool:
         )
     if is_first is Answer.YES and not op.ledger.adopt(id_, mark):
         raise RejectedError(f"two resources adopt {id_}", "remove it from one of them")
-    if is_first is Answer.YES and op.ledger.is_of_another_provider(id_, op.urn, op.report, is_preview=op.verb == CHECK):
+    if is_first is not Answer.YES:
+        return False
+    of_another = (
+        op.ledger.is_of_another_provider(id_, op.urn, op.report, is_preview=True)
+        if op.verb == CHECK
+        else op.ledger.is_of_another_provider_by_now(id_, op.urn, op.report)
+    )
+    if of_another is Answer.NOT_KNOWN:
+        raise OwnershipError(
+            f"{id_} is not adopted: whether a resource of another provider of this stack has it could not be found out",
+            "let `pulumi stack export` work where `pulumi` runs",
+        )
+    if of_another is Answer.YES:
         raise RejectedError(
             f"{id_} is not adopted: a resource of another provider of this stack has it, and either could end it",
             "remove it from one of them",
         )
-    return is_first is Answer.YES
+    return True
 
 
 def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) -> T:
@@ -120,6 +132,12 @@ def _name(op: Operation, resource: Resource[S, T, Any], finding: Finding[T], spe
         _, stack = op.ledger.find_other_stack(thing, op.urn, op.report)
         op.report.progress(
             f"{thing.name} ({thing.id}) carries this resource's mark and is of the stack {stack}: it is left alone",
+            keep=True,
+        )
+    elif finding.reason is Reason.OTHER_PROVIDER:
+        op.report.progress(
+            f"{thing.name} ({thing.id}, {resource.describe_cost(thing)}) waits for its deletion by another provider of "
+            "this stack: it is left to that one",
             keep=True,
         )
     elif finding.reason is Reason.OTHER_SPECIFICATION:

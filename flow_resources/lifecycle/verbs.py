@@ -15,12 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flow_resources.core.answer import Answer
 from flow_resources.core.diff import Diff, diff_inputs, fields_to_update
 from flow_resources.core.hidden import (
     CREATE_ID,
     DELETED_WITH_REFUSED,
     MARK,
     SERVICE,
+    TAKEN_OVER_BY,
     UNREADY,
     Identity,
     Record,
@@ -40,7 +42,14 @@ from flow_resources.core.inputs import Change, Failure
 from flow_resources.core.inputs import check as check_fields
 from flow_resources.core.naming import Mark
 from flow_resources.core.spec import Spec, declared_inputs
-from flow_resources.errors import FlowResourcesError, JobFailedError, RejectedError, TerminatedError, one_line
+from flow_resources.errors import (
+    FlowResourcesError,
+    JobFailedError,
+    OwnershipError,
+    RejectedError,
+    TerminatedError,
+    one_line,
+)
 from flow_resources.lifecycle.account import guard_account, guard_preview, require_account
 from flow_resources.lifecycle.create_preview import REPLACEMENT, preview_create
 from flow_resources.lifecycle.imports import find_importable
@@ -130,6 +139,8 @@ def diff(
     """
     _register_secrets(op, resource, olds, news)
     record = read_record(olds)
+    if record.taken_over_by and record.taken_over_by != op.ledger.provider:
+        _require_sole_record(op, id_, record)
     guard_preview(op.cloud, record)
     op.ledger.declare(id_, record.create_id)
     olds = {**olds, **said_since(olds, old_inputs or {})}
@@ -155,6 +166,23 @@ def diff(
         resource.warn_of_update(op, _update(op, resource, olds, news, record), news)
         resource.warn_of_record(op, record)
     return change
+
+
+def _require_sole_record(op: Operation, id_: str, record: Record) -> None:
+    """Refuse to move what the provider that it comes from has still to delete by another record, and would end."""
+    held = op.ledger.is_held_by_another_process(id_, record.create_id, op.urn, op.report)
+    if held is Answer.NOT_KNOWN:
+        raise OwnershipError(
+            f"{id_} does not move to this provider: whether another one has still to delete it, by a second record of "
+            "it, could not be found out",
+            "let `pulumi stack export` work where `pulumi` runs",
+        )
+    if held is Answer.YES:
+        raise OwnershipError(
+            f"{id_} does not move to this provider: the state has a second record of it, by which the provider that it "
+            "comes from has still to delete it, and would end it",
+            "let provider and flow:host be as they were, run `pulumi up` once, and change them then",
+        )
 
 
 def _with_policy(op: Operation, resource: AnyResource, id_: str, olds: Props, news: Props, change: Diff) -> Diff:
@@ -197,9 +225,21 @@ def create(op: Operation, resource: AnyResource, props: Props) -> Result:
     _end_what_a_policy_replaces(op, resource, spec)
     thing = find_adopted(op, resource, spec) or take_over_or_place(op, resource, spec)
     project = {"project": op.cloud.project().id}  # what was asked to make it there
-    record = Record(identity=spec.identity, create_id=secrets.token_hex(4), outputs=project)
+    record = Record(
+        identity=spec.identity,
+        create_id=secrets.token_hex(4),
+        taken_over_by=op.ledger.provider if _has_other_record(op, resource, thing.id) else None,
+        outputs=project,
+    )
     op.ledger.declare(thing.id, record.create_id)
     return _converge(op, resource, thing.id, resource.snapshot(thing), spec, record, None)
+
+
+def _has_other_record(op: Operation, resource: AnyResource, id_: str) -> bool:
+    """Whether the state may have another record of what a create has found."""
+    if resource.is_shared or op.ledger.is_placed_here(id_):
+        return False
+    return op.ledger.has_record(id_, op.urn, op.report) is not Answer.NO
 
 
 def _end_what_a_policy_replaces(op: Operation, resource: AnyResource, spec: Spec) -> None:
@@ -350,6 +390,7 @@ def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, rec
     """Return all outputs: the inputs as they are, what the service says, and the hidden ones."""
     told = resource.outputs(seen, inputs)
     create_id = {CREATE_ID: record.create_id} if record.create_id else {}
+    taken_over_by = {TAKEN_OVER_BY: record.taken_over_by} if record.taken_over_by else {}
     # What was known stays known where the service does not say it now; an input is what the program says.
     recorded = {name: (record.outputs or {}).get(name) for name, value in told.items() if value is None}
     live = {name: value for name, value in told.items() if value is not None}
@@ -359,6 +400,7 @@ def _outputs(op: Operation, resource: AnyResource, seen: Any, inputs: Props, rec
         **write_resolved_bid(record.resolved_bid),
         **write_not_recorded(record.not_recorded),
         **create_id,
+        **taken_over_by,
     }
     return {**recorded, **inputs, **live, **hidden, SERVICE: op.settings.api_url}
 

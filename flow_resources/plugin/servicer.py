@@ -52,6 +52,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
         self.deployment = Deployment(lambda _key: None, states, self._clock, OWNER_NOT_KNOWN)
         """What the verbs of this provider share."""
         self.deployment.tells_options = False
+        self.deployment.ledger.provider = ""
 
     # -- the plugin ---------------------------------------------------------------------------------------------------
 
@@ -112,6 +113,7 @@ class FlowServicer(provider_pb2_grpc.ResourceProviderServicer):
             self.deployment.ledger.is_preview = True
         elif request.id:
             self.deployment.ledger.add_told_by_engine(request.id)
+            self.deployment.ledger.provider = request.id
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     # -- the verbs ----------------------------------------------------------------------------------------------------

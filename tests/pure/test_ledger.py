@@ -256,6 +256,62 @@ def test_a_record_of_another_create_keeps_an_id_from_its_deletion(own: str | Non
     assert book.is_recorded_by_another_create("bid_1", own) is kept
 
 
+IN_DYNAMIC_HOST = "urn:pulumi:dev::training::pulumi:providers:pulumi-python::default::11"
+EAST, WEST = (f"urn:pulumi:dev::training::pulumi:providers:flow::{name}::{name}-id" for name in ("east", "west"))
+
+
+def held_by(*holders: tuple[str, str]) -> States:
+    """Return a state that has one bid in several resources, each by its provider and the id of its create."""
+    rows = [
+        {"urn": f"{URN}-{number}", "id": "bid_1", "provider": provider, "outputs": {"__create_id": create}}
+        for number, (provider, create) in enumerate(holders)
+    ]
+    return States({"deployment": {"resources": rows}})
+
+
+@pytest.mark.parametrize(
+    ("states", "own", "answer"),
+    [
+        (held_by(), "east-id", Answer.NO),
+        (held_by((EAST, "a")), "east-id", Answer.NO),
+        (held_by((WEST, "a")), "east-id", Answer.YES),
+        (held_by((EAST, "a"), (WEST, "b")), "east-id", Answer.YES),
+        (held_by((IN_DYNAMIC_HOST, "a")), "east-id", Answer.YES),
+        (held_by((IN_DYNAMIC_HOST, "a")), None, Answer.NO),
+        (held_by((EAST, "a")), None, Answer.YES),
+        (held_by((EAST, "a")), "", Answer.NOT_KNOWN),
+        (held_by(), "", Answer.NO),
+        (States(), "east-id", Answer.NOT_KNOWN),
+        (States(), None, Answer.NOT_KNOWN),
+    ],
+)
+def test_what_another_provider_has_is_of_another_process(states: States, own: str | None, answer: Answer) -> None:
+    """The dynamic host has one process (None) and each provider of the plugin another; "": which this is not known."""
+    book = ledger(states)
+    if own is not None:
+        book.provider = own
+    assert book.is_of_another_provider("bid_1", URN, Reports(), is_preview=False) is answer
+    assert book.is_of_another_provider_by_now("bid_1", URN, Reports()) is answer
+
+
+@pytest.mark.parametrize(
+    ("states", "answer"),
+    [
+        (held_by((EAST, "new")), Answer.NO),
+        (held_by((EAST, "new"), (WEST, "old")), Answer.NO),
+        (held_by((EAST, "new"), (EAST, "old")), Answer.YES),
+        (held_by((EAST, "new"), (IN_DYNAMIC_HOST, "old")), Answer.YES),
+        (held_by(), Answer.NOT_KNOWN),
+        (States(), Answer.NOT_KNOWN),
+    ],
+)
+def test_a_second_record_is_deleted_by_the_process_of_its_provider(states: States, answer: Answer) -> None:
+    """Here what was taken over comes to the provider west."""
+    book = ledger(states)
+    book.provider = "west-id"
+    assert book.is_held_by_another_process("bid_1", "new", URN, Reports()) is answer
+
+
 # -- stored states -----------------------------------------------------------------------------------------------------
 
 

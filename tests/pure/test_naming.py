@@ -1,5 +1,6 @@
 """The owner's mark: the name is the only handle, so its format is pinned."""
 
+import hashlib
 import re
 from typing import Any
 
@@ -129,6 +130,16 @@ def test_a_mark_is_read_back_from_the_state(owner: Any, urn: Any) -> None:
     mark = Mark.of(owner, urn)
     assert Mark.parse(str(mark)) == mark
     assert re.fullmatch("[0-9a-f]{20}", str(mark))
+
+
+@pytest.mark.parametrize("parents", ["", "flow:index:ResilientCluster$", "team:index:Lab$flow:index:ResilientCluster$"])
+def test_a_resource_has_one_mark_in_both_hosts(parents: str) -> None:
+    """What a crash left in one host is found in the other one; a child of a volume, and a name like a type, too."""
+    hosts = ("pulumi-python:dynamic/flow", "flow:index")
+    for types in ("{0}:GpuCluster", "{0}:Volume", "{0}:Volume${0}:Volume${0}:GpuCluster"):
+        urns_ = [f"urn:pulumi:dev::p::{parents}{types.format(host)}::flow:index:Job::it" for host in hosts]
+        assert Mark.of(OWNER, urns_[0]) == Mark.of(OWNER, urns_[1])
+        assert Mark.of(OWNER, urns_[0]).urn == hashlib.sha256(urns_[0].encode()).hexdigest()[:8]
 
 
 def test_no_two_owners_or_resources_share_a_mark() -> None:

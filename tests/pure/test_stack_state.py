@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from flow_resources.core.stack_state import (
+    Holder,
     RecordedThing,
     StackState,
     has_pending_operations,
@@ -39,6 +40,7 @@ def test_a_state_says_ids_marks_places_and_what_is_being_made():
         frozenset({("http://x", "proj_1")}),
         {URN: ("bid_1", None)},
         max_costs=None,
+        holders={"bid_1": (Holder("", None),)},
     )
     assert read.marks == {"aaaaaabbbbbbbb"}
 

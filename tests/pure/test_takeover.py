@@ -47,6 +47,7 @@ class Facts:
     own_state: Mapping[str, Answer] = field(default_factory=dict)
     other_stacks: Mapping[str, Answer] = field(default_factory=dict)
     adopted: Mapping[str, Answer] = field(default_factory=dict)
+    another_provider: Answer = NO
     another_user: Answer = NO
     owner_is_shared: Answer = NO
     newest_recorded: str | None = ""
@@ -63,6 +64,9 @@ class Facts:
     def is_in_other_stack(self, thing: Bid) -> Answer:
         self.asked.append("other stacks")
         return self.other_stacks.get(thing.id, NO)
+
+    def is_of_another_provider(self, id_: str) -> Answer:
+        return self.another_provider
 
     def is_adopted_by_another(self, id_: str) -> Answer:
         return self.adopted.get(id_, NO)
@@ -142,31 +146,41 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
         Facts(newest_recorded=(NOW - timedelta(minutes=5)).isoformat(), own_state={"bid_1": YES}),
         "take over bid_1",
     ),
-    "9 same specification": ([bid()], Facts(), "take over bid_1"),
-    "9 same specification, not what the program says": ([bid(quantity=2)], Facts(), "refuse bid_1: DIFFERS"),
-    "9 same specification, older than a day": ([bid(minutes=1441)], Facts(), "refuse bid_1: TOO_OLD"),
-    "9 same specification, the owner is shared and another user placed it": (
+    "9 another provider has still to delete it": (
+        [bid(minutes=60), bid("bid_2", digest=CHANGED)],
+        Facts(another_provider=YES),
+        "leave bid_1: OTHER_PROVIDER, leave bid_2: OTHER_PROVIDER",
+    ),
+    "9 whether another provider has it is not known": (
+        [bid()],
+        Facts(another_provider=NOT_KNOWN),
+        "refuse bid_1: STATE_NOT_KNOWN",
+    ),
+    "10 same specification": ([bid()], Facts(), "take over bid_1"),
+    "10 same specification, not what the program says": ([bid(quantity=2)], Facts(), "refuse bid_1: DIFFERS"),
+    "10 same specification, older than a day": ([bid(minutes=1441)], Facts(), "refuse bid_1: TOO_OLD"),
+    "10 same specification, the owner is shared and another user placed it": (
         [bid()],
         Facts(owner_is_shared=YES, another_user=YES),
         "refuse bid_1: OTHER_USER",
     ),
-    "9 same specification, the owner is shared and we placed it": (
+    "10 same specification, the owner is shared and we placed it": (
         [bid()],
         Facts(owner_is_shared=YES),
         "take over bid_1",
     ),
-    "10 another specification, within the hour": ([bid(digest=CHANGED)], Facts(), "cancel bid_1"),
-    "10 another specification, older than an hour": (
+    "11 another specification, within the hour": ([bid(digest=CHANGED)], Facts(), "cancel bid_1"),
+    "11 another specification, older than an hour": (
         [bid(digest=CHANGED, minutes=61)],
         Facts(),
         "refuse bid_1: TOO_OLD",
     ),
-    "10 another specification, its age is not known": (
+    "11 another specification, its age is not known": (
         [bid(digest=CHANGED)],
         Facts(unreadable_age=True),
         "refuse bid_1: AGE_NOT_KNOWN",
     ),
-    "10 another specification, the owner is shared": (
+    "11 another specification, the owner is shared": (
         [bid(digest=CHANGED)],
         Facts(owner_is_shared=YES),
         "refuse bid_1: SHARED_OWNER",
@@ -176,12 +190,12 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
         Facts(recorded={"bid_0": YES}, owner_is_shared=NOT_KNOWN),
         "leave bid_1: SURPLUS",
     ),
-    "9 same specification, neither the owner nor who placed it is certain": (
+    "10 same specification, neither the owner nor who placed it is certain": (
         [bid()],
         Facts(owner_is_shared=NOT_KNOWN, another_user=YES),
         "refuse bid_1: OTHER_USER",
     ),
-    "10 another specification, whether the owner is shared is not known": (
+    "11 another specification, whether the owner is shared is not known": (
         [bid(digest=CHANGED)],
         Facts(owner_is_shared=NOT_KNOWN),
         "refuse bid_1: SHARED_OWNER",
@@ -232,18 +246,18 @@ CASES: dict[str, tuple[list[Bid], Facts, str]] = {
         Facts(other_stacks={"bid_1": YES}),
         "place",
     ),
-    "9 same specification, its age is not known": (
+    "10 same specification, its age is not known": (
         [bid()],
         Facts(unreadable_age=True),
         "refuse bid_1: AGE_NOT_KNOWN",
     ),
-    "9 same specification, it lies in the future": ([bid(minutes=-90)], Facts(), "refuse bid_1: AGE_NOT_KNOWN"),
-    "9 same specification, the owner is shared and who placed it is not known": (
+    "10 same specification, it lies in the future": ([bid(minutes=-90)], Facts(), "refuse bid_1: AGE_NOT_KNOWN"),
+    "10 same specification, the owner is shared and who placed it is not known": (
         [bid()],
         Facts(owner_is_shared=YES, another_user=NOT_KNOWN),
         "refuse bid_1: USER_NOT_KNOWN",
     ),
-    "10 a second one of the same specification": (
+    "11 a second one of the same specification": (
         [bid(), bid("bid_2", minutes=3)],
         Facts(),
         "take over bid_1, cancel bid_2",
@@ -317,7 +331,9 @@ def test_a_thing_gets_one_verdict_and_what_a_state_records_is_not_touched(
 ) -> None:
     """Whatever is known of it."""
     live = [bid(f"bid_{place}", digests[place], old) for place, old in enumerate(minutes)]
-    facts = Facts({"*": recorded}, {"*": own}, {one.id: other for one in live}, {}, user, shared)
+    facts = Facts(
+        {"*": recorded}, {"*": own}, {one.id: other for one in live}, {}, another_user=user, owner_is_shared=shared
+    )
     decision = judge(live, facts)
     acted = [*([decision.take_over] if decision.take_over else []), *decision.cancel]
     verdicts = [one.id for one in acted] + [one.thing.id for one in decision.leave]

@@ -247,10 +247,10 @@ class Stack:
 
     def export(self) -> dict[str, Any]:
         """Return what `pulumi stack export` would print, including the resources pending deletion."""
-        saved = [*self.state.items(), *self.pending_deletes]
+        saved = [*((one, {}) for one in self.state.items()), *((one, {"delete": True}) for one in self.pending_deletes)]
         rows = [
-            {"urn": self.urn(name, resource.type), "id": resource.id, "outputs": resource.outputs}
-            for name, resource in saved
+            {"urn": self.urn(name, resource.type), "id": resource.id, "outputs": resource.outputs, **more}
+            for (name, resource), more in saved
         ]
         if self.host == "plugin":
             rows.append(self.plugin.row)

@@ -119,6 +119,21 @@ def test_a_cluster_moves_to_another_name_by_adoption(stack: Stack, cloud: FakeMi
     assert live(cloud) == []
 
 
+@pytest.mark.both_hosts
+@each_kind
+def test_what_is_taken_over_records_who_did(stack: Stack, cloud: FakeMithril, make: Make) -> None:
+    """Through an update and a refresh; what is placed has no other record."""
+    _, second = leave_pending_deletion(stack, cloud, make)
+    assert "__taken_over_by" not in stack.state["it"].outputs
+    end(cloud, second)
+    stack.refresh()
+    stack.up(make(1))
+    own = stack.plugin.provider_id if stack.host == "plugin" else "pulumi:providers:pulumi-python"
+    assert stack.state["it"].outputs["__taken_over_by"] == own
+    stack.up(make(1), refresh=True)
+    assert stack.state["it"].outputs["__taken_over_by"] == own
+
+
 @pytest.mark.parametrize(
     ("make", "change"),
     [(trainer, {"max_price_per_hour": 60.0}), (data, {"volume_name": "corpus"})],

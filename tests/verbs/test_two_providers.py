@@ -99,6 +99,17 @@ def test_what_another_provider_is_about_to_adopt_is_not_adopted(
     assert len(cloud.volumes) == 1
 
 
+def test_what_could_not_be_found_out_of_other_providers_adopts_nothing(
+    plugin: FlowServicer, backend: Backend, cloud: FakeMithril, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state could be read at the check, and cannot be by now."""
+    id_ = cloud.add_volume("by-hand", size_gb=10)["fid"]
+    response = check(plugin, id_)
+    monkeypatch.setattr(backend, "state", lambda *_: None)
+    with pytest.raises(Aborted, match="whether a resource of another provider of this stack has it could not be found"):
+        create(plugin, backend, response.inputs)
+
+
 def test_what_nobody_else_has_is_adopted(plugin: FlowServicer, backend: Backend, cloud: FakeMithril) -> None:
     id_ = cloud.add_volume("by-hand", size_gb=10)["fid"]
     assert create(plugin, backend, check(plugin, id_).inputs).id == id_
