@@ -211,6 +211,11 @@ class Ledger:
             recorded = self._recorded.get(mark)
             return Answer.of(None if recorded is None else id_ in recorded - self._deleted)
 
+    def recorded_ids(self, mark: Mark) -> frozenset[str]:
+        """Return what the state is known to hold for a resource, but for what this operation deleted."""
+        with self._lock:
+            return frozenset(self._recorded.get(mark) or ()) - self._deleted
+
     def record_before_replacement(self, urn: str | None) -> PolicyRecord:
         """Return what was recorded of the preemptions of a cluster that the program replaces."""
         with self._lock:
