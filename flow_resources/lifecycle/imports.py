@@ -21,8 +21,7 @@ _NOT_TOLD_OF_JOBS = ("max_run_time_hours", "on_failure", "triggers", "machine_ap
 def find_importable(op: Operation, resource: Resource[Any, T, Any], id_: str) -> T:
     """Return what an id names, as it is live in the project.
 
-    Raises an error where it is not there, has ended, or is of another project, and where a state of the backend records
-    it, or may.
+    Raises an error where it is not there, has ended, is of another project, or can be in a state of the backend.
     """
     words = resource.words
     if not id_.startswith(resource.id_prefix):

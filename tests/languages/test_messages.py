@@ -63,15 +63,16 @@ def test_a_mistake_in_yaml_is_said_where_it_is(tmp_path: Path, cloud: FakeMithri
 
 
 def test_a_plugin_that_is_not_installed_is_missed(tmp_path: Path, cloud: FakeMithril) -> None:
-    """Pulumi looks for a download, which there is none of."""
+    """Pulumi looks for a download, which there is none of, and shows the line of the type; the example's says more."""
     project = YamlProject.make(tmp_path, cloud, CLUSTER)
-    program = (project.folder / "Pulumi.yaml").read_text()
-    start, end = program.index("plugins:"), program.index("resources:")
-    (project.folder / "Pulumi.yaml").write_text(program[:start] + program[end:])
+    example = (ROOT / "examples" / "13-yaml" / "Pulumi.yaml").read_text()
+    (project.folder / "Pulumi.yaml").write_text(example.replace("name: flow-yaml", f"name: {project.name}"))
     # No other machine is asked; an answer that there is none reads the same up to there.
     project.env |= {"HTTPS_PROXY": "http://127.0.0.1:9", "PULUMI_IGNORE_AMBIENT_PLUGINS": "true"}
     project.env |= {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false"}
-    assert "could not find latest version for provider flow" in project.preview().failed().text
+    missed = project.preview().failed().text
+    assert "could not find latest version for provider flow" in missed
+    assert "`flow-resources plugin install`" in missed
     project.env |= {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
     assert "no resource plugin 'pulumi-resource-flow' found" in project.preview().failed().text
     assert not cloud.requests
