@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from support.engine import Project
+from support.pending import leave_pending_deletion
 
 from flow_resources.testing import FakeMithril
 
@@ -21,15 +22,7 @@ PROGRAM = """
 def test_a_bid_that_waits_for_its_deletion_is_kept_when_it_is_taken_over(tmp_path: Path, cloud: FakeMithril) -> None:
     """Replaced, but not yet ended; its replacement ends elsewhere; the program goes back to what it was."""
     project = Project.make(tmp_path, cloud, PROGRAM, FLOW_RESOURCES_RETRY_SECONDS="1")
-    project.up().ok()
-    first = project.id_of("trainer")
-    cloud.faults.add(method="DELETE", path="/v2/spot/bids", status=500, times=None)
-    project.edit('"one"', '"two"')
-    project.up().failed()
-    cloud.faults.clear()
-    (second,) = (one["fid"] for one in cloud.live_bids if one["fid"] != first)
-    cloud.terminate(second)
-    project.edit('"two"', '"one"')
+    first = leave_pending_deletion(project, cloud)
     cloud.clear_requests()
     printed = project.up("--refresh").ok().text
     assert f"{first} is kept: it has been taken over" in printed

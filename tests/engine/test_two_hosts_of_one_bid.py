@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.engine import Project, killed_after_acceptance
 from support.languages import install_plugin
+from support.pending import leave_pending_deletion, leave_two
 
 from flow_resources.testing import FakeMithril
 
@@ -31,26 +32,6 @@ ONE_HOST = ONE_HOST.replace(", provider=east", "")
 
 def live(cloud: FakeMithril) -> list[str]:
     return [one["fid"] for one in cloud.live_bids]
-
-
-def leave_two(project: Project, cloud: FakeMithril) -> tuple[str, str]:
-    """Replace the cluster, whose delete is refused; return its id, which is still to be deleted, and the new one."""
-    project.up().ok()
-    first = project.id_of("trainer")
-    cloud.faults.add(method="DELETE", path="/v2/spot/bids", status=500, times=None)
-    project.edit('"one"', '"two"')
-    project.up().failed()
-    cloud.faults.clear()
-    (second,) = (one for one in live(cloud) if one != first)
-    return first, second
-
-
-def leave_pending_deletion(project: Project, cloud: FakeMithril) -> str:
-    """End the replacement besides, and let the program be as it was; return the id of what is still to be deleted."""
-    first, second = leave_two(project, cloud)
-    cloud.terminate(second)
-    project.edit('"two"', '"one"')
-    return first
 
 
 def test_what_waits_for_its_deletion_by_another_provider_is_not_taken_over(tmp_path: Path, cloud: FakeMithril) -> None:
