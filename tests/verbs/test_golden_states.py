@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support import golden
 from support.golden import Golden
-from support.stack import Declared, FakeClock, Saved, Stack, settings_of
+from support.stack import HOSTS, Declared, FakeClock, Saved, Stack, settings_of
 
 from flow_resources.core import cluster_fields, job_fields
 from flow_resources.core.hidden import visible
@@ -102,9 +103,8 @@ def _number_of_the_program(saved: Saved) -> dict[str, float]:
 
 def test_there_are_states_of_every_case() -> None:
     """An empty folder would prove nothing."""
-    assert {state.case for state in GOLDEN} >= {
-        "settled", "interrupted", "jobs", "policies", "placements", "fleets", "ssh_keys",
-    }  # fmt: skip
+    cases = {"settled", "interrupted", "jobs", "policies", "placements", "fleets", "ssh_keys"}
+    assert {(state.host, state.case) for state in GOLDEN} >= set(itertools.product(HOSTS, cases))
 
 
 @each_state
