@@ -1,6 +1,7 @@
 """Write the states of this version: `cd tests && python -m states.make`, once per release, with `pulumi` on PATH.
 
-An existing folder belongs to a released version and is not changed, as the states of its users are not.
+There is a folder for each host. An existing one belongs to a released version and is not changed, as the states of its
+users are not.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.engine import Project
-from support.golden import HOUR, STATES, write_state
+from support.golden import HOUR, STATES, folder_of, write_state
 from support.jobs import end_job
+from support.stack import HOSTS
 
 from flow_resources.testing import Clock, FakeMithril
 
@@ -87,25 +89,26 @@ def add_existing(cloud: FakeMithril) -> None:
 
 
 def main() -> None:
-    """Write one folder per case."""
+    """Write the folders that are not there, with one folder per case."""
     version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert version
-    folder = STATES / version[1]
-    if folder.exists():
-        sys.exit(f"{folder} exists already: the states of a released version are not written again")
-    for case in (settled, interrupted, jobs, policies, placements, fleets, ssh_keys):
-        write_case(folder, case)
-    print(f"wrote {folder}")  # noqa: T201 - a script
+    missing = [host for host in HOSTS if not folder_of(version[1], host).exists()]
+    if not missing:
+        sys.exit(f"the folders of {version[1]} exist already: the states of a released version are not written again")
+    for host in missing:
+        for case in (settled, interrupted, jobs, policies, placements, fleets, ssh_keys):
+            write_case(folder_of(version[1], host), host, case)
+        print(f"wrote {folder_of(version[1], host)}")  # noqa: T201 - a script
 
 
-def write_case(folder: Path, run: Callable[[Project, FakeMithril], None]) -> None:
+def write_case(folder: Path, host: str, run: Callable[[Project, FakeMithril], None]) -> None:
     """Write the folder of one case."""
     case = run.__name__
     program = (STATES / "programs" / f"{case}.py").read_text()
     with tempfile.TemporaryDirectory() as root, FakeMithril(clock=Clock(HOUR, speed=0)) as cloud:
         if case == "settled":
             add_existing(cloud)
-        project = Project.make(Path(root), cloud, program, name="golden")
+        project = Project.make(Path(root), cloud, program, name="golden", host=host)
         run(project, cloud)
         write_state(folder / case, program, project.export(), cloud)
 

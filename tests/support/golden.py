@@ -1,8 +1,9 @@
 """States that released versions wrote, with the clouds that they belong to: how they are written and loaded.
 
 `tests/states/<version>/<case>/` contains `program.py`, `state.json` (a `pulumi stack export`) and `cloud.json` (the
-content of the service). The cloud is created again call by call, in the order of the ids, at the time of its clock: a
-state file of the fake would tie these states, which must load for ever, to the format of that file.
+content of the service); what the provider plugin wrote is in `<version>-plugin`. The cloud is created again call by
+call, in the order of the ids, at the time of its clock: a state file of the fake would tie these states, which must
+load for ever, to the format of that file.
 """
 
 from __future__ import annotations
@@ -34,6 +35,16 @@ class Golden:
 
     def __str__(self) -> str:
         return f"{self.folder.parent.name}-{self.folder.name}"
+
+    @property
+    def case(self) -> str:
+        """What the stack went through."""
+        return self.folder.name
+
+    @property
+    def host(self) -> str:
+        """In which of `support.stack.HOSTS` its verbs ran."""
+        return "plugin" if self.folder.parent.name.endswith("-plugin") else "dynamic"
 
     @property
     def program(self) -> str:
@@ -72,6 +83,11 @@ class Golden:
 def list_states() -> list[Golden]:
     """Return all states, by version and case."""
     return [Golden(path.parent) for path in sorted(STATES.glob("*/*/state.json"))]
+
+
+def folder_of(version: str, host: str) -> Path:
+    """Return the folder of the states that a version wrote in a host."""
+    return STATES / (version if host == "dynamic" else f"{version}-{host}")
 
 
 def write_state(folder: Path, program: str, state: str, cloud: FakeMithril) -> None:

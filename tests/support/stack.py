@@ -400,7 +400,7 @@ class Stack:
             if not result.id:
                 del self.state[name]
                 continue
-            provider = {"__provider": saved.inputs["__provider"]}
+            provider = {"__provider": saved.inputs.get("__provider")}  # what the plugin wrote has none
             saved.outputs = wire({**result.outs, **provider})
             if result.inputs is not None:
                 saved.inputs = wire({**result.inputs, **provider})
