@@ -22,7 +22,7 @@ from flow_resources.errors import FlowResourcesError
 from flow_resources.lifecycle.operation import LISTING_SECONDS, Operation
 from flow_resources.lifecycle.quota import excess
 from flow_resources.lifecycle.resource import Resource
-from flow_resources.lifecycle.takeover import judge, may_adopt, refusal
+from flow_resources.lifecycle.takeover import judge, may_adopt, refusal, refuse_what_another_stack_has
 
 AnyResource = Resource[Any, Any, Any]
 REPLACEMENT = "a replacement"
@@ -43,6 +43,9 @@ def preview_create(op: Operation, resource: AnyResource, found: Checked, identit
         spec = resource.parse({**found.inputs, **write_identity(identity)})
         adopted = resource.adopted_id(spec)
         if adopted and may_adopt(op, adopted, spec.mark):
+            for thing in live.things:
+                if thing.id == adopted:
+                    refuse_what_another_stack_has(op, thing)
             return
         if resource.find_usable(op, spec, live.things):
             return

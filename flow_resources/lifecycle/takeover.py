@@ -26,6 +26,7 @@ def find_adopted(op: Operation, resource: Resource[S, T, Any], spec: S) -> T | N
     if not id_ or not may_adopt(op, id_, spec.mark):
         return None
     thing = resource.find_adoptable(op, spec, id_)
+    refuse_what_another_stack_has(op, thing)
     name = take_apart(thing.name)
     if name and name.mark.owner != spec.mark.owner:
         op.warn_once(
@@ -66,6 +67,24 @@ def may_adopt(op: Operation, id_: str, mark: Mark) -> bool:
             "remove it from one of them",
         )
     return True
+
+
+def refuse_what_another_stack_has(op: Operation, thing: Named) -> None:
+    """Raise OwnershipError where the state of another stack records what is to be adopted: either could end it.
+
+    Where that is not known, the word of the person counts who named the id, and a warning says so.
+    """
+    answer, stack = op.ledger.find_other_stack(thing, op.urn, op.report, is_preview=op.verb == CHECK)
+    if answer is Answer.YES:
+        raise OwnershipError(
+            f"{thing.id} is not adopted: the state of the stack {stack} records it, and either stack could end it",
+            "remove it there first, with `pulumi state delete`, which ends nothing",
+        )
+    if answer is Answer.NOT_KNOWN:
+        op.warn_once(
+            f"whether the state of another stack records {thing.id} could not be found out: while two stacks declare "
+            "it, either can delete it (`pulumi stack export` has to work for every stack of the backend)"
+        )
 
 
 def take_over_or_place(op: Operation, resource: Resource[S, T, Any], spec: S) -> T:

@@ -213,6 +213,41 @@ def test_adopting_a_resource_of_another_stack_warns(
     assert "was made by another stack" in capsys.readouterr().err
 
 
+def test_what_another_stack_records_is_not_adopted(stack: Stack, cloud: FakeMithril) -> None:
+    """Also what was made by hand, whose name tells of nobody: a destroy of either stack would end it."""
+    by_hand = cloud.add_bid("by-hand")["fid"]
+    other = Stack(stack.config, owner="acme/training/prod")
+    other.up({"trainer": cluster(adopt_task_id=by_hand)})
+    stack.other_states["acme/training/prod"] = other.export()
+    for run in (stack.preview, stack.up):
+        with pytest.raises(
+            (CheckError, VerbError), match=f"{by_hand} is not adopted: the state of the stack acme/training/prod"
+        ):
+            run({"trainer": cluster(adopt_task_id=by_hand)})
+    volume_id = cloud.add_volume("by-hand", size_gb=100)["fid"]
+    other.up({"trainer": cluster(adopt_task_id=by_hand), "data": volume(adopt_volume_id=volume_id)})
+    stack.other_states["acme/training/prod"] = other.export()
+    with pytest.raises(CheckError, match=f"{volume_id} is not adopted: .* `pulumi state delete`, which ends nothing"):
+        stack.preview({"data": volume(adopt_volume_id=volume_id)})
+    stack.other_states["acme/training/prod"] = Stack(stack.config, owner="acme/training/prod").export()
+    stack.up({"trainer": cluster(adopt_task_id=by_hand)})
+    assert stack.state["trainer"].id == by_hand
+    assert not [one for one in cloud.mutations if one.method == "DELETE"]
+
+
+def test_where_another_stack_is_not_known_an_adoption_goes_on_with_a_warning(
+    stack: Stack, cloud: FakeMithril, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The person has named the id."""
+    by_hand = cloud.add_bid("by-hand")["fid"]
+    stack.other_states["acme/training/prod"] = None
+    stack.up({"trainer": cluster(adopt_task_id=by_hand)})
+    assert stack.state["trainer"].id == by_hand
+    assert f"whether the state of another stack records {by_hand} could not be found out" in capsys.readouterr().err
+    stack.up({"trainer": cluster(adopt_task_id=by_hand)})
+    assert "could not be found out" not in capsys.readouterr().err
+
+
 def test_two_resources_cannot_adopt_one_task(stack: Stack, cloud: FakeMithril) -> None:
     """A failure of the preview."""
     existing = cloud.add_bid("by-hand")["fid"]
