@@ -73,6 +73,7 @@ def test_code_that_reads_not_known_as_no_does_harm(monkeypatch: pytest.MonkeyPat
     """The control: these cells can tell the difference, each fact among them."""
     monkeypatch.setattr(Answer, "of", staticmethod(lambda fact: Answer.YES if fact else Answer.NO))
     monkeypatch.setattr(Ledger, "_state_for", lambda *_, **__: StackState())
+    monkeypatch.setattr(Ledger, "is_of_another_provider", lambda *_, **__: Answer.NO)
     monkeypatch.setattr("flow_resources.lifecycle.verbs.require_account", lambda *_: None)
     for name in ("another stack: no state", "the stacks cannot be listed", "bids: created_by is null"):
         chosen = [cell for fact in FACTS if fact.name == name for cell in cells(fact) if cell.verb == "up"]
