@@ -87,7 +87,8 @@ DECLARING = _DECLARING.format(
     name="GpuCluster",
     arguments=', instance_type="8xa100", max_price_per_hour=20.0, region="us-central5-a"',
 )
-DECLARING_FLOOR = _DECLARING.format(imports=NOOP, name="NoOp", arguments="")
+# Pulumi wraps its pickler anew for each resource: beyond 980 of them that is deeper than Python allows by itself.
+DECLARING_FLOOR = _DECLARING.format(imports=f"sys.setrecursionlimit(100_000)\n{NOOP}", name="NoOp", arguments="")
 
 # The size of NOOP's resources.
 TERRAFORM = """
