@@ -168,21 +168,22 @@ def urns_of(type_token: str, name: str, opts: pulumi.ResourceOptions) -> list[An
     """
     all_aliases = getattr(pulumi.runtime.resource, "all_aliases", None)
     aliases = list(opts.aliases or []) if all_aliases else []
-    beside = [(type_token, name), *(_beside(one, type_token, name) for one in aliases)]
-    if opts.parent is None and None not in beside:
+    parts = [(type_token, name), *(_type_and_name(one, type_token, name) for one in aliases)]
+    if opts.parent is None and None not in parts:
         # The same texts as those below, without the twenty Outputs that Pulumi makes of them and waits for.
-        place = f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}"
-        return ["::".join((place, *one)) for one in beside if one]
+        prefix = f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}"
+        return ["::".join((prefix, *one)) for one in parts if one]
     others = all_aliases(aliases, name, type_token, opts.parent) if all_aliases else []
     return [pulumi.create_urn(name, type_token, opts.parent), *others]
 
 
-def _beside(alias: Any, type_token: str, name: str) -> tuple[str, str] | None:
-    """Return the type and the name that an alias says of the same place; None where it says more than that."""
-    said: dict[str, Any] = vars(alias) if isinstance(alias, pulumi.Alias) else {"parent": None}
-    said = {part: value for part, value in said.items() if value is not ...}
-    type_, called = said.pop("type_", type_token), said.pop("name", name)
-    return (type_, called) if not said and isinstance(type_, str) and isinstance(called, str) else None
+def _type_and_name(alias: Any, type_token: str, name: str) -> tuple[str, str] | None:
+    """Return the type and the name of an alias that changes nothing else of the URN; None for every other alias."""
+    fields: dict[str, Any] = vars(alias) if isinstance(alias, pulumi.Alias) else {"urn": alias}
+    changed = {field: value for field, value in fields.items() if value is not ...}
+    alias_type, alias_name = changed.pop("type_", type_token), changed.pop("name", name)
+    is_known = isinstance(alias_type, str) and isinstance(alias_name, str)
+    return (alias_type, alias_name) if is_known and not changed else None
 
 
 async def _recorded(owner: str, urns: Sequence[Any]) -> str:
@@ -272,8 +273,8 @@ def declare(
 
     Not the type that Pulumi makes from the class: the class may be a subclass of the program's, and the type is part of
     the URN. No constructor in between: Pulumi takes the third one for the resource's own, and records the line that
-    called it. An input that is not set and is no output is left out: Pulumi makes an Output of each property that it is
-    given, and a program of a thousand resources waits for all of them.
+    called it. An input that is not set and is no output is left out: Pulumi makes an Output of every property, and a
+    program of a thousand resources waits for all of them.
     """
     vars(resource)[_ADDITIONAL] = frozenset(opts.additional_secret_outputs or ())
     of_the_plugin = is_of_the_plugin(opts)
