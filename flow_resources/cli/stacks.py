@@ -16,11 +16,10 @@ from pulumi import automation
 from flow_resources import program
 from flow_resources.backend import WHOLE_NAMES, describe, store_state, stored_state
 from flow_resources.cli.target import project_folder
-from flow_resources.cloud import Cloud
 from flow_resources.core.hidden import Record
 from flow_resources.core.stack_state import StackState, read_state
 from flow_resources.errors import FlowResourcesError
-from flow_resources.lifecycle.account import guard_account
+from flow_resources.lifecycle.account import guard_account, is_elsewhere
 from flow_resources.pulumi_command import PulumiCommand
 
 if TYPE_CHECKING:
@@ -152,21 +151,15 @@ def guard_recorded_account(op: Operation, state: StackState) -> None:
     Nothing of the stack can be there, and a listing without it would be taken for good news. Where a part is there,
     because the program has several providers, the accounts that are not looked at are named in a warning.
     """
-    elsewhere = [place for place in sorted(state.places) if is_elsewhere(op.cloud, place)]
-    is_all = len(elsewhere) == len(state.places)
-    for url, project in elsewhere:
-        if is_all:
-            guard_account(op.cloud, Record(service=url, project=project))
+    records = [Record(service=url, project=project) for url, project in sorted(state.places)]
+    elsewhere = [record for record in records if is_elsewhere(op.cloud, record)]
+    for record in elsewhere:
+        if len(elsewhere) == len(records):
+            guard_account(op.cloud, record)
         op.report.warn(
-            f"a part of the stack is in project {project} at {url}, which is not looked at: "
+            f"a part of the stack is in project {record.project} at {record.service}, which is not looked at: "
             "run this again with the settings of that account"
         )
-
-
-def is_elsewhere(cloud: Cloud, place: tuple[str, str]) -> bool:
-    """Whether an API URL and a project that a state records are others than those of the settings."""
-    url, project = place
-    return url != cloud.settings.api_url or bool(project and project != cloud.project().id)
 
 
 @contextmanager

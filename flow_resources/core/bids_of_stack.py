@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flow_resources.core.hidden import ENDED, MARK, SERVICE
+from flow_resources.core.hidden import ENDED, MARK, SERVICE, Record
 from flow_resources.core.models import Bid
 from flow_resources.core.naming import logical_name, prefix_of, take_apart
 from flow_resources.core.stack_state import read_state
@@ -36,8 +36,8 @@ class BidResource:
     """As it is recorded; None: not known."""
     has_ended: bool = False
     """Whether it is a job that is recorded as ended."""
-    place: tuple[str, str] | None = None
-    """The API URL and the project that it is of; None: not known."""
+    place: Record = dataclasses.field(default_factory=Record)
+    """The service and the project that it is recorded at."""
 
     @property
     def name(self) -> str:
@@ -103,7 +103,7 @@ def _bid_resource(row: Mapping[str, Any], kind: str, outputs: Mapping[str, Any])
         marks=frozenset({str(outputs[MARK])}),
         status=status if isinstance(status, str) and not is_deleted else None,
         has_ended=ENDED in outputs and not is_deleted,
-        place=(str(outputs[SERVICE]), str(outputs.get("project") or "")) if outputs.get(SERVICE) else None,
+        place=Record(service=outputs.get(SERVICE), project=outputs.get("project")),
     )
 
 

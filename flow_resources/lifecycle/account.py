@@ -17,6 +17,11 @@ def guard_account(cloud: Cloud, record: Record) -> None:
     _guard_project(cloud.project(), record)
 
 
+def is_elsewhere(cloud: Cloud, record: Record) -> bool:
+    """Whether a state records something at another service or project than the settings point at."""
+    return _is_at_other_service(cloud, record) or _is_in_other_project(cloud.project(), record)
+
+
 def guard_preview(cloud: Cloud, record: Record) -> None:
     """Do the same with what is known without a request: an `up` would make what is new at another place."""
     _guard_service(cloud, record)
@@ -40,8 +45,16 @@ def require_account(record: Record, consequence: str) -> None:
         )
 
 
+def _is_at_other_service(cloud: Cloud, record: Record) -> bool:
+    return bool(record.service) and record.service != cloud.settings.api_url
+
+
+def _is_in_other_project(project: Project, record: Record) -> bool:
+    return bool(record.project) and record.project != project.id
+
+
 def _guard_service(cloud: Cloud, record: Record) -> None:
-    if record.service and record.service != cloud.settings.api_url:
+    if _is_at_other_service(cloud, record):
         raise AccountMismatchError(
             f"the state records {record.service}, but the settings point at {cloud.settings.api_url}",
             f"set {API_URL_PLACES} to the recorded service, or, where that has a new address, use "
@@ -50,7 +63,7 @@ def _guard_service(cloud: Cloud, record: Record) -> None:
 
 
 def _guard_project(project: Project, record: Record) -> None:
-    if record.project and record.project != project.id:
+    if _is_in_other_project(project, record):
         raise AccountMismatchError(
             f"the state records project {record.project}, but the settings point at {project.name} ({project.id})",
             f"set {PROJECT_PLACES} to the recorded one, with a key of its account; nothing was touched",

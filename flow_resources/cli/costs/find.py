@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flow_resources.cli.costs.report import CostReport, CostRow
-from flow_resources.cli.stacks import SelectedStack, StackError, guard_recorded_account, is_elsewhere
+from flow_resources.cli.stacks import SelectedStack, StackError, guard_recorded_account
 from flow_resources.core.answer import Answer
 from flow_resources.core.bids_of_stack import BidResource, BidsOfStack, bid_resources, bids_of_stack, name_of_ended
 from flow_resources.core.costs import NOT_KNOWN, Spending
@@ -22,6 +22,7 @@ from flow_resources.core.naming import Mark, logical_name
 from flow_resources.core.reference_prices import USUAL
 from flow_resources.core.stack_state import read_state
 from flow_resources.errors import FlowResourcesError
+from flow_resources.lifecycle.account import is_elsewhere
 from flow_resources.lifecycle.costs import BidCosts, read_costs
 from flow_resources.lifecycle.operation import Operation
 
@@ -81,7 +82,7 @@ def _find_bids(
     known, missing, more = {bid.id for bid in listed}, defaultdict[str, list[str]](list), list[Bid]()
     for resource in resources:
         for id_ in sorted(resource.ids - known):
-            if resource.place and is_elsewhere(op.cloud, resource.place):
+            if is_elsewhere(op.cloud, resource.place):
                 missing[resource.urn].append(f"bid {id_} is of another account")
                 continue
             try:
