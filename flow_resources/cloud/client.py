@@ -248,7 +248,7 @@ class Cloud:
 
         Listings that ended at or after `ended_after` will do, too: of a thousand bids, one takes seconds to read.
         """
-        bid = self._connection.listings.bid(bid_id, begun_after, self.budget, ended_after)
+        bid = self._connection.listings.bid(bid_id, begun_after, self.budget, ended_after, with_instances=True)
         return self._snapshot(bid or self.find_bid(bid_id, self._connection.clock.now()), begun_after, ended_after)
 
     def observe_while_waiting(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:

@@ -20,18 +20,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from flow_resources.cloud.footprint import PAGE
+from flow_resources.cloud.parallel import read_together
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.single_flight import SingleFlight
 from flow_resources.core.models import LIVE_STATUSES, Bid, Instance
 from flow_resources.core.moments import TIME_GRAIN, moment_of
 from flow_resources.errors import FlowResourcesError, UnavailableError
 
-T = TypeVar("T")
 _STATUSES_WHILE_WAITING = ("Allocated", "Open")  # of a bid that waits for its instances, the likelier one first
 _RECENTLY_SECONDS = 60.0
 _LAG = timedelta(seconds=5) + TIME_GRAIN
@@ -138,9 +138,21 @@ class Listings:
         """Return all live bids by id."""
         return self._live_bids.get(max(begun_after, self._last_change), budget).bids
 
-    def bid(self, bid_id: str, begun_after: float, budget: RetryBudget, ended_after: float = math.inf) -> Bid | None:
-        """Return a bid if it is among all live bids, by a listing that began, or else ended, after a moment."""
-        return self._recent(self._live_bids, bid_id, begun_after, budget, ended_after).bids.get(bid_id)
+    def bid(
+        self,
+        bid_id: str,
+        begun_after: float,
+        budget: RetryBudget,
+        ended_after: float = math.inf,
+        *,
+        with_instances: bool = False,
+    ) -> Bid | None:
+        """Return a bid if it is among all live bids, by a listing that began, or else ended, after a moment.
+
+        `with_instances`: instances are asked for next; where this lists the bids, those are listed at the same time.
+        """
+        began, ended = self._moments(bid_id, begun_after, ended_after)
+        return self._live_bids.get_ended(began, ended, budget, with_instances).bids.get(bid_id)
 
     def bid_while_waiting(self, bid_id: str, begun_after: float, budget: RetryBudget) -> Bid | None:
         """Return a bid if it is allocated, or else if it is open."""
@@ -158,7 +170,8 @@ class Listings:
         """Return the instances of a bid, by a listing that began, or else ended, after a moment."""
         if bid.has_no_instances:
             return ()
-        return self._recent(self._instances, bid.id, begun_after, budget, ended_after).get(bid.id, ())
+        began, ended = self._moments(bid.id, begun_after, ended_after)
+        return self._instances.get_ended(began, ended, budget).get(bid.id, ())
 
     # -- before a create ------------------------------------------------------------------------------------------
 
@@ -241,18 +254,14 @@ class Listings:
     def _since(self, bid_id: str, begun_after: float) -> float:
         return max(begun_after, self._changed_at.get(bid_id, begun_after))
 
-    def _recent(
-        self,
-        listing: SingleFlight[[RetryBudget], T],
-        bid_id: str,
-        begun_after: float,
-        budget: RetryBudget,
-        ended_after: float,
-    ) -> T:
-        """Return a listing that began, or else ended, after a moment; what was changed here needs a later beginning."""
+    def _moments(self, bid_id: str, begun_after: float, ended_after: float) -> tuple[float, float]:
+        """Return after which moment a listing began, or else ended, that tells of a bid.
+
+        One that was changed here needs a later beginning, and no end will do.
+        """
         if bid_id in self._changed_at:
-            return listing.get(self._since(bid_id, begun_after), budget)
-        return listing.get_ended(begun_after, ended_after, budget)
+            return self._since(bid_id, begun_after), math.inf
+        return begun_after, ended_after
 
     def _list_status(self, status: str, budget: RetryBudget) -> dict[str, Bid]:
         return {bid.id: bid for bid in self._service.list_bids(status, budget)}
@@ -260,7 +269,23 @@ class Listings:
     def _list_instances(self, budget: RetryBudget) -> dict[str, tuple[Instance, ...]]:
         return _by_bid(self._service.list_instances(budget))
 
-    def _list_live_bids(self, budget: RetryBudget) -> LiveBids:
+    def _list_live_bids(self, budget: RetryBudget, with_instances: bool = False) -> LiveBids:
+        if not with_instances:
+            return self._list_all_statuses(budget)
+        # Those of a thousand take many pages each, one after the other.
+        own, moment = replace(budget), math.nextafter(self._now(), math.inf)
+        bids = list[LiveBids]()
+        reads = (lambda: bids.append(self._list_all_statuses(budget)), lambda: self._try_instances(moment, own))
+        read_together(reads)
+        budget.spent = max(budget.spent, own.spent)
+        return bids[0]
+
+    def _try_instances(self, begun_after: float, budget: RetryBudget) -> None:
+        """List the instances. Where that fails, who needs them asks again, and fails by itself."""
+        with contextlib.suppress(FlowResourcesError):
+            self._instances.get(begun_after, budget)
+
+    def _list_all_statuses(self, budget: RetryBudget) -> LiveBids:
         # One listing per status takes one page, however many bids have ended over the years. The order of the
         # statuses matters: a bid that is allocated in between is in one of the listings.
         began = self._now()

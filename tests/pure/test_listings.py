@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +14,8 @@ from support.listed_cloud import BID, BUDGET, NOW, Cloud
 
 from flow_resources.cloud import RetryBudget
 from flow_resources.cloud.listings import Listings, Waiting
-from flow_resources.core.models import Bid
+from flow_resources.core.models import Bid, Instance
+from flow_resources.errors import UnavailableError
 
 
 class Service(Cloud):
@@ -177,6 +180,55 @@ def test_no_listing_from_before_a_change_serves_whatever_its_end() -> None:
         service.place("it", "Allocated")
     assert service.refresh("it") == 5
     assert service.refresh("other") == 0
+
+
+# -- with instances --------------------------------------------------------------------------------------------------
+
+
+class ServiceAtOnce(Cloud):
+    """It answers a listing of bids, and one of instances, only once both have been asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(time.monotonic)
+        self.both = threading.Barrier(2, timeout=10)
+        self.error: Exception | None = None
+
+    def list_bids(self, status: str, budget: RetryBudget) -> Iterator[Bid]:
+        if status == ALL[0]:
+            self.both.wait()
+        return super().list_bids(status, budget)
+
+    def list_instances(self, budget: RetryBudget, bid_ids: Collection[str] = ()) -> Iterator[Instance]:
+        if not self.both.broken and "instances" not in self.requests:
+            self.both.wait()
+        if self.error:
+            self.requests.append("instances")
+            budget.spent += 3.0
+            raise self.error
+        return super().list_instances(budget, bid_ids)
+
+
+def test_bids_and_instances_are_listed_at_the_same_time() -> None:
+    """Else a refresh of many would take twice as long of a service that is far away."""
+    service = ServiceAtOnce()
+    service.place("it", "Allocated")
+    bid = service.listings.bid("it", 0.0, BUDGET, with_instances=True)
+    assert bid
+    assert service.listings.instances(bid, 0.0, BUDGET)
+    assert sorted(service.requests) == sorted([*ALL, "instances"])
+
+
+def test_a_bid_is_told_where_the_instances_beside_it_are_not() -> None:
+    """Who needs them asks again, without the time that the first attempt has spent on retries."""
+    service, budget = ServiceAtOnce(), RetryBudget(60.0)
+    service.error = UnavailableError("no answer", "run it again")
+    service.place("paused", "Paused")
+    bid = service.listings.bid(service.place("it", "Allocated"), 0.0, budget, with_instances=True)
+    assert bid
+    assert budget.spent == 3.0
+    assert service.listings.bid("paused", 0.0, budget, with_instances=True)
+    with pytest.raises(UnavailableError, match="no answer"):
+        service.listings.instances(bid, 0.0, budget)
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------------
