@@ -15,6 +15,7 @@ from typing import Any
 
 from flow_resources.cloud.footprint import import_httpx
 from flow_resources.errors import ConfigError
+from flow_resources.heap import collecting_later
 
 _CANNOT_READ = "the Flow SDK's settings cannot be read"
 _CORRECT = "make it readable and correct, or move it away"
@@ -80,11 +81,12 @@ def _naming_the_cause() -> Iterator[None]:
 
 
 def _read() -> dict[str, Any]:
-    import_httpx()
-    import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
-    from flow.application.config import defaults_registry
-    from flow.application.config.loader import ConfigLoader
-    from flow.state.config_paths import staging_flow_config_path
+    with collecting_later():
+        import_httpx()
+        import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
+        from flow.application.config import defaults_registry
+        from flow.application.config.loader import ConfigLoader
+        from flow.state.config_paths import staging_flow_config_path
 
     is_staging = not os.environ.get("FLOW_CONFIG_PATH") and _environment() == "staging"
     path = staging_flow_config_path() if is_staging else _config_file()

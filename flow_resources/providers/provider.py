@@ -19,7 +19,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from flow_resources.heap import share_one_heap
+from flow_resources.heap import collecting_later, share_one_heap
 
 if TYPE_CHECKING:
     from flow_resources.lifecycle.resource import Resource
@@ -45,7 +45,8 @@ class FlowProvider(ResourceProvider, abc.ABC):
     def configure(self, req: ConfigureRequest) -> None:
         """Take the stack's config; called once per class and process."""
         share_one_heap()  # before the imports, while the host has few threads
-        self._verbs.configure(req)
+        with collecting_later():
+            self._verbs.configure(req)
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Report every bad input at once."""
