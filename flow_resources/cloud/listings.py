@@ -83,6 +83,16 @@ class Waited:
     ids: frozenset[str]
     bids: Mapping[str, Bid]
     instances: Mapping[str, tuple[Instance, ...]]
+    has_news: bool = False
+    """Whether an instance had come up since the reading before, which was for its bid as well."""
+
+    def has_come_up_since(self, before: Waited) -> bool:
+        """Whether it has an instance up that was not up before, of a bid that both are for."""
+        return any(
+            one.up and one not in before.instances.get(bid, ())
+            for bid in self.ids & before.ids
+            for one in self.instances.get(bid, ())
+        )
 
 
 @dataclass(frozen=True)
@@ -343,7 +353,8 @@ class Listings:
             rows = list(self._service.list_instances(budget, page))
             instances.update(_by_bid(rows))
             requests += 1 + len(rows) // PAGE
-        self._last_waited = Waited(began, requests, ids, bids, instances)
+        read, last = Waited(began, requests, ids, bids, instances), self._last_waited
+        self._last_waited = replace(read, has_news=last is not None and read.has_come_up_since(last))
         return self._last_waited
 
     def _find_waited(self, ids: Collection[str], budget: RetryBudget) -> tuple[dict[str, Bid], int]:

@@ -22,7 +22,8 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s)")
 DEFAULT_SECONDS = 30 * 60.0
 _EAGER = 30.0  # for so many seconds polls are quick, then they are a listing per 5 s or less
 # What takes a second is seen within a third of one, what takes ten within two.
-_FIRST, _GROWTH, _EAGER_CAP, _CAP = 0.2, 1.3, 1.5, 6.0
+_FIRST, _SHARE, _EAGER_CAP, _CAP = 0.25, 0.16, 1.75, 6.0  # the share is of the time that was waited
+_AFTER_NEWS = 1 / 3  # of a quick pause: what began together ends together, and the next is seldom far behind
 _REQUESTS = 2  # of a reading that comes at the intervals above; one that takes more comes less often
 
 
@@ -44,6 +45,10 @@ class Shared(Protocol):
     @property
     def requests(self) -> int:
         """How many requests it took."""
+
+    @property
+    def has_news(self) -> bool:
+        """Whether it told that something was reached which was not reached in the one before it."""
 
 
 class Together(Protocol):
@@ -104,9 +109,12 @@ class Deadline:
 
         Who waits for what others wait for too asks when it begins to pause: the first reading that anybody sends from
         then on answers it, and all pause until the next is due: at most two requests per 5 s, after half a minute,
-        however many they are. Ends when the limit is reached.
+        however many they are. Before that it is due sooner where the last told of one that is there.
+
+        Ends when the limit is reached.
         """
-        clock, pause, moment = self.clock, _FIRST, self.clock.now()
+        clock, moment = self.clock, self.clock.now()
+        begun = moment
         while True:
             yield moment
             if self.is_reached:
@@ -114,9 +122,10 @@ class Deadline:
             is_eager, last, now = self.spent < _EAGER, together.last, clock.now()
             # A grain later than now: what has just been read may have been sent in the same grain of the clock.
             moment = math.nextafter(now, math.inf)
-            pause = min(pause * _GROWTH, _EAGER_CAP) if is_eager else _CAP
-            wanted = pause * clock.jitter()
-            if last and not is_eager:
+            wanted = clock.jitter() * (min(_FIRST + _SHARE * (now - begun), _EAGER_CAP) if is_eager else _CAP)
+            if last and is_eager:
+                wanted *= _AFTER_NEWS if last.has_news else 1
+            elif last:
                 wanted *= max(last.requests / _REQUESTS, 1)
             age = min(now - last.began, wanted / 2) if last else 0.0
             pausing = min(wanted - age, max(self.seconds - self.spent, 0.01))

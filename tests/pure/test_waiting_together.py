@@ -16,27 +16,30 @@ BOOT = 600.0
 
 
 class Boots:
-    """Bids whose machines take a time to boot, and who waits for them, each in a thread of its own."""
+    """Bids whose machines take a time to boot, the last of them longer by a spread; each is waited for by a thread."""
 
-    def __init__(self, waiters: int, others: int = 0, boot: float = BOOT) -> None:
-        self.boot = boot
+    def __init__(self, waiters: int, others: int = 0, boot: float = BOOT, spread: float = 0.0) -> None:
+        self.boot, self.spread = boot, spread
         self.clock = VirtualClock(self.advance)
         self.cloud = Cloud(self.clock.now)
         self.begun = self.clock.now()
         for number in range(others):
             self.cloud.place(f"other_{number}", "Allocated", NOW - timedelta(hours=1))
         self.ids = [self.cloud.place(f"bid_{number}", "Open") for number in range(waiters)]
-        self.is_booted = False
+        self.booted = 0
         self.sent: list[tuple[float, int]] = []
         """How many requests had been sent at which moment."""
 
     def advance(self, _seconds: float) -> None:
         """Let time pass in the cloud."""
         self.sent.append((self.clock.now() - self.begun, len(self.cloud.requests)))
-        if self.clock.now() >= self.begun + self.boot and not self.is_booted:
-            self.is_booted = True
-            for id_ in self.ids:
-                self.cloud.place(id_, "Allocated")
+        while self.booted < len(self.ids) and self.clock.now() >= self.begun + self.boot_of(self.booted):
+            self.cloud.place(self.ids[self.booted], "Allocated")
+            self.booted += 1
+
+    def boot_of(self, number: int) -> float:
+        """Return how long the machines of a bid take."""
+        return self.boot + self.spread * number / len(self.ids)
 
     def wait(self, id_: str, after: float = 0.0) -> float:
         """Wait for a bid, from some seconds on; return when it is there, in seconds from the beginning of all."""
@@ -83,3 +86,21 @@ def test_a_boot_is_seen_within_a_third_of_its_time(boot: float) -> None:
     waiting = Boots(32, boot=boot)
     took = waiting.clock.run(waiting.wait, waiting.ids)
     assert max(took) <= boot + min(0.33 * boot + 0.3, 2.0)
+
+
+@pytest.mark.parametrize("boot", [3.0, 6.0, 10.0, 20.0])
+@pytest.mark.parametrize("spread", [0.05, 0.5, 1.0])
+def test_who_is_a_little_behind_the_others_is_seen_soon(boot: float, spread: float) -> None:
+    """Whichever of them a reading just misses: the next comes sooner after one that tells of others."""
+    waiting = Boots(32, boot=boot, spread=spread)
+    took = waiting.clock.run(waiting.wait, waiting.ids)
+    behind = [number for number in range(32) if waiting.boot_of(number) > min(took)]
+    assert max((took[number] - waiting.boot_of(number) for number in behind), default=0.0) <= 0.6
+
+
+def test_boots_that_spread_over_half_a_minute_are_not_read_for_each() -> None:
+    """One reading of many tells of some each time: there are few a second all the same, and some 60 in all."""
+    waiting = Boots(300, boot=1.0, spread=29.0)
+    waiting.clock.run(waiting.wait, waiting.ids)
+    pages = 1 + 300 // 100
+    assert waiting.requests_between(20.0, 30.0) <= 2 * pages * 10 * 3

@@ -59,7 +59,7 @@ class Cloud:
         assert len(bid_ids) <= PAGE
         holders = [id_ for id_ in bid_ids or self.bids if id_ in self.bids and self.bids[id_].status == "Allocated"]
         yield from self._pages(
-            "instances", [Instance(f"of {id_}", id_, "running", None, None, None) for id_ in holders], PAGE
+            "instances", [Instance(f"of {id_}", id_, "running", "203.0.113.1", 22, None) for id_ in holders], PAGE
         )
 
     def service_now(self) -> datetime | None:
