@@ -5,8 +5,8 @@
 * `sdk` opens the SDK; `transport` is the HTTP client that it uses; `ssh_keys` launches with exactly the named keys.
 * `retries` retries within a `retry_budget`; `creation` creates once, also where an answer is lost.
 * `service_clock` knows the service's time, by the `Date` of its answers.
-* `listings` and `single_flight` let all threads share one reading; `catalogue` is what one says of types and offers;
-  `parallel` reads several things at the same time.
+* `listings` and `single_flight` let all threads share one reading, `gathering` waits for who is about to ask for it;
+  `catalogue` is what one says of types and offers; `parallel` reads several things at the same time.
 * `launch` is what a new bid needs; `machine` is what runs on its machines; `startup_script` reads what they are sent.
 * `errors` translates whatever the SDK raises; `footprint` keeps the process small.
 

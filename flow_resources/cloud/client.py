@@ -390,7 +390,7 @@ class Cloud:
         """
         created: list[Created] = []
         try:
-            with self._sdk(f"place the bid {launch.name!r}", created) as sdk:
+            with self._sdk(f"place the bid {launch.name!r}", created) as sdk, sdk.transport.creators.expected():
                 sdk.place(launch)
         except Exception:
             # The SDK can fail after the service has accepted the bid; it then cancels the bid, or tries to.

@@ -38,8 +38,14 @@ class Reading(Generic[T]):
 class SingleFlight(Generic[P, T]):
     """A reading shared by the threads of a process: at most one fetch runs at a time."""
 
-    def __init__(self, fetch: Callable[P, T], clock: Callable[[], float] = time.monotonic) -> None:
-        self._fetch, self._clock = fetch, clock
+    def __init__(
+        self,
+        fetch: Callable[P, T],
+        clock: Callable[[], float] = time.monotonic,
+        gather: Callable[[float], None] = lambda _asked: None,
+    ) -> None:
+        """Share a fetch; `gather` may pause before one begins, for others who ask: it is told when its caller asked."""
+        self._fetch, self._clock, self._gather = fetch, clock, gather
         self._condition = threading.Condition()
         self._last: Reading[T] | None = None
         self._fetching = False
@@ -67,10 +73,12 @@ class SingleFlight(Generic[P, T]):
                     self._fetching, version = True, self._version
                     break
                 self._condition.wait()
-        began = self._clock()
+        began = -math.inf
         value: T | None = None
         error: BaseException | None = RuntimeError("the fetch was cut off")
         try:
+            self._gather(asked)
+            began = self._clock()  # not sooner: it answers whoever has asked during the pause, too
             value, error = self._fetch(*args, **kwargs), None
         except Exception as failure:  # noqa: BLE001 - raised below, and in every thread that waits
             error = failure

@@ -25,6 +25,7 @@ from flow_resources.clock import Clock
 from flow_resources.cloud.creation import KINDS, NamedKind, create_once, require_key
 from flow_resources.cloud.errors import HELD, NOT_FOUND
 from flow_resources.cloud.footprint import release_response, without_scripts
+from flow_resources.cloud.gathering import Gathering
 from flow_resources.cloud.paths import AVAILABILITY, BIDS, INSTANCE_TYPES, SSH_KEYS, VOLUMES
 from flow_resources.cloud.retries import call_with_retries, is_rate_limited, is_transient
 from flow_resources.cloud.retry_budget import RetryBudget
@@ -90,6 +91,8 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
             ordered_writes=False,
         )
         self._seconds, self._now, self._service_clock = settings.http_seconds, clock.now, service_clock
+        self.creators = Gathering(clock)
+        """Who creates, until it asks whether what it has created is among the newest."""
         self._lock = threading.Lock()
         self._readings: dict[Key, SingleFlight[[RetryBudget], Any]] = {}
         self._together: dict[Key, SingleFlight[[float], Any]] = {}
@@ -167,17 +170,20 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
     def get_together(self, url: str, params: Mapping[str, Any], budget: RetryBudget) -> Any:
         """Read, or share a reading that another thread begins from now on; rows come without start-up scripts.
 
-        Each caller retries within its own budget: who has none left fails alone.
+        It begins a moment later where others, who create something, are about to ask for it. Each caller retries within
+        its own budget: who has none left fails alone.
         """
         with self._lock:
             reading = self._together.setdefault(
                 _key(url, params),
-                SingleFlight(lambda seconds: without_scripts(self._get(url, params, seconds)), self._now),
+                SingleFlight(
+                    lambda seconds: without_scripts(self._get(url, params, seconds)), self._now, self.creators.wait
+                ),
             )
         # A grain later than now: a reading that began in the same grain of the clock may have begun before.
-        return call_with_retries(
-            lambda: reading.get(math.nextafter(self._now(), math.inf), budget.request_seconds), budget, is_transient
-        )
+        moment = math.nextafter(self._now(), math.inf)
+        self.creators.has_asked()
+        return call_with_retries(lambda: reading.get(moment, budget.request_seconds), budget, is_transient)
 
     def get_once(self, url: str, params: Mapping[str, Any]) -> Any:
         """Read anew, without retries."""

@@ -112,6 +112,35 @@ def test_one_fetch_answers_all_callers_that_asked_before_it_began(
     assert source.calls == 2
 
 
+def test_a_fetch_answers_who_asked_while_it_gathered(source: Source, clock: Clock) -> None:
+    """It begins when the pause before it is over, not sooner: who asks later is not answered by it."""
+    asked_at = list[float]()
+
+    def gather(asked: float) -> None:
+        asked_at.append(clock())
+        assert asked < asked_at[-1]
+
+    shared = SingleFlight(source, clock, gather)
+    assert shared.get(clock()) == 1
+    assert shared.get(asked_at[0]) == 1
+    assert shared.get(clock()) == 2
+    assert source.calls == len(asked_at) == 2
+
+
+def test_a_pause_that_is_cut_off_leaves_no_fetch_under_way(source: Source, clock: Clock) -> None:
+    """The next caller fetches."""
+    failing = [OSError("cut off")]
+
+    def gather(_: float) -> None:
+        if failing:
+            raise failing.pop()
+
+    shared = SingleFlight(source, clock, gather)
+    with pytest.raises(OSError, match="cut off"):
+        shared.get(clock())
+    assert shared.get(clock()) == 1
+
+
 def test_a_caller_that_accepts_a_running_fetch_waits_for_it(
     shared: SingleFlight[[], int], source: Source, clock: Clock
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -323,9 +324,57 @@ def test_a_create_sends_three_requests_per_cluster(
     assert asked.pop("name") == asked.pop("POST bid") == clusters
     assert "bid" not in asked
     assert asked.pop("live bids") == 4 + others // 100
-    assert 1 <= asked.pop("newest bids") <= (clusters if at_once == clusters > 1 else 2 * clusters)
+    assert 1 <= asked.pop("newest bids") <= (2 * clusters if at_once == 1 else clusters)
     assert 1 <= asked.pop("instances of bids") <= clusters
     assert sum(asked.values()) <= 14, asked
+
+
+class PausingClock(RealClock):
+    """The time of this machine, whose pauses are noted; from `begin` on they last until they are over."""
+
+    def __init__(self) -> None:
+        self.pauses, self.is_pausing, self.begun = list[float](), threading.Event(), False
+
+    def begin(self) -> None:
+        """Let pauses last."""
+        self.pauses.clear()
+        self.begun = True
+
+    def pause(self, seconds: float, is_over: Callable[[], bool]) -> None:
+        self.pauses.append(seconds)
+        until = self.now() + 60.0 * self.begun
+        if self.begun:
+            self.is_pausing.set()
+        while not is_over() and self.now() < until:
+            self.sleep(0.001)
+
+
+def test_who_has_created_looks_together_with_who_is_about_to(stack: Stack, cloud: FakeMithril) -> None:
+    """One page shows both what was placed first and what was placed while the first waited for the second."""
+    clock = stack.clock = PausingClock()
+    stack.operation()
+    both = threading.Barrier(2, clock.begin)
+
+    def answer(_: Request) -> None:
+        if both.wait(60.0) == 0:  # this one's answer comes when the other looks for what it has placed
+            clock.is_pausing.wait(10.0)
+
+    cloud.faults.add(method="POST", path="/v2/spot/bids$", times=2, then=answer)
+    create_together(stack, ["c0", "c1"], 2)
+    kinds = [kind_of(request) for request in cloud.requests]
+    last_bid = max(place for place, kind in enumerate(kinds) if kind == "POST bid")
+    assert kinds[last_bid:].count("newest bids") == 1
+    assert len(clock.pauses) == 1
+    assert 0.0 < clock.pauses[0] <= 0.02
+
+
+def test_a_create_alone_waits_for_nobody(stack: Stack, cloud: FakeMithril) -> None:
+    """Nor does one after another."""
+    clock = stack.clock = PausingClock()
+    stack.operation()
+    create_together(stack, ["c0", "c1", "c2"], 1)
+    assert len(cloud.live_bids) == 3
+    assert not clock.pauses
 
 
 def kind_of(request: Request) -> str:
