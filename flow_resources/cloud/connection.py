@@ -22,7 +22,6 @@ from flow_resources.cloud.settings import Settings
 from flow_resources.core.config_keys import API_URL_PLACES
 from flow_resources.core.models import LIVE_INSTANCES, Bid, Instance
 from flow_resources.errors import AccountMismatchError, ConfigError, NotFoundError, UnavailableError
-from flow_resources.heap import collecting_later
 from flow_resources.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -160,9 +159,6 @@ class Connection:
     def _opened(self) -> Sdk:
         with self._lock:
             if self._sdk is None:
-                with (
-                    translating_errors("start the Flow SDK", self.settings.api_url, self.redactor),
-                    collecting_later(),
-                ):
+                with translating_errors("start the Flow SDK", self.settings.api_url, self.redactor):
                     self._sdk = open_sdk(self.settings, self.clock, self.service_clock)
             return self._sdk

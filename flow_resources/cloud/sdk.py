@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_resources.clock import Clock
+from flow_resources.cloud.footprint import importing_sdk
 from flow_resources.cloud.launch import Launch, task_config
 from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
@@ -82,9 +83,10 @@ def open_sdk(settings: Settings, clock: Clock, service_clock: ServiceClock) -> S
 
     `service_clock` is told the time of each answer.
     """
-    from flow import Flow
-    from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
-    from flow.application.config.config import Config
+    with importing_sdk():
+        from flow import Flow
+        from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
+        from flow.application.config.config import Config
 
     from flow_resources.cloud.machine.sections import install as install_sections
     from flow_resources.cloud.ssh_keys import ExactKeys

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flow_resources.cloud.footprint import import_httpx
+from flow_resources.cloud.footprint import importing_sdk
 from flow_resources.errors import ConfigError
-from flow_resources.heap import collecting_later
 
 _CANNOT_READ = "the Flow SDK's settings cannot be read"
 _CORRECT = "make it readable and correct, or move it away"
@@ -81,8 +80,7 @@ def _naming_the_cause() -> Iterator[None]:
 
 
 def _read() -> dict[str, Any]:
-    with collecting_later():
-        import_httpx()
+    with importing_sdk():
         import flow.adapters.providers.builtin.mithril.config_defaults  # noqa: F401 - registers the default API URL
         from flow.application.config import defaults_registry
         from flow.application.config.loader import ConfigLoader
