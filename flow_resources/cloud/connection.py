@@ -103,7 +103,7 @@ class Connection:
         """Close the SDK; the next call opens it again."""
         with self._lock:
             if self._sdk is not None:
-                self._sdk.flow.close()
+                self._sdk.close()
                 self._sdk = None
 
     # -- what the shared listings send ----------------------------------------------------------------------------

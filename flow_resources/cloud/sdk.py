@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import tempfile
 from pathlib import Path
@@ -14,6 +15,8 @@ from flow_resources.cloud.service_clock import ServiceClock
 from flow_resources.cloud.settings import Settings
 
 if TYPE_CHECKING:
+    from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
+    from flow.application.config.config import Config
     from flow.sdk.client import Flow
 
     from flow_resources.cloud.ssh_keys import ExactKeys
@@ -23,30 +26,37 @@ if TYPE_CHECKING:
 class Sdk:
     """The opened SDK; all threads of a process share one."""
 
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
-        """Its public client."""
+    def __init__(self, provider: MithrilProvider, config: Config) -> None:
+        self._provider, self._config = provider, config
+
+    @functools.cached_property
+    def flow(self) -> Flow:
+        """Its public client, which changes things. What only reads does not wait for its import."""
+        with importing_sdk():
+            from flow import Flow
+
+        return Flow(config=self._config, provider_factory=_Factory(self._provider))
 
     @property
     def api(self) -> Any:
         """Its methods for single endpoints, which return rows as the service sends them."""
-        return self.flow.provider.ctx.api
+        return self._provider.ctx.api
 
     @property
     def transport(self) -> Transport:
         """Our HTTP client."""
-        transport: Transport = self.flow.provider.ctx.http
+        transport: Transport = self._provider.ctx.http
         return transport
 
     @property
     def ssh_key_folder(self) -> Path:
         """Where it keeps the private halves of the platform keys that it makes."""
-        return Path(self.flow.provider.ctx.ssh_key_mgr._key_dir)  # noqa: SLF001 - there is no public name for it
+        return Path(self._provider.ctx.ssh_key_mgr._key_dir)  # noqa: SLF001 - there is no public name for it
 
     @property
     def keys(self) -> ExactKeys:
         """Our SSH key service."""
-        keys: ExactKeys = self.flow.provider.ctx.ssh_keys_svc
+        keys: ExactKeys = self._provider.ctx.ssh_keys_svc
         return keys
 
     @property
@@ -71,11 +81,28 @@ class Sdk:
         from flow_resources.cloud.machine.sections import writing_for
 
         with writing_for(launch):
-            return str(self.flow.provider.ctx.script_prep.build_and_prepare(task_config(launch)).content)
+            return str(self._provider.ctx.script_prep.build_and_prepare(task_config(launch)).content)
 
     def select_project(self, project_id: str) -> None:
         """Use a project for everything from now on."""
-        self.flow.provider.ctx.select_project(project_id)
+        self._provider.ctx.select_project(project_id)
+
+    def close(self) -> None:
+        """Close it; nothing can be called any more."""
+        self._provider.close()
+
+
+class _Factory:
+    """Hands the public client our provider (the SDK's `ProviderFactoryProtocol`)."""
+
+    def __init__(self, provider: MithrilProvider) -> None:
+        self._provider = provider
+
+    def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the protocol's
+        return self._provider
+
+    def get_facets(self, provider: MithrilProvider) -> Any:
+        return provider.get_facets()
 
 
 def open_sdk(settings: Settings, clock: Clock, service_clock: ServiceClock) -> Sdk:
@@ -84,7 +111,6 @@ def open_sdk(settings: Settings, clock: Clock, service_clock: ServiceClock) -> S
     `service_clock` is told the time of each answer.
     """
     with importing_sdk():
-        from flow import Flow
         from flow.adapters.providers.builtin.mithril.provider.provider import MithrilProvider
         from flow.application.config.config import Config
 
@@ -105,19 +131,12 @@ def open_sdk(settings: Settings, clock: Clock, service_clock: ServiceClock) -> S
         },
     )
 
-    class Factory:
-        def create(self, config: Any, substrate: Any = None) -> MithrilProvider:  # noqa: ARG002 - the SDK's protocol
-            transport = Transport(settings, config.get_headers(), config.auth_token_source, clock, service_clock)
-            provider = MithrilProvider(config, http_client=transport)
-            context = provider.ctx
-            context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)
-            install_sections(context)
-            return provider
-
-        def get_facets(self, provider: MithrilProvider) -> Any:
-            return provider.get_facets()
-
-    return Sdk(Flow(config=config, provider_factory=Factory()))
+    transport = Transport(settings, config.get_headers(), config.auth_token_source, clock, service_clock)
+    provider = MithrilProvider(config, http_client=transport)
+    context = provider.ctx
+    context.ssh_keys_svc = ExactKeys(context.ssh_key_mgr, context.mithril_config)
+    install_sections(context)
+    return Sdk(provider, config)
 
 
 def why_not_writable(folder: Path) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -50,6 +53,33 @@ def test_nothing_is_sent_before_the_first_request(connection: Connection, cloud:
     Verb(connection)
     assert connection._sdk is None
     assert not cloud.requests
+
+
+READ_ALONE = """
+import json, sys
+from flow_resources.clock import Clock
+from flow_resources.cloud import Cloud, Connection, RetryBudget
+from flow_resources.cloud.settings import resolve
+from flow_resources.redaction import Redactor
+connection = Connection(resolve(json.loads(sys.argv[1]).get), Clock(), Redactor())
+cloud = Cloud(connection, RetryBudget(30.0))
+assert cloud.observe(sys.argv[2], 0.0)
+cloud.cancel(sys.argv[2])
+assert "flow.adapters.http.client" in sys.modules
+assert "flow.sdk.client" not in sys.modules, "the public client is imported"
+connection._sdk.flow
+assert "flow.sdk.client" in sys.modules
+connection.close()
+"""
+
+
+def test_what_only_reads_and_ends_does_not_import_the_public_client(connection: Connection, cloud: FakeMithril) -> None:
+    """A refresh and a destroy start sooner, in less memory."""
+    placed = Verb(connection).cloud.place(launch("it"))
+    command = [sys.executable, "-c", READ_ALONE, json.dumps(settings_of(cloud)), placed.bid.id]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not cloud.live_bids
 
 
 def test_views_share_what_the_connection_knows(connection: Connection, cloud: FakeMithril) -> None:
