@@ -248,8 +248,11 @@ class Cloud:
 
         Listings that ended at or after `ended_after` will do, too: of a thousand bids, one takes seconds to read.
         """
-        bid = self._connection.listings.bid(bid_id, begun_after, self.budget, ended_after, with_instances=True)
-        return self._snapshot(bid or self.find_bid(bid_id, self._connection.clock.now()), begun_after, ended_after)
+        listings = self._connection.listings
+        asked = listings.instance_listings
+        bid = listings.bid(bid_id, begun_after, self.budget, ended_after, with_instances=True)
+        bid = bid or self.find_bid(bid_id, self._connection.clock.now())
+        return self._snapshot(bid, begun_after, ended_after, asked)
 
     def observe_while_waiting(self, bid_id: str, begun_after: float) -> ClusterSnapshot | None:
         """Observe in the same way, in a reading of exactly those bids that are waited for (see `waiting_for`)."""
@@ -284,10 +287,13 @@ class Cloud:
         bids = {id_: bid for id_ in bid_ids if (bid := read.bids.get(id_)) and not bid.ended}
         return {id_: _snapshot_of(bid, read) for id_, bid in bids.items()}
 
-    def _snapshot(self, bid: Bid | None, begun_after: float, ended_after: float = math.inf) -> ClusterSnapshot | None:
+    def _snapshot(
+        self, bid: Bid | None, begun_after: float, ended_after: float = math.inf, asked: int | None = None
+    ) -> ClusterSnapshot | None:
         if bid is None:
             return None
-        return ClusterSnapshot(bid, self._connection.listings.instances(bid, begun_after, self.budget, ended_after))
+        listings = self._connection.listings
+        return ClusterSnapshot(bid, listings.instances(bid, begun_after, self.budget, ended_after, asked))
 
     def bid(self, bid_id: str) -> Bid | None:
         """Return one bid, read anew; None when the service answers 404, which alone proves nothing (see `find_bid`)."""

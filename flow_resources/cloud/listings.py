@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from flow_resources.cloud.footprint import PAGE
-from flow_resources.cloud.parallel import read_together
+from flow_resources.cloud.parallel import reading_beside
 from flow_resources.cloud.retry_budget import RetryBudget
 from flow_resources.cloud.single_flight import SingleFlight
 from flow_resources.core.models import LIVE_STATUSES, Bid, Instance
@@ -162,7 +162,7 @@ class Listings:
         `with_instances`: instances are asked for next; where this lists the bids, those are listed at the same time.
         """
         began, ended = self._moments(bid_id, begun_after, ended_after)
-        return self._live_bids.get_ended(began, ended, budget, with_instances).bids.get(bid_id)
+        return self._live_bids.get_ended(began, ended, self._live_bids.ended, budget, with_instances).bids.get(bid_id)
 
     def bid_while_waiting(self, bid_id: str, begun_after: float, budget: RetryBudget) -> Bid | None:
         """Return a bid if it is allocated, or else if it is open."""
@@ -175,13 +175,27 @@ class Listings:
         return self._bids_of_status["Allocated"].get(self._now() - _RECENTLY_SECONDS, budget).get(bid_id)
 
     def instances(
-        self, bid: Bid, begun_after: float, budget: RetryBudget, ended_after: float = math.inf
+        self,
+        bid: Bid,
+        begun_after: float,
+        budget: RetryBudget,
+        ended_after: float = math.inf,
+        asked: int | None = None,
     ) -> tuple[Instance, ...]:
-        """Return the instances of a bid, by a listing that began, or else ended, after a moment."""
+        """Return the instances of a bid, by a listing that began, or else ended, after a moment.
+
+        `asked`: `instance_listings` when the caller began to ask, None for now; an error since then is its answer.
+        """
         if bid.has_no_instances:
             return ()
         began, ended = self._moments(bid.id, begun_after, ended_after)
-        return self._instances.get_ended(began, ended, budget).get(bid.id, ())
+        asked = self.instance_listings if asked is None else asked
+        return self._instances.get_ended(began, ended, asked, budget).get(bid.id, ())
+
+    @property
+    def instance_listings(self) -> int:
+        """How many listings of instances have ended."""
+        return self._instances.ended
 
     # -- before a create ------------------------------------------------------------------------------------------
 
@@ -284,16 +298,10 @@ class Listings:
             return self._list_all_statuses(budget)
         # Those of a thousand take many pages each, one after the other.
         own, moment = replace(budget), math.nextafter(self._now(), math.inf)
-        bids = list[LiveBids]()
-        reads = (lambda: bids.append(self._list_all_statuses(budget)), lambda: self._try_instances(moment, own))
-        read_together(reads)
+        with reading_beside(lambda: self._instances.get(moment, own)):
+            bids = self._list_all_statuses(budget)
         budget.spent = max(budget.spent, own.spent)
-        return bids[0]
-
-    def _try_instances(self, begun_after: float, budget: RetryBudget) -> None:
-        """List the instances. Where that fails, who needs them asks again, and fails by itself."""
-        with contextlib.suppress(FlowResourcesError):
-            self._instances.get(begun_after, budget)
+        return bids
 
     def _list_all_statuses(self, budget: RetryBudget) -> LiveBids:
         # One listing per status takes one page, however many bids have ended over the years. The order of the

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from flow_resources.errors import UnavailableError
@@ -44,3 +45,22 @@ def read_together(reads: Sequence[Callable[[], R]], seconds: float = math.inf) -
             raise error
         answers[place] = answer  # type: ignore[assignment]  # without an error it is an answer
     return [answers[place] for place in range(len(reads))]
+
+
+@contextlib.contextmanager
+def reading_beside(read: Callable[[], object]) -> Iterator[None]:
+    """Read in a thread of its own while the block runs, and wait for its end.
+
+    What is read, or why it could not be, is shared: it is told to those who ask for it.
+    """
+
+    def run() -> None:
+        with contextlib.suppress(Exception):
+            read()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()

@@ -26,13 +26,18 @@ class Reading(Generic[T]):
     ended: float
     version: int
     """The version of the `SingleFlight` when the fetch began."""
+    number: int
+    """The how-manieth fetch it is, counted as they end."""
     value: T | None = None
     error: BaseException | None = None
 
-    def is_fresh_for(self, asked: float, begun_after: float, ended_after: float, version: int) -> bool:
-        """Whether it answers a caller that asked then; an error answers only callers that asked before it ended."""
+    def is_fresh_for(self, asked: int, begun_after: float, ended_after: float, version: int) -> bool:
+        """Whether it answers a caller that asked when so many fetches had ended.
+
+        An error answers only callers that asked before it ended.
+        """
         is_recent = self.began >= begun_after or self.ended >= ended_after
-        return self.version == version and is_recent and (self.error is None or self.ended > asked)
+        return self.version == version and is_recent and (self.error is None or self.number > asked)
 
 
 class SingleFlight(Generic[P, T]):
@@ -51,20 +56,22 @@ class SingleFlight(Generic[P, T]):
         self._fetching = False
         # Counted and not timed: a clock may stand still between a fetch and the change that makes it stale.
         self._version = 0
+        self.ended = 0
+        """How many fetches have ended."""
 
     def get(self, begun_after: float, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return a value whose fetch began at or after a moment, or raise the error of such a fetch.
 
         The arguments are for the fetch: those of the thread that performs it count.
         """
-        return self._get(begun_after, math.inf, *args, **kwargs)
+        return self.get_ended(begun_after, math.inf, self.ended, *args, **kwargs)
 
-    def get_ended(self, begun_after: float, ended_after: float, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return a value whose fetch began at or after a moment, or else ended at or after another, in the same way."""
-        return self._get(begun_after, ended_after, *args, **kwargs)
+    def get_ended(self, begun_after: float, ended_after: float, asked: int, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return a value whose fetch began at or after a moment, or else ended at or after another, in the same way.
 
-    def _get(self, begun_after: float, ended_after: float, *args: P.args, **kwargs: P.kwargs) -> T:
-        asked = self._clock()
+        `asked`: how many fetches had ended when the caller began to ask; the error of a later one is its answer.
+        """
+        asked_at = self._clock()
         with self._condition:
             while True:
                 if self._last is not None and self._last.is_fresh_for(asked, begun_after, ended_after, self._version):
@@ -77,14 +84,15 @@ class SingleFlight(Generic[P, T]):
         value: T | None = None
         error: BaseException | None = RuntimeError("the fetch was cut off")
         try:
-            self._gather(asked)
+            self._gather(asked_at)
             began = self._clock()  # not sooner: it answers whoever has asked during the pause, too
             value, error = self._fetch(*args, **kwargs), None
         except Exception as failure:  # noqa: BLE001 - raised below, and in every thread that waits
             error = failure
         finally:
             with self._condition:
-                reading = self._last = Reading(began, self._clock(), version, value, error)
+                self.ended += 1
+                reading = self._last = Reading(began, self._clock(), version, self.ended, value, error)
                 self._fetching = False
                 self._condition.notify_all()
         return _value_of(reading)

@@ -219,16 +219,20 @@ def test_bids_and_instances_are_listed_at_the_same_time() -> None:
 
 
 def test_a_bid_is_told_where_the_instances_beside_it_are_not() -> None:
-    """Who needs them asks again, without the time that the first attempt has spent on retries."""
+    """Who needs them hears why; who asks later asks anew, without the time that was spent on retries."""
     service, budget = ServiceAtOnce(), RetryBudget(60.0)
     service.error = UnavailableError("no answer", "run it again")
     service.place("paused", "Paused")
+    asked = service.listings.instance_listings
     bid = service.listings.bid(service.place("it", "Allocated"), 0.0, budget, with_instances=True)
     assert bid
     assert budget.spent == 3.0
     assert service.listings.bid("paused", 0.0, budget, with_instances=True)
     with pytest.raises(UnavailableError, match="no answer"):
-        service.listings.instances(bid, 0.0, budget)
+        service.listings.instances(bid, 0.0, budget, asked=asked)
+    assert service.requests.count("instances") == 1
+    service.error = None
+    assert service.listings.instances(bid, 0.0, budget)
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------------

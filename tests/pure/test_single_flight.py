@@ -275,23 +275,21 @@ def test_a_caller_that_needs_a_newer_reading_than_the_failed_one_gets_it(
 @pytest.mark.parametrize(
     ("asked", "begun_after", "good", "bad"),
     [
-        (5.0, 5.0, True, True),
-        (5.0, 10.0, True, True),
-        (15.0, 10.0, True, True),
-        (15.0, 5.0, True, True),
-        (15.0, 15.0, False, False),
-        (5.0, 10.5, False, False),
-        (25.0, 5.0, True, False),
-        (25.0, float("-inf"), True, False),
-        (20.5, 10.0, True, False),
-        (25.0, 25.0, False, False),
+        (2, 5.0, True, True),
+        (2, 10.0, True, True),
+        (2, 10.5, False, False),
+        (3, 10.0, True, False),
+        (3, 15.0, False, False),
+        (3, float("-inf"), True, False),
+        (4, 10.0, True, False),
+        (4, 25.0, False, False),
     ],
 )
 def test_a_reading_is_fresh_by_its_age_and_an_error_until_it_ends(
-    asked: float, begun_after: float, good: Any, bad: Any, error: Any
+    asked: int, begun_after: float, good: Any, bad: Any, error: Any
 ) -> None:
-    """A fetch from 10 to 20: it began late enough and, where it failed, had not ended when the caller asked."""
-    reading = Reading(10.0, 20.0, version=3, value=1, error=error)
+    """The third fetch, from 10 to 20: it began late enough and, if it failed, had not ended when the caller asked."""
+    reading = Reading(10.0, 20.0, version=3, number=3, value=1, error=error)
     assert reading.is_fresh_for(asked, begun_after, math.inf, version=3) is (bad if error else good)
     assert reading.is_fresh_for(asked, begun_after, math.inf, version=4) is False
 
@@ -299,10 +297,29 @@ def test_a_reading_is_fresh_by_its_age_and_an_error_until_it_ends(
 @pytest.mark.parametrize(("ended_after", "is_fresh"), [(5.0, True), (20.0, True), (20.5, False)])
 def test_a_reading_that_began_too_early_is_fresh_by_its_end(ended_after: float, is_fresh: bool) -> None:
     """Where the caller accepts that; never one from before a change, and a failure only as ever."""
-    reading = Reading(10.0, 20.0, version=3, value=1)
-    assert reading.is_fresh_for(25.0, 22.0, ended_after, version=3) is is_fresh
-    assert reading.is_fresh_for(25.0, 22.0, ended_after, version=4) is False
-    assert replace(reading, error=OSError("down")).is_fresh_for(25.0, 22.0, ended_after, version=3) is False
+    reading = Reading(10.0, 20.0, version=3, number=3, value=1)
+    assert reading.is_fresh_for(3, 22.0, ended_after, version=3) is is_fresh
+    assert reading.is_fresh_for(3, 22.0, ended_after, version=4) is False
+    assert replace(reading, error=OSError("down")).is_fresh_for(3, 22.0, ended_after, version=3) is False
+
+
+def test_an_error_answers_who_asked_before_it_ended_though_the_clock_stands_still() -> None:
+    """It is counted, not timed."""
+    fails = [True]
+
+    def fetch() -> int:
+        if fails.pop():
+            raise OSError("down")
+        return 1
+
+    shared = SingleFlight(fetch, lambda: 1000.0)
+    asked = shared.ended
+    with pytest.raises(OSError, match="down"):
+        shared.get(1000.0)
+    with pytest.raises(OSError, match="down"):
+        shared.get_ended(1000.0, math.inf, asked)
+    fails.append(False)
+    assert shared.get_ended(1000.0, math.inf, shared.ended) == 1
 
 
 def test_a_change_in_the_same_grain_of_the_clock_makes_a_fetch_stale() -> None:
