@@ -80,7 +80,8 @@ def _bare_sdk(requests: Sequence[Request], mirror: FakeMithril, size: int) -> fl
         input=json.dumps(calls), capture_output=True, text=True, check=True, env={**os.environ, **mirror.environment},
     )  # fmt: skip
     found = json.loads(done.stdout)
-    assert len(found["errors"]) <= 0.1 * len(calls), found
+    changes = [call for call in calls if call["method"] != "GET"]
+    assert len(found["errors"]) <= 1 + 0.05 * len(changes), found
     return float(found["seconds"])
 
 
