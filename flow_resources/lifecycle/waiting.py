@@ -127,7 +127,9 @@ class Deadline:
                 wanted *= _AFTER_NEWS if last.has_news else 1
             elif last:
                 wanted *= max(last.requests / _REQUESTS, 1)
-            age = min(now - last.began, wanted / 2) if last else 0.0
+            # Later the pause counts from the answer: else the last request of a slow reading and those of the next are
+            # three within five seconds.
+            age = min(now - last.began, wanted / 2) if last and is_eager else 0.0
             pausing = min(wanted - age, max(self.seconds - self.spent, 0.01))
             with together.pausing():
                 clock.pause(pausing, functools.partial(_has_begun_since, together, moment))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.listed_cloud import BUDGET, NOW, Cloud
 from support.stack import Reports
 from support.virtual_clock import VirtualClock
 
+from flow_resources.cloud import RetryBudget
 from flow_resources.cloud.listings import Waiting
+from flow_resources.core.models import Instance
 from flow_resources.lifecycle.waiting import Deadline
 
 BOOT = 600.0
@@ -71,6 +75,34 @@ def test_who_waits_together_sends_two_requests_per_five_seconds(waiters: int, ot
     assert waiting.requests_between(0.0, 36.0) <= 2 * pages * 30
     assert waiting.requests_between(36.0, BOOT) <= 2 * (BOOT - 36.0) / 5.0
     assert BOOT <= min(took) <= max(took) <= BOOT + 2 * 1.15 * 6.0 * pages
+
+
+class UnevenCloud(Cloud):
+    """Between the two requests of every other reading there is a second."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock.now)
+        self.clock, self.readings = clock, 0
+        self.sent_at: list[float] = []
+
+    def list_instances(self, budget: RetryBudget, bid_ids: Collection[str] = ()) -> Iterator[Instance]:
+        self.readings += 1
+        self.clock.sleep(float(self.readings % 2))
+        return super().list_instances(budget, bid_ids)
+
+    def _pages(self, what: str, rows: list[Any], limit: int) -> Iterator[Any]:
+        self.sent_at.append(self.clock.now())
+        return super()._pages(what, rows, limit)
+
+
+def test_a_reading_that_takes_long_is_not_followed_by_the_next_within_five_seconds() -> None:
+    """The last request of the one and both of the next would be three."""
+    waiting = Boots(1)
+    waiting.cloud = cloud = UnevenCloud(waiting.clock)
+    cloud.place("bid_0", "Open")
+    waiting.clock.run(waiting.wait, waiting.ids)
+    later = [moment for moment in cloud.sent_at if moment >= waiting.begun + 36.0]
+    assert max(sum(moment <= other < moment + 5.0 for other in later) for moment in later) == 2
 
 
 def test_what_takes_seconds_is_seen_within_one() -> None:
