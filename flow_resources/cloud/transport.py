@@ -161,9 +161,10 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
 
     def get_shared(self, url: str, params: Mapping[str, Any] | None, begun_after: float, budget: RetryBudget) -> Any:
         """Read, or share a reading of another thread that began at or after a moment."""
+        query = dict(params or {})  # the caller's own may change while others share this reading
         with self._lock:
             reading = self._readings.setdefault(
-                _key(url, params), SingleFlight(lambda budget: self.get(url, budget, params), self._now)
+                _key(url, query), SingleFlight(lambda budget: self.get(url, budget, query or None), self._now)
             )
         return reading.get(begun_after, budget)
 
@@ -173,11 +174,12 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
         It begins a moment later where others, who create something, are about to ask for it. Each caller retries within
         its own budget: who has none left fails alone.
         """
+        query = dict(params)  # the caller's own may change while others share this reading: it goes on to the next page
         with self._lock:
             reading = self._together.setdefault(
-                _key(url, params),
+                _key(url, query),
                 SingleFlight(
-                    lambda seconds: without_scripts(self._get(url, params, seconds)), self._now, self.creators.wait
+                    lambda seconds: without_scripts(self._get(url, query, seconds)), self._now, self.creators.wait
                 ),
             )
         # A grain later than now: a reading that began in the same grain of the clock may have begun before.

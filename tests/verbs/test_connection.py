@@ -194,3 +194,14 @@ def test_a_time_that_is_not_the_services_is_not_believed(connection: Connection,
     cloud.faults.add(path="/v2/projects", status=200, body=[], headers={"Date": "yesterday"})
     assert verb.cloud.projects() == []
     assert verb.cloud.service_now() is None
+
+
+def test_who_reads_on_does_not_move_the_page_that_others_share(connection: Connection, cloud: FakeMithril) -> None:
+    """The first page of the newest is the first page for whoever comes next."""
+    for number in range(250):
+        cloud.add_bid(f"bid-{number}", limit_price="$1.00")
+    budget = RetryBudget(30.0, clock=connection.clock)
+    names = [[bid.name for bid in connection.list_newest_bids(100, budget)] for _ in range(2)]
+    assert names[0][0] == "bid-249"
+    assert names[1] == names[0]
+    assert len(names[0]) == 250
