@@ -105,4 +105,4 @@ def rows_of_all_pages(
                 "a listing of the service is cut: its pages go round", "it proves nothing; run the same command again"
             )
         cursors.add(cursor)
-        query["next_cursor"] = cursor
+        query = {**query, "next_cursor": cursor}  # not changed in place: who was handed it may keep it
