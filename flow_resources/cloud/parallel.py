@@ -51,7 +51,7 @@ def read_together(reads: Sequence[Callable[[], R]], seconds: float = math.inf) -
 def reading_beside(read: Callable[[], object]) -> Iterator[None]:
     """Read in a thread of its own while the block runs, and wait for its end.
 
-    What is read, or why it could not be, is shared: it is told to those who ask for it.
+    The reading is a shared one, which keeps its result or its error for whoever asks for it.
     """
 
     def run() -> None:

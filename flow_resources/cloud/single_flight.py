@@ -27,7 +27,7 @@ class Reading(Generic[T]):
     version: int
     """The version of the `SingleFlight` when the fetch began."""
     number: int
-    """The how-manieth fetch it is, counted as they end."""
+    """Its number among the fetches, counted as they end."""
     value: T | None = None
     error: BaseException | None = None
 
@@ -49,7 +49,7 @@ class SingleFlight(Generic[P, T]):
         clock: Callable[[], float] = time.monotonic,
         gather: Callable[[float], None] = lambda _asked: None,
     ) -> None:
-        """Share a fetch; `gather` may pause before one begins, for others who ask: it is told when its caller asked."""
+        """Share a fetch; `gather(asked_at)` may pause before it begins, so that more callers share it."""
         self._fetch, self._clock, self._gather = fetch, clock, gather
         self._condition = threading.Condition()
         self._last: Reading[T] | None = None

@@ -174,7 +174,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the SDK has no types for m
         It begins a moment later where others, who create something, are about to ask for it. Each caller retries within
         its own budget: who has none left fails alone.
         """
-        query = dict(params)  # the caller's own may change while others share this reading: it goes on to the next page
+        query = dict(params)  # the caller's own may change while others share this reading
         with self._lock:
             reading = self._together.setdefault(
                 _key(url, query),

@@ -48,7 +48,7 @@ class Shared(Protocol):
 
     @property
     def has_news(self) -> bool:
-        """Whether it told that something was reached which was not reached in the one before it."""
+        """Whether something was ready that was not ready in the reading before."""
 
 
 class Together(Protocol):
@@ -109,7 +109,7 @@ class Deadline:
 
         Who waits for what others wait for too asks when it begins to pause: the first reading that anybody sends from
         then on answers it, and all pause until the next is due: at most two requests per 5 s, after half a minute,
-        however many they are. Before that it is due sooner where the last told of one that is there.
+        however many they are. Before that, the next poll comes sooner after a reading with something newly ready.
 
         Ends when the limit is reached.
         """
